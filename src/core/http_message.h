@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "core/flow_key.h"
+
+namespace tcp_sniffer {
+
+enum class MessageDirection : uint8_t { kRequest, kResponse };
+
+// Why bytes of a message are missing (CONTRACT, field `incomplete`).
+enum class Incomplete : uint8_t {
+  kNo,
+  kGap,
+  kClosed,
+  kEvicted,
+  kIdle,
+  kShutdown,
+  kSnaplen,
+  kLimit,
+  kParseError,
+};
+
+// One header or trailer field as sent, without the whitespace around name and value. A folded
+// value (obs-fold, RFC 9112 section 5.2) keeps its line breaks; the line writer replaces each
+// CRLF and the whitespace around it by one space.
+struct HeaderField {
+  std::string_view name;
+  std::string_view value;
+  bool folded = false;
+};
+
+struct BodyGap {
+  uint64_t offset = 0;  // in the body
+  uint64_t length = 0;
+};
+
+constexpr uint64_t kNoExchange = ~uint64_t{0};
+
+// A finished message, put together for the line writer. Every view is valid only during the call
+// it is handed to. Whoever fills it fills every field that applies.
+struct HttpMessage {
+  MessageDirection direction = MessageDirection::kRequest;
+  uint8_t version_minor = 1;  // httpVersion "1.0" or "1.1"
+  std::string_view method;    // requests
+  std::string_view target;    // requests: the request target as sent
+  uint16_t status = 0;        // responses
+  std::string_view reason;    // responses: as sent, may be empty
+  std::span<const HeaderField> headers;
+  std::span<const HeaderField> trailers;
+
+  bool body_kept = true;            // false with maxBodySize 0: no `body` field at all
+  bool body_truncated = false;      // captured bytes were left out because of maxBodySize
+  std::string_view body;            // the kept part, de-chunked, captured parts joined
+  uint64_t body_size = 0;           // as sent, de-chunked, missing bytes included
+  std::span<const BodyGap> body_gaps;
+
+  Incomplete incomplete = Incomplete::kNo;
+  uint64_t missing_bytes = 0;       // 0 = not known or none
+  bool headers_incomplete = false;
+  bool after_gap = false;
+
+  Endpoint receiver;
+  Endpoint destination;
+  uint64_t connection_id = 0;
+  uint64_t exchange = kNoExchange;
+  int64_t first_byte_ns = 0;   // packet time of the message's first byte
+  int64_t last_byte_ns = 0;    // packet time of its last byte
+  bool has_latency = false;
+  int64_t latency_ns = 0;      // may be negative
+
+  // fields: extended
+  uint64_t first_frame = 0;    // 0 = unknown (live)
+  uint64_t last_frame = 0;
+  uint32_t headers_size = 0;   // start line, headers and the empty line, bytes
+  uint16_t vlan = 0;
+  uint32_t link_id = 0;
+  int64_t connect_ns = -1;     // SYN to ACK of the handshake; -1 = not seen
+
+  // format: pretty prints one line an exchange: the response's line needs its request.
+  std::string_view request_method;  // of a response's request, when known
+  std::string_view request_target;
+  std::string_view request_host;
+  uint64_t request_body_size = 0;
+};
+
+}  // namespace tcp_sniffer
