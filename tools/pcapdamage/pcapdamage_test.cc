@@ -1,0 +1,246 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <initializer_list>
+#include <iterator>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "capture_file.h"
+#include "damage.h"
+#include "frame_edit.h"
+
+namespace pcapdamage {
+namespace {
+
+constexpr std::uint32_t kLinkRaw = 101;
+constexpr std::uint32_t kClientOrigin = 1000;
+constexpr std::uint32_t kServerOrigin = 5000;
+
+void put(Frame& frame, std::initializer_list<int> bytes) {
+  for (const int byte : bytes) frame.bytes.push_back(static_cast<std::uint8_t>(byte));
+}
+
+void put32(Frame& frame, std::uint32_t value) {
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    frame.bytes.push_back(static_cast<std::uint8_t>(value >> shift));
+  }
+}
+
+std::uint32_t sum_words(std::span<const std::uint8_t> bytes) {
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    sum += static_cast<std::uint32_t>(bytes[i]) << (i % 2 == 0 ? 8 : 0);
+  }
+  return sum;
+}
+
+std::uint32_t fold(std::uint32_t sum) {
+  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+  return sum;
+}
+
+// 0xffff when the TCP checksum of an IPv4 packet of link type RAW is right (RFC 9293, 3.1).
+std::uint32_t tcp_checksum_sum(const Frame& frame) {
+  const std::span<const std::uint8_t> ip(frame.bytes);
+  const auto tcp_bytes = static_cast<std::uint32_t>(ip.size() - 20);
+  return fold(sum_words(ip.subspan(12, 8)) + 6 + tcp_bytes + sum_words(ip.subspan(20)));
+}
+
+// An IPv4 TCP segment with an odd-positioned SACK block (one NOP before it) and `payload_bytes`.
+Frame make_segment(bool from_client, std::uint32_t sequence, std::uint32_t acknowledgment,
+                   std::size_t payload_bytes) {
+  Frame frame;
+  const auto total = static_cast<int>(20 + 32 + payload_bytes);
+  put(frame, {0x45, 0, total >> 8, total & 0xff, 0, 7, 0x40, 0, 64, 6, 0, 0});
+  put32(frame, from_client ? 0x0a000001 : 0x0a000002);
+  put32(frame, from_client ? 0x0a000002 : 0x0a000001);
+  const std::uint32_t ports = from_client ? 0x9c400050 : 0x00509c40;
+  put32(frame, ports);
+  put32(frame, sequence);
+  put32(frame, acknowledgment);
+  put(frame, {0x80, 0x10, 1, 0, 0, 0, 0, 0, 1, 5, 10});
+  put32(frame, acknowledgment + 10);
+  put32(frame, acknowledgment + 20);
+  put(frame, {0});
+  for (std::size_t i = 0; i < payload_bytes; ++i) {
+    frame.bytes.push_back(static_cast<std::uint8_t>(i * 7 + 3));
+  }
+  const std::uint32_t checksum = 0xffff - tcp_checksum_sum(frame);
+  frame.bytes[36] = static_cast<std::uint8_t>(checksum >> 8);
+  frame.bytes[37] = static_cast<std::uint8_t>(checksum);
+  frame.wire_length = static_cast<std::uint32_t>(frame.bytes.size());
+  return frame;
+}
+
+CaptureFile make_capture(std::size_t frames) {
+  CaptureFile capture;
+  capture.link_type = kLinkRaw;
+  std::uint32_t client = kClientOrigin;
+  std::uint32_t server = kServerOrigin;
+  for (std::size_t i = 0; i < frames; ++i) {
+    const bool from_client = i % 2 == 0;
+    Frame frame = from_client ? make_segment(true, client, server, 100)
+                              : make_segment(false, server, client, 100);
+    (from_client ? client : server) += 100;
+    frame.time_ns = 1'000'000 * (i + 1);
+    capture.frames.push_back(std::move(frame));
+  }
+  return capture;
+}
+
+std::vector<std::uint64_t> times(const CaptureFile& capture) {
+  std::vector<std::uint64_t> result;
+  for (const Frame& frame : capture.frames) result.push_back(frame.time_ns);
+  return result;
+}
+
+std::multiset<std::vector<std::uint8_t>> contents(const CaptureFile& capture) {
+  std::multiset<std::vector<std::uint8_t>> result;
+  for (const Frame& frame : capture.frames) result.insert(frame.bytes);
+  return result;
+}
+
+std::string file_bytes(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+TEST(CaptureFile, ReadingWhatWasWrittenGivesTheSameInEveryByteOrderAndResolution) {
+  const std::string path = testing::TempDir() + "pcapdamage_round_trip.pcap";
+  for (const bool big_endian : {false, true}) {
+    for (const bool nanoseconds : {false, true}) {
+      CaptureFile written = make_capture(5);
+      written.big_endian = big_endian;
+      written.nanoseconds = nanoseconds;
+      if (nanoseconds) written.frames[2].time_ns += 7;
+      ASSERT_EQ(write_capture(path, written), "");
+      CaptureFile read;
+      ASSERT_EQ(read_capture(path, read), "");
+      EXPECT_EQ(read.big_endian, big_endian);
+      EXPECT_EQ(read.nanoseconds, nanoseconds);
+      EXPECT_EQ(read.link_type, kLinkRaw);
+      EXPECT_EQ(times(read), times(written));
+      EXPECT_EQ(contents(read), contents(written));
+    }
+  }
+  std::filesystem::remove(path);
+}
+
+TEST(CaptureFile, AFileCutAnywhereIsRefusedOrEndsBetweenRecords) {
+  const std::string path = testing::TempDir() + "pcapdamage_cut.pcap";
+  ASSERT_EQ(write_capture(path, make_capture(2)), "");
+  const std::string whole = file_bytes(path);
+  const std::size_t record_bytes = (whole.size() - 24) / 2;
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    std::ofstream(path, std::ios::binary | std::ios::trunc)
+        .write(whole.data(), static_cast<std::streamsize>(length));
+    CaptureFile read;
+    const bool between_records = length >= 24 && (length - 24) % record_bytes == 0;
+    EXPECT_EQ(read_capture(path, read).empty(), between_records) << length;
+  }
+  std::filesystem::remove(path);
+}
+
+TEST(Damage, NoOptionsChangeNothing) {
+  CaptureFile capture = make_capture(20);
+  const CaptureFile before = capture;
+  damage_capture(capture, {});
+  EXPECT_EQ(times(capture), times(before));
+  EXPECT_EQ(contents(capture), contents(before));
+}
+
+TEST(Damage, CutAndListedFramesGoByTheirNumberInTheInput) {
+  CaptureFile capture = make_capture(8);
+  damage_capture(capture, {.cut_start = 2, .drop_frames = {1, 4, 8}});
+  EXPECT_EQ(times(capture),
+            (std::vector<std::uint64_t>{3'000'000, 5'000'000, 6'000'000, 7'000'000}));
+}
+
+TEST(Damage, SequenceNumbersPassZeroAtTheChosenByteAndChecksumsStayRight) {
+  CaptureFile capture = make_capture(10);
+  damage_capture(capture, {.wrap_after = 150});
+  std::map<bool, std::uint32_t> expected = {{true, 0U - 150}, {false, 0U - 150}};
+  for (std::size_t i = 0; i < capture.frames.size(); ++i) {
+    const Frame& frame = capture.frames[i];
+    const bool from_client = i % 2 == 0;
+    EXPECT_EQ(read_be32(frame.bytes, 24), expected[from_client]);
+    EXPECT_EQ(read_be32(frame.bytes, 28), expected[!from_client]);
+    EXPECT_EQ(read_be32(frame.bytes, 43), expected[!from_client] + 10) << "SACK edge";
+    EXPECT_EQ(tcp_checksum_sum(frame), 0xffffU);
+    expected[from_client] += 100;
+  }
+}
+
+TEST(Damage, AWrongChecksumStaysWrong) {
+  CaptureFile capture = make_capture(2);
+  capture.frames[0].bytes[36] ^= 0x55;
+  damage_capture(capture, {.wrap_after = 10});
+  EXPECT_NE(tcp_checksum_sum(capture.frames[0]), 0xffffU);
+  EXPECT_EQ(tcp_checksum_sum(capture.frames[1]), 0xffffU);
+}
+
+TEST(Damage, FragmentsJoinToTheWholePacketAndHaveRightHeaderChecksums) {
+  const Frame whole = make_segment(true, 1, 2, 1000);
+  const std::vector<Frame> fragments = fragment_frame(whole, kLinkRaw, 300, 9);
+  ASSERT_EQ(fragments.size(), 4U);
+  std::vector<std::uint8_t> joined(whole.bytes.begin(), whole.bytes.begin() + 20);
+  for (std::size_t i = 0; i < fragments.size(); ++i) {
+    const std::span<const std::uint8_t> ip(fragments[i].bytes);
+    EXPECT_LE(ip.size(), 300U);
+    EXPECT_EQ(read_be16(ip, 2), ip.size());
+    EXPECT_EQ(fold(sum_words(ip.first(20))), 0xffffU);
+    const std::uint32_t offset = (read_be16(ip, 6) & 0x1fffU) * 8;
+    EXPECT_EQ(offset, joined.size() - 20);
+    EXPECT_EQ((read_be16(ip, 6) & 0x2000) != 0, i + 1 < fragments.size());
+    joined.insert(joined.end(), ip.begin() + 20, ip.end());
+  }
+  EXPECT_TRUE(
+      std::equal(joined.begin() + 20, joined.end(), whole.bytes.begin() + 20, whole.bytes.end()));
+}
+
+TEST(Damage, FaultsOnlyMoveAndCopyFramesAndTimesStayAscending) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE(seed);
+    CaptureFile capture = make_capture(60);
+    const CaptureFile before = capture;
+    damage_capture(capture, {.seed = seed, .reorder_probability = 0.3, .reorder_distance = 5});
+    EXPECT_EQ(contents(capture), contents(before));
+    damage_capture(capture, {.seed = seed, .duplicate_probability = 0.3, .duplicate_distance = 4});
+    EXPECT_GT(capture.frames.size(), before.frames.size());
+    const std::vector<std::uint64_t> after = times(capture);
+    EXPECT_TRUE(std::is_sorted(after.begin(), after.end()));
+  }
+}
+
+TEST(Damage, TheSameSeedGivesTheSameCaptureAndAnotherSeedAnother) {
+  const DamageOptions options{.seed = 4, .drop_probability = 0.2, .reorder_probability = 0.2};
+  CaptureFile first = make_capture(100);
+  CaptureFile second = first;
+  CaptureFile other = first;
+  damage_capture(first, options);
+  damage_capture(second, options);
+  damage_capture(other, {.seed = 5, .drop_probability = 0.2, .reorder_probability = 0.2});
+  EXPECT_EQ(contents(first), contents(second));
+  EXPECT_NE(contents(first), contents(other));
+  EXPECT_LT(first.frames.size(), 95U);
+}
+
+TEST(Damage, SnaplenCutsBytesAndKeepsTheLengthOnTheWire) {
+  CaptureFile capture = make_capture(2);
+  const std::uint32_t wire_length = capture.frames[0].wire_length;
+  damage_capture(capture, {.snaplen = 60});
+  EXPECT_EQ(capture.frames[0].bytes.size(), 60U);
+  EXPECT_EQ(capture.frames[0].wire_length, wire_length);
+  EXPECT_EQ(capture.snaplen, 60U);
+}
+
+}  // namespace
+}  // namespace pcapdamage
