@@ -1,0 +1,78 @@
+#include "core/buffer_pool.h"
+
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+
+namespace tcp_sniffer {
+
+BufferPool::~BufferPool() { drop_idle(~size_t{0}); }
+
+size_t BufferPool::class_of(size_t size) {
+  if (size <= kSizeMin) return 0;
+  return static_cast<size_t>(std::bit_width(size - 1)) - 8;
+}
+
+Buffer BufferPool::allocate(size_t size) {
+  const size_t index = class_of(size);
+  if (index >= kClasses) return {};
+  const auto capacity = static_cast<uint32_t>(kSizeMin << index);
+  if (Idle* idle = idle_[index]) {
+    idle_[index] = idle->next;
+    idle_bytes_ -= capacity;
+    used_bytes_ += capacity;
+    return {reinterpret_cast<uint8_t*>(idle), capacity};
+  }
+  if (used_bytes_ + idle_bytes_ + capacity > limit_bytes_ && !drop_idle(capacity)) {
+    refusals_++;
+    return {};
+  }
+  auto* data = static_cast<uint8_t*>(std::malloc(capacity));
+  if (data == nullptr) {
+    refusals_++;
+    return {};
+  }
+  used_bytes_ += capacity;
+  return {data, capacity};
+}
+
+void BufferPool::release(Buffer& buffer) {
+  if (!buffer) return;
+  used_bytes_ -= buffer.capacity;
+  if (idle_bytes_ + buffer.capacity > kIdleBytesMax) {
+    std::free(buffer.data);
+  } else {
+    const size_t index = class_of(buffer.capacity);
+    auto* idle = reinterpret_cast<Idle*>(buffer.data);
+    idle->next = idle_[index];
+    idle_[index] = idle;
+    idle_bytes_ += buffer.capacity;
+  }
+  buffer = {};
+}
+
+bool BufferPool::grow(Buffer& buffer, size_t size, size_t used) {
+  if (size <= buffer.capacity) return true;
+  Buffer larger = allocate(size);
+  if (!larger) return false;
+  if (used > 0) std::memcpy(larger.data, buffer.data, used);
+  release(buffer);
+  buffer = larger;
+  return true;
+}
+
+// Frees idle buffers, the largest first, until `needed` more bytes fit under the limit.
+bool BufferPool::drop_idle(size_t needed) {
+  for (size_t index = kClasses; index-- > 0;) {
+    while (idle_[index] != nullptr) {
+      if (needed <= limit_bytes_ && used_bytes_ + idle_bytes_ <= limit_bytes_ - needed) return true;
+      Idle* idle = idle_[index];
+      idle_[index] = idle->next;
+      idle_bytes_ -= kSizeMin << index;
+      std::free(idle);
+    }
+  }
+  return needed <= limit_bytes_ && used_bytes_ + idle_bytes_ <= limit_bytes_ - needed;
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace tcp_sniffer {
+
+// A piece of memory from a BufferPool. Plain value; whoever holds it gives it back.
+struct Buffer {
+  uint8_t* data = nullptr;
+  uint32_t capacity = 0;  // a power of two, or 0 for no buffer
+
+  explicit operator bool() const { return data != nullptr; }
+};
+
+// The memory of one shard that traffic can make grow: reorder buffers, message arenas, parser
+// objects. Sizes are powers of two; a released buffer is kept for the next taker of its class, up
+// to kIdleBytesMax over all classes.
+//
+// The pool must outlive its buffers. Single thread.
+//
+// Invariants:
+// 1. used_bytes() + idle bytes <= limit_bytes, always.
+// 2. allocate never throws and never blocks: it answers with an empty Buffer when the limit is
+//    reached, and the caller gives something up.
+class BufferPool {
+ public:
+  static constexpr uint32_t kSizeMin = 256;
+  static constexpr uint32_t kSizeMax = 1u << 31;
+  static constexpr size_t kIdleBytesMax = size_t{16} << 20;
+
+  explicit BufferPool(size_t limit_bytes) : limit_bytes_(limit_bytes) {}
+  ~BufferPool();
+  BufferPool(const BufferPool&) = delete;
+  BufferPool& operator=(const BufferPool&) = delete;
+
+  // At least `size` bytes, or an empty Buffer: over the limit, or size above kSizeMax.
+  Buffer allocate(size_t size);
+  void release(Buffer& buffer);
+
+  // Grows `buffer` to at least `size`, keeping its first `used` bytes. False: not enough memory,
+  // the buffer is unchanged.
+  bool grow(Buffer& buffer, size_t size, size_t used);
+
+  size_t used_bytes() const { return used_bytes_; }
+  size_t limit_bytes() const { return limit_bytes_; }
+  uint64_t refusals() const { return refusals_; }
+
+ private:
+  static constexpr size_t kClasses = 24;  // 2^8 … 2^31
+
+  struct Idle {
+    Idle* next;
+  };
+
+  static size_t class_of(size_t size);
+  bool drop_idle(size_t needed);
+
+  size_t limit_bytes_;
+  size_t used_bytes_ = 0;
+  size_t idle_bytes_ = 0;
+  uint64_t refusals_ = 0;
+  std::array<Idle*, kClasses> idle_{};
+};
+
+}  // namespace tcp_sniffer

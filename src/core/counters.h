@@ -1,0 +1,143 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace tcp_sniffer {
+
+// The ledger. One line a counter: X(name, "group", "name in the events", "meaning").
+// A counter marked (g) is a gauge. Every drop has a counter and every counter one writer.
+
+// Written by a capture thread: the fate of every frame.
+#define TCP_SNIFFER_FRAME_COUNTERS(X)                                                           \
+  X(received, "frames", "received", "frames taken from the source")                             \
+  X(not_ip, "frames", "not_ip", "frames without an IP packet that could be read")               \
+  X(not_tcp, "frames", "not_tcp", "IP packets that carry no TCP")                               \
+  X(other_port, "frames", "other_port", "TCP segments between other ports")                     \
+  X(filtered, "frames", "filtered", "frames the user's filter left out (files)")                \
+  X(not_sampled, "frames", "not_sampled", "segments of connections outside the sample")         \
+  X(malformed, "frames", "malformed", "packets that contradict themselves")                     \
+  X(bad_checksum, "frames", "bad_checksum", "packets with a wrong IP or TCP checksum")          \
+  X(fragment_merged, "frames", "fragment_merged", "fragments that went into a datagram")        \
+  X(fragment_dropped, "frames", "fragment_dropped", "fragments of datagrams never completed")   \
+  X(fragment_held, "frames", "fragment_held", "fragments waiting for the rest (g)")             \
+  X(tunnel_too_deep, "frames", "tunnel_too_deep", "packets inside more tunnels than followed")  \
+  X(dropped_overload, "frames", "dropped_overload", "segments no shard had room for")           \
+  X(dispatched, "frames", "dispatched", "segments given to a shard")                            \
+  X(received_bytes, "capture", "bytes", "captured bytes of all frames")                         \
+  X(dropped_overload_bytes, "capture", "dropped_overload_bytes", "payload of dropped segments") \
+  X(clock_jumps, "capture", "clock_jumps", "jumps of packet time by more than an hour")
+
+// Written by a shard.
+#define TCP_SNIFFER_SHARD_COUNTERS(X)                                                             \
+  X(segments, "tcp", "segments", "segments processed")                                            \
+  X(captured, "bytes", "captured", "payload bytes of processed segments")                         \
+  X(parsed, "bytes", "parsed", "payload bytes that are part of a message")                        \
+  X(tunnel, "bytes", "tunnel", "payload bytes behind CONNECT or Upgrade")                         \
+  X(ignored_stream, "bytes", "ignored_stream", "payload bytes of streams that are not HTTP")      \
+  X(skipped_in_resync, "bytes", "skipped_in_resync", "bytes passed over to find a message")       \
+  X(bridged_late, "bytes", "bridged_late", "bytes that came after their hole was given up")       \
+  X(duplicate, "bytes", "duplicate", "bytes that had come before")                                \
+  X(out_of_window, "bytes", "out_of_window", "bytes too far from the stream's head")              \
+  X(refused, "bytes", "refused", "bytes of segments an option refused")                           \
+  X(evicted, "bytes", "evicted", "buffered bytes given up for memory or a free slot")             \
+  X(buffered, "bytes", "buffered", "bytes waiting in reorder buffers (g)")                        \
+  X(missing, "bytes", "missing", "bytes that never came")                                         \
+  X(conflicting, "bytes", "conflicting", "overlapping bytes that differ from the first copy")     \
+  X(connections_opened, "connections", "opened", "connections begun")                             \
+  X(connections_midstream, "connections", "midstream", "connections met without their SYN")       \
+  X(connections_closed, "connections", "closed", "connections ended by FIN or RST")               \
+  X(connections_idle, "connections", "idle", "connections ended by the idle timeout")             \
+  X(connections_evicted, "connections", "evicted", "connections given up for a free slot")        \
+  X(connections_reused, "connections", "reused", "connections ended by a new SYN on their ports") \
+  X(connections_drained, "connections", "drained", "connections open at the end of the capture")  \
+  X(connections_refused, "connections", "refused", "connections without a place in the table")    \
+  X(connections_one_sided, "connections", "one_sided", "ended connections seen from one side")    \
+  X(connections_open, "connections", "open", "connections now (g)")                               \
+  X(connections_half_open, "connections", "half_open", "of them with a SYN only (g)")             \
+  X(tombstone_segments, "tcp", "after_close", "segments of connections already ended")            \
+  X(gaps, "tcp", "gaps", "holes given up")                                                        \
+  X(reorder_buffers, "memory", "reorder_buffers", "reorder buffers in use (g)")                   \
+  X(memory_bytes, "memory", "bytes", "bytes of buffers and messages in use (g)")                  \
+  X(memory_refusals, "memory", "refusals", "times the memory limit said no")                      \
+  X(rotations, "tcp", "rotations", "reorder buffers moved or enlarged")                           \
+  X(fsm_refused, "tcp", "fsm_refused", "segments illegal in their connection's state")            \
+  X(options_refused, "tcp", "options_refused", "segments against the negotiated MSS or window")   \
+  X(missing_init_refused, "tcp", "missing_init_refused", "segments of connections without SYN")   \
+  X(messages_parsed, "messages", "parsed", "messages put together")                               \
+  X(messages_written, "messages", "written", "messages handed to the output")                     \
+  X(messages_dropped_overload, "messages", "dropped_overload", "messages the output had no room for") \
+  X(requests, "messages", "requests", "requests among the parsed")                                \
+  X(responses, "messages", "responses", "responses among the parsed, interim ones included")      \
+  X(interim, "messages", "interim", "1xx responses")                                              \
+  X(after_gap, "messages", "after_gap", "messages found by searching")                            \
+  X(lost_before_start_line, "messages", "lost_before_start_line", "messages cut before their start line ended") \
+  X(unpaired, "messages", "unpaired", "responses whose request is not known")                     \
+  X(incomplete_gap, "incomplete", "gap", "messages with bytes the capture lost")                  \
+  X(incomplete_closed, "incomplete", "closed", "messages cut by the end of their connection")     \
+  X(incomplete_evicted, "incomplete", "evicted", "messages cut by eviction")                      \
+  X(incomplete_idle, "incomplete", "idle", "messages cut by the idle timeout")                    \
+  X(incomplete_shutdown, "incomplete", "shutdown", "messages cut by the end of the capture")      \
+  X(incomplete_snaplen, "incomplete", "snaplen", "messages cut by the snapshot length")           \
+  X(incomplete_limit, "incomplete", "limit", "messages beyond a limit")                           \
+  X(incomplete_parse_error, "incomplete", "parseError", "messages whose body could not be read")  \
+  X(parse_errors, "http", "parse_errors", "places where a stream stopped being HTTP")             \
+  X(not_http, "http", "not_http", "streams that are not HTTP")                                    \
+  X(tls, "http", "tls", "streams that begin with TLS")                                            \
+  X(http2, "http", "http2", "streams that begin with the HTTP/2 preface")                         \
+  X(http09, "http", "http09", "HTTP/0.9 requests")                                                \
+  X(tunnels, "http", "tunnels", "connections that became tunnels")                                \
+  X(line_bytes, "output", "bytes", "bytes of the lines handed to the output")                     \
+  X(events_dropped, "events", "dropped", "events nobody had room for")
+
+#define X(name, group, label, meaning) name,
+enum class FrameCounter : uint8_t { TCP_SNIFFER_FRAME_COUNTERS(X) kCount };
+enum class ShardCounter : uint8_t { TCP_SNIFFER_SHARD_COUNTERS(X) kCount };
+#undef X
+
+struct CounterInfo {
+  std::string_view name;     // unique within its kind
+  std::string_view group;    // object it appears in, in the events
+  std::string_view label;    // key inside that object
+  std::string_view meaning;
+};
+
+#define X(name, group, label, meaning) CounterInfo{#name, group, label, meaning},
+inline constexpr std::array kFrameCounters = {TCP_SNIFFER_FRAME_COUNTERS(X)};
+inline constexpr std::array kShardCounters = {TCP_SNIFFER_SHARD_COUNTERS(X)};
+#undef X
+
+// Counters of one thread: plain numbers that only the owner touches, and the copy that others may
+// read. `publish` is called once a block, not once a packet.
+template <class Counter>
+class Counters {
+ public:
+  static constexpr size_t kSize = static_cast<size_t>(Counter::kCount);
+
+  void add(Counter counter, uint64_t amount = 1) { own_[index(counter)] += amount; }
+  void subtract(Counter counter, uint64_t amount = 1) { own_[index(counter)] -= amount; }
+  void set(Counter counter, uint64_t value) { own_[index(counter)] = value; }
+  uint64_t get(Counter counter) const { return own_[index(counter)]; }
+
+  void publish() {
+    for (size_t i = 0; i < kSize; i++) published_[i].store(own_[i], std::memory_order_relaxed);
+  }
+  // Any thread; a value is from the last publish.
+  uint64_t published(Counter counter) const {
+    return published_[index(counter)].load(std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr size_t index(Counter counter) { return static_cast<size_t>(counter); }
+
+  std::array<uint64_t, kSize> own_{};
+  alignas(64) std::array<std::atomic<uint64_t>, kSize> published_{};
+};
+
+using FrameCounters = Counters<FrameCounter>;
+using ShardCounters = Counters<ShardCounter>;
+
+}  // namespace tcp_sniffer

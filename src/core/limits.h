@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tcp_sniffer {
+
+// Every fixed limit of the engine, each with the reason for its value. What a user may set is in
+// io/config.h; these are not for setting.
+
+// Stream offsets start here, so that an origin can move back without going below zero.
+constexpr uint64_t kStreamOrigin = uint64_t{1} << 33;
+
+// A segment further ahead of the head than this (and than the announced window) is not placed.
+// 4 MiB: above what default Linux receivers announce (tcp_rmem max 6 MiB needs wscale 7+, which a
+// captured SYN tells us), far below the 2 GiB where sequence arithmetic turns ambiguous.
+constexpr uint64_t kWindowMin = 4u << 20;
+
+// Segments outside the window that must continue each other before the head jumps to them.
+constexpr uint8_t kStrayAgreement = 4;
+
+// Holes a reorder buffer may have. RFC 2018 receivers report 3-4; a burst loss on a 10 Gbit/s
+// path makes tens. Bounds the cost of one insertion to one 6 KiB memmove.
+constexpr uint32_t kRangesMax = 256;
+
+// Segments remembered in one reorder buffer: 4 MiB of 512-byte segments.
+constexpr uint32_t kMarksMax = 8192;
+
+// Evidence that a hole will not be filled (DESIGN, "Giving up a hole"): acknowledgments beyond
+// it that advanced, and packet time since the first of them.
+constexpr uint8_t kGapAcksMin = 3;
+constexpr int64_t kGapAckedWaitNs = 50'000'000;
+constexpr int64_t kGapAckedWaitMaxNs = 1'000'000'000;
+
+// A finished connection's late retransmissions are recognised for this long (2 x the usual
+// maximum RTO backoff steps seen after a FIN), packet time.
+constexpr int64_t kTombstoneNs = 10'000'000'000;
+
+// Bounded probing of the connection table: the wire does not know the hash secret, so a longer
+// chain means a table too full, not an attack that could be served.
+constexpr uint32_t kProbesMax = 64;
+
+// A packet time this far ahead of the clock needs that many agreeing packets to be believed.
+constexpr int64_t kClockJumpNs = 3600ll * 1'000'000'000;
+constexpr uint32_t kClockJumpPackets = 16;
+
+// Longest line that can still be a start line while searching for the next message.
+constexpr uint32_t kSearchLineMax = 8192;
+
+// Bytes of a stream that is not HTTP shown in its event.
+constexpr uint32_t kSampleMax = 32;
+
+// Segments a packet block carries: 256 x 128 bytes = 32 KiB, half of a small L1+L2 share, and
+// 16 times what the queue's cost per block needs to disappear.
+constexpr uint32_t kSegmentsPerBlock = 256;
+
+// Bytes of copied payload a live packet block carries: 256 full Ethernet frames.
+constexpr uint32_t kBlockArenaBytes = 384u << 10;
+
+// A line block: large enough that one writev moves megabytes, small enough that a handful per
+// shard stays in the last-level cache.
+constexpr uint32_t kLineBlockBytes = 256u << 10;
+
+}  // namespace tcp_sniffer
