@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/header_repeats.h"
+#include "core/http_message.h"
+#include "core/json_string.h"
+#include "core/redaction.h"
+
+namespace tcp_sniffer {
+
+// Writes `headers`, `trailers` and `rawHeaders`. Names in lower case; a name that occurs more
+// than once has an array, at the place of its first occurrence. A field (a name with all its
+// values) that is not UTF-8 is written as latin1 and noted as `headers.NAME` or `trailers.NAME`
+// in `latin1`. A folded value gets one space for each line break and the whitespace around it
+// (RFC 9112 section 5.2). One per line writer.
+class HeaderObjectWriter {
+ public:
+  // Both arguments outlive the writer.
+  HeaderObjectWriter(const EscapeKernels& kernels, const Redaction& redaction)
+      : kernels_(kernels), strings_(kernels), redaction_(redaction) {}
+
+  // Appends `{"name":"value",…}`. `group` is the name of the object, for `latin1`, to which
+  // `"group.name",` is appended for each field that is not UTF-8.
+  void write(std::span<const HeaderField> fields, std::string_view group, LineSink& sink,
+             LineSink& latin1);
+
+  // Appends `[["Name","value"],…]` as sent, for the fields of the last write(): the same ones
+  // are latin1 (listed there under `headers.NAME`), the same values redacted.
+  void write_raw(std::span<const HeaderField> fields, LineSink& sink) const;
+
+ private:
+  void write_all_plain(std::span<const HeaderField> fields, std::string_view group, LineSink& sink,
+                       LineSink& latin1);
+  void write_field(std::span<const HeaderField> fields, uint32_t first, std::string_view group,
+                   LineSink& sink, LineSink& latin1);
+  void write_name(std::string_view name, bool utf8, LineSink& sink) const;
+  void write_value(const HeaderField& field, bool redact, bool utf8, LineSink& sink);
+  void write_string(std::string_view text, bool utf8, LineSink& sink) const;
+  uint32_t next_of_name(uint32_t field) const;
+  void mark_latin1(size_t fields, uint32_t field);
+
+  const EscapeKernels& kernels_;
+  JsonStringWriter strings_;
+  const Redaction& redaction_;
+  HeaderRepeats repeats_;
+  bool has_repeats_ = false;
+  std::vector<uint8_t> is_latin1_;  // by field; empty = none
+  std::string unfolded_;
+};
+
+}  // namespace tcp_sniffer

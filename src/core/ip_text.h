@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstddef>
+
+#include "core/flow_key.h"
+
+namespace tcp_sniffer {
+
+// Room that write_ip needs: a full IPv6 address, and what its last store may spill.
+constexpr size_t kIpTextMax = 48;
+
+// The address as text: IPv4 (also v4-mapped) in dotted decimal, IPv6 as RFC 5952 says (lower
+// case, no leading zeros, the longest run of two or more zero groups as `::`). Returns the end.
+char* write_ip(char* out, const IpAddress& ip);
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/header_object.h"
+#include "core/http_message.h"
+#include "core/json_string.h"
+#include "core/line_sink.h"
+#include "core/pretty_line.h"
+#include "core/redaction.h"
+#include "core/time_text.h"
+
+namespace tcp_sniffer {
+
+struct LineOptions {
+  enum Format : uint8_t { kNdjson, kFramed, kPretty };
+
+  Format format = kNdjson;
+  bool extended = false;       // fields: extended
+  bool raw_headers = false;    // rawHeaders
+  bool binary_base64 = false;  // binaryBody: base64
+  bool colours = false;        // pretty only
+  std::vector<std::string> redact_headers;
+  std::vector<std::string> redact_query;
+  std::vector<std::string> link_names;  // interface names by link_id, for `interface`
+};
+
+// Turns finished messages into the bytes that go out: NDJSON lines, frames (framed_line.h) or
+// lines for people (pretty_line.h). One per shard, used by one thread; keeps only caches and
+// scratch memory between messages, so the bytes of a message depend on the message alone.
+//
+// Order of the JSON fields: timestamp, connectionId, exchange, direction, receiver, destination,
+// method and path | statusCode and statusText, httpVersion, headers, rawHeaders, trailers,
+// bodySize, bodyTruncated, durationMs, latencyMs, incomplete, missingBytes, bodyGaps,
+// headersIncomplete, afterGap, interface, firstFrame, lastFrame, headersSize, vlan,
+// connectMs, latin1, bodyEncoding, body.
+class MessageLineWriter {
+ public:
+  explicit MessageLineWriter(const LineOptions& options,
+                             const EscapeKernels& kernels = escape_kernels());
+  MessageLineWriter(const MessageLineWriter&) = delete;
+  MessageLineWriter& operator=(const MessageLineWriter&) = delete;
+
+  // Appends one whole line with its '\n', or one frame. With kPretty a request and an interim
+  // response (1xx but 101) append nothing: the final response's line tells the whole exchange.
+  void write(const HttpMessage& message, LineSink& sink);
+
+  // To be called for a request whose response will not come any more (the connection ended, was
+  // evicted or drained): with kPretty appends the request's own line, else nothing. Needs
+  // direction, method, target, request_host, body_size, receiver, first_byte_ns, incomplete.
+  void write_unanswered(const HttpMessage& request, LineSink& sink);
+
+ private:
+  void write_ndjson(const HttpMessage& message, LineSink& sink);
+  void write_framed(const HttpMessage& message, LineSink& sink);
+
+  // The object up to where `bodyEncoding` would follow, without its closing brace.
+  void append_fields(const HttpMessage& message, LineSink& sink);
+  void append_identity(const HttpMessage& message, LineSink& sink);
+  void append_start_line(const HttpMessage& message, LineSink& sink);
+  void append_headers(const HttpMessage& message, LineSink& sink);
+  void append_measures(const HttpMessage& message, LineSink& sink);
+  void append_losses(const HttpMessage& message, LineSink& sink);
+  void append_extended(const HttpMessage& message, LineSink& sink);
+  void append_body(const HttpMessage& message, LineSink& sink);
+  void append_text_field(std::string_view key, std::string_view text, std::string_view latin1_name,
+                         LineSink& sink);
+
+  LineOptions options_;
+  JsonStringWriter strings_;
+  Redaction redaction_;
+  HeaderObjectWriter headers_;
+  TimeText time_;
+  PrettyLineWriter pretty_;
+  ScratchLine latin1_;  // `"path","headers.x",` of the message being written
+};
+
+// The part of the kept body that is judged and written as text: the body itself, without a last
+// character that the cut or a loss left unfinished.
+std::string_view body_text(const HttpMessage& message);
+
+std::string_view incomplete_word(Incomplete incomplete);
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace tcp_sniffer {
+
+// Numbers as JSON text. Every function writes from `out`, takes no more room than its
+// constant says, writes no terminator and returns the end of what it wrote.
+
+constexpr size_t kUnsignedTextMax = 20;
+constexpr size_t kMillisecondsTextMax = 22;
+
+inline constexpr std::array<char, 200> kDigitPairs = [] {
+  std::array<char, 200> pairs{};
+  for (size_t i = 0; i < 100; ++i) {
+    pairs[2 * i] = static_cast<char>('0' + i / 10);
+    pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
+  }
+  return pairs;
+}();
+
+// Exactly two digits; value < 100.
+inline char* write_two_digits(char* out, uint32_t value) {
+  std::memcpy(out, &kDigitPairs[size_t{2} * value], 2);
+  return out + 2;
+}
+
+// Exactly six digits; value < 1,000,000.
+inline char* write_six_digits(char* out, uint32_t value) {
+  out = write_two_digits(out, value / 10000);
+  out = write_two_digits(out, value / 100 % 100);
+  return write_two_digits(out, value % 100);
+}
+
+inline char* write_unsigned(char* out, uint64_t value) {
+  if (value < 10) {
+    *out = static_cast<char>('0' + value);
+    return out + 1;
+  }
+  if (value < 100) return write_two_digits(out, static_cast<uint32_t>(value));
+  char digits[kUnsignedTextMax];
+  char* begin = digits + kUnsignedTextMax;
+  while (value >= 100) {
+    begin -= 2;
+    write_two_digits(begin, static_cast<uint32_t>(value % 100));
+    value /= 100;
+  }
+  if (value >= 10) {
+    begin -= 2;
+    write_two_digits(begin, static_cast<uint32_t>(value));
+  } else {
+    *--begin = static_cast<char>('0' + value);
+  }
+  const auto size = static_cast<size_t>(digits + kUnsignedTextMax - begin);
+  std::memcpy(out, begin, size);
+  return out + size;
+}
+
+// Nanoseconds as milliseconds: as few decimals as say it exactly, at most six, no exponent.
+inline char* write_milliseconds(char* out, int64_t nanoseconds) {
+  auto magnitude = static_cast<uint64_t>(nanoseconds);
+  if (nanoseconds < 0) {
+    *out++ = '-';
+    magnitude = 0 - magnitude;
+  }
+  out = write_unsigned(out, magnitude / 1000000);
+  const auto fraction = static_cast<uint32_t>(magnitude % 1000000);
+  if (fraction == 0) return out;
+  *out = '.';
+  char* end = write_six_digits(out + 1, fraction);
+  while (end[-1] == '0') --end;
+  return end;
+}
+
+// The difference of two packet times. Times of a damaged capture may be anything: an overflow
+// saturates.
+inline int64_t elapsed_ns(int64_t from_ns, int64_t to_ns) {
+  int64_t difference = 0;
+  if (!__builtin_sub_overflow(to_ns, from_ns, &difference)) return difference;
+  return to_ns > from_ns ? INT64_MAX : INT64_MIN;
+}
+
+// Exactly 16 lower-case hexadecimal digits.
+inline char* write_hex16(char* out, uint64_t value) {
+  for (int shift = 60; shift >= 0; shift -= 4) *out++ = "0123456789abcdef"[(value >> shift) & 15];
+  return out;
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace tcp_sniffer {
+
+// Is the text well-formed UTF-8 (RFC 3629)?
+bool is_utf8(std::string_view text);
+
+// The text without a last character that was cut off: a lead byte with fewer continuation bytes
+// behind it than it announces. Text that ends otherwise comes back whole. At most 3 bytes go.
+std::string_view without_cut_character(std::string_view text);
+
+// The largest n <= size such that text[0, n) ends on a character boundary, for text that is
+// valid UTF-8; at most 3 less than size.
+size_t character_boundary(std::string_view text, size_t size);
+
+}  // namespace tcp_sniffer
