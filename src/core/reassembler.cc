@@ -1,0 +1,105 @@
+#include "core/reassembler.h"
+
+#include <new>
+
+namespace tcp_sniffer {
+
+// Where the sender's stream begins: at its SYN; else where the peer's acknowledgment in a
+// handshake said; else at the first byte seen.
+void Reassembler::set_origin(TcpStream& stream, const Segment& segment) {
+  const bool syn = (segment.flags & kTcpSyn) != 0;
+  const uint32_t first = segment.sequence + (syn ? 1 : 0);
+  if (!stream.seen) {
+    if (!stream.hinted || syn) {
+      stream.set_origin(first);
+    } else if (stream.offset_of(first) > stream.window_limit() ||
+               stream.offset_of(first) < kStreamOrigin) {
+      stream.set_origin(first);  // the hint does not fit what is sent
+    }
+    stream.seen = true;
+  } else if (!stream.delivered && !stream.syn_seen && stream.offset_of(first) < stream.head &&
+             stream.head - stream.offset_of(first) < kWindowMin) {
+    stream.head = stream.offset_of(first);
+  }
+  if (syn) stream.syn_seen = true;
+}
+
+// The segment's acknowledgment as an offset of the peer's stream, or 0 when it says nothing that
+// can be believed (RFC 9293 section 3.10.7.4: an acknowledgment of bytes never sent is ignored).
+void Reassembler::take_acknowledgment(TcpStream& peer, const TcpStream& sender,
+                                      const Segment& segment, uint64_t& acknowledged) {
+  acknowledged = 0;
+  if ((segment.flags & kTcpAck) == 0 || (segment.flags & kTcpRst) != 0) return;
+  const bool scaled = sender.window_scale != kNoWindowScale &&
+                      peer.window_scale != kNoWindowScale && (segment.flags & kTcpSyn) == 0;
+  peer.window = static_cast<uint32_t>(segment.window)
+                << (scaled ? std::min<uint8_t>(sender.window_scale, 14) : 0);
+  if (!peer.seen) {
+    // The handshake's acknowledgment names the first byte of a stream whose SYN-ACK was lost.
+    if (sender.syn_seen && !peer.hinted && (segment.flags & kTcpSyn) == 0) {
+      peer.set_origin(segment.acknowledgment);
+      peer.hinted = true;
+    }
+    return;
+  }
+  const uint64_t offset = peer.offset_of(segment.acknowledgment);
+  if (offset > std::max(peer.window_limit(), peer.contiguous_end() + kWindowMin)) return;
+  acknowledged = offset;
+  if (offset <= peer.acked) return;
+  peer.acked = offset;
+  if (peer.hole_since_ns != 0 && peer.advancing_acks < UINT8_MAX) peer.advancing_acks++;
+}
+
+// Bytes before the head: they came before, or after their hole had been given up.
+void Reassembler::count_late(const TcpStream& stream, uint64_t start, uint64_t end) {
+  const uint64_t gap_start = stream.gap_end - stream.gap_size;
+  const uint64_t late_start = std::max(start, gap_start);
+  const uint64_t late_end = std::min(end, stream.gap_end);
+  const uint64_t late = late_end > late_start ? late_end - late_start : 0;
+  counters_.add(ShardCounter::bridged_late, late);
+  counters_.add(ShardCounter::duplicate, end - start - late);
+}
+
+// Starts, keeps or ends the timing of the hole at the head (rule 4). Evidence that was there when
+// an earlier hole was timed counts for a later one that the same acknowledgment covered.
+void Reassembler::time_hole(TcpStream& stream, const TcpStream& peer, int64_t clock_ns) {
+  if (!stream.missing() || !settings_.by_evidence) {
+    stream.hole_since_ns = 0;
+    return;
+  }
+  if (!peer.seen) {
+    if (stream.hole_since_ns == 0) stream.hole_since_ns = clock_ns;
+    return;
+  }
+  if (stream.acked <= stream.head) {
+    stream.hole_since_ns = 0;
+    return;
+  }
+  if (stream.hole_since_ns != 0 && stream.evidence_ack > stream.head) return;
+  stream.hole_since_ns = clock_ns;
+  stream.evidence_ack = stream.acked;
+  stream.advancing_acks = 0;
+}
+
+ReorderBuffer* Reassembler::reorder_of(TcpStream& stream) {
+  if (stream.reorder == nullptr) {
+    Buffer memory = pool_.allocate(sizeof(ReorderBuffer));
+    if (!memory) return nullptr;
+    static_assert(sizeof(ReorderBuffer) <= BufferPool::kSizeMin);
+    stream.reorder = new (memory.data) ReorderBuffer(pool_);
+    counters_.add(ShardCounter::reorder_buffers);
+  }
+  return stream.reorder;
+}
+
+void Reassembler::release_buffer(TcpStream& stream) {
+  if (stream.reorder == nullptr) return;
+  stream.reorder->~ReorderBuffer();
+  Buffer memory{reinterpret_cast<uint8_t*>(stream.reorder), BufferPool::kSizeMin};
+  pool_.release(memory);
+  stream.reorder = nullptr;
+  stream.refused = false;
+  counters_.subtract(ShardCounter::reorder_buffers);
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <span>
+
+#include "core/flow_key.h"
+#include "core/reorder_buffer.h"
+
+namespace tcp_sniffer {
+
+// Why bytes of a stream will not be delivered.
+enum class GapCause : uint8_t {
+  kLost,     // the capture never saw them
+  kSnaplen,  // the capture cut them off
+};
+
+// The seam between reassembly and an application protocol. The reassembler delivers each byte of
+// a stream once, in order, or reports it as a gap; never both, never neither.
+//
+// try_consume: the bytes at `offset`, brought by one segment. Returns how many were taken. Fewer
+//   than all is a refusal: the rest stays buffered and is offered again when either direction
+//   moves on. With `force` the protocol must take all of them (memory, close).
+// on_gap: [offset, offset + length) is missing for good.
+// on_end: the stream's FIN or RST was reached in order; `time_ns` is the clock's.
+// in_message: true while bytes of a message are expected next, so that one missing byte can not
+//   be taken for a lost FIN.
+template <class P>
+concept StreamProtocol =
+    requires(P protocol, Side side, uint64_t offset, std::span<const uint8_t> bytes,
+             const SegmentMeta& meta, uint64_t length, GapCause cause, bool flag) {
+      { protocol.try_consume(side, offset, bytes, meta, flag) } -> std::same_as<uint32_t>;
+      { protocol.on_gap(side, offset, length, cause) };
+      { protocol.on_end(side) };
+      { protocol.in_message(side) } -> std::same_as<bool>;
+    };
+
+}  // namespace tcp_sniffer
