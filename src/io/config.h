@@ -1,0 +1,117 @@
+#pragma once
+
+#include <bitset>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tcp_sniffer {
+
+// The numeric value of each enumerator is its place in the key's list of words (config_keys.cc).
+enum class OutputFormat : uint8_t { kNdjson, kFramed, kPretty };
+enum class FieldSet : uint8_t { kStandard, kExtended };
+enum class BinaryBody : uint8_t { kOmit, kBase64 };
+enum class GapPolicy : uint8_t { kEvidence, kBuffer };
+enum class Overload : uint8_t { kBlock, kDrop };
+enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
+enum class LogFormat : uint8_t { kAuto, kText, kJson };
+enum class Protocol : uint8_t { kHttp, kPop3 };
+
+constexpr size_t kConfigKeysMax = 96;
+
+// Everything a run can be told: one member a key of the configuration, holding the key's default.
+//
+// Plain values, filled by the parsers on the main thread, completed by resolve_defaults, checked
+// by check_config, and read-only afterwards; any thread may then read it. Sizes are bytes and
+// times milliseconds unless the name says otherwise.
+//
+// The table in config_keys.cc gives each member its name, range and meaning.
+struct Config {
+  // What is read.
+  std::string interface;  // empty: the first one that is up and not loopback
+  std::vector<std::string> files;
+  std::vector<uint16_t> ports;  // empty: every TCP port (files only)
+  std::string filter;
+  uint64_t snaplen = 262144;
+  uint64_t buffer_size_mib = 64;
+  bool promiscuous = true;
+  uint64_t capture_threads = 1;
+  std::vector<uint16_t> pin_cpus;
+  std::string user;
+
+  // Which connections.
+  double sample_rate = 1.0;
+  uint64_t sample_seed = 0;
+  std::vector<Protocol> protocols = {Protocol::kHttp};
+  bool tunnels = false;  // resolved: true for files
+  uint64_t tunnel_depth = 4;
+  bool key_tunnel = true;
+  bool key_vlan = false;
+
+  // What is written.
+  std::string output;                           // empty: standard output
+  OutputFormat format = OutputFormat::kNdjson;  // resolved: pretty on a terminal
+  FieldSet fields = FieldSet::kStandard;
+  uint64_t max_body_size = 1048576;
+  BinaryBody binary_body = BinaryBody::kOmit;
+  bool decode_bodies = false;
+  bool raw_headers = false;
+  std::vector<std::string> redact_headers;  // in lower case
+  std::vector<std::string> redact_query;
+  std::string extract_dir;  // empty: off
+  bool write_incomplete = false;
+  uint64_t extract_max_bytes = uint64_t{10} << 30;
+  uint64_t extract_max_files = 100000;
+
+  // How TCP and IP are judged.
+  bool defrag = true;
+  bool verify_checksums = false;
+  bool check_tcp_options = false;
+  bool ignore_fsm_errors = true;
+  bool allow_missing_init = true;
+  GapPolicy gap_policy = GapPolicy::kEvidence;
+  uint64_t gap_timeout_ms = 2000;
+  uint64_t connection_idle_timeout_ms = 300000;
+  uint64_t flush_every = 0;
+
+  // Bounds.
+  uint64_t max_concurrent_connections = 100000;
+  uint64_t memory_limit = uint64_t{1} << 30;
+  uint64_t reassembly_buffer_size = uint64_t{4} << 20;  // resolved: at most memory_limit
+  uint64_t max_header_bytes = 262144;
+  uint64_t max_headers = 1000;
+  uint64_t max_outstanding_requests = 256;
+
+  // How it runs and stops.
+  uint64_t shards = 1;                  // resolved: CPUs - 1, at least 1; 0 = on the capture thread
+  Overload overload = Overload::kDrop;  // resolved: block for files
+  uint64_t drain_timeout_ms = 5000;
+  bool wait_for_connections = false;
+
+  // What it says about itself.
+  LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kAuto;  // resolved: text or json
+  bool log_samples = true;
+  uint64_t stats_interval_ms = 10000;
+  uint64_t no_packets_warning_ms = 30000;
+  std::string metrics_listen;  // empty: off; else ADDRESS:PORT, an IPv6 address in brackets
+  bool debug = false;
+  bool hex_dump = false;
+  std::string debug_log = "reassembly.log";
+
+  // Which keys were said by the file or a flag, by their place in config_keys().
+  std::bitset<kConfigKeysMax> given;
+
+  bool live() const { return files.empty(); }
+};
+
+// Why a configuration is refused: one line for people that names the key, the value and what is
+// allowed, without control characters.
+struct ConfigError {
+  std::string message;
+  // The form in which to report it, as far as it was known when the error was found.
+  LogFormat log_format = LogFormat::kAuto;
+};
+
+}  // namespace tcp_sniffer
