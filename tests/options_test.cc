@@ -139,8 +139,9 @@ TEST(OptionsTest, EveryKeyHasAFlagThatMeansTheSame) {
       value = !standard.get<bool>();
       argument += value.dump();
     } else if (!key.words.empty()) {
-      value = is_list(key) ? nlohmann::json::array({"http"}) : nlohmann::json(key.words.front());
-      argument += key.words.front();
+      const std::string word(key.words.back());
+      value = is_list(key) ? nlohmann::json::array({word}) : nlohmann::json(word);
+      argument += word;
     } else if (standard.is_number()) {
       value = key.maximum;
       argument += std::to_string(key.maximum);
