@@ -121,22 +121,25 @@ class ByteReader::ZstdInflater final : public Inflater {
 
   bool take(std::span<const uint8_t>& in, std::span<uint8_t>& out) override {
     ZSTD_inBuffer from{in.data(), in.size(), 0};
-    ZSTD_outBuffer to{out.data(), out.size(), 0};
-    // Once more with no input left: the decoder may still hold finished bytes.
-    while (to.pos < to.size && (from.pos < from.size || !between_frames_)) {
+    size_t filled = 0;
+    // Also with no input left: the decoder may still hold finished bytes. In steps of one block,
+    // for of a call that fails nothing is to be had.
+    while (filled < out.size() && (from.pos < from.size || !between_frames_)) {
       const size_t in_before = from.pos;
-      const size_t out_before = to.pos;
+      ZSTD_outBuffer to{out.data() + filled, std::min(out.size() - filled, ZSTD_DStreamOutSize()),
+                        0};
       const size_t result = ZSTD_decompressStream(stream_, &to, &from);
+      filled += to.pos;
       if (ZSTD_isError(result) != 0) {
         problem_ = ZSTD_getErrorName(result);
-        return false;
+        break;
       }
       between_frames_ = result == 0;
-      if (from.pos == in_before && to.pos == out_before) break;
+      if (from.pos == in_before && to.pos == 0) break;
     }
     in = in.subspan(from.pos);
-    out = out.subspan(to.pos);
-    return true;
+    out = out.subspan(filled);
+    return problem_.empty();
   }
 
   bool at_end() const override { return between_frames_; }
