@@ -1,0 +1,287 @@
+#include "core/http_head.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "core/byte_search.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+constexpr size_t kNone = std::string_view::npos;
+
+bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
+bool is_http1(StartLineKind kind) {
+  return kind == StartLineKind::kRequest || kind == StartLineKind::kResponse;
+}
+
+// Looks for the line feed that an empty line follows, from progress.searched on. False when it is
+// not there; progress then stands at the first line feed that may still turn out to be it.
+bool find_head_end(std::string_view bytes, HeadProgress& progress) {
+  for (;;) {
+    const size_t at = find_line_feed(bytes, progress.searched);
+    if (at == kNone) {
+      progress.searched = bytes.size();
+      return false;
+    }
+    progress.searched = at;
+    if (at + 1 == bytes.size()) return false;
+    if (bytes[at + 1] == '\n') return true;
+    if (bytes[at + 1] == '\r') {
+      if (at + 2 == bytes.size()) return false;
+      if (bytes[at + 2] == '\n') return true;
+    }
+    progress.searched = at + 1;
+  }
+}
+
+// Where the next search starts after all of `bytes` was read without meeting the empty line.
+size_t searched_after(std::string_view bytes) {
+  const size_t at = find_last_line_feed(bytes, 0, bytes.size());
+  if (at == kNone) return bytes == "\r" ? 0 : bytes.size();
+  const std::string_view behind = bytes.substr(at + 1);
+  return behind.empty() || behind == "\r" ? at : bytes.size();
+}
+
+bool is_strict(const StartLine& start) {
+  if (start.irregular) return false;
+  if (start.kind == StartLineKind::kResponse) return true;
+  if (start.kind != StartLineKind::kRequest) return false;
+  // RFC 9112 section 3.2: origin, asterisk, absolute and authority form.
+  const std::string_view target = start.target;
+  return target.front() == '/' || target == "*" || target.find("://") != kNone ||
+         (start.method == "CONNECT" && target.find(':') != kNone);
+}
+
+// `token:`, or the continuation of a line that was one.
+bool is_strict_line(std::string_view line) {
+  if (is_blank(line.front())) return true;
+  const size_t colon = line.find(':');
+  return colon != kNone && is_token(line.substr(0, colon));
+}
+
+}  // namespace
+
+// One pass over a head: cuts it into lines and puts the fields into the reader's array.
+class HeadReader::LineReader {
+ public:
+  enum class End : uint8_t { kEmptyLine, kBytes, kBadStart };
+
+  LineReader(std::string_view bytes, bool has_start_line, std::span<HeaderField> fields,
+             HttpHead& head)
+      : data_(bytes.data()),
+        size_(bytes.size()),
+        fields_(fields),
+        head_(head),
+        start_line_next_(has_start_line) {}
+
+  End read();
+  bool start_judged() const { return !start_line_next_; }
+  bool too_many_fields() const { return too_many_fields_; }
+
+ private:
+  // What a line was, as far as the loop over the lines needs to know.
+  enum class Line : uint8_t { kMore, kEmpty, kBadStart };
+
+  Line take_line(size_t begin, size_t colon, size_t line_feed);
+  void take_field(size_t begin, size_t colon, size_t end);
+  void take_continuation(size_t begin, size_t end);
+  LineMasks masks_at(size_t base) const;
+
+  const char* data_;
+  size_t size_;
+  std::span<HeaderField> fields_;
+  HttpHead& head_;
+  size_t count_ = 0;
+  bool start_line_next_;
+  bool field_open_ = false;  // the line before was a field, so that this one may continue it
+  bool too_many_fields_ = false;
+};
+
+LineMasks HeadReader::LineReader::masks_at(size_t base) const {
+  if (size_ - base >= kMaskBlockBytes) return line_masks(data_ + base);
+  char tail[kMaskBlockBytes] = {};
+  std::memcpy(tail, data_ + base, size_ - base);
+  return line_masks(tail);
+}
+
+HeadReader::LineReader::End HeadReader::LineReader::read() {
+  size_t begin = 0;      // of the line
+  size_t colon = kNone;  // the line's first, when it lies in a block before this one
+  End end = End::kBytes;
+  for (size_t base = 0; base < size_ && end == End::kBytes; base += kMaskBlockBytes) {
+    LineMasks masks = masks_at(base);
+    for (;;) {
+      const auto feed_bit = static_cast<unsigned>(std::countr_zero(masks.line_feed));
+      if (colon == kNone && masks.colon != 0) {
+        const auto colon_bit = static_cast<unsigned>(std::countr_zero(masks.colon));
+        if (colon_bit < feed_bit) colon = base + colon_bit;
+      }
+      if (masks.line_feed == 0) break;
+      const size_t line_feed = base + feed_bit;
+      const Line line = take_line(begin, colon, line_feed);
+      begin = line_feed + 1;
+      colon = kNone;
+      if (line != Line::kMore) {
+        end = line == Line::kEmpty ? End::kEmptyLine : End::kBadStart;
+        if (line == Line::kEmpty) head_.size = begin;
+        break;
+      }
+      masks.line_feed &= masks.line_feed - 1;
+      masks.colon &= ~uint64_t{0} << feed_bit;  // the line's own colons; the feed is none
+    }
+  }
+  head_.fields = fields_.first(count_);
+  return end;
+}
+
+HeadReader::LineReader::Line HeadReader::LineReader::take_line(size_t begin, size_t colon,
+                                                               size_t line_feed) {
+  size_t end = line_feed;
+  if (end > begin && data_[end - 1] == '\r') --end;
+  if (start_line_next_) {
+    head_.start = read_start_line({data_ + begin, end - begin});
+    if (!is_http1(head_.start.kind)) return Line::kBadStart;
+    head_.irregular = head_.start.irregular;
+    start_line_next_ = false;
+    return Line::kMore;
+  }
+  if (end == begin) return Line::kEmpty;
+  if (is_blank(data_[begin])) {
+    take_continuation(begin, end);
+  } else if (colon == kNone || colon >= end) {
+    head_.irregular = true;
+    field_open_ = false;
+  } else {
+    take_field(begin, colon, end);
+  }
+  return Line::kMore;
+}
+
+void HeadReader::LineReader::take_field(size_t begin, size_t colon, size_t end) {
+  if (count_ == fields_.size()) {
+    too_many_fields_ = true;
+    field_open_ = false;
+    return;
+  }
+  size_t name_end = colon;
+  while (name_end > begin && is_blank(data_[name_end - 1])) --name_end;
+  head_.irregular |= name_end != colon || name_end == begin;
+  size_t value = colon + 1;
+  while (value < end && is_blank(data_[value])) ++value;
+  while (end > value && (is_blank(data_[end - 1]) || data_[end - 1] == '\r')) --end;
+  fields_[count_++] = {{data_ + begin, name_end - begin}, {data_ + value, end - value}, false};
+  field_open_ = true;
+}
+
+void HeadReader::LineReader::take_continuation(size_t begin, size_t end) {
+  if (!field_open_) {
+    head_.irregular = true;
+    return;
+  }
+  head_.folded = true;
+  while (begin < end && is_blank(data_[begin])) ++begin;
+  while (end > begin && (is_blank(data_[end - 1]) || data_[end - 1] == '\r')) --end;
+  if (begin == end) return;
+  HeaderField& field = fields_[count_ - 1];
+  if (field.value.empty()) {
+    field.value = {data_ + begin, end - begin};
+  } else {
+    const auto value = static_cast<size_t>(field.value.data() - data_);
+    field.value = {data_ + value, end - value};
+    field.folded = true;
+  }
+}
+
+HeadReader::HeadReader(uint32_t bytes_max, uint32_t fields_max)
+    : bytes_max_(bytes_max),
+      fields_max_(fields_max),
+      fields_(std::make_unique<HeaderField[]>(fields_max)) {}
+
+HeadStatus HeadReader::read_section(std::string_view bytes, bool has_start_line,
+                                    HeadProgress& progress, HttpHead& head) {
+  head = HttpHead{};
+  const std::string_view allowed = bytes.substr(0, bytes_max_);
+  const HeadStatus without_end =
+      allowed.size() == bytes_max_ ? HeadStatus::kTooLarge : HeadStatus::kIncomplete;
+  if (progress.searched > 0) {
+    if (has_start_line && !progress.start_judged) {
+      const size_t at = find_line_feed(allowed, progress.searched);
+      if (at == kNone) {
+        progress.searched = allowed.size();
+        return without_end;
+      }
+      head.start = read_start_line(allowed.substr(0, at));
+      if (!is_http1(head.start.kind)) return HeadStatus::kInvalid;
+      progress.start_judged = true;
+    }
+    if (!find_head_end(allowed, progress)) return without_end;
+  }
+  LineReader lines(allowed, has_start_line, {fields_.get(), fields_max_}, head);
+  const LineReader::End end = lines.read();
+  progress.start_judged = lines.start_judged();
+  if (end == LineReader::End::kBadStart) return HeadStatus::kInvalid;
+  if (end == LineReader::End::kBytes) {
+    progress.searched = searched_after(allowed);
+    return without_end;
+  }
+  return lines.too_many_fields() ? HeadStatus::kTooLarge : HeadStatus::kComplete;
+}
+
+HeadStatus HeadReader::read(std::string_view bytes, HeadProgress& progress, HttpHead& head) {
+  return read_section(bytes, true, progress, head);
+}
+
+HeadStatus HeadReader::read_fields(std::string_view bytes, HeadProgress& progress, HttpHead& head) {
+  return read_section(bytes, false, progress, head);
+}
+
+bool HeadReader::read_partial(std::string_view bytes, HttpHead& head) {
+  head = HttpHead{};
+  LineReader lines(bytes, true, {fields_.get(), fields_max_}, head);
+  return lines.read() != LineReader::End::kBadStart && lines.start_judged();
+}
+
+void HeadReader::read_partial_fields(std::string_view bytes, HttpHead& head) {
+  head = HttpHead{};
+  LineReader(bytes, false, {fields_.get(), fields_max_}, head).read();
+}
+
+HeadStatus HeadReader::read_candidate(std::string_view bytes, HeadProgress& progress,
+                                      HttpHead& head) {
+  head = HttpHead{};
+  const std::string_view allowed = bytes.substr(0, bytes_max_);
+  size_t& begin = progress.lines_judged;
+  for (;;) {
+    const size_t at = find_line_feed(allowed, std::max(begin, progress.searched));
+    if (at == kNone) {
+      progress.searched = allowed.size();
+      return allowed.size() == bytes_max_ ? HeadStatus::kTooLarge : HeadStatus::kIncomplete;
+    }
+    std::string_view line = allowed.substr(begin, at - begin);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    const bool is_start_line = begin == 0;
+    if (!is_start_line && line.empty()) break;
+    if (is_start_line ? !is_strict(read_start_line(line)) : !is_strict_line(line)) {
+      return HeadStatus::kInvalid;
+    }
+    begin = at + 1;
+  }
+  HeadProgress whole;
+  const HeadStatus status = read(allowed, whole, head);
+  return status == HeadStatus::kComplete && !is_strictly_valid(head) ? HeadStatus::kInvalid
+                                                                     : status;
+}
+
+bool HeadReader::is_strictly_valid(const HttpHead& head) {
+  return !head.irregular && head.size > 0 && is_strict(head.start) &&
+         std::all_of(head.fields.begin(), head.fields.end(),
+                     [](const HeaderField& field) { return is_token(field.name); });
+}
+
+}  // namespace tcp_sniffer
