@@ -23,7 +23,9 @@ std::string dump_ascii(const EventFields& value) {
 // ` key=value`, nested objects as ` outer.inner=value`.
 void append_text_fields(std::string& out, const std::string& prefix, const EventFields& fields) {
   for (const auto& [name, value] : fields.items()) {
-    const std::string path = prefix.empty() ? name : prefix + "." + name;
+    std::string path = prefix;
+    if (!path.empty()) path += '.';
+    path += name;
     if (value.is_object()) {
       append_text_fields(out, path, value);
       continue;

@@ -61,8 +61,8 @@ class CommandLine {
     app_.set_help_flag();
     app_.allow_extras();
     for (const auto& [name, action] : kActionFlags) {
-      std::string names = "--" + std::string(name);
-      if (action == Action::kHelp) names = "-h," + names;
+      std::string names = action == Action::kHelp ? "-h,--" : "--";
+      names += name;
       actions_.push_back(app_.add_flag(names));
     }
     config_ = app_.add_option("--config")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
