@@ -43,6 +43,13 @@ class BufferPool {
   // the buffer is unchanged.
   bool grow(Buffer& buffer, size_t size, size_t used);
 
+  // The capacity of the buffer that allocate(size) gives.
+  static constexpr uint32_t capacity_of(size_t size) {
+    uint32_t capacity = kSizeMin;
+    while (capacity < size) capacity *= 2;
+    return capacity;
+  }
+
   size_t used_bytes() const { return used_bytes_; }
   size_t limit_bytes() const { return limit_bytes_; }
   uint64_t refusals() const { return refusals_; }

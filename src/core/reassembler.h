@@ -19,9 +19,9 @@ namespace tcp_sniffer {
 using TcpStreams = std::array<TcpStream, 2>;  // by Side
 
 struct ReassemblySettings {
-  bool by_evidence = true;                      // gapPolicy: false = only when memory is full
-  int64_t gap_timeout_ns = 2'000'000'000;       // where the other direction is not captured
-  uint64_t buffer_max = 4u << 20;               // reassemblyBufferSize, one direction
+  bool by_evidence = true;                 // gapPolicy: false = only when memory is full
+  int64_t gap_timeout_ns = 2'000'000'000;  // where the other direction is not captured
+  uint64_t buffer_max = 4u << 20;          // reassemblyBufferSize, one direction
 };
 
 // Turns segments into the two ordered byte streams of a connection, and says what is missing.
@@ -81,7 +81,9 @@ class Reassembler {
   }
 
  private:
-  static TcpStream& at(TcpStreams& streams, Side side) { return streams[static_cast<size_t>(side)]; }
+  static TcpStream& at(TcpStreams& streams, Side side) {
+    return streams[static_cast<size_t>(side)];
+  }
 
   int64_t wait_max_ns(const TcpStream& peer) const {
     return peer.seen ? kGapAckedWaitMaxNs : settings_.gap_timeout_ns;

@@ -62,9 +62,8 @@ void Reassembler::add_payload(TcpStreams& streams, P& protocol, const Segment& s
   const TcpStream& peer = at(streams, other(segment.side));
   if (offset == stream.head && stream.reorder == nullptr && !must_wait(peer, acknowledged)) {
     stream.delivered = true;
-    const uint32_t taken = data.empty() ? 0
-                                        : protocol.try_consume(segment.side, offset, data, meta,
-                                                               false);
+    const uint32_t taken =
+        data.empty() ? 0 : protocol.try_consume(segment.side, offset, data, meta, false);
     stream.head += taken;
     if (taken == data.size()) {
       if (lost > 0) skip(stream, protocol, segment.side, stream.head + lost, GapCause::kSnaplen);
@@ -238,8 +237,8 @@ bool Reassembler::give_up_by_evidence(TcpStreams& streams, P& protocol, int64_t 
     if (stream.hole_since_ns == 0) continue;
     const TcpStream& peer = streams[1 - i];
     const int64_t waited = clock_ns - stream.hole_since_ns;
-    const bool enough = peer.seen && stream.advancing_acks >= kGapAcksMin &&
-                        waited >= kGapAckedWaitNs;
+    const bool enough =
+        peer.seen && stream.advancing_acks >= kGapAcksMin && waited >= kGapAckedWaitNs;
     if (!enough && waited < wait_max_ns(peer)) continue;
     uint64_t to = stream.hole_before_waiting() ? stream.reorder->front() : stream.acked;
     if (peer.seen) to = std::min(to, stream.acked);

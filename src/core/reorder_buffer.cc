@@ -29,8 +29,8 @@ ReorderBuffer::Result ReorderBuffer::insert(uint64_t offset, std::span<const uin
   const uint64_t data_end = offset + data.size();
   const uint64_t end = data_end + lost;
   if (end == offset) return result;
-  if (!reserve_bookkeeping(offset, end) || !make_room(offset, end, head, capacity_max,
-                                                      result.rotated)) {
+  if (!reserve_bookkeeping(offset, end) ||
+      !make_room(offset, end, head, capacity_max, result.rotated)) {
     result.full = true;
     return result;
   }

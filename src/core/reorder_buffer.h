@@ -68,7 +68,7 @@ class ReorderBuffer {
   struct Run {
     const uint8_t* data = nullptr;  // valid until the next call that is not const
     uint32_t size = 0;
-    bool lost = false;              // the bytes were cut off by the snaplen: data is no data
+    bool lost = false;  // the bytes were cut off by the snaplen: data is no data
     SegmentMeta meta;
   };
   Run front_run() const;
@@ -116,7 +116,7 @@ class ReorderBuffer {
   uint64_t base_ = 0;
   uint64_t buffered_ = 0;
   uint32_t range_count_ = 0;
-  uint32_t marks_made_ = 0;         // marks ever taken from mark_memory_, free ones included
+  uint32_t marks_made_ = 0;  // marks ever taken from mark_memory_, free ones included
   uint32_t free_mark_ = kNoMark;
   uint32_t free_mark_count_ = 0;
 };

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/flow_key.h"
+
+namespace tcp_sniffer {
+
+// What the messages of a connection say about it.
+struct ConnectionIdentity {
+  FlowKey key;
+  bool receiver_known = false;  // fixed at the connection's first line
+  Side receiver = Side::kHigh;  // the server's side
+  uint16_t vlan = 0;
+  uint64_t id = 0;              // XXH3 of the key and the first packet's time
+  uint32_t link_id = 0;
+  int32_t connect_us = -1;      // SYN to the handshake's ACK; -1 = not seen
+
+  Endpoint endpoint(Side side) const {
+    return side == Side::kLow ? Endpoint{key.low_ip, key.low_port}
+                              : Endpoint{key.high_ip, key.high_port};
+  }
+};
+
+}  // namespace tcp_sniffer

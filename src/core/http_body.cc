@@ -1,0 +1,229 @@
+// HttpEngine: from a complete head to the finished message.
+
+#include <algorithm>
+#include <span>
+
+#include "core/http_engine.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+MessageDirection direction_of(const HttpHead& head) {
+  return head.start.kind == StartLineKind::kRequest ? MessageDirection::kRequest
+                                                    : MessageDirection::kResponse;
+}
+
+bool looks_like_response(std::string_view bytes) {
+  return bytes.starts_with("HTTP/1.") && guess_start(bytes) == StartGuess::kResponse;
+}
+
+}  // namespace
+
+// A head that lies whole in the segment. When the body does too, the message is given out from
+// where it lies; else a parser takes over. Returns the bytes used.
+size_t HttpEngine::head_in_segment(HttpContext& context, Side side, const Input& input,
+                                   const HttpHead& head) {
+  const std::string_view behind = input.text.substr(head.size);
+  const MessageDirection direction = direction_of(head);
+  HttpMessage message;
+  Framing framing;
+  Exchange* exchange = nullptr;
+  if (direction == MessageDirection::kRequest) {
+    framing = request_framing(head);
+  } else {
+    exchange = find_exchange(context, side, input.offset);
+    framing = response_framing(
+        head, exchange != nullptr ? exchange->method : RequestMethodKind::kUnknown);
+    if (framing.body_may_be_absent && looks_like_response(behind)) framing.kind = BodyKind::kNone;
+  }
+  const bool whole = framing.kind == BodyKind::kNone ||
+                     (framing.kind == BodyKind::kLength && framing.length <= behind.size());
+  if (!whole) {
+    HttpParser* parser = take_parser(context, side);
+    if (parser == nullptr || !parser->head.append(pool_, input.text.substr(0, head.size))) {
+      if (parser != nullptr) release_parser(stream(context, side));
+      counters_.add(ShardCounter::skipped_in_resync, head.size);
+      counters_.add(ShardCounter::lost_before_start_line);
+      start_search(context, side, false);
+      return head.size;
+    }
+    parser->first = parser->last = input.meta;
+    parser->start_offset = input.offset;
+    head_in_parser(context, side, head);
+    return head.size;
+  }
+
+  counters_.add(ShardCounter::parsed, head.size + framing.length);
+  stream(context, side).started = true;
+  const std::string_view body = behind.substr(0, static_cast<size_t>(framing.length));
+  take_start_line(message, head);
+  message.headers = head.fields;
+  message.body_kept = settings_.body_max > 0;
+  message.body =
+      body.substr(0, static_cast<size_t>(std::min<uint64_t>(body.size(), settings_.body_max)));
+  message.body_truncated = message.body.size() < body.size();
+  message.body_size = body.size();
+  message.first_byte_ns = message.last_byte_ns = input.meta.time_ns;
+  message.first_frame = message.last_frame = input.meta.frame;
+  message.headers_size = static_cast<uint32_t>(head.size);
+  if (direction == MessageDirection::kRequest) {
+    open_exchange(context, side, head, input.meta, message.exchange);
+    complete_exchange(context, message.exchange, input.meta.time_ns, body.size());
+    emit(context, side, message);
+  } else {
+    describe_request(message, exchange, input.meta.time_ns);
+    emit(context, side, message);
+    if (framing.tunnel) make_tunnel(context, side);
+    if (exchange != nullptr && !framing.interim) ExchangeRing(context.http, pool_).pop_front();
+  }
+  return head.size + body.size();
+}
+
+// A head that is complete in the parser: decides how the body ends.
+void HttpEngine::head_in_parser(HttpContext& context, Side side, const HttpHead& head) {
+  HttpStream& here = stream(context, side);
+  HttpParser& parser = *here.parser;
+  counters_.add(ShardCounter::parsed, head.size);
+  here.started = true;
+  parser.direction = direction_of(head);
+  Framing framing;
+  if (parser.direction == MessageDirection::kRequest) {
+    framing = request_framing(head);
+    open_exchange(context, side, head, parser.first, parser.exchange);
+  } else {
+    Exchange* exchange = find_exchange(context, side, parser.start_offset);
+    framing = response_framing(
+        head, exchange != nullptr ? exchange->method : RequestMethodKind::kUnknown);
+    if (exchange != nullptr) {
+      parser.exchange = exchange->number;
+      parser.has_request_time = exchange->complete;
+      parser.request_last_ns = exchange->last_byte_ns;
+      if (!framing.interim) {
+        take_request_text(parser, *exchange);
+        ExchangeRing(context.http, pool_).pop_front();
+      }
+    }
+  }
+  parser.body_may_be_absent = framing.body_may_be_absent;
+  switch (framing.kind) {
+    case BodyKind::kNone:
+      finish(context, side);
+      if (framing.tunnel) make_tunnel(context, side);
+      return;
+    case BodyKind::kLength:
+      parser.remaining = framing.length;
+      here.phase = HttpPhase::kBodyLength;
+      return;
+    case BodyKind::kChunked:
+      parser.chunked.start();
+      here.phase = HttpPhase::kBodyChunked;
+      return;
+    case BodyKind::kUntilClose:
+      here.phase = HttpPhase::kBodyUntilClose;
+      return;
+  }
+}
+
+size_t HttpEngine::continue_body(HttpContext& context, Side side, const Input& input) {
+  HttpStream& here = stream(context, side);
+  HttpParser& parser = *here.parser;
+  if (parser.body_may_be_absent) {
+    parser.body_may_be_absent = false;
+    if (looks_like_response(input.text)) {
+      finish(context, side);
+      return 0;
+    }
+  }
+  if (here.phase == HttpPhase::kBodyChunked) return continue_chunked(context, side, input);
+  size_t size = input.text.size();
+  if (here.phase == HttpPhase::kBodyLength) {
+    size = static_cast<size_t>(std::min<uint64_t>(size, parser.remaining));
+    parser.remaining -= size;
+  }
+  counters_.add(ShardCounter::parsed, size);
+  take_body(parser, input.text.substr(0, size), input.meta);
+  if (here.phase == HttpPhase::kBodyLength && parser.remaining == 0) finish(context, side);
+  return size;
+}
+
+size_t HttpEngine::continue_chunked(HttpContext& context, Side side, const Input& input) {
+  HttpParser& parser = *stream(context, side).parser;
+  std::string_view rest = input.text;
+  std::string_view piece;
+  for (;;) {
+    const ChunkedDecoder::Event event = parser.chunked.next(rest, piece);
+    if (event == ChunkedDecoder::Event::kBody) {
+      take_body(parser, piece, input.meta);
+      continue;
+    }
+    if (event == ChunkedDecoder::Event::kTrailer) {
+      if (parser.trailers.size + piece.size() <= settings_.header_bytes_max &&
+          parser.trailers.append(pool_, piece)) {
+        continue;
+      }
+      parser.cause = Incomplete::kLimit;
+      continue;
+    }
+    const size_t used = input.text.size() - rest.size();
+    counters_.add(ShardCounter::parsed, used);
+    parser.last = input.meta;
+    if (event == ChunkedDecoder::Event::kDone) finish(context, side);
+    if (event == ChunkedDecoder::Event::kError) {
+      say_parse_error(context, side);
+      interrupt(context, side, Incomplete::kParseError);
+      start_search(context, side, false);
+    }
+    return used;
+  }
+}
+
+// Body bytes: the first body_max are kept, the others counted. Memory comes in steps; a body whose
+// length is announced gets its final size as soon as it has outgrown the first few kilobytes.
+void HttpEngine::take_body(HttpParser& parser, std::string_view bytes, const SegmentMeta& meta) {
+  parser.last = meta;
+  parser.body_size += bytes.size();
+  if (settings_.body_max == 0) return;
+  const auto room = static_cast<size_t>(settings_.body_max -
+                                        std::min<uint64_t>(settings_.body_max, parser.body.size));
+  const std::string_view kept = bytes.substr(0, std::min(room, bytes.size()));
+  if (kept.size() < bytes.size()) parser.body_truncated = true;
+  if (kept.empty() || parser.cause == Incomplete::kLimit) return;
+  constexpr uint32_t kSmallBody = 16384;
+  size_t hint = 0;
+  if (parser.body.size + kept.size() > kSmallBody) {
+    hint = static_cast<size_t>(
+        std::min<uint64_t>(parser.body.size + kept.size() + parser.remaining, settings_.body_max));
+  }
+  if (parser.body.append(pool_, kept, hint) || (hint > 0 && parser.body.append(pool_, kept)))
+    return;
+  // Memory gives way at the bodies first: the message goes on without the rest of this one.
+  parser.cause = Incomplete::kLimit;
+  parser.body_truncated = true;
+}
+
+void HttpEngine::finish(HttpContext& context, Side side) {
+  HttpParser& parser = *stream(context, side).parser;
+  if (parser.direction == MessageDirection::kRequest) {
+    complete_exchange(context, parser.exchange, parser.last.time_ns, parser.body_size);
+  }
+  emit_parser(context, side, parser.headers_cut);
+  after_message(context, side);
+}
+
+void HttpEngine::after_message(HttpContext& context, Side side) {
+  HttpStream& here = stream(context, side);
+  release_parser(here);
+  here.phase = context.http.tunnel ? HttpPhase::kTunnel : HttpPhase::kStart;
+}
+
+// Both directions carry another protocol from here on (RFC 9110 sections 7.8 and 9.3.6).
+void HttpEngine::make_tunnel(HttpContext& context, Side side) {
+  context.http.tunnel = true;
+  counters_.add(ShardCounter::tunnels);
+  stream(context, side).phase = HttpPhase::kTunnel;
+  HttpStream& peer = stream(context, other(side));
+  if (peer.parser == nullptr) peer.phase = HttpPhase::kTunnel;
+}
+
+}  // namespace tcp_sniffer

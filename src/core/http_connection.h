@@ -1,0 +1,50 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "core/buffer_pool.h"
+#include "core/flow_key.h"
+
+namespace tcp_sniffer {
+
+struct HttpParser;
+
+// Where a stream of HTTP/1.x stands.
+enum class HttpPhase : uint8_t {
+  kStart,           // between messages: the next byte begins one
+  kHead,            // a start line or header section is incomplete
+  kBodyLength,
+  kBodyChunked,
+  kBodyUntilClose,
+  kSearch,          // after a loss or rubbish: looking for the next message
+  kIgnored,         // not HTTP
+  kTunnel,          // behind CONNECT or Upgrade
+};
+
+// One direction. The parser exists only while a message is incomplete (or a partial line is kept
+// while searching), so an idle connection costs these 16 bytes.
+struct HttpStream {
+  HttpParser* parser = nullptr;
+  HttpPhase phase = HttpPhase::kStart;
+  bool started : 1 = false;          // a message was found in this stream
+  bool direct : 1 = false;           // kSearch: nothing was skipped since the loss
+  bool said_not_http : 1 = false;    // each event once per stream
+  bool said_parse_error : 1 = false;
+  bool fallback_ignored : 1 = false; // kSearch began in an ignored stream
+};
+
+// The HTTP state of a connection between messages. Plain data, part of the connection object;
+// `exchanges` is memory of the shard's pool.
+struct HttpConnection {
+  std::array<HttpStream, 2> streams;  // by Side
+  Buffer exchanges;                   // requests that wait for their responses: Exchange objects
+  uint16_t first_exchange = 0;        // ring: index of the oldest
+  uint16_t exchange_count = 0;
+  uint32_t next_exchange = 0;         // number of the next request
+  bool pairing_in_order = true;       // false after a loss, until an acknowledgment proves a pair
+  bool tunnel = false;
+  bool said_gap = false;
+};
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,128 @@
+// HttpEngine: putting finished messages together for the output.
+
+#include <algorithm>
+
+#include "core/http_engine.h"
+
+namespace tcp_sniffer {
+
+void HttpEngine::take_start_line(HttpMessage& message, const HttpHead& head) {
+  message.direction = head.start.kind == StartLineKind::kRequest ? MessageDirection::kRequest
+                                                                 : MessageDirection::kResponse;
+  message.version_minor = head.start.version_minor;
+  message.method = head.start.method;
+  message.target = head.start.target;
+  message.status = head.start.status;
+  message.reason = head.start.reason;
+}
+
+// A message whose parts the parser holds. With `partial_head` its header section is not whole:
+// what is there of it is given out. The head is read again: keeping its fields while the body
+// comes would cost more than the second reading.
+void HttpEngine::emit_parser(HttpContext& context, Side side, bool partial_head) {
+  HttpParser& parser = *stream(context, side).parser;
+  HttpMessage message;
+  HttpHead head;
+  HeadProgress progress;
+  const HeadStatus status = heads_.read(parser.head.text(), progress, head);
+  if (status != HeadStatus::kComplete && status != HeadStatus::kTooLarge) {
+    heads_.read_partial(parser.head.text(), head);
+  }
+  take_start_line(message, head);
+  message.headers = head.fields;
+  HttpHead trailer_fields;
+  if (parser.trailers.size > 0) {
+    HeadProgress trailer_progress;
+    if (trailers_.read_fields(parser.trailers.text(), trailer_progress, trailer_fields) ==
+        HeadStatus::kIncomplete) {
+      trailers_.read_partial_fields(parser.trailers.text(), trailer_fields);
+    }
+    message.trailers = trailer_fields.fields;
+  }
+  message.body_kept = settings_.body_max > 0;
+  message.body = parser.body.text();
+  message.body_size = parser.body_size;
+  message.body_truncated = parser.body_truncated;
+  message.body_gaps = {reinterpret_cast<const BodyGap*>(parser.gaps.memory.data),
+                       parser.gaps.size / sizeof(BodyGap)};
+  message.incomplete = parser.cause;
+  message.missing_bytes = parser.missing;
+  message.headers_incomplete = partial_head;
+  message.after_gap = parser.after_gap;
+  message.exchange = parser.exchange;
+  message.first_byte_ns = parser.first.time_ns;
+  message.last_byte_ns = parser.last.time_ns;
+  message.first_frame = parser.first.frame;
+  message.last_frame = parser.last.frame;
+  message.headers_size = parser.head.size;
+  if (message.direction == MessageDirection::kResponse) {
+    message.has_latency = parser.has_request_time;
+    message.latency_ns = parser.first.time_ns - parser.request_last_ns;
+    message.request_body_size = parser.request_body_size;
+    const std::string_view text(reinterpret_cast<const char*>(parser.request_text.data),
+                                parser.request_text.capacity);
+    message.request_method = text.substr(0, parser.request_method_size);
+    message.request_target = text.substr(parser.request_method_size, parser.request_target_size);
+    message.request_host = text.substr(
+        size_t{parser.request_method_size} + parser.request_target_size, parser.request_host_size);
+    if (message.exchange == kNoExchange) counters_.add(ShardCounter::unpaired);
+  }
+  emit(context, side, message);
+}
+
+void HttpEngine::emit(HttpContext& context, Side side, HttpMessage& message) {
+  ConnectionIdentity& identity = context.identity;
+  if (!identity.receiver_known) {
+    // Neither port nor SYN told: the side that was sent the first request, or that answered.
+    identity.receiver = message.direction == MessageDirection::kRequest ? other(side) : side;
+    identity.receiver_known = true;
+  }
+  message.receiver = identity.endpoint(identity.receiver);
+  message.destination = identity.endpoint(other(identity.receiver));
+  message.connection_id = identity.id;
+  message.vlan = identity.vlan;
+  message.link_id = identity.link_id;
+  message.connect_ns = identity.connect_us < 0 ? -1 : int64_t{identity.connect_us} * 1000;
+
+  counters_.add(ShardCounter::messages_parsed);
+  if (message.direction == MessageDirection::kRequest) {
+    counters_.add(ShardCounter::requests);
+  } else {
+    counters_.add(ShardCounter::responses);
+    if (message.status < 200 && message.status != 101) counters_.add(ShardCounter::interim);
+  }
+  if (message.after_gap) counters_.add(ShardCounter::after_gap);
+  if (message.incomplete != Incomplete::kNo) {
+    // The counters incomplete_gap … incomplete_parse_error stand in the order of Incomplete.
+    const auto index = static_cast<uint8_t>(message.incomplete) - 1;
+    counters_.add(
+        static_cast<ShardCounter>(static_cast<uint8_t>(ShardCounter::incomplete_gap) + index));
+  }
+  output_.on_message(message);
+}
+
+// Requests that no response will answer any more.
+void HttpEngine::emit_unanswered(HttpContext& context) {
+  ExchangeRing ring(context.http, pool_);
+  if (!settings_.keep_request_text) return;
+  for (uint16_t i = 0; i < ring.size(); i++) {
+    const Exchange& exchange = ring.at(i);
+    if (!exchange.text || !context.identity.receiver_known) continue;
+    HttpMessage request;
+    const std::string_view text(reinterpret_cast<const char*>(exchange.text.data),
+                                exchange.text.capacity);
+    request.method = text.substr(0, exchange.method_size);
+    request.target = text.substr(exchange.method_size, exchange.target_size);
+    request.request_host =
+        text.substr(size_t{exchange.method_size} + exchange.target_size, exchange.host_size);
+    request.body_size = exchange.body_size;
+    request.first_byte_ns = exchange.first_byte_ns;
+    request.receiver = context.identity.endpoint(context.identity.receiver);
+    request.destination = context.identity.endpoint(other(context.identity.receiver));
+    request.connection_id = context.identity.id;
+    request.exchange = exchange.number;
+    output_.on_unanswered(request);
+  }
+}
+
+}  // namespace tcp_sniffer

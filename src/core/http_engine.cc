@@ -1,0 +1,257 @@
+#include "core/http_engine.h"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+namespace tcp_sniffer {
+
+HttpEngine::HttpEngine(const HttpSettings& settings, BufferPool& pool, ShardCounters& counters,
+                       MessageOutput& output, EventSink& events)
+    : settings_(settings),
+      pool_(pool),
+      counters_(counters),
+      output_(output),
+      events_(events),
+      heads_(settings.header_bytes_max, settings.headers_max),
+      trailers_(settings.header_bytes_max, settings.headers_max) {}
+
+void HttpEngine::start_midstream(HttpConnection& http, Side side) {
+  HttpStream& stream = http.streams[static_cast<size_t>(side)];
+  stream.phase = HttpPhase::kSearch;
+  stream.direct = true;
+  http.pairing_in_order = false;
+}
+
+bool HttpEngine::in_message(const HttpConnection& http, Side side) {
+  const HttpPhase phase = http.streams[static_cast<size_t>(side)].phase;
+  return phase == HttpPhase::kHead || phase == HttpPhase::kBodyLength ||
+         phase == HttpPhase::kBodyChunked;
+}
+
+uint32_t HttpEngine::consume(HttpContext& context, Side side, uint64_t offset,
+                             std::span<const uint8_t> bytes, const SegmentMeta& meta, bool force) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  size_t taken = 0;
+  while (taken < text.size()) {
+    const size_t used = run(context, side, {text.substr(taken), offset + taken, meta, force});
+    taken += used;
+    if (replay_.size > 0) {
+      // A candidate that began in an earlier segment failed: the bytes from the line that failed
+      // it are searched again. Candidates within them are rewound in place, so this ends.
+      GrowingText again = std::exchange(replay_, {});
+      run(context, side, {again.text().substr(replay_from_), replay_offset_, meta, true});
+      again.release(pool_);
+    } else if (taken < text.size()) {
+      break;  // refused
+    }
+  }
+  return static_cast<uint32_t>(taken);
+}
+
+// Takes bytes until all are used, some are refused, or bytes of earlier segments must be replayed.
+size_t HttpEngine::run(HttpContext& context, Side side, const Input& input) {
+  size_t taken = 0;
+  while (taken < input.text.size()) {
+    const size_t used = step(
+        context, side, {input.text.substr(taken), input.offset + taken, input.meta, input.force});
+    if (used == kRefused) break;
+    taken += used;
+    if (replay_.size == 0) continue;
+    if (replay_offset_ < input.offset) break;
+    taken = static_cast<size_t>(replay_offset_ - input.offset);
+    replay_.release(pool_);
+  }
+  return taken;
+}
+
+// What the current phase makes of the next bytes. May use none when it changes the phase.
+size_t HttpEngine::step(HttpContext& context, Side side, const Input& input) {
+  switch (stream(context, side).phase) {
+    case HttpPhase::kStart:
+      return start_message(context, side, input);
+    case HttpPhase::kHead:
+      return continue_head(context, side, input);
+    case HttpPhase::kBodyLength:
+    case HttpPhase::kBodyChunked:
+    case HttpPhase::kBodyUntilClose:
+      return continue_body(context, side, input);
+    case HttpPhase::kSearch:
+      return search(context, side, input);
+    case HttpPhase::kIgnored:
+      return ignored(context, side, input);
+    case HttpPhase::kTunnel:
+      counters_.add(ShardCounter::tunnel, input.text.size());
+      return input.text.size();
+  }
+  return input.text.size();
+}
+
+size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& input) {
+  size_t empty = leading_empty_lines(input.text);
+  if (empty < input.text.size() && input.text.substr(empty) == "\r") empty++;
+  if (empty > 0) {
+    counters_.add(ShardCounter::parsed, empty);
+    return empty;
+  }
+  if (must_refuse(context, side, input)) return kRefused;
+  switch (guess_start(input.text)) {
+    case StartGuess::kMaybe:
+    case StartGuess::kRequest:
+    case StartGuess::kResponse:
+      return begin_head(context, side, input, false, false, {});
+    default:
+      return not_a_message(context, side, input);
+  }
+}
+
+// A response may not be read before the request it answers is complete: its line would come first
+// (CONTRACT: a request before its response).
+bool HttpEngine::must_refuse(HttpContext& context, Side side, const Input& input) {
+  if (input.force || input.text[0] != 'H') return false;
+  const HttpStream& peer = stream(context, other(side));
+  ExchangeRing ring(context.http, pool_);
+  const bool pending = ring.empty() ? peer.phase == HttpPhase::kHead
+                                    : !ring.front().complete && ring.front().side != side;
+  if (!pending) return false;
+  constexpr std::string_view kPrefix = "HTTP/1.";
+  const size_t compared = std::min(kPrefix.size(), input.text.size());
+  return input.text.substr(0, compared) == kPrefix.substr(0, compared);
+}
+
+// The bytes of a new head: `kept` from earlier segments, then the input.
+size_t HttpEngine::begin_head(HttpContext& context, Side side, const Input& input, bool after_gap,
+                              bool strict, std::string_view kept) {
+  if (!after_gap && kept.empty()) {
+    HttpHead head;
+    HeadProgress progress;
+    const HeadStatus status = heads_.read(input.text, progress, head);
+    if (status == HeadStatus::kComplete) return head_in_segment(context, side, input, head);
+    if (status == HeadStatus::kInvalid) return not_a_message(context, side, input);
+  }
+  HttpParser* parser = take_parser(context, side);
+  if (parser == nullptr || !parser->head.append(pool_, kept)) {
+    counters_.add(ShardCounter::lost_before_start_line);
+    counters_.add(ShardCounter::skipped_in_resync, input.text.size() + kept.size());
+    if (parser != nullptr) release_parser(stream(context, side));
+    start_search(context, side, false);
+    return input.text.size();
+  }
+  parser->first = input.meta;
+  parser->start_offset = input.offset - kept.size();
+  parser->after_gap = after_gap;
+  parser->candidate = after_gap;
+  parser->strict = strict;
+  stream(context, side).phase = HttpPhase::kHead;
+  return continue_head(context, side, input);
+}
+
+size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& input) {
+  HttpParser& parser = *stream(context, side).parser;
+  const uint32_t before = parser.head.size;
+  const size_t room = size_t{settings_.header_bytes_max} + 1 - before;
+  const size_t taken = std::min(input.text.size(), room);
+  HeadStatus status = HeadStatus::kTooLarge;
+  HttpHead head;
+  if (parser.head.append(pool_, input.text.substr(0, taken))) {
+    parser.last = input.meta;
+    status = parser.strict ? heads_.read_candidate(parser.head.text(), parser.progress, head)
+                           : heads_.read(parser.head.text(), parser.progress, head);
+  } else if (taken > 0) {
+    head_beyond_limit(context, side);
+    counters_.add(ShardCounter::skipped_in_resync, taken);
+    return taken;
+  }
+  switch (status) {
+    case HeadStatus::kIncomplete:
+      return taken;
+    case HeadStatus::kTooLarge:
+      if (head.size == 0 || parser.strict) {
+        head_beyond_limit(context, side);
+        return taken;
+      }
+      // Too many fields, but its end is known: the stream goes on behind it.
+      limit_reached(context, side, "maxHeaders", settings_.headers_max);
+      parser.cause = Incomplete::kLimit;
+      parser.headers_cut = true;
+      break;
+    case HeadStatus::kInvalid:
+      fail_head(context, side, parser.progress.lines_judged);
+      return taken;
+    case HeadStatus::kComplete:
+      break;
+  }
+  // Bytes behind the head came with this segment.
+  const size_t used = head.size > before ? head.size - before : 0;
+  parser.head.size = static_cast<uint32_t>(head.size);
+  head_in_parser(context, side, head);
+  return used;
+}
+
+void HttpEngine::head_beyond_limit(HttpContext& context, Side side) {
+  limit_reached(context, side, "maxHeaderBytes", settings_.header_bytes_max);
+  interrupt_head(context, side, Incomplete::kLimit);
+  start_search(context, side, false);
+}
+
+// The bytes at a message's place begin no message.
+size_t HttpEngine::not_a_message(HttpContext& context, Side side, const Input& input) {
+  HttpStream& here = stream(context, side);
+  if (here.started) {
+    say_parse_error(context, side);
+    start_search(context, side, false);
+    return 0;
+  }
+  StreamNature nature = StreamNature::kUnknown;
+  const StartGuess guess = guess_start(input.text);
+  if (guess == StartGuess::kTls) nature = StreamNature::kTls;
+  if (guess == StartGuess::kHttp2) nature = StreamNature::kHttp2;
+  if (nature == StreamNature::kUnknown) {
+    const std::string_view line = input.text.substr(0, input.text.find_first_of("\r\n"));
+    if (read_start_line(line).kind == StartLineKind::kHttp09) nature = StreamNature::kHttp09;
+  }
+  ignore_stream(context, side, nature, input.text);
+  counters_.add(ShardCounter::ignored_stream, input.text.size());
+  return input.text.size();
+}
+
+HttpParser* HttpEngine::take_parser(HttpContext& context, Side side) {
+  HttpStream& here = stream(context, side);
+  if (here.parser != nullptr) return here.parser;
+  Buffer memory = pool_.allocate(sizeof(HttpParser));
+  if (!memory) return nullptr;
+  here.parser = new (memory.data) HttpParser;
+  return here.parser;
+}
+
+void HttpEngine::release_parser(HttpStream& here) {
+  HttpParser* parser = here.parser;
+  if (parser == nullptr) return;
+  parser->head.release(pool_);
+  parser->body.release(pool_);
+  parser->trailers.release(pool_);
+  parser->gaps.release(pool_);
+  pool_.release(parser->request_text);
+  parser->~HttpParser();
+  Buffer memory{reinterpret_cast<uint8_t*>(parser), BufferPool::capacity_of(sizeof(HttpParser))};
+  pool_.release(memory);
+  here.parser = nullptr;
+}
+
+void HttpEngine::limit_reached(HttpContext& context, Side side, const char* which, uint64_t value) {
+  EventRecord record;
+  record.kind = EventKind::kLimit;
+  record.detail = which;
+  record.bytes = value;
+  put_event(context, side, record);
+}
+
+void HttpEngine::put_event(HttpContext& context, Side side, EventRecord& record) {
+  record.side = side;
+  record.key = context.identity.key;
+  record.connection_id = context.identity.id;
+  record.time_ns = context.clock_ns;
+  if (!events_.put(record)) counters_.add(ShardCounter::events_dropped);
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,146 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "core/buffer_pool.h"
+#include "core/connection_identity.h"
+#include "core/counters.h"
+#include "core/event_record.h"
+#include "core/http_connection.h"
+#include "core/http_exchanges.h"
+#include "core/http_head.h"
+#include "core/http_parser.h"
+#include "core/message_output.h"
+#include "core/stream_protocol.h"
+
+namespace tcp_sniffer {
+
+struct HttpSettings {
+  uint64_t body_max = 1u << 20;        // maxBodySize: bytes of body kept
+  uint32_t header_bytes_max = 262144;  // maxHeaderBytes
+  uint32_t headers_max = 1000;         // maxHeaders
+  uint16_t outstanding_max = 256;      // maxOutstandingRequests
+  bool keep_request_text = false;      // format pretty: the response's line names its request
+};
+
+// One connection, for the length of a call.
+struct HttpContext {
+  HttpConnection& http;
+  ConnectionIdentity& identity;
+  int64_t clock_ns;
+};
+
+// Follows HTTP/1.x in both directions of a connection (RFC 9112) and hands finished messages to
+// the output: once each, in the order they completed, a request before its response. An observer:
+// whatever two ends agree on is right, so nothing is refused that can be understood.
+//
+// 1. A message that lies in one segment is put together from views of the packet; nothing is
+//    copied and no parser is taken. Any other takes an HttpParser from the pool.
+// 2. Every byte of the stream is counted once: parsed, tunnel, ignored_stream or
+//    skipped_in_resync. Bytes of an unfinished head are counted when its fate is known.
+// 3. A response is refused (StreamProtocol) while the request it would answer is incomplete.
+// 4. Pairing: by order, as long as nothing was lost; after a loss a response belongs to the
+//    request that was sent when exactly the bytes before it had been received, or to none.
+//
+// One per shard, used by its thread; all memory from the pool, which outlives it.
+class HttpEngine {
+ public:
+  HttpEngine(const HttpSettings& settings, BufferPool& pool, ShardCounters& counters,
+             MessageOutput& output, EventSink& events);
+
+  // A stream whose beginning was not captured: its first message must be searched.
+  static void start_midstream(HttpConnection& http, Side side);
+
+  // The StreamProtocol functions, see there.
+  uint32_t consume(HttpContext& context, Side side, uint64_t offset, std::span<const uint8_t> bytes,
+                   const SegmentMeta& meta, bool force);
+  void gap(HttpContext& context, Side side, uint64_t length, GapCause cause);
+  void end_of_stream(HttpContext& context, Side side, bool reset);
+  static bool in_message(const HttpConnection& http, Side side);
+
+  // The connection is over: open messages are given out with this cause, memory is released.
+  void close(HttpContext& context, Incomplete cause);
+
+ private:
+  static constexpr size_t kRefused = ~size_t{0};
+
+  struct Input {
+    std::string_view text;
+    uint64_t offset;  // of text[0] in the stream
+    const SegmentMeta& meta;
+    bool force;
+  };
+
+  HttpStream& stream(HttpContext& context, Side side) {
+    return context.http.streams[static_cast<size_t>(side)];
+  }
+
+  // ---- http_engine.cc: the phases
+  size_t run(HttpContext& context, Side side, const Input& input);
+  size_t step(HttpContext& context, Side side, const Input& input);
+  size_t start_message(HttpContext& context, Side side, const Input& input);
+  size_t begin_head(HttpContext& context, Side side, const Input& input, bool after_gap,
+                    bool strict, std::string_view kept);
+  size_t continue_head(HttpContext& context, Side side, const Input& input);
+  bool must_refuse(HttpContext& context, Side side, const Input& input);
+  void head_beyond_limit(HttpContext& context, Side side);
+  size_t not_a_message(HttpContext& context, Side side, const Input& input);
+
+  // ---- http_body.cc: from a complete head to the finished message
+  size_t head_in_segment(HttpContext& context, Side side, const Input& input, const HttpHead& head);
+  void head_in_parser(HttpContext& context, Side side, const HttpHead& head);
+  size_t continue_body(HttpContext& context, Side side, const Input& input);
+  size_t continue_chunked(HttpContext& context, Side side, const Input& input);
+  void take_body(HttpParser& parser, std::string_view bytes, const SegmentMeta& meta);
+  void finish(HttpContext& context, Side side);
+  void after_message(HttpContext& context, Side side);
+  void make_tunnel(HttpContext& context, Side side);
+
+  // ---- http_search.cc: losses and what is not HTTP
+  size_t search(HttpContext& context, Side side, const Input& input);
+  size_t ignored(HttpContext& context, Side side, const Input& input);
+  void start_search(HttpContext& context, Side side, bool direct);
+  void begin_candidate(HttpContext& context, Side side, uint64_t offset, const SegmentMeta& meta);
+  void bridge(HttpStream& here, uint64_t length);
+  void fail_head(HttpContext& context, Side side, size_t lines_judged);
+  void ignore_stream(HttpContext& context, Side side, StreamNature nature, std::string_view sample);
+  void say_parse_error(HttpContext& context, Side side);
+  void interrupt(HttpContext& context, Side side, Incomplete cause);
+  void interrupt_head(HttpContext& context, Side side, Incomplete cause);
+
+  // ---- http_pairing.cc
+  void open_exchange(HttpContext& context, Side side, const HttpHead& head,
+                     const SegmentMeta& first, uint64_t& number);
+  void complete_exchange(HttpContext& context, uint64_t number, int64_t last_byte_ns,
+                         uint64_t body_size);
+  Exchange* find_exchange(HttpContext& context, Side side, uint64_t start_offset);
+  void describe_request(HttpMessage& message, const Exchange* exchange, int64_t first_byte_ns);
+  static void take_request_text(HttpParser& parser, Exchange& exchange);
+  static void lose_order(HttpContext& context) { context.http.pairing_in_order = false; }
+
+  // ---- http_emit.cc
+  void emit_parser(HttpContext& context, Side side, bool partial_head);
+  void emit(HttpContext& context, Side side, HttpMessage& message);
+  static void take_start_line(HttpMessage& message, const HttpHead& head);
+  void emit_unanswered(HttpContext& context);
+  void put_event(HttpContext& context, Side side, EventRecord& record);
+
+  HttpParser* take_parser(HttpContext& context, Side side);
+  void release_parser(HttpStream& stream);
+  void limit_reached(HttpContext& context, Side side, const char* which, uint64_t value);
+
+  HttpSettings settings_;
+  BufferPool& pool_;
+  ShardCounters& counters_;
+  MessageOutput& output_;
+  EventSink& events_;
+  HeadReader heads_;
+  HeadReader trailers_;
+  GrowingText replay_;          // bytes of a failed candidate that must be searched again
+  size_t replay_from_ = 0;      // the first of them
+  uint64_t replay_offset_ = 0;  // its place in the stream
+};
+
+}  // namespace tcp_sniffer

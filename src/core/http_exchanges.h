@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/buffer_pool.h"
+#include "core/http_connection.h"
+#include "core/http_framing.h"
+
+namespace tcp_sniffer {
+
+// A request that waits for its response. Offsets are stream positions: `sent_ack` is how far the
+// sender had received the other stream when the request began – which is where its response will
+// start, unless it was pipelined behind another.
+struct Exchange {
+  uint64_t number = 0;
+  uint64_t sent_ack = 0;       // 0 = not known
+  int64_t last_byte_ns = 0;
+  uint64_t body_size = 0;
+  int64_t first_byte_ns = 0;
+  RequestMethodKind method = RequestMethodKind::kOther;
+  bool complete = false;       // the request's last byte was seen
+  Side side = Side::kLow;      // the requester
+  uint8_t method_size = 0;     // format pretty only: method, target and host, one after the other
+  uint16_t target_size = 0;
+  uint16_t host_size = 0;
+  Buffer text;
+};
+
+// The ring of a connection's exchanges, in memory of the pool that exists only while there are
+// any. Free functions over HttpConnection, which stays plain data.
+class ExchangeRing {
+ public:
+  ExchangeRing(HttpConnection& http, BufferPool& pool) : http_(http), pool_(pool) {}
+
+  bool empty() const { return http_.exchange_count == 0; }
+  uint16_t size() const { return http_.exchange_count; }
+  Exchange& at(uint16_t index) { return slots()[(http_.first_exchange + index) % capacity()]; }
+  Exchange& front() { return at(0); }
+  Exchange& back() { return at(static_cast<uint16_t>(size() - 1)); }
+
+  // nullptr: `size_max` are waiting, or no memory.
+  Exchange* push(uint16_t size_max);
+  void pop_front();
+  void clear();
+
+ private:
+  Exchange* slots() const { return reinterpret_cast<Exchange*>(http_.exchanges.data); }
+  uint16_t capacity() const {
+    return static_cast<uint16_t>(http_.exchanges.capacity / sizeof(Exchange));
+  }
+  bool grow();
+
+  HttpConnection& http_;
+  BufferPool& pool_;
+};
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,119 @@
+// HttpEngine: which response belongs to which request.
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/http_engine.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+std::string_view host_of(const HttpHead& head) {
+  for (const HeaderField& field : head.fields) {
+    if (field.name.size() == 4 && strncasecmp(field.name.data(), "host", 4) == 0) {
+      return field.value;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+// A request begins: it gets its number and waits for its response. What is beyond the limit is
+// given out but not remembered, so order proves nothing from there on.
+void HttpEngine::open_exchange(HttpContext& context, Side side, const HttpHead& head,
+                               const SegmentMeta& first, uint64_t& number) {
+  number = context.http.next_exchange++;
+  ExchangeRing ring(context.http, pool_);
+  Exchange* exchange = ring.push(settings_.outstanding_max);
+  if (exchange == nullptr) {
+    limit_reached(context, side, "maxOutstandingRequests", settings_.outstanding_max);
+    lose_order(context);
+    return;
+  }
+  exchange->number = number;
+  exchange->side = side;
+  exchange->sent_ack = first.acknowledged;
+  exchange->first_byte_ns = first.time_ns;
+  exchange->method = method_kind(head.start.method);
+  if (!settings_.keep_request_text) return;
+  const std::string_view method = head.start.method;
+  const std::string_view target = head.start.target.substr(0, 1024);
+  const std::string_view host = host_of(head).substr(0, 255);
+  exchange->text = pool_.allocate(method.size() + target.size() + host.size());
+  if (!exchange->text) return;
+  uint8_t* at = exchange->text.data;
+  for (const std::string_view part : {method, target, host}) {
+    std::memcpy(at, part.data(), part.size());
+    at += part.size();
+  }
+  exchange->method_size = static_cast<uint8_t>(method.size());
+  exchange->target_size = static_cast<uint16_t>(target.size());
+  exchange->host_size = static_cast<uint16_t>(host.size());
+}
+
+void HttpEngine::complete_exchange(HttpContext& context, uint64_t number, int64_t last_byte_ns,
+                                   uint64_t body_size) {
+  ExchangeRing ring(context.http, pool_);
+  for (uint16_t i = ring.size(); i-- > 0;) {
+    Exchange& exchange = ring.at(i);
+    if (exchange.number != number) continue;
+    exchange.complete = true;
+    exchange.last_byte_ns = last_byte_ns;
+    exchange.body_size = body_size;
+    return;
+  }
+}
+
+// The request that a response starting at `start_offset` of its stream answers, made the front of
+// the ring; nullptr when that is not known. In order until something was lost; then the request
+// sent when exactly the bytes before the response had been received – which proves the order for
+// those behind it.
+Exchange* HttpEngine::find_exchange(HttpContext& context, Side side, uint64_t start_offset) {
+  ExchangeRing ring(context.http, pool_);
+  if (ring.empty()) return nullptr;
+  if (context.http.pairing_in_order) {
+    return ring.front().side == side ? nullptr : &ring.front();
+  }
+  uint16_t index = 0;
+  while (index < ring.size() &&
+         (ring.at(index).sent_ack != start_offset || ring.at(index).side == side)) {
+    index++;
+  }
+  if (index == ring.size()) return nullptr;
+  while (index-- > 0) ring.pop_front();
+  context.http.pairing_in_order = true;
+  return &ring.front();
+}
+
+void HttpEngine::describe_request(HttpMessage& message, const Exchange* exchange,
+                                  int64_t first_byte_ns) {
+  if (exchange == nullptr) {
+    counters_.add(ShardCounter::unpaired);
+    return;
+  }
+  message.exchange = exchange->number;
+  message.has_latency = exchange->complete;
+  message.latency_ns = first_byte_ns - exchange->last_byte_ns;
+  message.request_body_size = exchange->body_size;
+  if (!exchange->text) return;
+  const std::string_view text(reinterpret_cast<const char*>(exchange->text.data),
+                              exchange->text.capacity);
+  message.request_method = text.substr(0, exchange->method_size);
+  message.request_target = text.substr(exchange->method_size, exchange->target_size);
+  message.request_host =
+      text.substr(size_t{exchange->method_size} + exchange->target_size, exchange->host_size);
+}
+
+// The response's parser takes over what its line will say of the request.
+void HttpEngine::take_request_text(HttpParser& parser, Exchange& exchange) {
+  parser.request_body_size = exchange.body_size;
+  parser.request_method_size = exchange.method_size;
+  parser.request_target_size = exchange.target_size;
+  parser.request_host_size = exchange.host_size;
+  parser.request_text = exchange.text;
+  exchange.text = {};
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/buffer_pool.h"
+#include "core/chunked_decoder.h"
+#include "core/http_framing.h"
+#include "core/http_head.h"
+#include "core/http_message.h"
+#include "core/message_finder.h"
+#include "core/reorder_buffer.h"
+
+namespace tcp_sniffer {
+
+// Bytes that grow, in memory of the shard's pool.
+struct GrowingText {
+  Buffer memory;
+  uint32_t size = 0;
+
+  std::string_view text() const { return {reinterpret_cast<const char*>(memory.data), size}; }
+  // False: over the memory limit, nothing was added.
+  bool append(BufferPool& pool, std::string_view bytes, size_t size_hint = 0) {
+    const size_t needed = size + bytes.size();
+    if (needed > memory.capacity &&
+        !pool.grow(memory, needed > size_hint ? needed : size_hint, size)) {
+      return false;
+    }
+    if (!bytes.empty()) __builtin_memcpy(memory.data + size, bytes.data(), bytes.size());
+    size = static_cast<uint32_t>(needed);
+    return true;
+  }
+  void release(BufferPool& pool) {
+    pool.release(memory);
+    size = 0;
+  }
+};
+
+// A message in the making that does not fit one segment, or a partial line kept while searching.
+// Taken from the pool when needed and given back with everything it holds.
+struct HttpParser {
+  GrowingText head;      // start line and headers as sent; while searching: the kept line
+  GrowingText body;      // kept part, de-chunked
+  GrowingText trailers;  // raw trailer section
+  GrowingText gaps;      // BodyGap objects
+
+  HeadProgress progress;
+  ChunkedDecoder chunked;
+  MessageFinder finder;
+
+  SegmentMeta first;             // brought the first byte
+  SegmentMeta last;              // brought the latest byte
+  uint64_t start_offset = 0;     // of the first byte in the stream
+  uint64_t remaining = 0;        // body bytes still to come (kBodyLength)
+  uint64_t body_size = 0;        // so far, missing ones included
+  uint64_t missing = 0;
+  uint64_t exchange = kNoExchange;
+  int64_t request_last_ns = 0;   // of the response's request
+  bool has_request_time = false;
+  MessageDirection direction = MessageDirection::kRequest;
+  Incomplete cause = Incomplete::kNo;
+  bool after_gap = false;
+  bool candidate = false;        // found by searching: counts only when its head is valid
+  bool strict = false;           // … and strictly valid: it did not start right behind the loss
+  bool headers_cut = false;      // more fields than maxHeaders
+  bool body_truncated = false;
+  bool body_may_be_absent = false;
+
+  // format pretty: what the response's line says of its request
+  Buffer request_text;
+  uint8_t request_method_size = 0;
+  uint16_t request_target_size = 0;
+  uint16_t request_host_size = 0;
+  uint64_t request_body_size = 0;
+};
+
+}  // namespace tcp_sniffer

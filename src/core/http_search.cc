@@ -1,0 +1,307 @@
+// HttpEngine: what is lost, what is not HTTP, and how the next message is found.
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/http_engine.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+// A stream met in its middle in which this much held no message is taken for another protocol: it
+// is looked at again only where a segment starts like a message.
+constexpr uint64_t kSearchBytesMax = 1u << 20;
+
+}  // namespace
+
+void HttpEngine::start_search(HttpContext& context, Side side, bool direct) {
+  HttpStream& here = stream(context, side);
+  release_parser(here);
+  here.phase = context.http.tunnel ? HttpPhase::kTunnel : HttpPhase::kSearch;
+  here.direct = direct;
+  lose_order(context);
+}
+
+size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
+  HttpStream& here = stream(context, side);
+  if (here.direct && here.parser == nullptr) {
+    // Right behind the loss: most often a message begins with the segment.
+    here.direct = false;
+    const StartGuess guess = guess_start(input.text);
+    if ((guess == StartGuess::kRequest || guess == StartGuess::kResponse) &&
+        starts_like_message(input.text)) {
+      return begin_head(context, side, input, true, false, {});
+    }
+    if (!here.started && (guess == StartGuess::kTls || guess == StartGuess::kHttp2)) {
+      return not_a_message(context, side, input);
+    }
+    here.direct = true;
+  }
+  HttpParser* parser = take_parser(context, side);
+  if (parser == nullptr || (!parser->head.memory &&
+                            !pool_.grow(parser->head.memory, MessageFinder::kSearchLineMax, 0))) {
+    if (parser != nullptr) release_parser(here);
+    counters_.add(ShardCounter::skipped_in_resync, input.text.size());
+    return input.text.size();
+  }
+  if (!parser->finder.searching()) {
+    parser->finder.start(
+        std::span<char, MessageFinder::kSearchLineMax>(
+            reinterpret_cast<char*>(parser->head.memory.data), MessageFinder::kSearchLineMax),
+        here.direct ? MessageFinder::StartsAt::kGap : MessageFinder::StartsAt::kBehindLineFeed);
+    parser->body_size = 0;
+  }
+  here.direct = false;
+  const MessageFinder::Candidate candidate = parser->finder.search(input.text);
+  if (!candidate.found) {
+    counters_.add(ShardCounter::skipped_in_resync, input.text.size());
+    parser->body_size += input.text.size();
+    if (!here.started && parser->body_size > kSearchBytesMax) {
+      ignore_stream(context, side, StreamNature::kUnknown, {});
+    }
+    return input.text.size();
+  }
+  // The kept bytes were counted as skipped when they came.
+  counters_.add(ShardCounter::skipped_in_resync, candidate.offset);
+  counters_.subtract(ShardCounter::skipped_in_resync, candidate.kept.size());
+  parser->body_size = 0;
+  parser->head.size = static_cast<uint32_t>(candidate.kept.size());
+  if (candidate.kept.data() != reinterpret_cast<const char*>(parser->head.memory.data)) {
+    std::memmove(parser->head.memory.data, candidate.kept.data(), candidate.kept.size());
+  }
+  if (candidate.offset == input.text.size()) {
+    begin_candidate(context, side, input.offset + candidate.offset, input.meta);
+    return candidate.offset;
+  }
+  begin_candidate(context, side, input.offset + candidate.offset - candidate.kept.size(),
+                  input.meta);
+  return candidate.offset;
+}
+
+// A message may begin at `offset`; its first bytes, if any, are in the parser.
+void HttpEngine::begin_candidate(HttpContext& context, Side side, uint64_t offset,
+                                 const SegmentMeta& meta) {
+  HttpStream& here = stream(context, side);
+  HttpParser& parser = *here.parser;
+  parser.progress = {};
+  parser.first = parser.last = meta;
+  parser.start_offset = offset;
+  parser.after_gap = true;
+  parser.candidate = true;
+  parser.strict = true;
+  here.phase = HttpPhase::kHead;
+}
+
+// What stands in the parser is no head. Its first `lines_judged` bytes are good lines of a
+// candidate, so no message starts in them; what follows is searched again.
+void HttpEngine::fail_head(HttpContext& context, Side side, size_t lines_judged) {
+  HttpStream& here = stream(context, side);
+  HttpParser& parser = *here.parser;
+  const std::string_view text = parser.head.text();
+  if (!here.started && !parser.candidate) {
+    counters_.add(ShardCounter::ignored_stream, text.size());
+    StreamNature nature = StreamNature::kUnknown;
+    if (read_start_line(text.substr(0, text.find_first_of("\r\n"))).kind ==
+        StartLineKind::kHttp09) {
+      nature = StreamNature::kHttp09;
+    }
+    ignore_stream(context, side, nature, text);
+    return;
+  }
+  if (!parser.candidate) say_parse_error(context, side);
+  size_t resume = lines_judged;
+  if (resume == 0) {
+    const size_t line_feed = text.find('\n');
+    resume = line_feed == std::string_view::npos ? text.size() : line_feed + 1;
+  }
+  counters_.add(ShardCounter::skipped_in_resync, resume);
+  if (resume < text.size()) {
+    replay_offset_ = parser.start_offset + resume;
+    replay_from_ = resume;
+    replay_ = std::exchange(parser.head, {});
+  }
+  start_search(context, side, false);
+}
+
+size_t HttpEngine::ignored(HttpContext& context, Side side, const Input& input) {
+  if (starts_like_message(input.text)) {
+    const StartGuess guess = guess_start(input.text);
+    if (guess == StartGuess::kRequest || guess == StartGuess::kResponse) {
+      HttpParser* parser = take_parser(context, side);
+      if (parser != nullptr) {
+        begin_candidate(context, side, input.offset, input.meta);
+        return 0;
+      }
+    }
+  }
+  counters_.add(ShardCounter::ignored_stream, input.text.size());
+  return input.text.size();
+}
+
+void HttpEngine::ignore_stream(HttpContext& context, Side side, StreamNature nature,
+                               std::string_view sample) {
+  HttpStream& here = stream(context, side);
+  if (!here.said_not_http) {
+    here.said_not_http = true;
+    counters_.add(nature == StreamNature::kTls      ? ShardCounter::tls
+                  : nature == StreamNature::kHttp2  ? ShardCounter::http2
+                  : nature == StreamNature::kHttp09 ? ShardCounter::http09
+                                                    : ShardCounter::not_http);
+    EventRecord record;
+    record.kind = EventKind::kNotHttp;
+    record.nature = nature;
+    record.sample_size = static_cast<uint8_t>(std::min<size_t>(sample.size(), kSampleMax));
+    std::memcpy(record.sample.data(), sample.data(), record.sample_size);
+    put_event(context, side, record);
+  }
+  release_parser(here);
+  here.phase = HttpPhase::kIgnored;
+}
+
+void HttpEngine::say_parse_error(HttpContext& context, Side side) {
+  counters_.add(ShardCounter::parse_errors);
+  HttpStream& here = stream(context, side);
+  if (here.said_parse_error) return;
+  here.said_parse_error = true;
+  EventRecord record;
+  record.kind = EventKind::kParseError;
+  put_event(context, side, record);
+}
+
+// Bytes that will never come. Inside a body whose end is known they are bridged; elsewhere the
+// message ends here and the next one is searched.
+void HttpEngine::gap(HttpContext& context, Side side, uint64_t length, GapCause cause) {
+  if (!context.http.said_gap) {
+    context.http.said_gap = true;
+    EventRecord record;
+    record.kind = EventKind::kReassemblyGap;
+    record.bytes = length;
+    put_event(context, side, record);
+  }
+  HttpStream& here = stream(context, side);
+  const Incomplete word = cause == GapCause::kSnaplen ? Incomplete::kSnaplen : Incomplete::kGap;
+  uint64_t bridgeable = 0;
+  switch (here.phase) {
+    case HttpPhase::kTunnel:
+    case HttpPhase::kIgnored:
+      return;
+    case HttpPhase::kBodyLength:
+      bridgeable = here.parser->remaining;
+      break;
+    case HttpPhase::kBodyChunked:
+      bridgeable = here.parser->chunked.remaining_in_chunk();
+      break;
+    case HttpPhase::kBodyUntilClose:
+      bridgeable = ~uint64_t{0};
+      break;
+    default:
+      break;
+  }
+  if (length > bridgeable || bridgeable == 0) {
+    if (here.phase == HttpPhase::kBodyLength) bridge(here, bridgeable);
+    interrupt(context, side, word);
+    start_search(context, side, true);
+    return;
+  }
+  HttpParser& parser = *here.parser;
+  if (parser.cause == Incomplete::kNo) parser.cause = word;
+  parser.body_may_be_absent = false;
+  bridge(here, length);
+  if (here.phase == HttpPhase::kBodyLength && parser.remaining == 0) finish(context, side);
+}
+
+// `length` bytes of the body are missing.
+void HttpEngine::bridge(HttpStream& here, uint64_t length) {
+  HttpParser& parser = *here.parser;
+  const BodyGap gap{parser.body_size, length};
+  parser.gaps.append(pool_, {reinterpret_cast<const char*>(&gap), sizeof(gap)});
+  parser.body_size += length;
+  parser.missing += length;
+  if (here.phase == HttpPhase::kBodyLength) parser.remaining -= length;
+  if (here.phase == HttpPhase::kBodyChunked) parser.chunked.skip_in_chunk(length);
+}
+
+// Ends the message in the making, whatever state it is in, with the reason why.
+void HttpEngine::interrupt(HttpContext& context, Side side, Incomplete cause) {
+  HttpStream& here = stream(context, side);
+  switch (here.phase) {
+    case HttpPhase::kHead:
+      interrupt_head(context, side, cause);
+      return;
+    case HttpPhase::kBodyLength:
+    case HttpPhase::kBodyChunked:
+    case HttpPhase::kBodyUntilClose: {
+      HttpParser& parser = *here.parser;
+      if (parser.cause == Incomplete::kNo) parser.cause = cause;
+      if (here.phase == HttpPhase::kBodyLength) {
+        parser.missing += parser.remaining;
+        parser.body_size += parser.remaining;
+      }
+      finish(context, side);
+      return;
+    }
+    default:
+      release_parser(here);
+      return;
+  }
+}
+
+// The head will not become complete. Without a whole start line there is no message.
+void HttpEngine::interrupt_head(HttpContext& context, Side side, Incomplete cause) {
+  HttpStream& here = stream(context, side);
+  HttpParser& parser = *here.parser;
+  HttpHead head;
+  const bool readable = !parser.strict && heads_.read_partial(parser.head.text(), head);
+  if (!readable) {
+    counters_.add(ShardCounter::lost_before_start_line);
+    counters_.add(ShardCounter::skipped_in_resync, parser.head.size);
+    after_message(context, side);
+    return;
+  }
+  counters_.add(ShardCounter::parsed, parser.head.size);
+  here.started = true;
+  parser.direction = head.start.kind == StartLineKind::kRequest ? MessageDirection::kRequest
+                                                                : MessageDirection::kResponse;
+  parser.cause = cause;
+  if (parser.direction == MessageDirection::kRequest) {
+    open_exchange(context, side, head, parser.first, parser.exchange);
+    complete_exchange(context, parser.exchange, parser.last.time_ns, 0);
+  } else if (Exchange* exchange = find_exchange(context, side, parser.start_offset)) {
+    parser.exchange = exchange->number;
+    parser.has_request_time = exchange->complete;
+    parser.request_last_ns = exchange->last_byte_ns;
+    take_request_text(parser, *exchange);
+    ExchangeRing(context.http, pool_).pop_front();
+  }
+  emit_parser(context, side, true);
+  after_message(context, side);
+}
+
+void HttpEngine::end_of_stream(HttpContext& context, Side side, bool reset) {
+  HttpStream& here = stream(context, side);
+  if (here.phase == HttpPhase::kBodyUntilClose && !reset) {
+    finish(context, side);
+  } else {
+    interrupt(context, side, Incomplete::kClosed);
+  }
+}
+
+void HttpEngine::close(HttpContext& context, Incomplete cause) {
+  // The direction whose open message is a request first: a request comes before its response.
+  for (const bool requests : {true, false}) {
+    for (const Side side : {Side::kLow, Side::kHigh}) {
+      const HttpStream& here = stream(context, side);
+      if (here.parser == nullptr) continue;
+      const bool is_request = here.phase == HttpPhase::kHead
+                                  ? here.parser->head.text().substr(0, 5) != "HTTP/"
+                                  : here.parser->direction == MessageDirection::kRequest;
+      if (is_request == requests) interrupt(context, side, cause);
+    }
+  }
+  emit_unanswered(context);
+  ExchangeRing(context.http, pool_).clear();
+}
+
+}  // namespace tcp_sniffer

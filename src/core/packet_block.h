@@ -1,0 +1,67 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#include "core/capture_piece.h"
+#include "core/limits.h"
+#include "core/segment.h"
+
+namespace tcp_sniffer {
+
+// What a block tells its shard besides the segments in it.
+enum class BlockOrder : uint8_t {
+  kNone,
+  kDrain,  // behind the segments: every connection ends, as at the end of the capture
+};
+
+// The unit of hand-over from a capture thread to a shard: up to kSegmentsPerBlock segments and the
+// memory their payloads lie in. That is either a piece of a capture file, referenced once by the
+// block and shared with the blocks of other shards, or the block's own arena, into which live
+// payload was copied. Never a queue item per packet.
+//
+// Blocks come from a fixed pool and go back to it; a pool that is empty is the backpressure.
+// One thread at a time has a block: the capture thread until it is sent, then the shard.
+struct PacketBlock {
+  PacketBlock() = default;
+  ~PacketBlock() { std::free(arena); }
+  PacketBlock(const PacketBlock&) = delete;
+  PacketBlock& operator=(const PacketBlock&) = delete;
+
+  std::array<Segment, kSegmentsPerBlock> segments;
+  uint32_t count = 0;
+  BlockOrder order = BlockOrder::kNone;
+  int64_t clock_ns = 0;            // watermark: no later block has an earlier clock
+  CapturePiece* piece = nullptr;   // one reference is held while the block is in use
+  uint8_t* arena = nullptr;        // kBlockArenaBytes, allocated at first use
+  uint32_t arena_used = 0;
+  void* lane = nullptr;            // for the owner of the pool: where the block goes back to
+
+  // Copies bytes into the arena; nullptr when they do not fit.
+  const uint8_t* copy(const uint8_t* data, uint32_t size) {
+    if (arena == nullptr) arena = static_cast<uint8_t*>(std::malloc(kBlockArenaBytes));
+    if (arena == nullptr || size > kBlockArenaBytes - arena_used) return nullptr;
+    uint8_t* to = arena + arena_used;
+    std::memcpy(to, data, size);
+    arena_used += size;
+    return to;
+  }
+
+  void refer_to(CapturePiece* to) {
+    piece = to;
+    if (piece != nullptr) piece->retain();
+  }
+
+  // Lets go of the payloads; the block is as new.
+  void reset() {
+    if (piece != nullptr) piece->release();
+    piece = nullptr;
+    count = 0;
+    arena_used = 0;
+    order = BlockOrder::kNone;
+  }
+};
+
+}  // namespace tcp_sniffer

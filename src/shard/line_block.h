@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tcp_sniffer {
+
+class LineOutput;
+
+// Finished lines on their way to the output: only whole lines, one after the other. Made by a
+// shard, written by the writer thread, then given back to the LineOutput it came from.
+struct LineBlock {
+  char* data = nullptr;
+  size_t capacity = 0;
+  size_t used = 0;
+  uint64_t messages = 0;  // whole messages in it
+  int64_t oldest_ns = 0;  // packet time of its oldest message's last byte
+  LineOutput* owner = nullptr;
+  bool oversized = false;  // made for one long line; freed instead of reused
+};
+
+}  // namespace tcp_sniffer
