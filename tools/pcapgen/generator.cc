@@ -13,6 +13,8 @@ constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;
 constexpr std::size_t kFrameOverheadBytes = 24;
 // Segments a connection puts on the wire before another one gets its turn.
 constexpr std::uint64_t kTurnSegments = 8;
+// Steps in which the connections of the beginning open, however many they are.
+constexpr std::size_t kRampSteps = 1000;
 // Packet time that all idle connections take for one exchange each.
 constexpr std::uint64_t kIdleRoundNs = 60ULL * 1'000'000'000;
 
@@ -80,22 +82,27 @@ void Generator::open(Connection& connection) {
 // the capture is large enough; then each comes to its end.
 void Generator::run_interleaved() {
   std::vector<Connection> slots(static_cast<std::size_t>(options_.concurrency));
+  const std::size_t opened_at_once = 1 + slots.size() / kRampSteps;
   std::size_t open_count = 0;
   bool ending = false;
   while (!writer_.failed()) {
     const bool full = writer_.bytes() >= options_.size_bytes;
-    const bool more =
-        !full && (options_.connections_max == 0 || connections_opened_ < options_.connections_max);
+    const auto more = [&] {
+      return !full &&
+             (options_.connections_max == 0 || connections_opened_ < options_.connections_max);
+    };
     if (full && !ending) {
       ending = true;
       for (std::size_t i = 0; i < open_count; ++i) slots[i].finish_soon();
     }
-    if (more && open_count < slots.size()) open(slots[open_count++]);
+    for (std::size_t i = 0; more() && i < opened_at_once && open_count < slots.size(); ++i) {
+      open(slots[open_count++]);
+    }
     if (open_count == 0) return;
     for (std::uint64_t turns = 0; turns < 4 && open_count != 0; ++turns) {
       const auto slot = static_cast<std::size_t>(random_.below(open_count));
       if (take_turn(slots[slot])) continue;
-      if (more) {
+      if (more()) {
         open(slots[slot]);
       } else {
         std::swap(slots[slot], slots[--open_count]);
