@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "io/printable.h"
+
 namespace tcp_sniffer {
 
 namespace {
@@ -15,6 +17,7 @@ namespace {
 constexpr size_t kReadSizeMin = 64 * 1024;
 
 constexpr size_t kMagicSize = 4;
+constexpr size_t kPathShownMax = 4096;  // PATH_MAX
 
 // The sum of the files' sizes; 0 when one of them is no regular file, or is not there.
 uint64_t total_size(const std::vector<std::string>& paths) {
@@ -228,7 +231,7 @@ std::string FileSource::at_byte() const {
 
 void FileSource::fail(const std::string& text) {
   const std::string& path = paths_[next_path_ - 1];
-  error_ = (path == "-" ? "standard input" : "\"" + path + "\"") + " " + text;
+  error_ = (path == "-" ? "standard input" : quote_text(path, kPathShownMax)) + " " + text;
   failed_ = true;
 }
 

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/link_type.h"
+#include "io/packet_source.h"
+
+struct bpf_program;
+struct pcap;
+
+namespace tcp_sniffer {
+
+// A compiled filter.
+class FilterProgram {
+ public:
+  explicit FilterProgram(std::unique_ptr<bpf_program> program);
+  ~FilterProgram();
+  FilterProgram(FilterProgram&&) noexcept;
+  FilterProgram& operator=(FilterProgram&&) noexcept;
+
+  bpf_program* get() { return program_.get(); }
+  size_t instructions() const;
+  bool matches(std::span<const uint8_t> data, uint32_t wire_size) const;
+
+ private:
+  std::unique_ptr<bpf_program> program_;
+};
+
+// Which frames are let in: the configured ports and the user's own filter, in libpcap's language.
+//
+// Live, the kernel throws away the rest, and the text says three things that `tcp port P` alone
+// does not: later fragments (which have no ports), IPv6 extension headers (behind which `tcp` does
+// not look), and, on Ethernet, the same again behind one and two VLAN tags. Cooked captures have
+// no `vlan`. What the text lets in too much, the dispatcher sorts out.
+//
+// For files only the user's filter counts, on the outer frame; ports are judged by the dispatcher,
+// which sees into tunnels and fragments.
+//
+// Thread safety: none; one thread.
+class CaptureFilter {
+ public:
+  enum class Use : uint8_t { kLive, kFiles };
+
+  struct Options {
+    std::vector<uint16_t> ports;  // empty: every TCP port; not looked at for files
+    std::string user;             // empty: none
+    bool tunnels = false;         // live: let tunnels in, whatever ports and user say
+    Use use = Use::kLive;
+  };
+
+  // The error names the key, the value and libpcap's words.
+  static std::variant<CaptureFilter, std::string> make(Options options);
+
+  struct Compiled {
+    FilterProgram program;
+    std::string text;
+  };
+
+  // Live: the filter for an activated handle. Compiled on the handle itself, for the kernel may
+  // have moved VLAN tags out of the frame, which only libpcap knows. The error is libpcap's.
+  std::variant<Compiled, std::string> compile(pcap* handle, LinkType link_type) const;
+
+  // The same for a handle that does not exist, as `--check` and tests want it.
+  std::variant<Compiled, std::string> compile(LinkType link_type) const;
+
+  // Files: whether the frame passes. Compiled at the first frame of each link type; a filter that
+  // makes no sense for a link type lets none of its frames pass, and `problem` says why.
+  bool matches(const Frame& frame);
+  bool passes_everything() const { return options_.use == Use::kFiles && options_.user.empty(); }
+  const std::string& problem() const { return problem_; }
+
+ private:
+  explicit CaptureFilter(Options options) : options_(std::move(options)) {}
+
+  std::string text(LinkType link_type, bool with_ports) const;
+  const FilterProgram* program_for(LinkType link_type);
+
+  struct Slot {
+    LinkType link_type;
+    std::unique_ptr<FilterProgram> program;  // nullptr: no frame passes
+  };
+
+  Options options_;
+  std::vector<Slot> slots_;
+  std::string problem_;
+};
+
+// `tcp port 80 or tcp portrange 8000-8010`, neighbours collapsed; `tcp` for an empty list.
+std::string port_clause(std::vector<uint16_t> ports);
+
+// libpcap's DLT_ value for a link type of a capture file, and back.
+int dlt_of_link_type(LinkType link_type);
+LinkType link_type_of_dlt(int dlt);
+
+}  // namespace tcp_sniffer
