@@ -17,8 +17,7 @@ uint16_t checksum_sum(std::span<const uint8_t> bytes, uint32_t initial = 0);
 bool ipv4_checksum_ok(std::span<const uint8_t> header);
 
 // Whether a complete TCP segment (header and payload) carries the right checksum, RFC 9293
-// section 3.1; the pseudo-header of IPv6 is RFC 8200 section 8.1. v4-mapped addresses select the
-// pseudo-header of IPv4.
+// section 3.1; the pseudo-header of IPv6 is RFC 8200 section 8.1.
 bool tcp_checksum_ok(const IpAddress& source, const IpAddress& destination,
                      std::span<const uint8_t> segment);
 

@@ -11,7 +11,7 @@ namespace tcp_sniffer {
 // the stack for one frame.
 
 // The rest of the packet, from the next header on. size <= wire_size.
-struct Bytes {
+struct PacketBytes {
   const uint8_t* data = nullptr;
   uint32_t size = 0;       // captured
   uint32_t wire_size = 0;  // on the wire
@@ -53,7 +53,8 @@ struct DecodeState {
   const DecodeOptions& options;
   Segment& segment;
   Fragment& fragment;
-  Bytes rest;
+  EncapsulationCounters* counters = nullptr;
+  PacketBytes rest;
   FrameFate fate = FrameFate::kNotIp;
 
   // Of the innermost IP header met so far.
@@ -84,6 +85,10 @@ struct DecodeState {
   // A header of the link layer that is cut or broken says nothing about IP or TCP.
   Layer stop_broken_link() { return stop_unknown(); }
 
+  void count(Encapsulation encapsulation) {
+    if (counters != nullptr) counters->add(encapsulation);
+  }
+
   void set_tunnel(TunnelKind kind, uint32_t id) {
     if (!options.key_tunnel) return;
     tunnel_kind = kind;
@@ -91,10 +96,11 @@ struct DecodeState {
   }
 
   // Goes on with `next` inside a tunnel.
-  Layer enter_tunnel(Layer next) {
+  Layer enter_tunnel(Layer next, Encapsulation encapsulation) {
     if (!options.tunnels) return stop(FrameFate::kNotTcp);
     if (depth >= options.tunnel_depth_max) return stop(FrameFate::kTunnelTooDeep);
     ++depth;
+    count(encapsulation);
     return next;
   }
 };

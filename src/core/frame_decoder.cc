@@ -63,6 +63,7 @@ FrameFate FrameDecoder::decode_any(LinkType link_type, std::span<const uint8_t> 
   DecodeState state{.options = options_,
                     .segment = segment,
                     .fragment = fragment,
+                    .counters = counters_,
                     .rest = {frame.data(), captured, std::max(captured, wire_size)}};
   return decode_from(start_link(link_type, state), state);
 }
@@ -73,6 +74,7 @@ FrameFate FrameDecoder::decode_datagram(const Fragment& header, std::span<const 
   DecodeState state{.options = options_,
                     .segment = segment,
                     .fragment = fragment,
+                    .counters = counters_,
                     .rest = {payload.data(), captured, std::max(captured, header.wire_size)},
                     .source = header.source,
                     .destination = header.destination,

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core/byte_order.h"
+#include "core/encapsulation.h"
 #include "core/fragment.h"
 #include "core/link_type.h"
 #include "core/segment.h"
@@ -32,9 +33,9 @@ enum class FrameFate : uint8_t {
   kTunnelTooDeep,  // more than tunnel_depth_max tunnels, or an absurd pile of headers
 };
 
-// Finds the TCP segment in a captured frame: link layer, VLAN, MPLS, PPPoE, IP, tunnels, TCP. It
-// has no state, so one object serves any number of threads; nothing is allocated and no frame,
-// however broken, is read beyond its captured bytes.
+// Finds the TCP segment in a captured frame: link layer, VLAN, MPLS, PPPoE, IP, tunnels, TCP. One
+// capture thread owns it; nothing is allocated and no frame, however broken, is read beyond its
+// captured bytes.
 //
 // 1. The innermost IP pair makes the key. Only identifiers that are the same in both directions
 //    are put into it: the GRE key, VXLAN's and GENEVE's VNI (that of the innermost tunnel that has
@@ -48,7 +49,9 @@ enum class FrameFate : uint8_t {
 //    counted as depth.
 class FrameDecoder {
  public:
-  explicit FrameDecoder(const DecodeOptions& options) : options_(options) {}
+  // `counters`, if any, belongs to the calling thread and outlives this object.
+  explicit FrameDecoder(const DecodeOptions& options, EncapsulationCounters* counters = nullptr)
+      : options_(options), counters_(counters) {}
 
   // Decodes one frame of which frame.size() bytes of wire_size were captured.
   // kSegment: `segment` is filled except flow_hash, clock_ns, time_ns, frame and link_id; its
@@ -81,6 +84,7 @@ class FrameDecoder {
                        Segment& segment, Fragment& fragment) const;
 
   DecodeOptions options_;
+  EncapsulationCounters* counters_;
 };
 
 inline bool FrameDecoder::decode_plain(std::span<const uint8_t> frame, Segment& segment) {

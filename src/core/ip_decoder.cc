@@ -89,7 +89,7 @@ void fill_fragment(DecodeState& state) {
   fragment.wire_size = state.rest.wire_size;
 }
 
-bool looks_like_ip(const Bytes& bytes) {
+bool looks_like_ip(const PacketBytes& bytes) {
   if (bytes.size < 20) return false;
   const uint8_t version = bytes.data[0] >> 4;
   if (version == 4) {
@@ -101,7 +101,7 @@ bool looks_like_ip(const Bytes& bytes) {
 }
 
 Layer decode_tcp(DecodeState& state) {
-  const Bytes& rest = state.rest;
+  const PacketBytes& rest = state.rest;
   if (rest.size < kTcpHeaderSize) return state.stop(FrameFate::kMalformed);
   const uint8_t* tcp = rest.data;
   const uint32_t header_size = tcp_header_size(tcp);

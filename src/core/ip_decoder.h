@@ -50,6 +50,6 @@ bool may_carry_tcp(uint8_t protocol, const DecodeOptions& options);
 
 // Whether a valid IP header stands at `bytes`: used where nothing else says what a tunnel or a
 // pseudowire carries.
-bool looks_like_ip(const Bytes& bytes);
+bool looks_like_ip(const PacketBytes& bytes);
 
 }  // namespace tcp_sniffer

@@ -23,7 +23,7 @@ Layer stop_at_fragment(DecodeState& state, uint16_t fragment_field) {
 }  // namespace
 
 Layer decode_ipv4(DecodeState& state) {
-  Bytes& rest = state.rest;
+  PacketBytes& rest = state.rest;
   if (rest.size < kHeaderSize) return state.stop(FrameFate::kMalformed);
   const uint8_t* ip = rest.data;
   const uint32_t header_size = (ip[0] & 0x0fu) * 4;

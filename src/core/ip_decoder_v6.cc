@@ -34,7 +34,7 @@ void note_routing_header(const uint8_t* header, DecodeState& state) {
 }  // namespace
 
 Layer decode_ipv6(DecodeState& state) {
-  Bytes& rest = state.rest;
+  PacketBytes& rest = state.rest;
   if (rest.size < kHeaderSize) return state.stop(FrameFate::kMalformed);
   const uint8_t* ip = rest.data;
   const uint32_t payload_size = load_be16(ip + 4);

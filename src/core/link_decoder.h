@@ -45,6 +45,6 @@ Layer decode_prism(DecodeState& state);
 Layer decode_nflog(DecodeState& state);
 
 // Whether an Ethernet frame with an IP packet stands at `bytes`.
-bool looks_like_ethernet(Bytes bytes);
+bool looks_like_ethernet(PacketBytes bytes);
 
 }  // namespace tcp_sniffer

@@ -48,6 +48,7 @@ Layer decode_ethernet(DecodeState& state) {
 Layer decode_ether_type(DecodeState& state) {
   if (is_vlan_type(state.ether_type)) {
     if (state.rest.size < 4) return state.stop_broken_link();
+    state.count(Encapsulation::kVlan);
     // A tag with id 0 only carries a priority (IEEE 802.1Q clause 9.6).
     if (state.vlan == 0) state.vlan = load_be16(state.rest.data) & 0x0fff;
     const uint16_t type = load_be16(state.rest.data + 2);
@@ -105,7 +106,7 @@ Layer decode_cisco_hdlc(DecodeState& state) {
   return Layer::kEtherType;
 }
 
-bool looks_like_ethernet(Bytes bytes) {
+bool looks_like_ethernet(PacketBytes bytes) {
   if (bytes.size < kEthernetSize) return false;
   uint16_t type = load_be16(bytes.data + 12);
   bytes.skip(kEthernetSize);

@@ -6,6 +6,7 @@ namespace tcp_sniffer {
 Layer decode_mpls(DecodeState& state) {
   constexpr uint32_t kLabelSize = 4;
   constexpr uint32_t kControlWordSize = 4;
+  state.count(Encapsulation::kMpls);
   bool is_bottom = false;
   while (!is_bottom) {
     if (state.rest.size < kLabelSize) return state.stop_broken_link();

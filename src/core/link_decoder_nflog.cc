@@ -9,7 +9,7 @@ constexpr uint16_t kPayloadType = 9;  // NFULA_PAYLOAD of linux/netfilter/nfnetl
 
 // Finds the payload record. The records' integers are in the byte order of the capturing host,
 // which nothing tells: the order in which the lengths make sense is the right one.
-bool find_payload(Bytes bytes, bool is_little_endian, Bytes& payload) {
+bool find_payload(PacketBytes bytes, bool is_little_endian, PacketBytes& payload) {
   while (bytes.size >= kRecordHeaderSize) {
     const uint16_t length = is_little_endian ? load_le16(bytes.data) : load_be16(bytes.data);
     const uint16_t type = is_little_endian ? load_le16(bytes.data + 2) : load_be16(bytes.data + 2);
@@ -33,7 +33,7 @@ Layer decode_nflog(DecodeState& state) {
   constexpr uint32_t kHeaderSize = 4;  // family, version, resource id
   if (state.rest.size < kHeaderSize || state.rest.data[1] != 0) return state.stop_broken_link();
   state.rest.skip(kHeaderSize);
-  Bytes payload;
+  PacketBytes payload;
   if (!find_payload(state.rest, true, payload) && !find_payload(state.rest, false, payload)) {
     return state.stop_unknown();
   }

@@ -21,6 +21,7 @@ Layer decode_ppp(DecodeState& state) {
     protocol = load_be16(state.rest.data);
     state.rest.skip(2);
   }
+  state.count(Encapsulation::kPpp);
   switch (protocol) {
     case kIpv4:
     case kIpv6:
@@ -38,6 +39,7 @@ Layer decode_pppoe(DecodeState& state) {
   constexpr uint16_t kVersion1Session = 0x1100;  // version 1, type 1, code 0
   if (state.rest.size < kHeaderSize) return state.stop_broken_link();
   if (load_be16(state.rest.data) != kVersion1Session) return state.stop_unknown();
+  state.count(Encapsulation::kPppoe);
   const uint16_t length = load_be16(state.rest.data + 4);
   state.rest.skip(kHeaderSize);
   if (length <= state.rest.wire_size) state.rest.set_wire_size(length);

@@ -15,7 +15,7 @@ Layer decode_ieee80211(DecodeState& state) {
   constexpr uint8_t kHighThroughputControl = 0x80;
   constexpr uint8_t kAggregate = 0x80;  // A-MSDU, in the QoS control field
 
-  Bytes& rest = state.rest;
+  PacketBytes& rest = state.rest;
   if (rest.size < kHeaderSize) return state.stop_broken_link();
   const uint8_t type = rest.data[0];
   const uint8_t flags = rest.data[1];
@@ -35,6 +35,7 @@ Layer decode_ieee80211(DecodeState& state) {
   if (state.is_wifi_padded) size = (size + 3) & ~3u;
   if (rest.size < size) return state.stop_broken_link();
   rest.skip(size);
+  state.count(Encapsulation::kWifi);
   if (!is_aggregate) return Layer::kLlc;
 
   // Clause 9.3.2.2: each part is addresses, length, data. A frame yields one segment at most: that
@@ -56,7 +57,7 @@ Layer decode_radiotap(DecodeState& state) {
   constexpr uint32_t kMorePresence = 1u << 31;
   constexpr uint8_t kFlagPadded = 0x20;  // between the 802.11 header and the data, to 32 bits
 
-  const Bytes& rest = state.rest;
+  const PacketBytes& rest = state.rest;
   if (rest.size < kMinimumSize || rest.data[0] != 0) return state.stop_broken_link();
   const uint32_t length = load_le16(rest.data + 2);
   if (length < kMinimumSize || length > rest.size) return state.stop_broken_link();

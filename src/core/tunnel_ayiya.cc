@@ -5,7 +5,7 @@ namespace tcp_sniffer {
 
 // AYIYA, draft-massar-v6ops-ayiya-02 section 3: lengths, methods, operation, next header, time,
 // identity of 2^n bytes, signature in words.
-bool read_ayiya(Bytes payload, TunnelContent& content) {
+bool read_ayiya(PacketBytes payload, TunnelContent& content) {
   constexpr uint32_t kHeaderSize = 8;
   constexpr uint8_t kForward = 1;
   if (payload.size < kHeaderSize || (payload.data[2] & 0x0f) != kForward) return false;
@@ -16,6 +16,7 @@ bool read_ayiya(Bytes payload, TunnelContent& content) {
   if ((next != kProtocolIpv4 && next != kProtocolIpv6) || payload.size < size) return false;
   payload.skip(size);
   content.inner = payload;
+  content.encapsulation = Encapsulation::kAyiya;
   content.layer = Layer::kIp;
   return looks_like_ip(payload);
 }

@@ -26,18 +26,19 @@ Layer decode_udp(DecodeState& state);
 
 // What a UDP tunnel's header told.
 struct TunnelContent {
-  Bytes inner;
+  PacketBytes inner;
   Layer layer = Layer::kIp;  // of `inner`
+  Encapsulation encapsulation = Encapsulation::kVxlan;
   TunnelKind kind = TunnelKind::kNone;
   uint32_t id = 0;  // only identifiers that are the same in both directions
 };
 
 // Each reads a UDP payload and is false when this is not its tunnel with an IP packet inside.
-bool read_vxlan(Bytes payload, TunnelContent& content);   // RFC 7348
-bool read_geneve(Bytes payload, TunnelContent& content);  // RFC 8926
-bool read_gtp(Bytes payload, TunnelContent& content);     // 3GPP TS 29.281
-bool read_teredo(Bytes payload, TunnelContent& content);  // RFC 4380
-bool read_l2tp(Bytes payload, TunnelContent& content);    // RFC 2661
-bool read_ayiya(Bytes payload, TunnelContent& content);   // draft-massar-v6ops-ayiya-02
+bool read_vxlan(PacketBytes payload, TunnelContent& content);   // RFC 7348
+bool read_geneve(PacketBytes payload, TunnelContent& content);  // RFC 8926
+bool read_gtp(PacketBytes payload, TunnelContent& content);     // 3GPP TS 29.281
+bool read_teredo(PacketBytes payload, TunnelContent& content);  // RFC 4380
+bool read_l2tp(PacketBytes payload, TunnelContent& content);    // RFC 2661
+bool read_ayiya(PacketBytes payload, TunnelContent& content);   // draft-massar-v6ops-ayiya-02
 
 }  // namespace tcp_sniffer

@@ -6,11 +6,15 @@ namespace tcp_sniffer {
 
 Layer decode_erspan_1_2(DecodeState& state, bool has_gre_sequence) {
   constexpr uint32_t kType2Size = 8;
-  if (!has_gre_sequence) return Layer::kEthernet;
+  if (!has_gre_sequence) {
+    state.count(Encapsulation::kErspan);
+    return Layer::kEthernet;
+  }
   if (state.rest.size < kType2Size || state.rest.data[0] >> 4 != 1) {
     return state.stop(FrameFate::kNotTcp);
   }
   state.rest.skip(kType2Size);
+  state.count(Encapsulation::kErspan);
   return Layer::kEthernet;
 }
 
@@ -28,6 +32,7 @@ Layer decode_erspan_3(DecodeState& state) {
       kType3Size + ((state.rest.data[11] & kHasPlatform) != 0 ? kPlatformSize : 0);
   if (state.rest.size < size) return state.stop(FrameFate::kNotTcp);
   state.rest.skip(size);
+  state.count(Encapsulation::kErspan);
   if (frame_type == kFrameIsIp) return Layer::kIp;
   return frame_type == kFrameIsEthernet ? Layer::kEthernet : state.stop(FrameFate::kNotTcp);
 }

@@ -6,7 +6,7 @@ namespace tcp_sniffer {
 
 // RFC 8926 section 3.4: version and length of the options in words, flags, the type of the
 // payload, network identifier.
-bool read_geneve(Bytes payload, TunnelContent& content) {
+bool read_geneve(PacketBytes payload, TunnelContent& content) {
   constexpr uint32_t kHeaderSize = 8;
   constexpr uint16_t kEthernetBridging = 0x6558;
   constexpr uint16_t kIpv4 = 0x0800;
@@ -19,6 +19,7 @@ bool read_geneve(Bytes payload, TunnelContent& content) {
   content.id = load_be24(payload.data + 4);
   payload.skip(size);
   content.inner = payload;
+  content.encapsulation = Encapsulation::kGeneve;
   content.layer = type == kEthernetBridging ? Layer::kEthernet : Layer::kIp;
   if (type == kEthernetBridging) return looks_like_ethernet(payload);
   return (type == kIpv4 || type == kIpv6) && looks_like_ip(payload);

@@ -49,7 +49,8 @@ Layer decode_pptp(DecodeState& state, uint16_t flags) {
   const uint16_t payload_size = load_be16(state.rest.data + 4);
   state.rest.skip(size);
   if (payload_size <= state.rest.wire_size) state.rest.set_wire_size(payload_size);
-  return state.enter_tunnel(decode_content(state, type, true));
+  state.ether_type = type;
+  return state.enter_tunnel(Layer::kEtherType, Encapsulation::kPptp);
 }
 
 // NVGRE (RFC 7637 section 3.2) keeps a flow number, which differs between the directions, in the
@@ -80,7 +81,7 @@ Layer decode_gre(DecodeState& state) {
   }
   state.rest.skip(size);
   const Layer content = decode_content(state, type, (flags & kSequencePresent) != 0);
-  return content == Layer::kStop ? content : state.enter_tunnel(content);
+  return content == Layer::kStop ? content : state.enter_tunnel(content, Encapsulation::kGre);
 }
 
 }  // namespace tcp_sniffer

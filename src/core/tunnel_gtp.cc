@@ -5,7 +5,7 @@ namespace tcp_sniffer {
 
 // GTP-U version 1, 3GPP TS 29.281 section 5.1. The TEID is chosen by the receiving side, so that
 // the directions of one connection have different ones: it is no part of the key.
-bool read_gtp(Bytes payload, TunnelContent& content) {
+bool read_gtp(PacketBytes payload, TunnelContent& content) {
   constexpr uint32_t kHeaderSize = 8;
   constexpr uint32_t kOptionalSize = 4;  // sequence number, N-PDU number, next extension's type
   constexpr uint8_t kVersion1 = 0x30;    // version 1, protocol type GTP
@@ -34,6 +34,7 @@ bool read_gtp(Bytes payload, TunnelContent& content) {
     }
   }
   content.inner = payload;
+  content.encapsulation = Encapsulation::kGtp;
   content.layer = Layer::kIp;
   return looks_like_ip(payload);
 }

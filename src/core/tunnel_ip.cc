@@ -9,15 +9,15 @@ Layer decode_ip_tunnel(DecodeState& state) {
   switch (state.protocol) {
     case kProtocolIpv4:
     case kProtocolIpv6:
-      return state.enter_tunnel(Layer::kIp);
+      return state.enter_tunnel(Layer::kIp, Encapsulation::kIpInIp);
     case kProtocolMpls:
-      return state.enter_tunnel(Layer::kMpls);
+      return state.enter_tunnel(Layer::kMpls, Encapsulation::kIpInIp);
     case kProtocolEthernet:
-      return state.enter_tunnel(Layer::kEthernet);
+      return state.enter_tunnel(Layer::kEthernet, Encapsulation::kIpInIp);
     case kProtocolEtherIp:
       if (state.rest.size < kEtherIpSize || state.rest.data[0] >> 4 != kEtherIpVersion) break;
       state.rest.skip(kEtherIpSize);
-      return state.enter_tunnel(Layer::kEthernet);
+      return state.enter_tunnel(Layer::kEthernet, Encapsulation::kEtherIp);
     default:
       break;
   }

@@ -5,7 +5,7 @@ namespace tcp_sniffer {
 
 namespace {
 
-bool looks_like_ppp_with_ip(Bytes bytes) {
+bool looks_like_ppp_with_ip(PacketBytes bytes) {
   if (bytes.size >= 2 && load_be16(bytes.data) == 0xff03) bytes.skip(2);
   if (bytes.size < 2) return false;
   const uint16_t protocol = load_be16(bytes.data);
@@ -19,7 +19,7 @@ bool looks_like_ppp_with_ip(Bytes bytes) {
 
 // Version 2 data messages, RFC 2661 section 3.1. Tunnel and session id are the receiver's own
 // numbers and differ between the directions: no part of the key.
-bool read_l2tp(Bytes payload, TunnelContent& content) {
+bool read_l2tp(PacketBytes payload, TunnelContent& content) {
   constexpr uint16_t kControl = 0x8000;
   constexpr uint16_t kHasLength = 0x4000;
   constexpr uint16_t kHasSequence = 0x0800;
@@ -44,6 +44,7 @@ bool read_l2tp(Bytes payload, TunnelContent& content) {
   if (payload.size < size) return false;
   payload.skip(size);
   content.inner = payload;
+  content.encapsulation = Encapsulation::kL2tp;
   content.layer = Layer::kPpp;
   return looks_like_ppp_with_ip(payload);
 }

@@ -5,7 +5,7 @@ namespace tcp_sniffer {
 
 // RFC 4380 section 5.1.1: an optional authentication and an optional origin indication, both told
 // from the IPv6 packet by their first byte 0.
-bool read_teredo(Bytes payload, TunnelContent& content) {
+bool read_teredo(PacketBytes payload, TunnelContent& content) {
   constexpr uint16_t kAuthentication = 0x0001;
   constexpr uint16_t kOrigin = 0x0000;
   constexpr uint32_t kOriginSize = 8;
@@ -17,6 +17,7 @@ bool read_teredo(Bytes payload, TunnelContent& content) {
   }
   if (payload.size >= kOriginSize && load_be16(payload.data) == kOrigin) payload.skip(kOriginSize);
   content.inner = payload;
+  content.encapsulation = Encapsulation::kTeredo;
   content.layer = Layer::kIp;
   return payload.size != 0 && payload.data[0] >> 4 == 6 && looks_like_ip(payload);
 }

@@ -4,7 +4,7 @@ namespace tcp_sniffer {
 
 namespace {
 
-bool read_tunnel_of_port(uint16_t port, const Bytes& payload, TunnelContent& content) {
+bool read_tunnel_of_port(uint16_t port, const PacketBytes& payload, TunnelContent& content) {
   switch (port) {
     case 4789:  // RFC 7348
     case 8472:  // Linux before the port was assigned
@@ -42,7 +42,7 @@ Layer decode_udp(DecodeState& state) {
   }
   if (content.kind != TunnelKind::kNone) state.set_tunnel(content.kind, content.id);
   state.rest = content.inner;
-  return state.enter_tunnel(content.layer);
+  return state.enter_tunnel(content.layer, content.encapsulation);
 }
 
 }  // namespace tcp_sniffer
