@@ -59,6 +59,8 @@ namespace tcp_sniffer {
   X(connections_open, "connections", "open", "connections now (g)")                               \
   X(connections_half_open, "connections", "half_open", "of them with a SYN only (g)")             \
   X(tombstone_segments, "tcp", "after_close", "segments of connections already ended")            \
+  X(tombstones_forgotten, "tcp", "forgotten_early",                                               \
+    "ended connections forgotten before their time")                                              \
   X(gaps, "tcp", "gaps", "holes given up")                                                        \
   X(reorder_buffers, "memory", "reorder_buffers", "reorder buffers in use (g)")                   \
   X(memory_bytes, "memory", "bytes", "bytes of buffers and messages in use (g)")                  \
@@ -69,12 +71,14 @@ namespace tcp_sniffer {
   X(missing_init_refused, "tcp", "missing_init_refused", "segments of connections without SYN")   \
   X(messages_parsed, "messages", "parsed", "messages put together")                               \
   X(messages_written, "messages", "written", "messages handed to the output")                     \
-  X(messages_dropped_overload, "messages", "dropped_overload", "messages the output had no room for") \
+  X(messages_dropped_overload, "messages", "dropped_overload",                                    \
+    "messages the output had no room for")                                                        \
   X(requests, "messages", "requests", "requests among the parsed")                                \
   X(responses, "messages", "responses", "responses among the parsed, interim ones included")      \
   X(interim, "messages", "interim", "1xx responses")                                              \
   X(after_gap, "messages", "after_gap", "messages found by searching")                            \
-  X(lost_before_start_line, "messages", "lost_before_start_line", "messages cut before their start line ended") \
+  X(lost_before_start_line, "messages", "lost_before_start_line",                                 \
+    "messages cut before their start line ended")                                                 \
   X(unpaired, "messages", "unpaired", "responses whose request is not known")                     \
   X(incomplete_gap, "incomplete", "gap", "messages with bytes the capture lost")                  \
   X(incomplete_closed, "incomplete", "closed", "messages cut by the end of their connection")     \
@@ -99,9 +103,9 @@ enum class ShardCounter : uint8_t { TCP_SNIFFER_SHARD_COUNTERS(X) kCount };
 #undef X
 
 struct CounterInfo {
-  std::string_view name;     // unique within its kind
-  std::string_view group;    // object it appears in, in the events
-  std::string_view label;    // key inside that object
+  std::string_view name;   // unique within its kind
+  std::string_view group;  // object it appears in, in the events
+  std::string_view label;  // key inside that object
   std::string_view meaning;
 };
 

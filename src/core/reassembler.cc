@@ -4,17 +4,31 @@
 
 namespace tcp_sniffer {
 
+// Whether the stream's first segment tells, or fits what is known of, where the stream begins.
+bool Reassembler::knows_start(const TcpStream& stream, const Segment& segment) {
+  if ((segment.flags & kTcpSyn) != 0) return true;
+  if (!stream.hint_is_start) return false;
+  const uint64_t offset = stream.offset_of(segment.sequence);
+  return offset >= kStreamOrigin && offset <= stream.window_limit();
+}
+
 // Where the sender's stream begins: at its SYN; else where the peer's acknowledgment in a
-// handshake said; else at the first byte seen.
+// handshake said; else at the first byte seen. Offsets keep the coordinates of a hint, so that
+// acknowledgments taken before still mean the same bytes.
 void Reassembler::set_origin(TcpStream& stream, const Segment& segment) {
   const bool syn = (segment.flags & kTcpSyn) != 0;
   const uint32_t first = segment.sequence + (syn ? 1 : 0);
   if (!stream.seen) {
-    if (!stream.hinted || syn) {
+    if (syn || !stream.hinted) {
       stream.set_origin(first);
-    } else if (stream.offset_of(first) > stream.window_limit() ||
-               stream.offset_of(first) < kStreamOrigin) {
-      stream.set_origin(first);  // the hint does not fit what is sent
+    } else if (!knows_start(stream, segment)) {
+      const uint64_t offset = stream.offset_of(first);
+      const bool near = offset + kWindowMin > stream.head && offset < stream.window_limit();
+      if (near) {
+        stream.head = offset;
+      } else {
+        stream.set_origin(first);
+      }
     }
     stream.seen = true;
   } else if (!stream.delivered && !stream.syn_seen && stream.offset_of(first) < stream.head &&
@@ -35,11 +49,15 @@ void Reassembler::take_acknowledgment(TcpStream& peer, const TcpStream& sender,
   peer.window = static_cast<uint32_t>(segment.window)
                 << (scaled ? std::min<uint8_t>(sender.window_scale, 14) : 0);
   if (!peer.seen) {
-    // The handshake's acknowledgment names the first byte of a stream whose SYN-ACK was lost.
-    if (sender.syn_seen && !peer.hinted && (segment.flags & kTcpSyn) == 0) {
+    // In a handshake it names the first byte of a stream whose own SYN was lost; elsewhere it is
+    // only a place to count from.
+    if (!peer.hinted) {
       peer.set_origin(segment.acknowledgment);
       peer.hinted = true;
+      peer.hint_is_start = sender.syn_seen;
     }
+    const uint64_t offset = peer.offset_of(segment.acknowledgment);
+    if (offset >= peer.head && offset <= peer.window_limit()) acknowledged = offset;
     return;
   }
   const uint64_t offset = peer.offset_of(segment.acknowledgment);

@@ -62,6 +62,10 @@ class Reassembler {
   template <StreamProtocol P>
   void flush(TcpStreams& streams, P& protocol, int64_t clock_ns);
 
+  // Whether a stream's first segment to be seen is, or comes behind, a known beginning; if not,
+  // the stream is met in its middle. To be asked before on_segment.
+  static bool knows_start(const TcpStream& stream, const Segment& segment);
+
   void release(TcpStreams& streams) {
     for (TcpStream& stream : streams) release_buffer(stream);
   }

@@ -35,6 +35,7 @@ struct TcpStream {
   bool seen : 1 = false;          // a segment of this sender was captured
   bool syn_seen : 1 = false;
   bool hinted : 1 = false;        // origin taken from the peer's acknowledgment
+  bool hint_is_start : 1 = false; // … in the handshake: the stream begins there
   bool delivered : 1 = false;     // the origin is fixed
   bool refused : 1 = false;       // the protocol wants the bytes at the head later
   bool ended : 1 = false;         // FIN or RST reached

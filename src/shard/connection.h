@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/connection_identity.h"
+#include "core/http_connection.h"
+#include "core/reassembler.h"
+#include "core/segment.h"
+#include "core/tcp_stream.h"
+
+namespace tcp_sniffer {
+
+enum class ConnectionState : uint8_t {
+  kHandshake,  // a SYN and nothing else
+  kEstablished,
+  kClosing,  // one direction has ended with a FIN
+  kReset,    // a RST was reached; what was under way may still come
+};
+
+// A SYN on the ports of a connection that lives: it means a new connection only when the other
+// side answers it or data fits it (a forged SYN must end nothing).
+struct PendingSyn {
+  int64_t time_ns = 0;
+  uint32_t sequence = 0;
+  uint16_t maximum_segment_size = 0;
+  uint8_t window_scale = kNoWindowScale;
+  Side side = Side::kLow;
+  bool is_set = false;
+  bool with_ack = false;
+};
+
+struct Connection;
+
+// A place in two intrusive lists: by activity (always), and of the connections whose hole is timed.
+struct ConnectionLink {
+  Connection* previous = nullptr;
+  Connection* next = nullptr;
+};
+
+// One connection. Lives in a slab of its shard's ConnectionTable from its first segment until it
+// is closed, idle, evicted or drained. Idle, it holds no memory but this object.
+struct Connection {
+  ConnectionLink by_activity;
+  uint64_t hash = 0;
+  int64_t last_clock_ns = 0;  // of the latest segment
+  ConnectionIdentity identity;
+  ConnectionState state = ConnectionState::kHandshake;
+  bool syn_seen = false;
+  bool in_hole_list = false;
+  TcpStreams streams;
+  HttpConnection http;
+  ConnectionLink by_hole;
+  int64_t syn_time_ns = 0;
+  PendingSyn pending;
+};
+
+// An intrusive list through one of a Connection's links; the front is the oldest. Owns nothing.
+template <ConnectionLink Connection::*kLink>
+class ConnectionList {
+ public:
+  bool empty() const { return front_ == nullptr; }
+  Connection* front() const { return front_; }
+  uint64_t size() const { return size_; }
+
+  void push_back(Connection* connection) {
+    ConnectionLink& link = connection->*kLink;
+    link.previous = back_;
+    link.next = nullptr;
+    (back_ != nullptr ? (back_->*kLink).next : front_) = connection;
+    back_ = connection;
+    size_++;
+  }
+  void remove(Connection* connection) {
+    ConnectionLink& link = connection->*kLink;
+    (link.previous != nullptr ? (link.previous->*kLink).next : front_) = link.next;
+    (link.next != nullptr ? (link.next->*kLink).previous : back_) = link.previous;
+    link = {};
+    size_--;
+  }
+  void move_to_back(Connection* connection) {
+    if (back_ == connection) return;
+    remove(connection);
+    push_back(connection);
+  }
+
+ private:
+  Connection* front_ = nullptr;
+  Connection* back_ = nullptr;
+  uint64_t size_ = 0;
+};
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/buffer_pool.h"
+#include "core/counters.h"
+#include "core/event_record.h"
+#include "core/http_engine.h"
+#include "core/message_line.h"
+#include "core/packet_block.h"
+#include "core/port_set.h"
+#include "core/reassembler.h"
+#include "shard/census.h"
+#include "shard/connection_table.h"
+#include "shard/line_output.h"
+#include "shard/tombstones.h"
+
+namespace tcp_sniffer {
+
+struct ShardSettings {
+  HttpSettings http;
+  ReassemblySettings reassembly;
+  LineOptions lines;
+  PortSet ports;
+  int64_t idle_timeout_ns = 300'000'000'000;
+  uint64_t connections_max = 100000;   // over all shards
+  size_t memory_bytes_max = 1u << 30;  // this shard's share
+  uint64_t flush_every = 0;
+  bool allow_missing_init = true;
+  bool ignore_fsm_errors = true;
+  bool check_tcp_options = false;
+  bool number_frames = true;  // files: firstFrame and lastFrame have a meaning
+};
+
+// Finished messages to lines, in the shard's line output.
+class ShardLines final : public MessageOutput {
+ public:
+  ShardLines(const LineOptions& options, bool number_frames, LineOutput& output,
+             ShardCounters& counters)
+      : writer_(options), number_frames_(number_frames), output_(output), counters_(counters) {}
+
+  void on_message(const HttpMessage& message) override;
+  void on_unanswered(const HttpMessage& request) override;
+
+ private:
+  MessageLineWriter writer_;
+  const bool number_frames_;
+  LineOutput& output_;
+  ShardCounters& counters_;
+};
+
+// One share of the connections and all that belongs to them: table, reassembly, HTTP, lines,
+// memory, counters. Takes packet blocks and runs each to completion; shares nothing with other
+// shards but the published counters and the census.
+//
+// Time is the packet clock that comes with the segments. A timeout is judged at a connection's
+// next segment by that segment's clock; sweeps only reach the same verdict earlier, so what comes
+// out does not depend on how segments are cut into blocks.
+//
+// One thread at a time: its own, or with `shards: 0` the capture thread.
+class Shard {
+ public:
+  Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& census, LineQueue& lines,
+        bool may_wait_for_output, EventSink& events);
+
+  // Takes every segment of the block, then its order. The block's memory is free afterwards.
+  void process(const PacketBlock& block);
+
+  // Ends all connections, as at the end of the capture.
+  void drain();
+
+  LineOutput& output() { return output_; }
+  const ShardCounters& counters() const { return counters_; }
+
+ private:
+  struct Handler;  // the StreamProtocol of one connection
+
+  void handle(const Segment& segment);
+  Connection* open(const Segment& segment);
+  Connection* insert(const Segment& segment);
+  Connection* judge_syn(Connection* connection, const Segment& segment);
+  Connection* judge_pending(Connection* connection, const Segment& segment);
+  Connection* replace(Connection* connection, const Segment& segment);
+  bool accepts(const Connection& connection, const Segment& segment);
+  void settle(Connection* connection, const Segment& segment);
+  void set_state(Connection* connection, ConnectionState state);
+  void decide_receiver(Connection& connection, const Segment& segment);
+
+  void close(Connection* connection, Incomplete cause, ShardCounter reason);
+  void close_expired(Connection* connection);
+  void sweep(int64_t clock_ns);
+  int64_t timeout_of(const Connection& connection) const;
+  bool expired(const Connection& connection, int64_t clock_ns) const;
+  void make_room(int64_t clock_ns);
+  void evict(Connection* connection, const char* from);
+  void track_hole(Connection* connection);
+  void count_dropped(ShardCounter reason, ShardCounter bytes, const Segment& segment);
+  void publish();
+
+  using ActivityList = ConnectionList<&Connection::by_activity>;
+  ActivityList& list_of(ConnectionState state) { return lists_[static_cast<size_t>(state)]; }
+
+  const uint32_t index_;
+  const ShardSettings settings_;
+  ConnectionCensus& census_;
+  EventSink& events_;
+  ShardCounters counters_;
+  BufferPool pool_;
+  LineOutput output_;
+  ShardLines lines_;
+  HttpEngine http_;
+  Reassembler reassembler_;
+  ConnectionTable table_;
+  Tombstones tombstones_;
+  std::array<ActivityList, 4> lists_;  // by ConnectionState
+  ConnectionList<&Connection::by_hole> holes_;
+  int64_t clock_ns_ = 0;
+  uint64_t since_sweep_ = 0;
+};
+
+}  // namespace tcp_sniffer
