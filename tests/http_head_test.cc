@@ -103,14 +103,15 @@ TEST_F(HeadReaderTest, ContinuationMayHoldAColon) {
   EXPECT_EQ(fields_of("A: 1\r\n b: 2\r\n"), "A~1\r\n b: 2");
 }
 
-TEST_F(HeadReaderTest, LineWithoutColonIsPassedOverWithItsContinuations) {
+TEST_F(HeadReaderTest, LineWithoutColonIsPassedOver) {
   EXPECT_EQ(fields_of("A: 1\r\nnonsense\r\n more\r\nB: 2\r\n\v\r\n"), "A=1|B=2");
   EXPECT_TRUE(head_.irregular);
 }
 
-TEST_F(HeadReaderTest, WhitespaceDirectlyBehindTheStartLineIsNoField) {
-  EXPECT_EQ(fields_of(" A: 1\r\nB: 2\r\n"), "B=2");
+TEST_F(HeadReaderTest, WhitespaceBeforeTheFirstFieldIsLeftOut) {
+  EXPECT_EQ(fields_of(" A: 1\r\nB: 2\r\n"), "A=1|B=2");
   EXPECT_TRUE(head_.irregular);
+  EXPECT_EQ(fields_of(" \r\nnonsense\r\n B: 2\r\n"), "B=2");
 }
 
 TEST_F(HeadReaderTest, OddAndEmptyNamesAreFields) {

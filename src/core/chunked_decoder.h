@@ -30,7 +30,7 @@ class ChunkedDecoder {
                // there is more to it than the empty line
     kDone,     // the coding ended; the input behind it is what is left
     kError,    // not the chunked coding, or a chunk of more than 2^63 - 1 bytes; the input stands
-               // at the byte that was refused
+               // at the byte that shows it, or behind the size line that does
   };
 
   // Before the first chunk.

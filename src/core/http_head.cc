@@ -153,8 +153,14 @@ HeadReader::LineReader::Line HeadReader::LineReader::take_line(size_t begin, siz
   }
   if (end == begin) return Line::kEmpty;
   if (is_blank(data_[begin])) {
-    take_continuation(begin, end);
-  } else if (colon == kNone || colon >= end) {
+    if (field_open_) {
+      take_continuation(begin, end);
+      return Line::kMore;
+    }
+    head_.irregular = true;
+    while (begin < end && is_blank(data_[begin])) ++begin;
+  }
+  if (colon == kNone || colon >= end) {
     head_.irregular = true;
     field_open_ = false;
   } else {
@@ -180,10 +186,6 @@ void HeadReader::LineReader::take_field(size_t begin, size_t colon, size_t end) 
 }
 
 void HeadReader::LineReader::take_continuation(size_t begin, size_t end) {
-  if (!field_open_) {
-    head_.irregular = true;
-    return;
-  }
   head_.folded = true;
   while (begin < end && is_blank(data_[begin])) ++begin;
   while (end > begin && (is_blank(data_[end - 1]) || data_[end - 1] == '\r')) --end;

@@ -45,8 +45,8 @@ struct HeadProgress {
 // What it makes of odd lines: CRLF and bare LF end lines, also mixed; a CR elsewhere is an ordinary
 // byte. Whitespace around names and values is left out. A continued line (obs-fold) belongs to the
 // value before it, whose view then holds the line break. A line without a colon is no field: it is
-// passed over, with its continuations; so is a line with whitespace at its start directly behind
-// the start line (RFC 9112 section 2.2). Empty and odd names are fields.
+// passed over. A line with whitespace at its start and no field before it is read without that
+// whitespace. Empty and odd names are fields.
 //
 // One per shard, used by its thread alone.
 class HeadReader {
