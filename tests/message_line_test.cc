@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/ip_text.h"
+#include "core/number_text.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -407,6 +408,12 @@ TEST(MessageLine, NumbersOfEveryLengthAreExact) {
       HttpMessage message = request();
       message.body_size = bits == 0 ? 0 : random() >> (64 - bits);
       EXPECT_EQ(json_of(message)["bodySize"].get<uint64_t>(), message.body_size);
+    }
+  }
+  for (uint64_t power = 1; power <= 1000000000000000000; power *= 10) {
+    for (const uint64_t value : {power - 1, power, 9 * power, 10 * power - 1}) {
+      char text[kUnsignedTextMax];
+      EXPECT_EQ(std::string(text, write_unsigned(text, value)), std::to_string(value));
     }
   }
 }

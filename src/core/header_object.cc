@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "core/ascii_case.h"
-#include "core/text_encoding.h"
 
 namespace tcp_sniffer {
 namespace {
 
-// Header blocks with at most this much text get room for the worst case in one piece.
-constexpr size_t kOnePieceMax = 8192;
+// The most room that is reserved at once for fields in the worst case of escaping: enough for
+// nearly every message's fields in one piece, little beside a block of lines.
+constexpr size_t kRunRoomMax = 16384;
 
 bool is_line_break(char c) {
   return c == '\r' || c == '\n';
@@ -50,59 +50,61 @@ void HeaderObjectWriter::write(std::span<const HeaderField> fields, std::string_
   has_repeats_ = repeats_.find(fields);
   append_verbatim("{", sink);
   const size_t start = sink.size();
-  if (!has_repeats_ && !redaction_.any_header()) {
-    write_all_plain(fields, group, sink, latin1);
-  } else {
-    for (uint32_t i = 0; i < fields.size(); ++i) {
-      if (has_repeats_ && repeats_.is_repeat(i)) continue;
-      write_field(fields, i, group, sink, latin1);
+  uint32_t run_end = plain_run_end(fields, 0);
+  for (uint32_t i = 0; i < fields.size();) {
+    if (i > run_end) run_end = plain_run_end(fields, i);  // each field is looked at once
+    if (i != run_end) {
+      i = write_plain_run(fields, i, run_end, sink);
+      if (i == run_end) continue;
     }
+    if (!has_repeats_ || !repeats_.is_repeat(i)) write_field(fields, i, group, sink, latin1);
+    ++i;
   }
   close_object(start, sink);
 }
 
-void HeaderObjectWriter::write_all_plain(std::span<const HeaderField> fields,
-                                         std::string_view group, LineSink& sink, LineSink& latin1) {
-  size_t room = kEscapeSpill;
-  for (const HeaderField& field : fields) room += plain_field_size_max(field);
-  const bool one_piece = room <= kOnePieceMax * kEscapedByteMax;
-  uint32_t at = 0;
-  while (at < fields.size()) {
-    if (one_piece) {
-      const HeaderField* first = fields.data();
-      const FieldProgress progress =
-          kernels_.write_plain_fields(first + at, first + fields.size(), sink.reserve(room));
-      sink.commit(progress.out);
-      at = static_cast<uint32_t>(progress.next - first);
-      if (at == fields.size()) return;
+uint32_t HeaderObjectWriter::plain_run_end(std::span<const HeaderField> fields,
+                                           uint32_t first) const {
+  const auto count = static_cast<uint32_t>(fields.size());
+  if (!has_repeats_ && !redaction_.any_header()) return count;
+  for (uint32_t i = first; i < count; ++i) {
+    if (has_repeats_ && (repeats_.is_repeat(i) || repeats_.next(i) != HeaderRepeats::kNone)) {
+      return i;
     }
-    write_field(fields, at, group, sink, latin1);
-    ++at;
+    if (redaction_.covers_header(fields[i].name)) return i;
   }
+  return count;
+}
+
+uint32_t HeaderObjectWriter::write_plain_run(std::span<const HeaderField> fields, uint32_t first,
+                                             uint32_t end, LineSink& sink) const {
+  size_t room = kEscapeSpill;
+  uint32_t piece_end = first;
+  while (piece_end < end) {
+    const size_t with_field = room + plain_field_size_max(fields[piece_end]);
+    if (with_field > kRunRoomMax) break;
+    room = with_field;
+    ++piece_end;
+  }
+  const FieldProgress progress = kernels_.write_plain_fields(
+      fields.data() + first, fields.data() + piece_end, sink.reserve(room));
+  sink.commit(progress.out);
+  return static_cast<uint32_t>(progress.next - fields.data());
 }
 
 void HeaderObjectWriter::write_field(std::span<const HeaderField> fields, uint32_t first,
                                      std::string_view group, LineSink& sink, LineSink& latin1) {
-  const std::string_view name = fields[first].name;
-  const bool redact = redaction_.covers_header(name);
-  bool utf8 = is_utf8(name);
-  for (uint32_t i = first; i != HeaderRepeats::kNone && utf8 && !redact; i = next_of_name(i)) {
-    utf8 = is_utf8(fields[i].value);
-  }
-  write_name(name, utf8, sink);
-  append_verbatim(":", sink);
-  const bool several = next_of_name(first) != HeaderRepeats::kNone;
-  if (several) append_verbatim("[", sink);
+  const size_t start = sink.size();
+  if (write_name_and_values(fields, first, true, sink)) return;
+  cut_line(sink, start);
+  write_name_and_values(fields, first, false, sink);
   for (uint32_t i = first; i != HeaderRepeats::kNone; i = next_of_name(i)) {
-    if (i != first) append_verbatim(",", sink);
-    write_value(fields[i], redact, utf8, sink);
-    if (!utf8) mark_latin1(fields.size(), i);
+    mark_latin1(fields.size(), i);
   }
-  append_verbatim(several ? "]," : ",", sink);
-  if (utf8) return;
   append_verbatim("\"", latin1);
   append_verbatim(group, latin1);
   append_verbatim(".", latin1);
+  const std::string_view name = fields[first].name;
   char* begin = latin1.reserve(escaped_size_max(name.size()));
   char* end = escape_latin1(name.data(), name.data() + name.size(), begin);
   for (char* c = begin; c != end; ++c) *c = ascii_lower(*c);
@@ -110,33 +112,42 @@ void HeaderObjectWriter::write_field(std::span<const HeaderField> fields, uint32
   append_verbatim("\",", latin1);
 }
 
+bool HeaderObjectWriter::write_name_and_values(std::span<const HeaderField> fields, uint32_t first,
+                                               bool utf8, LineSink& sink) {
+  const bool redact = redaction_.covers_header(fields[first].name);
+  const bool several = next_of_name(first) != HeaderRepeats::kNone;
+  if (!write_name(fields[first].name, utf8, sink)) return false;
+  append_verbatim(several ? ":[" : ":", sink);
+  for (uint32_t i = first; i != HeaderRepeats::kNone; i = next_of_name(i)) {
+    if (i != first) append_verbatim(",", sink);
+    if (!write_value(fields[i], redact, utf8, sink)) return false;
+  }
+  append_verbatim(several ? "]," : ",", sink);
+  return true;
+}
+
 // Escapes consist of lower-case letters, digits and signs, so that lowering what was written
 // lowers the name alone.
-void HeaderObjectWriter::write_name(std::string_view name, bool utf8, LineSink& sink) const {
+bool HeaderObjectWriter::write_name(std::string_view name, bool utf8, LineSink& sink) const {
   const size_t start = sink.size();
-  write_string(name, utf8, sink);
+  if (!write_string(name, utf8, sink)) return false;
   char* end = sink.reserve(0);
   for (char* c = end - (sink.size() - start); c != end; ++c) *c = ascii_lower(*c);
+  return true;
 }
 
-void HeaderObjectWriter::write_value(const HeaderField& field, bool redact, bool utf8,
+bool HeaderObjectWriter::write_value(const HeaderField& field, bool redact, bool utf8,
                                      LineSink& sink) {
-  std::string_view value = field.value;
-  if (redact) {
-    value = kRedacted;
-  } else if (field.folded) {
-    unfold(value, unfolded_);
-    value = unfolded_;
-  }
-  write_string(value, utf8, sink);
+  if (redact) return write_string(kRedacted, utf8, sink);
+  if (!field.folded) return write_string(field.value, utf8, sink);
+  unfold(field.value, unfolded_);
+  return write_string(unfolded_, utf8, sink);
 }
 
-void HeaderObjectWriter::write_string(std::string_view text, bool utf8, LineSink& sink) const {
-  if (utf8) {
-    strings_.write_utf8(text, sink);
-  } else {
-    strings_.write_latin1(text, sink);
-  }
+bool HeaderObjectWriter::write_string(std::string_view text, bool utf8, LineSink& sink) const {
+  if (utf8) return strings_.write_utf8(text, sink);
+  strings_.write_latin1(text, sink);
+  return true;
 }
 
 uint32_t HeaderObjectWriter::next_of_name(uint32_t field) const {

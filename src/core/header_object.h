@@ -34,13 +34,19 @@ class HeaderObjectWriter {
   void write_raw(std::span<const HeaderField> fields, LineSink& sink) const;
 
  private:
-  void write_all_plain(std::span<const HeaderField> fields, std::string_view group, LineSink& sink,
-                       LineSink& latin1);
+  // Where the run of fields from `first` on ends whose names occur once and are not redacted.
+  uint32_t plain_run_end(std::span<const HeaderField> fields, uint32_t first) const;
+  // Writes what it can of the run; returns the first field not written.
+  uint32_t write_plain_run(std::span<const HeaderField> fields, uint32_t first, uint32_t end,
+                           LineSink& sink) const;
   void write_field(std::span<const HeaderField> fields, uint32_t first, std::string_view group,
                    LineSink& sink, LineSink& latin1);
-  void write_name(std::string_view name, bool utf8, LineSink& sink) const;
-  void write_value(const HeaderField& field, bool redact, bool utf8, LineSink& sink);
-  void write_string(std::string_view text, bool utf8, LineSink& sink) const;
+  bool write_name_and_values(std::span<const HeaderField> fields, uint32_t first, bool utf8,
+                             LineSink& sink);
+  bool write_name(std::string_view name, bool utf8, LineSink& sink) const;
+  bool write_value(const HeaderField& field, bool redact, bool utf8, LineSink& sink);
+  // False when `utf8` is asked of text that is not.
+  bool write_string(std::string_view text, bool utf8, LineSink& sink) const;
   uint32_t next_of_name(uint32_t field) const;
   void mark_latin1(size_t fields, uint32_t field);
 

@@ -13,32 +13,23 @@ namespace {
 // hashes at worst. Beyond, the names are sorted.
 constexpr size_t kFewFields = 32;
 
-uint64_t load_bytes(const char* in, size_t size) {
-  uint64_t word = 0;
-  std::memcpy(&word, in, size);
+uint32_t load4(const char* in) {
+  uint32_t word;
+  std::memcpy(&word, in, 4);
   return word;
 }
 
-// Equal for names that are equal without regard to case: made of size, first and last bytes. A
-// filter only, equal hashes are always followed by a comparison of the names.
+// Equal for names that are equal without regard to case: made of the size and of the first and
+// last bytes. A filter only; equal hashes are always followed by a comparison of the names.
 uint64_t name_hash(std::string_view name) {
-  constexpr uint64_t kToLower = 0x2020202020202020;
-  uint64_t first = 0;
-  uint64_t last = 0;
-  if (name.size() >= 8) {
-    first = load_bytes(name.data(), 8);
-    last = load_bytes(name.data() + name.size() - 8, 8);
-  } else if (name.size() >= 4) {
-    first = load_bytes(name.data(), 4);
-    last = load_bytes(name.data() + name.size() - 4, 4);
-  } else if (!name.empty()) {
-    first = static_cast<uint8_t>(name.front());
-    last = (uint64_t{static_cast<uint8_t>(name[name.size() / 2])} << 8) |
-           static_cast<uint8_t>(name.back());
+  constexpr uint64_t kLowerCase = 0x2020202020202020;
+  uint64_t ends = 0;
+  if (name.size() >= 4) [[likely]] {
+    ends = load4(name.data()) | (uint64_t{load4(name.data() + name.size() - 4)} << 32);
+  } else {
+    for (const char c : name) ends = (ends << 8) | static_cast<uint8_t>(c);
   }
-  first = ((first | kToLower) + name.size()) * 0x9e3779b97f4a7c15;
-  last = (last | kToLower) * 0xc2b2ae3d27d4eb4f;
-  return (first ^ (last >> 29) ^ last) * 0x9e3779b97f4a7c15;
+  return ((ends | kLowerCase) + name.size()) * 0x9e3779b97f4a7c15;
 }
 
 // An order in which equal names are neighbours, earlier fields first.

@@ -1,7 +1,6 @@
 #include "core/json_string.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/text_encoding.h"
 
@@ -72,12 +71,6 @@ void JsonStringWriter::append_latin1(std::string_view text, LineSink& sink) cons
     sink.commit(escape_latin1(text.data(), text.data() + size, out));
     text.remove_prefix(size);
   }
-}
-
-void append_verbatim(std::string_view text, LineSink& sink) {
-  char* out = sink.reserve(text.size());
-  std::memcpy(out, text.data(), text.size());
-  sink.commit(out + text.size());
 }
 
 void cut_line(LineSink& sink, size_t size) {

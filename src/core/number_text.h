@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -35,28 +36,38 @@ inline char* write_six_digits(char* out, uint32_t value) {
   return write_two_digits(out, value % 100);
 }
 
+inline constexpr std::array<uint64_t, 20> kPowersOfTen = [] {
+  std::array<uint64_t, 20> powers{1};
+  for (size_t i = 1; i < powers.size(); ++i) powers[i] = powers[i - 1] * 10;
+  return powers;
+}();
+
+// How many decimal digits; 1 for 0.
+inline size_t decimal_digits(uint64_t value) {
+  // bits * log10(2), cut: the number of digits, or one less.
+  const auto bits = static_cast<size_t>(std::bit_width(value | 1));
+  const size_t digits = bits * 1233 >> 12;
+  return digits + (value >= kPowersOfTen[digits] ? 1 : 0);
+}
+
 inline char* write_unsigned(char* out, uint64_t value) {
   if (value < 10) {
     *out = static_cast<char>('0' + value);
     return out + 1;
   }
-  if (value < 100) return write_two_digits(out, static_cast<uint32_t>(value));
-  char digits[kUnsignedTextMax];
-  char* begin = digits + kUnsignedTextMax;
+  char* const end = out + decimal_digits(value);
+  char* begin = end;
   while (value >= 100) {
     begin -= 2;
     write_two_digits(begin, static_cast<uint32_t>(value % 100));
     value /= 100;
   }
   if (value >= 10) {
-    begin -= 2;
-    write_two_digits(begin, static_cast<uint32_t>(value));
+    write_two_digits(begin - 2, static_cast<uint32_t>(value));
   } else {
-    *--begin = static_cast<char>('0' + value);
+    begin[-1] = static_cast<char>('0' + value);
   }
-  const auto size = static_cast<size_t>(digits + kUnsignedTextMax - begin);
-  std::memcpy(out, begin, size);
-  return out + size;
+  return end;
 }
 
 // Nanoseconds as milliseconds: as few decimals as say it exactly, at most six, no exponent.
@@ -83,10 +94,24 @@ inline int64_t elapsed_ns(int64_t from_ns, int64_t to_ns) {
   return to_ns > from_ns ? INT64_MAX : INT64_MIN;
 }
 
+// Exactly 8 lower-case hexadecimal digits: one nibble into each byte, then all eight digits at
+// once.
+inline char* write_hex8(char* out, uint32_t value) {
+  uint64_t nibbles = value;
+  nibbles = ((nibbles << 16) | nibbles) & 0x0000ffff0000ffff;
+  nibbles = ((nibbles << 8) | nibbles) & 0x00ff00ff00ff00ff;
+  nibbles = ((nibbles << 4) | nibbles) & 0x0f0f0f0f0f0f0f0f;
+  // Each byte above 9 has bit 4 set after adding 6; 'a' lies 39 behind the sign that follows '9'.
+  const uint64_t letters = ((nibbles + 0x0606060606060606) >> 4) & 0x0101010101010101;
+  const uint64_t text = nibbles + 0x3030303030303030 + letters * ('a' - '9' - 1);
+  for (int shift = 56; shift >= 0; shift -= 8) *out++ = static_cast<char>((text >> shift) & 0xff);
+  return out;
+}
+
 // Exactly 16 lower-case hexadecimal digits.
 inline char* write_hex16(char* out, uint64_t value) {
-  for (int shift = 60; shift >= 0; shift -= 4) *out++ = "0123456789abcdef"[(value >> shift) & 15];
-  return out;
+  out = write_hex8(out, static_cast<uint32_t>(value >> 32));
+  return write_hex8(out, static_cast<uint32_t>(value));
 }
 
 }  // namespace tcp_sniffer
