@@ -1,0 +1,23 @@
+#!/bin/sh
+# Installs, lints, checks types, builds and tests the package: tools/ts/run-tests.sh
+#
+# TCP_SNIFFER_BINARY names the engine to test against; without it the build tree's is taken, and
+# without one the tests that need it are skipped and say so.
+set -eu
+cd "$(dirname "$0")"
+
+if [ -z "${TCP_SNIFFER_BINARY:-}" ] && [ -x ../../build/release/tcp-sniffer ]; then
+  TCP_SNIFFER_BINARY=$(cd ../../build/release && pwd)/tcp-sniffer
+fi
+case "${TCP_SNIFFER_BINARY:-}" in
+  "" | /*) ;;
+  *) TCP_SNIFFER_BINARY=$OLDPWD/$TCP_SNIFFER_BINARY ;;
+esac
+export TCP_SNIFFER_BINARY="${TCP_SNIFFER_BINARY:-}"
+
+npm ci --no-audit --no-fund --loglevel=error
+npm run --silent lint
+npm run --silent typecheck
+npm run --silent build
+npm run --silent build:test
+exec node --test build/test/*.test.js

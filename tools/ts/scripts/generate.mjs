@@ -1,0 +1,121 @@
+// Writes src/generated.ts from tools/schema: the types of messages, events and configuration, the
+// getters of a message and the configuration's rules. `--check` only says whether the file is the
+// one that the schemas give (exit code 1 when not); a test runs it.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const target = fileURLToPath(new URL('../src/generated.ts', import.meta.url));
+
+function load(name) {
+  const url = new URL(`../../schema/${name}.schema.json`, import.meta.url);
+  return JSON.parse(readFileSync(url, 'utf8'));
+}
+
+/** The TypeScript type of a schema; `root` resolves its references. */
+function typeOf(schema, root) {
+  if (schema.$ref !== undefined) {
+    const target = root.$defs[schema.$ref.split('/').at(-1)];
+    return target.title ?? typeOf(target, root);
+  }
+  if (schema.const !== undefined) return JSON.stringify(schema.const).replaceAll('"', "'");
+  if (schema.enum !== undefined) return schema.enum.map((value) => `'${value}'`).join(' | ');
+  if (schema.anyOf !== undefined) return schema.anyOf.map((one) => typeOf(one, root)).join(' | ');
+  if (Array.isArray(schema.type)) {
+    return schema.type.map((type) => typeOf({ ...schema, type }, root)).join(' | ');
+  }
+  switch (schema.type) {
+    case 'string':
+      return 'string';
+    case 'integer':
+    case 'number':
+      return 'number';
+    case 'boolean':
+      return 'boolean';
+    case 'array': {
+      const item = typeOf(schema.items, root);
+      if (schema.minItems !== undefined && schema.minItems === schema.maxItems) {
+        return `[${Array(schema.minItems).fill(item).join(', ')}]`;
+      }
+      return item.includes('|') ? `(${item})[]` : `${item}[]`;
+    }
+    case 'object':
+      if (typeof schema.additionalProperties === 'object') {
+        return `Record<string, ${typeOf(schema.additionalProperties, root)}>`;
+      }
+      return interfaceBody(schema, root, '  ');
+    default:
+      return 'unknown';
+  }
+}
+
+function comment(schema, indent) {
+  if (schema.description === undefined) return '';
+  return `${indent}/** ${schema.description} */\n`;
+}
+
+function interfaceBody(schema, root, indent) {
+  const required = new Set(schema.required ?? []);
+  const lines = Object.entries(schema.properties).map(([key, property]) => {
+    const optional = required.has(key) ? '' : '?';
+    return `${comment(property, indent)}${indent}${key}${optional}: ${typeOf(property, root)};\n`;
+  });
+  return `{\n${lines.join('')}${indent.slice(2)}}`;
+}
+
+function declare(name, schema, root, parent = '') {
+  return `${comment(schema, '')}export interface ${name}${parent} ${interfaceBody(schema, root, '  ')}\n`;
+}
+
+function getters(schema, root) {
+  const required = new Set(schema.required ?? []);
+  return Object.entries(schema.properties)
+    .filter(([key]) => key !== 'body' && key !== 'bodyEncoding')
+    .map(([key, property]) => {
+      const type = typeOf(property, root) + (required.has(key) ? '' : ' | undefined');
+      return `${comment(property, '  ')}  get ${key}(): ${type} {\n    return this.fields().${key};\n  }\n`;
+    })
+    .join('\n');
+}
+
+function generate() {
+  const message = load('message');
+  const event = load('event');
+  const config = load('config');
+  const common = message.$defs.common;
+  const events = Object.values(event.$defs).filter((schema) => schema['x-event'] !== undefined);
+  const parts = [
+    '// Written by scripts/generate.mjs from tools/schema; change the schemas and run `npm run generate`.\n',
+    declare('Endpoint', message.$defs.endpoint, message),
+    `${comment(message.$defs.headers, '')}export type Headers = ${typeOf({ ...message.$defs.headers, title: undefined }, message)};\n`,
+    '/** One HTTP message as a plain object: a line of the engine, parsed. */\n' +
+      `export interface MessageFields ${interfaceBody(common, message, '  ')}\n`,
+    '/** The fields of a message as getters; what stands behind them is the subclass\u2019s business. */\n' +
+      `export abstract class MessageView {\n  protected abstract fields(): MessageFields;\n\n${getters(common, message)}}\n`,
+    declare('EngineEvent', event, event).replace(/}\n$/, '  [field: string]: unknown;\n}\n'),
+    ...events.map((schema) => declare(schema.title, schema, event, ' extends EngineEvent')),
+    `/** The engine\u2019s events by name. */\nexport interface EngineEvents {\n${events
+      .map((schema) => `  ${schema['x-event']}: [event: ${schema.title}];\n`)
+      .join('')}}\n`,
+    `export const engineEventNames = ${JSON.stringify(events.map((schema) => schema['x-event']))} as const;\n`,
+    declare('EngineConfig', config, config),
+    `/** The rules that config.ts reads: tools/schema/config.schema.json. */\nexport const configSchema = ${JSON.stringify(
+      { properties: config.properties, errors: config['x-errors'] },
+      null,
+      2,
+    )} as const;\n`,
+  ];
+  return parts.join('\n');
+}
+
+const text = generate();
+if (process.argv.includes('--check')) {
+  if (readFileSync(target, 'utf8') !== text) {
+    process.stderr.write(
+      'src/generated.ts is not what tools/schema gives: run `npm run generate`\n',
+    );
+    process.exitCode = 1;
+  }
+} else {
+  writeFileSync(target, text);
+}

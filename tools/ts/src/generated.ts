@@ -1,0 +1,886 @@
+// Written by scripts/generate.mjs from tools/schema; change the schemas and run `npm run generate`.
+
+export interface Endpoint {
+  ip: string;
+  port: number;
+}
+
+/** Names in lower case. An array, in order, when a name occurs more than once. */
+export type Headers = Record<string, string | string[]>;
+
+/** One HTTP message as a plain object: a line of the engine, parsed. */
+export interface MessageFields {
+  /** The side whose port is in ports, else the side that got the SYN, the first request, or sent the first response. */
+  receiver: Endpoint;
+  /** The other side. */
+  destination: Endpoint;
+  direction: 'request' | 'response';
+  /** Requests. */
+  method?: string;
+  /** Requests: the request target as sent. */
+  path?: string;
+  /** Responses. */
+  statusCode?: number;
+  /** Responses. */
+  statusText?: string;
+  httpVersion: '1.0' | '1.1';
+  headers: Headers;
+  /** With rawHeaders: name and value as sent, in order. */
+  rawHeaders?: [string, string][];
+  trailers?: Headers;
+  /** The body when it is UTF-8, base64 text with binaryBody base64; absent with maxBodySize 0. */
+  body?: string;
+  /** Body bytes were captured and left out because of maxBodySize. */
+  bodyTruncated?: true;
+  /** binary: not UTF-8 and left out; base64: body is base64 text. The framed form says utf8 or binary. */
+  bodyEncoding?: 'binary' | 'base64' | 'utf8';
+  /** Bytes of the body as sent, after de-chunking, missing bytes included. */
+  bodySize: number;
+  /** With decodeBodies: the content codings that were undone; partial when the coded stream was broken. */
+  contentDecoded?: boolean | string;
+  /** UTC, microseconds: the packet that brought the message's first byte. */
+  timestamp: string;
+  /** First byte to last byte. */
+  durationMs?: number;
+  connectionId: string;
+  /** Number of the exchange in its connection; a response has its request's, or none when that is not known. */
+  exchange?: number;
+  /** Responses with a known request: request's last byte to response's first byte. May be negative. */
+  latencyMs?: number;
+  /** Only when bytes are missing: why. */
+  incomplete?: 'gap' | 'closed' | 'evicted' | 'idle' | 'shutdown' | 'snaplen' | 'limit' | 'parseError';
+  missingBytes?: number;
+  /** Where the body's missing bytes are: offset and length. */
+  bodyGaps?: [number, number][];
+  headersIncomplete?: true;
+  /** The message was found by searching after a loss. */
+  afterGap?: true;
+  /** Fields that were not UTF-8: each byte is written as U+00XX. */
+  latin1?: string[];
+  /** Absent for HTTP. */
+  protocol?: 'pop3';
+  /** fields extended. */
+  interface?: string;
+  /** fields extended, files: from 1. */
+  firstFrame?: number;
+  /** fields extended, files: from 1. */
+  lastFrame?: number;
+  /** fields extended. */
+  headersSize?: number;
+  /** fields extended. */
+  vlan?: number | number[];
+  /** fields extended: version 1. */
+  communityId?: string;
+  /** fields extended: SYN to ACK. */
+  connectMs?: number;
+}
+
+/** The fields of a message as getters; what stands behind them is the subclass’s business. */
+export abstract class MessageView {
+  protected abstract fields(): MessageFields;
+
+  /** The side whose port is in ports, else the side that got the SYN, the first request, or sent the first response. */
+  get receiver(): Endpoint {
+    return this.fields().receiver;
+  }
+
+  /** The other side. */
+  get destination(): Endpoint {
+    return this.fields().destination;
+  }
+
+  get direction(): 'request' | 'response' {
+    return this.fields().direction;
+  }
+
+  /** Requests. */
+  get method(): string | undefined {
+    return this.fields().method;
+  }
+
+  /** Requests: the request target as sent. */
+  get path(): string | undefined {
+    return this.fields().path;
+  }
+
+  /** Responses. */
+  get statusCode(): number | undefined {
+    return this.fields().statusCode;
+  }
+
+  /** Responses. */
+  get statusText(): string | undefined {
+    return this.fields().statusText;
+  }
+
+  get httpVersion(): '1.0' | '1.1' {
+    return this.fields().httpVersion;
+  }
+
+  get headers(): Headers {
+    return this.fields().headers;
+  }
+
+  /** With rawHeaders: name and value as sent, in order. */
+  get rawHeaders(): [string, string][] | undefined {
+    return this.fields().rawHeaders;
+  }
+
+  get trailers(): Headers | undefined {
+    return this.fields().trailers;
+  }
+
+  /** Body bytes were captured and left out because of maxBodySize. */
+  get bodyTruncated(): true | undefined {
+    return this.fields().bodyTruncated;
+  }
+
+  /** Bytes of the body as sent, after de-chunking, missing bytes included. */
+  get bodySize(): number {
+    return this.fields().bodySize;
+  }
+
+  /** With decodeBodies: the content codings that were undone; partial when the coded stream was broken. */
+  get contentDecoded(): boolean | string | undefined {
+    return this.fields().contentDecoded;
+  }
+
+  /** UTC, microseconds: the packet that brought the message's first byte. */
+  get timestamp(): string {
+    return this.fields().timestamp;
+  }
+
+  /** First byte to last byte. */
+  get durationMs(): number | undefined {
+    return this.fields().durationMs;
+  }
+
+  get connectionId(): string {
+    return this.fields().connectionId;
+  }
+
+  /** Number of the exchange in its connection; a response has its request's, or none when that is not known. */
+  get exchange(): number | undefined {
+    return this.fields().exchange;
+  }
+
+  /** Responses with a known request: request's last byte to response's first byte. May be negative. */
+  get latencyMs(): number | undefined {
+    return this.fields().latencyMs;
+  }
+
+  /** Only when bytes are missing: why. */
+  get incomplete(): 'gap' | 'closed' | 'evicted' | 'idle' | 'shutdown' | 'snaplen' | 'limit' | 'parseError' | undefined {
+    return this.fields().incomplete;
+  }
+
+  get missingBytes(): number | undefined {
+    return this.fields().missingBytes;
+  }
+
+  /** Where the body's missing bytes are: offset and length. */
+  get bodyGaps(): [number, number][] | undefined {
+    return this.fields().bodyGaps;
+  }
+
+  get headersIncomplete(): true | undefined {
+    return this.fields().headersIncomplete;
+  }
+
+  /** The message was found by searching after a loss. */
+  get afterGap(): true | undefined {
+    return this.fields().afterGap;
+  }
+
+  /** Fields that were not UTF-8: each byte is written as U+00XX. */
+  get latin1(): string[] | undefined {
+    return this.fields().latin1;
+  }
+
+  /** Absent for HTTP. */
+  get protocol(): 'pop3' | undefined {
+    return this.fields().protocol;
+  }
+
+  /** fields extended. */
+  get interface(): string | undefined {
+    return this.fields().interface;
+  }
+
+  /** fields extended, files: from 1. */
+  get firstFrame(): number | undefined {
+    return this.fields().firstFrame;
+  }
+
+  /** fields extended, files: from 1. */
+  get lastFrame(): number | undefined {
+    return this.fields().lastFrame;
+  }
+
+  /** fields extended. */
+  get headersSize(): number | undefined {
+    return this.fields().headersSize;
+  }
+
+  /** fields extended. */
+  get vlan(): number | number[] | undefined {
+    return this.fields().vlan;
+  }
+
+  /** fields extended: version 1. */
+  get communityId(): string | undefined {
+    return this.fields().communityId;
+  }
+
+  /** fields extended: SYN to ACK. */
+  get connectMs(): number | undefined {
+    return this.fields().connectMs;
+  }
+}
+
+/** One line of standard error. Events may carry more fields than are named here; those that are keep their meaning. */
+export interface EngineEvent {
+  timestamp: string;
+  level: 'debug' | 'info' | 'warn' | 'error';
+  event: string;
+  message: string;
+  [field: string]: unknown;
+}
+
+export interface StartedEvent extends EngineEvent {
+  schema: 1;
+  version: string;
+  interface?: string;
+  files?: string[];
+  linkType?: string;
+  ports?: number[];
+  /** As it was installed. */
+  filter?: string;
+  shards: number;
+}
+
+export interface NoPacketsEvent extends EngineEvent {
+}
+
+export interface StatsEvent extends EngineEvent {
+}
+
+export interface ConnectionEvictedEvent extends EngineEvent {
+}
+
+export interface ReassemblyGapEvent extends EngineEvent {
+}
+
+export interface NotHttpEvent extends EngineEvent {
+}
+
+export interface ParseErrorEvent extends EngineEvent {
+}
+
+export interface DrainIncompleteEvent extends EngineEvent {
+}
+
+/** The final ledger. */
+export interface StoppedEvent extends EngineEvent {
+  /** Nothing was evicted, limited or dropped: the set of messages depends on the input alone. */
+  deterministic?: boolean;
+}
+
+export interface FatalEvent extends EngineEvent {
+  code: 'INVALID_CONFIG' | 'INVALID_INTERFACE' | 'PERMISSION_DENIED' | 'CAPTURE_OPEN_FAILED' | 'CAPTURE_FAILED' | 'INPUT_FILE' | 'OUTPUT_FAILED' | 'INTERNAL';
+}
+
+/** The engine’s events by name. */
+export interface EngineEvents {
+  started: [event: StartedEvent];
+  no_packets: [event: NoPacketsEvent];
+  stats: [event: StatsEvent];
+  connection_evicted: [event: ConnectionEvictedEvent];
+  reassembly_gap: [event: ReassemblyGapEvent];
+  not_http: [event: NotHttpEvent];
+  parse_error: [event: ParseErrorEvent];
+  drain_incomplete: [event: DrainIncompleteEvent];
+  stopped: [event: StoppedEvent];
+  fatal: [event: FatalEvent];
+}
+
+export const engineEventNames = ["started","no_packets","stats","connection_evicted","reassembly_gap","not_http","parse_error","drain_incomplete","stopped","fatal"] as const;
+
+/** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
+export interface EngineConfig {
+  /** The interface to capture on; any and lo work too. Default: first interface that is up and not loopback. */
+  interface?: string;
+  /** Capture files (pcap, pcapng, also gzip or zstd), read as one stream in this order; - is standard input. Default: none: live capture. */
+  files?: string[];
+  /** TCP ports whose connections are read. Default: required live; files: every port. */
+  ports?: number[];
+  /** A libpcap filter, and-ed with the ports; for files too. */
+  filter?: string;
+  /** Bytes captured of each frame. */
+  snaplen?: number | string;
+  /** Size of the kernel's capture buffer, in MiB. */
+  bufferSizeMiB?: number;
+  /** Capture frames for other hosts too. */
+  promiscuous?: boolean;
+  /** Capture threads; the kernel spreads the connections over them. */
+  captureThreads?: number;
+  /** Pin the threads to these CPUs: capture threads, then shards, then the writer. */
+  pinCpus?: number[];
+  /** Become this user once the capture is open. */
+  user?: string;
+  /** The fraction of connections processed; a connection is whole or absent, and the same ones are chosen in every run. */
+  sampleRate?: number;
+  /** Another seed chooses other connections. */
+  sampleSeed?: number;
+  /** Protocols that are parsed. */
+  protocols?: ('http' | 'pop3')[];
+  /** Look into tunnels (GRE, VXLAN, GTP-U and others). Default: files: true; live: false. */
+  tunnels?: boolean;
+  /** How many tunnels within each other are followed. */
+  tunnelDepth?: number;
+  /** Connections in different tunnels (VNI, TEID, GRE key) are different ones. */
+  keyTunnel?: boolean;
+  /** Connections in different VLANs are different ones. */
+  keyVlan?: boolean;
+  /** Where the messages go; re-opened on SIGHUP. Default: standard output. */
+  output?: string;
+  /** Ndjson: one JSON object a line; framed: bodies as raw bytes; pretty: for people. Default: ndjson; pretty when standard output is a terminal. */
+  format?: 'ndjson' | 'framed' | 'pretty';
+  /** Extended adds interface, frame numbers, headersSize, vlan, communityId, connectMs. */
+  fields?: 'standard' | 'extended';
+  /** Bytes of body kept of each message; 0 = none. */
+  maxBodySize?: number | string;
+  /** Bodies that are not UTF-8: left out, or written in base64. */
+  binaryBody?: 'omit' | 'base64';
+  /** Undo gzip, deflate, br and zstd. */
+  decodeBodies?: boolean;
+  /** Add the headers as sent, in their order. */
+  rawHeaders?: boolean;
+  /** Headers and trailers whose values are written as "[redacted]". */
+  redactHeaders?: string[];
+  /** Query parameters whose values are written as "[redacted]" in path. */
+  redactQuery?: string[];
+  /** Write each response body to a file in this directory. */
+  extractDir?: string;
+  /** With extractDir: incomplete bodies too. */
+  writeIncomplete?: boolean;
+  /** With extractDir: bytes written in all. */
+  extractMaxBytes?: number | string;
+  /** With extractDir: files written in all. */
+  extractMaxFiles?: number;
+  /** Put IPv4 and IPv6 fragments together. */
+  defrag?: boolean;
+  /** Drop and count segments with a bad IP or TCP checksum; off, for offloading makes captured checksums wrong. */
+  verifyChecksums?: boolean;
+  /** Refuse segments that contradict the negotiated MSS or window. */
+  checkTcpOptions?: boolean;
+  /** Take segments that are illegal in the connection's TCP state; false: drop and count them. */
+  ignoreFsmErrors?: boolean;
+  /** Take connections whose SYN was not seen. */
+  allowMissingInit?: boolean;
+  /** When missing bytes are given up. evidence: when the receiver has acknowledged them; buffer: only when the buffer is full, on memory or close. */
+  gapPolicy?: 'evidence' | 'buffer';
+  /** How long missing bytes are waited for when only one direction is captured. */
+  gapTimeoutMs?: number;
+  /** Packet time after which a silent connection ends; for files too. */
+  connectionIdleTimeoutMs?: number;
+  /** Also sweep timeouts every N packets; never changes what comes out; 0 = off. */
+  flushEvery?: number;
+  /** Connections followed at once; beyond, the least recently active one is evicted. */
+  maxConcurrentConnections?: number;
+  /** Memory for everything that traffic can make grow. */
+  memoryLimit?: number | string;
+  /** Bytes kept of one direction behind missing bytes; at most memoryLimit. */
+  reassemblyBufferSize?: number | string;
+  /** Start line and headers of a message; beyond, it is incomplete: limit. */
+  maxHeaderBytes?: number | string;
+  /** Headers of a message; beyond, it is incomplete: limit. */
+  maxHeaders?: number;
+  /** Requests of a connection that wait for their response. */
+  maxOutstandingRequests?: number;
+  /** Threads that reassemble and parse; 0 = everything on the capture thread. Default: CPUs - 1, at least 1. */
+  shards?: number;
+  /** When the reader of the output or a shard is too slow: wait, or drop and count. Default: files: block; live: drop. */
+  overload?: 'block' | 'drop';
+  /** How long the reader of the output is waited for at the end. */
+  drainTimeoutMs?: number;
+  /** On stop, keep capturing until the open connections have ended or 30 s are over. */
+  waitForConnections?: boolean;
+  /** The least important events that are written to standard error. */
+  logLevel?: 'debug' | 'info' | 'warn' | 'error';
+  /** Auto: text on a terminal, else json; with --config - always json. */
+  logFormat?: 'auto' | 'text' | 'json';
+  /** Events may show the first bytes of a stream that is not HTTP. */
+  logSamples?: boolean;
+  /** Time between two stats events; 0 = off. */
+  statsIntervalMs?: number;
+  /** Silence that is worth a warning; 0 = off. */
+  noPacketsWarningMs?: number;
+  /** Serve Prometheus metrics here; a port alone means 127.0.0.1. Default: off. */
+  metricsListen?: string;
+  /** Write one line a segment into debugLog. */
+  debug?: boolean;
+  /** Write the bytes of each segment into debugLog. */
+  hexDump?: boolean;
+  /** The file for debug and hexDump. */
+  debugLog?: string;
+}
+
+/** The rules that config.ts reads: tools/schema/config.schema.json. */
+export const configSchema = {
+  "properties": {
+    "interface": {
+      "description": "The interface to capture on; any and lo work too. Default: first interface that is up and not loopback.",
+      "type": "string",
+      "minLength": 1,
+      "x-kind": "name"
+    },
+    "files": {
+      "description": "Capture files (pcap, pcapng, also gzip or zstd), read as one stream in this order; - is standard input. Default: none: live capture.",
+      "type": "array",
+      "items": {
+        "type": "string",
+        "minLength": 1
+      },
+      "minItems": 1,
+      "x-kind": "path"
+    },
+    "ports": {
+      "description": "TCP ports whose connections are read. Default: required live; files: every port.",
+      "type": "array",
+      "uniqueItems": true,
+      "items": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 65535
+      }
+    },
+    "filter": {
+      "description": "A libpcap filter, and-ed with the ports; for files too.",
+      "type": "string"
+    },
+    "snaplen": {
+      "description": "Bytes captured of each frame.",
+      "anyOf": [
+        {
+          "type": "integer",
+          "minimum": 64,
+          "maximum": 262144
+        },
+        {
+          "type": "string",
+          "pattern": "^[0-9]+[KMGTkmgt]([Ii][Bb])?$"
+        }
+      ],
+      "default": 262144,
+      "x-unit": "bytes"
+    },
+    "bufferSizeMiB": {
+      "description": "Size of the kernel's capture buffer, in MiB.",
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 2047,
+      "default": 64
+    },
+    "promiscuous": {
+      "description": "Capture frames for other hosts too.",
+      "type": "boolean",
+      "default": true
+    },
+    "captureThreads": {
+      "description": "Capture threads; the kernel spreads the connections over them.",
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 64,
+      "default": 1
+    },
+    "pinCpus": {
+      "description": "Pin the threads to these CPUs: capture threads, then shards, then the writer.",
+      "type": "array",
+      "uniqueItems": true,
+      "items": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 1023
+      }
+    },
+    "user": {
+      "description": "Become this user once the capture is open.",
+      "type": "string",
+      "minLength": 1,
+      "x-kind": "name"
+    },
+    "sampleRate": {
+      "description": "The fraction of connections processed; a connection is whole or absent, and the same ones are chosen in every run.",
+      "type": "number",
+      "minimum": 0,
+      "maximum": 1,
+      "default": 1
+    },
+    "sampleSeed": {
+      "description": "Another seed chooses other connections.",
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 18446744073709552000,
+      "default": 0
+    },
+    "protocols": {
+      "description": "Protocols that are parsed.",
+      "type": "array",
+      "minItems": 1,
+      "uniqueItems": true,
+      "items": {
+        "enum": [
+          "http",
+          "pop3"
+        ]
+      },
+      "default": [
+        "http"
+      ]
+    },
+    "tunnels": {
+      "description": "Look into tunnels (GRE, VXLAN, GTP-U and others). Default: files: true; live: false.",
+      "type": "boolean"
+    },
+    "tunnelDepth": {
+      "description": "How many tunnels within each other are followed.",
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 16,
+      "default": 4
+    },
+    "keyTunnel": {
+      "description": "Connections in different tunnels (VNI, TEID, GRE key) are different ones.",
+      "type": "boolean",
+      "default": true
+    },
+    "keyVlan": {
+      "description": "Connections in different VLANs are different ones.",
+      "type": "boolean",
+      "default": false
+    },
+    "output": {
+      "description": "Where the messages go; re-opened on SIGHUP. Default: standard output.",
+      "type": "string",
+      "minLength": 1,
+      "x-kind": "path"
+    },
+    "format": {
+      "description": "Ndjson: one JSON object a line; framed: bodies as raw bytes; pretty: for people. Default: ndjson; pretty when standard output is a terminal.",
+      "enum": [
+        "ndjson",
+        "framed",
+        "pretty"
+      ]
+    },
+    "fields": {
+      "description": "Extended adds interface, frame numbers, headersSize, vlan, communityId, connectMs.",
+      "enum": [
+        "standard",
+        "extended"
+      ],
+      "default": "standard"
+    },
+    "maxBodySize": {
+      "description": "Bytes of body kept of each message; 0 = none.",
+      "anyOf": [
+        {
+          "type": "integer",
+          "minimum": 0,
+          "maximum": 4294967295
+        },
+        {
+          "type": "string",
+          "pattern": "^[0-9]+[KMGTkmgt]([Ii][Bb])?$"
+        }
+      ],
+      "default": 1048576,
+      "x-unit": "bytes"
+    },
+    "binaryBody": {
+      "description": "Bodies that are not UTF-8: left out, or written in base64.",
+      "enum": [
+        "omit",
+        "base64"
+      ],
+      "default": "omit"
+    },
+    "decodeBodies": {
+      "description": "Undo gzip, deflate, br and zstd.",
+      "type": "boolean",
+      "default": false
+    },
+    "rawHeaders": {
+      "description": "Add the headers as sent, in their order.",
+      "type": "boolean",
+      "default": false
+    },
+    "redactHeaders": {
+      "description": "Headers and trailers whose values are written as \"[redacted]\".",
+      "type": "array",
+      "items": {
+        "type": "string",
+        "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+      },
+      "x-kind": "headerName"
+    },
+    "redactQuery": {
+      "description": "Query parameters whose values are written as \"[redacted]\" in path.",
+      "type": "array",
+      "items": {
+        "type": "string",
+        "minLength": 1
+      },
+      "x-kind": "name"
+    },
+    "extractDir": {
+      "description": "Write each response body to a file in this directory.",
+      "type": "string",
+      "minLength": 1,
+      "x-kind": "path"
+    },
+    "writeIncomplete": {
+      "description": "With extractDir: incomplete bodies too.",
+      "type": "boolean",
+      "default": false
+    },
+    "extractMaxBytes": {
+      "description": "With extractDir: bytes written in all.",
+      "anyOf": [
+        {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 1125899906842624
+        },
+        {
+          "type": "string",
+          "pattern": "^[0-9]+[KMGTkmgt]([Ii][Bb])?$"
+        }
+      ],
+      "default": 10737418240,
+      "x-unit": "bytes"
+    },
+    "extractMaxFiles": {
+      "description": "With extractDir: files written in all.",
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 1000000000,
+      "default": 100000
+    },
+    "defrag": {
+      "description": "Put IPv4 and IPv6 fragments together.",
+      "type": "boolean",
+      "default": true
+    },
+    "verifyChecksums": {
+      "description": "Drop and count segments with a bad IP or TCP checksum; off, for offloading makes captured checksums wrong.",
+      "type": "boolean",
+      "default": false
+    },
+    "checkTcpOptions": {
+      "description": "Refuse segments that contradict the negotiated MSS or window.",
+      "type": "boolean",
+      "default": false
+    },
+    "ignoreFsmErrors": {
+      "description": "Take segments that are illegal in the connection's TCP state; false: drop and count them.",
+      "type": "boolean",
+      "default": true
+    },
+    "allowMissingInit": {
+      "description": "Take connections whose SYN was not seen.",
+      "type": "boolean",
+      "default": true
+    },
+    "gapPolicy": {
+      "description": "When missing bytes are given up. evidence: when the receiver has acknowledged them; buffer: only when the buffer is full, on memory or close.",
+      "enum": [
+        "evidence",
+        "buffer"
+      ],
+      "default": "evidence"
+    },
+    "gapTimeoutMs": {
+      "description": "How long missing bytes are waited for when only one direction is captured.",
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 3600000,
+      "default": 2000,
+      "x-unit": "milliseconds"
+    },
+    "connectionIdleTimeoutMs": {
+      "description": "Packet time after which a silent connection ends; for files too.",
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 4294967295,
+      "default": 300000,
+      "x-unit": "milliseconds"
+    },
+    "flushEvery": {
+      "description": "Also sweep timeouts every N packets; never changes what comes out; 0 = off.",
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 4294967295,
+      "default": 0
+    },
+    "maxConcurrentConnections": {
+      "description": "Connections followed at once; beyond, the least recently active one is evicted.",
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 100000000,
+      "default": 100000
+    },
+    "memoryLimit": {
+      "description": "Memory for everything that traffic can make grow.",
+      "anyOf": [
+        {
+          "type": "integer",
+          "minimum": 16777216,
+          "maximum": 17592186044416
+        },
+        {
+          "type": "string",
+          "pattern": "^[0-9]+[KMGTkmgt]([Ii][Bb])?$"
+        }
+      ],
+      "default": 1073741824,
+      "x-unit": "bytes"
+    },
+    "reassemblyBufferSize": {
+      "description": "Bytes kept of one direction behind missing bytes; at most memoryLimit.",
+      "anyOf": [
+        {
+          "type": "integer",
+          "minimum": 4096,
+          "maximum": 1073741824
+        },
+        {
+          "type": "string",
+          "pattern": "^[0-9]+[KMGTkmgt]([Ii][Bb])?$"
+        }
+      ],
+      "default": 4194304,
+      "x-unit": "bytes"
+    },
+    "maxHeaderBytes": {
+      "description": "Start line and headers of a message; beyond, it is incomplete: limit.",
+      "anyOf": [
+        {
+          "type": "integer",
+          "minimum": 1024,
+          "maximum": 67108864
+        },
+        {
+          "type": "string",
+          "pattern": "^[0-9]+[KMGTkmgt]([Ii][Bb])?$"
+        }
+      ],
+      "default": 262144,
+      "x-unit": "bytes"
+    },
+    "maxHeaders": {
+      "description": "Headers of a message; beyond, it is incomplete: limit.",
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 100000,
+      "default": 1000
+    },
+    "maxOutstandingRequests": {
+      "description": "Requests of a connection that wait for their response.",
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 65536,
+      "default": 256
+    },
+    "shards": {
+      "description": "Threads that reassemble and parse; 0 = everything on the capture thread. Default: CPUs - 1, at least 1.",
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 256
+    },
+    "overload": {
+      "description": "When the reader of the output or a shard is too slow: wait, or drop and count. Default: files: block; live: drop.",
+      "enum": [
+        "block",
+        "drop"
+      ]
+    },
+    "drainTimeoutMs": {
+      "description": "How long the reader of the output is waited for at the end.",
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 3600000,
+      "default": 5000,
+      "x-unit": "milliseconds"
+    },
+    "waitForConnections": {
+      "description": "On stop, keep capturing until the open connections have ended or 30 s are over.",
+      "type": "boolean",
+      "default": false
+    },
+    "logLevel": {
+      "description": "The least important events that are written to standard error.",
+      "enum": [
+        "debug",
+        "info",
+        "warn",
+        "error"
+      ],
+      "default": "info"
+    },
+    "logFormat": {
+      "description": "Auto: text on a terminal, else json; with --config - always json.",
+      "enum": [
+        "auto",
+        "text",
+        "json"
+      ],
+      "default": "auto"
+    },
+    "logSamples": {
+      "description": "Events may show the first bytes of a stream that is not HTTP.",
+      "type": "boolean",
+      "default": true
+    },
+    "statsIntervalMs": {
+      "description": "Time between two stats events; 0 = off.",
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 86400000,
+      "default": 10000,
+      "x-unit": "milliseconds"
+    },
+    "noPacketsWarningMs": {
+      "description": "Silence that is worth a warning; 0 = off.",
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 86400000,
+      "default": 30000,
+      "x-unit": "milliseconds"
+    },
+    "metricsListen": {
+      "description": "Serve Prometheus metrics here; a port alone means 127.0.0.1. Default: off.",
+      "type": "string",
+      "pattern": "^(.*:)?[0-9]+$",
+      "x-kind": "listener"
+    },
+    "debug": {
+      "description": "Write one line a segment into debugLog.",
+      "type": "boolean",
+      "default": false
+    },
+    "hexDump": {
+      "description": "Write the bytes of each segment into debugLog.",
+      "type": "boolean",
+      "default": false
+    },
+    "debugLog": {
+      "description": "The file for debug and hexDump.",
+      "type": "string",
+      "minLength": 1,
+      "default": "reassembly.log",
+      "x-kind": "path"
+    }
+  }
+} as const;

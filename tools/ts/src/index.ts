@@ -1,0 +1,33 @@
+export type {
+  Logger,
+  OutputUrlOptions,
+  PackageConfig,
+  RestartOptions,
+  SnifferConfig,
+  WorkerOptions,
+} from './config.js';
+export { checkConfig } from './config.js';
+export { FrameDecoder, frameMagic, LineDecoder } from './decoder.js';
+export { SnifferError, type SnifferErrorCode } from './errors.js';
+export { findBinary } from './find-binary.js';
+export * from './generated.js';
+export { type EcsDocument, type EcsOptions, toEcs } from './mappings/ecs.js';
+export { type Har, type HarEntry, toHar, toHarEntry } from './mappings/har.js';
+export {
+  type OtelOptions,
+  type OtlpSpan,
+  toOtelAttributes,
+  toOtelSpan,
+  toOtlpTraces,
+} from './mappings/otel.js';
+export { toZeekHttp, type ZeekHttp } from './mappings/zeek.js';
+export { headerOf, headerValues, Message, type MessageLike } from './message.js';
+export { type Exchange, Pairer, type PairOptions, pair, pairStream } from './pair.js';
+export {
+  type Crash,
+  createSniffer,
+  Sniffer,
+  type SnifferEvents,
+  type SnifferStats,
+} from './sniffer.js';
+export type { Transport } from './source.js';

@@ -1,0 +1,213 @@
+import { execFile } from 'node:child_process';
+import { close, constants, open, read, rmSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { promisify } from 'node:util';
+
+const openFile = promisify(open);
+const closeFile = promisify(close);
+const readFile = promisify(read);
+
+/**
+ * How the engine's standard output reaches this process.
+ *
+ * `fifo`: a named pipe, read by libuv in pieces of up to 1 MiB into memory of ours. `pipe`: what
+ * `child_process` gives, a pair of sockets read in pieces of 64 KiB. `fifo-threadpool`: the named
+ * pipe again, read by a blocking thread of libuv's pool, of which it takes one for good.
+ */
+export type Transport = 'fifo' | 'pipe' | 'fifo-threadpool';
+
+/** A stream of bytes that is only read when asked: what is not asked for stays in the kernel. */
+export interface ByteSource {
+  /** The next bytes, or null at the end. One call at a time. */
+  read(): Promise<Buffer | null>;
+  close(): void;
+}
+
+/** What is read at once. More does not help: the engine's pipe holds no more than 1 MiB. */
+const slabSize = 1_048_576;
+/** Below this the next read gets a new slab, for a short read costs as much as a long one. */
+const slabRestMin = 131_072;
+
+/** Memory to read into: consecutive reads fill one slab, so that a message across two of them is
+ * in one piece. A slab is not used again: messages point into it as long as somebody keeps them. */
+class Slab {
+  #buffer: Buffer = Buffer.allocUnsafeSlow(slabSize);
+  #used = 0;
+
+  /** Where the next read goes. */
+  rest(): Buffer {
+    if (slabSize - this.#used < slabRestMin) {
+      this.#buffer = Buffer.allocUnsafeSlow(slabSize);
+      this.#used = 0;
+    }
+    return this.#buffer.subarray(this.#used);
+  }
+
+  /** The `size` bytes that were read there. */
+  commit(size: number): Buffer {
+    const begin = this.#used;
+    this.#used += size;
+    return this.#buffer.subarray(begin, this.#used);
+  }
+}
+
+/** Turns a source that pushes into one that is asked: at most one piece is held. */
+abstract class PushedSource implements ByteSource {
+  #held: Buffer | null = null;
+  #ended = false;
+  #waiting: ((chunk: Buffer | null) => void) | null = null;
+
+  protected abstract resume(): void;
+  abstract close(): void;
+
+  read(): Promise<Buffer | null> {
+    if (this.#held !== null) {
+      const chunk = this.#held;
+      this.#held = null;
+      return Promise.resolve(chunk);
+    }
+    if (this.#ended) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
+      this.resume();
+    });
+  }
+
+  /** Takes a piece; false means: no more until `resume`. */
+  protected offer(chunk: Buffer): boolean {
+    const waiting = this.#waiting;
+    if (waiting === null) {
+      this.#held = this.#held === null ? chunk : Buffer.concat([this.#held, chunk]);
+      return false;
+    }
+    this.#waiting = null;
+    waiting(chunk);
+    return false;
+  }
+
+  protected finish(): void {
+    this.#ended = true;
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    waiting?.(null);
+  }
+}
+
+/** A readable stream, in the pieces it has. */
+export class StreamSource extends PushedSource {
+  readonly #stream: Readable;
+
+  constructor(stream: Readable) {
+    super();
+    this.#stream = stream;
+    stream.on('data', (chunk: Buffer) => {
+      if (!this.offer(chunk)) stream.pause();
+    });
+    stream.pause();
+    for (const event of ['end', 'close', 'error']) stream.on(event, () => this.finish());
+  }
+
+  protected override resume(): void {
+    this.#stream.resume();
+  }
+
+  override close(): void {
+    this.#stream.destroy();
+  }
+}
+
+/** The reading end of a pipe, read by libuv into slabs. */
+export class PipeSource extends PushedSource {
+  readonly #socket: Socket;
+
+  constructor(fd: number) {
+    super();
+    const slab = new Slab();
+    // `onread` is documented for connections and works for any descriptor that libuv can poll.
+    const options = {
+      fd,
+      readable: true,
+      writable: false,
+      onread: {
+        buffer: () => slab.rest(),
+        callback: (size: number): boolean => this.offer(slab.commit(size)),
+      },
+    };
+    this.#socket = new Socket(options);
+    for (const event of ['end', 'close', 'error']) this.#socket.on(event, () => this.finish());
+  }
+
+  protected override resume(): void {
+    this.#socket.resume();
+  }
+
+  override close(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** A descriptor read by blocking reads on a thread of libuv's pool. */
+export class DescriptorSource implements ByteSource {
+  readonly #fd: number;
+  readonly #slab = new Slab();
+  #reading = false;
+  #closed = false;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  async read(): Promise<Buffer | null> {
+    if (this.#closed) return null;
+    this.#reading = true;
+    const rest = this.#slab.rest();
+    try {
+      const { bytesRead } = await readFile(this.#fd, rest, 0, rest.length, null);
+      if (bytesRead > 0) return this.#slab.commit(bytesRead);
+    } finally {
+      this.#reading = false;
+      if (this.#closed) close(this.#fd);
+    }
+    this.close();
+    return null;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (!this.#reading) close(this.#fd);
+  }
+}
+
+/** Both ends of a named pipe that has no name any more. */
+export interface Fifo {
+  readFd: number;
+  writeFd: number;
+}
+
+/** Makes a named pipe in a directory that only this user can enter, opens it and unlinks it. The
+ * reading end is non-blocking unless `blockingReads`. Rejects where there is no `mkfifo`. */
+export async function makeFifo(blockingReads: boolean): Promise<Fifo> {
+  const directory = await mkdtemp(join(tmpdir(), 'tcp-sniffer-'));
+  const removeAtExit = (): void => rmSync(directory, { recursive: true, force: true });
+  process.once('exit', removeAtExit);
+  try {
+    const path = join(directory, 'output');
+    await promisify(execFile)('mkfifo', ['-m', '600', path]);
+    // A non-blocking reader opens at once; then the writer finds a reader, and a second, blocking
+    // reader finds a writer.
+    const polled = await openFile(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const writeFd = await openFile(path, constants.O_WRONLY);
+    if (!blockingReads) return { readFd: polled, writeFd };
+    const readFd = await openFile(path, constants.O_RDONLY);
+    await closeFile(polled);
+    return { readFd, writeFd };
+  } finally {
+    process.off('exit', removeAtExit);
+    await rm(directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,105 @@
+/** One thread of a WorkerPool: takes blocks of messages, calls the user's module for each. */
+import { isAbsolute } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parentPort, workerData } from 'node:worker_threads';
+import { messagesOfBlock } from './decoder.js';
+import { textOf } from './errors.js';
+import type { Message } from './message.js';
+
+export type WorkerOrder =
+  | { kind: 'block'; sequence: number; bytes: Uint8Array }
+  | { kind: 'end'; sequence: number };
+
+export interface WorkerReply {
+  sequence: number;
+  results: unknown[];
+  messages: number;
+  bytes: number;
+  malformed: number;
+  callbackErrors: number;
+  /** The first exception of the block, as text. */
+  firstError: string | undefined;
+}
+
+/** What a worker module exports. */
+interface WorkerModule {
+  onHttpMessage(message: Message): unknown;
+  onEnd?(): unknown;
+}
+
+const { module: specifier, format } = workerData as {
+  module: string;
+  format: 'ndjson' | 'framed';
+};
+
+async function load(): Promise<WorkerModule> {
+  const url = isAbsolute(specifier) ? pathToFileURL(specifier).href : specifier;
+  const module = (await import(url)) as Partial<WorkerModule>;
+  if (typeof module.onHttpMessage !== 'function') {
+    throw new TypeError(`${specifier} exports no function onHttpMessage`);
+  }
+  return module as WorkerModule;
+}
+
+function noteError(reply: WorkerReply, error: unknown): void {
+  reply.callbackErrors += 1;
+  reply.firstError ??= textOf(error);
+}
+
+async function handle(module: WorkerModule, order: WorkerOrder): Promise<WorkerReply> {
+  const reply: WorkerReply = {
+    sequence: order.sequence,
+    results: [],
+    messages: 0,
+    bytes: order.kind === 'block' ? order.bytes.length : 0,
+    malformed: 0,
+    callbackErrors: 0,
+    firstError: undefined,
+  };
+  if (order.kind === 'end') {
+    try {
+      const result = await module.onEnd?.();
+      if (result !== undefined) reply.results.push(result);
+    } catch (error) {
+      noteError(reply, error);
+    }
+    return reply;
+  }
+  const block = Buffer.from(order.bytes.buffer, order.bytes.byteOffset, order.bytes.length);
+  const onMalformed = (): void => {
+    reply.malformed += 1;
+  };
+  for (const message of messagesOfBlock(block, format, onMalformed)) {
+    try {
+      message.parse();
+    } catch {
+      onMalformed();
+      continue;
+    }
+    reply.messages += 1;
+    try {
+      const returned = module.onHttpMessage(message);
+      const result = returned instanceof Promise ? await returned : returned;
+      if (result !== undefined) reply.results.push(result);
+    } catch (error) {
+      noteError(reply, error);
+    }
+  }
+  return reply;
+}
+
+const loaded = load();
+// Orders are worked off one after the other, also while a module's function waits.
+let last: Promise<unknown> = loaded;
+parentPort?.on('message', (order: WorkerOrder) => {
+  last = last.then(async () => {
+    const reply = await handle(await loaded, order);
+    try {
+      parentPort?.postMessage(reply);
+    } catch (error) {
+      // A result that can not be cloned.
+      noteError(reply, error);
+      parentPort?.postMessage({ ...reply, results: [] });
+    }
+  });
+});

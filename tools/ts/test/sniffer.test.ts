@@ -1,0 +1,504 @@
+import assert from 'node:assert/strict';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { createSniffer, type Message, SnifferError } from '../src/index.js';
+import { fakeSniffer, MemoryLogger, temporaryDir, until } from './support.js';
+
+const transports = ['fifo', 'pipe', 'fifo-threadpool'] as const;
+
+function hasCode(code: string, pattern = /./) {
+  return (error: unknown): boolean =>
+    error instanceof SnifferError && error.code === code && pattern.test(error.message);
+}
+
+/** Checks that nothing is lost, nothing comes twice, and a connection's messages are in order. */
+class OrderCheck {
+  readonly #next = new Map<string, number>();
+  count = 0;
+
+  take(message: Message): void {
+    const { connectionId, direction, exchange = -1 } = message;
+    const expected = this.#next.get(connectionId) ?? 0;
+    assert.equal(2 * exchange + (direction === 'request' ? 0 : 1), expected);
+    this.#next.set(connectionId, expected + 1);
+    this.count += 1;
+  }
+}
+
+for (const transport of transports) {
+  for (const format of ['ndjson', 'framed'] as const) {
+    test(`EveryMessageComesOnceAndInOrder (${transport}, ${format})`, async () => {
+      const check = new OrderCheck();
+      const plan = { exchanges: 20_000, connections: 7, bodyBytes: 200 };
+      const sniffer = fakeSniffer(plan, {
+        transport,
+        format,
+        onHttpMessage: (message) => {
+          check.take(message);
+          assert.equal(message.body?.length, message.bodySize);
+        },
+      });
+      await sniffer.start();
+      assert.equal(sniffer.isRunning(), true);
+      const stopped = await sniffer.finished();
+      assert.equal(sniffer.isRunning(), false);
+      assert.equal(stopped?.deterministic, true);
+      assert.equal(check.count, 40_000);
+      assert.equal(sniffer.stats().callbackErrors, 0);
+      assert.equal(sniffer.stats().messages, 40_000);
+    });
+  }
+}
+
+test('TheEngineGetsItsKeysAsOneLineAndNoOthers', async () => {
+  const log = join(temporaryDir(), 'log');
+  const sniffer = fakeSniffer(
+    { log },
+    { maxBodySize: '64K', redactHeaders: ['Authorization'], onHttpMessage: () => {} },
+  );
+  await sniffer.start();
+  await sniffer.finished();
+  const line = readFileSync(log, 'utf8').split('\n')[0] ?? '';
+  assert.deepEqual(JSON.parse(line.replace('config ', '')), {
+    interface: 'lo',
+    ports: [80],
+    maxBodySize: '64K',
+    redactHeaders: ['Authorization'],
+    format: 'ndjson',
+  });
+});
+
+test('StartRejectsWithTheEnginesCode', async () => {
+  const cases: [string, number][] = [
+    ['INVALID_CONFIG', 2],
+    ['INVALID_INTERFACE', 3],
+    ['PERMISSION_DENIED', 4],
+    ['CAPTURE_OPEN_FAILED', 5],
+    ['INPUT_FILE', 6],
+    ['INTERNAL', 70],
+  ];
+  for (const [code, status] of cases) {
+    const sniffer = fakeSniffer({ fatal: { code, message: `it is ${code}`, status } });
+    await assert.rejects(sniffer.start(), hasCode(code, new RegExp(`it is ${code}`)));
+    assert.equal(sniffer.isRunning(), false);
+    await sniffer.stop();
+  }
+});
+
+test('ABadBinaryPathIsSaid', async () => {
+  const missing = createSniffer({ ports: [80], binaryPath: '/nowhere/tcp-sniffer' });
+  await assert.rejects(
+    missing.start(),
+    hasCode('BINARY_NOT_FOUND', /^binaryPath is "\/nowhere\/tcp-sniffer": no such file$/),
+  );
+  const directory = temporaryDir();
+  const plain = join(directory, 'plain');
+  writeFileSync(plain, 'text');
+  await assert.rejects(
+    createSniffer({ ports: [80], binaryPath: plain }).start(),
+    hasCode('BINARY_NOT_EXECUTABLE', /not executable$/),
+  );
+  chmodSync(plain, 0o755);
+  writeFileSync(plain, '\x7fELF, but not really');
+  await assert.rejects(
+    createSniffer({ ports: [80], binaryPath: plain }).start(),
+    hasCode('BINARY_NOT_EXECUTABLE', /can not be run/),
+  );
+});
+
+test('AnInvalidConfigurationStartsNothing', async () => {
+  const log = join(temporaryDir(), 'log');
+  const sniffer = fakeSniffer({ log }, { ports: [70000] });
+  await assert.rejects(sniffer.start(), hasCode('INVALID_CONFIG', /^ports: 70000 is out of range/));
+  assert.throws(() => readFileSync(log), /ENOENT/);
+});
+
+test('ASnifferRunsOnce', async () => {
+  const sniffer = fakeSniffer({}, { onHttpMessage: () => {} });
+  await sniffer.start();
+  await assert.rejects(sniffer.start(), hasCode('INVALID_STATE'));
+  await sniffer.finished();
+  await assert.rejects(sniffer.start(), hasCode('INVALID_STATE'));
+});
+
+test('StopDeliversEverythingThatTheEngineWrote', async () => {
+  for (const format of ['ndjson', 'framed'] as const) {
+    const check = new OrderCheck();
+    const sniffer = fakeSniffer(
+      { endless: true },
+      { format, onHttpMessage: (message) => check.take(message) },
+    );
+    await sniffer.start();
+    await until(() => check.count > 5000, 'messages');
+    const [first, second] = [sniffer.stop(), sniffer.stop()];
+    await first;
+    const atStop = check.count;
+    const stopped = await sniffer.finished();
+    assert.equal(atStop, stopped?.written);
+    await second;
+    await sniffer.stop();
+    assert.equal(sniffer.stats().callbackErrors, 0);
+    assert.equal(sniffer.stats().malformed, 0);
+  }
+});
+
+test('StopWhileStartingStops', async () => {
+  const sniffer = fakeSniffer({ startDelayMs: 100, endless: true }, { onHttpMessage: () => {} });
+  const started = sniffer.start();
+  await sniffer.stop();
+  await started;
+  assert.equal(sniffer.isRunning(), false);
+});
+
+test('StopBeforeStartMeansNeverStarting', async () => {
+  const sniffer = fakeSniffer({});
+  await sniffer.stop();
+  await assert.rejects(sniffer.start(), hasCode('INVALID_STATE'));
+});
+
+test('AnExceptionInOnHttpMessageIsLoggedAndHarmsNothing', async () => {
+  const logger = new MemoryLogger();
+  let calls = 0;
+  const sniffer = fakeSniffer(
+    { exchanges: 100 },
+    {
+      logger,
+      onHttpMessage: () => {
+        calls += 1;
+        if (calls % 2 === 0) throw new Error('thrown');
+        return Promise.reject(new Error('rejected'));
+      },
+    },
+  );
+  await sniffer.start();
+  await sniffer.finished();
+  assert.equal(calls, 200);
+  assert.equal(sniffer.stats().callbackErrors, 200);
+  assert.equal(logger.errors.length, 10);
+  assert.match(logger.errors[0] ?? '', /onHttpMessage threw: Error: rejected/);
+});
+
+test('AnExceptionInAListenerHarmsNothing', async () => {
+  const logger = new MemoryLogger();
+  const sniffer = fakeSniffer({ exchanges: 5 }, { logger });
+  let calls = 0;
+  sniffer.on('message', () => {
+    calls += 1;
+    throw new Error('thrown');
+  });
+  await sniffer.start();
+  await sniffer.finished();
+  assert.equal(calls, 10);
+  assert.equal(sniffer.stats().callbackErrors, 10);
+});
+
+test('NoOutputIsWarnedOfOnce', async () => {
+  const logger = new MemoryLogger();
+  const sniffer = fakeSniffer({ exchanges: 100 }, { logger });
+  await sniffer.start();
+  await sniffer.finished();
+  assert.equal(logger.warnings.length, 1);
+  assert.match(logger.warnings[0] ?? '', /no output/);
+  assert.equal(sniffer.stats().unconsumed, 200);
+});
+
+test('AListenerAttachedAfterStartMissesNothing', async () => {
+  const sniffer = fakeSniffer({ exchanges: 10 });
+  await sniffer.start();
+  let count = 0;
+  sniffer.on('message', () => {
+    count += 1;
+  });
+  await sniffer.finished();
+  assert.equal(count, 20);
+});
+
+test('AMalformedLineIsReportedAndTheNextIsRead', async () => {
+  for (const nonsense of ['this is no message', '{"braces": but no JSON}', '{"no":"headers"}']) {
+    const check = new OrderCheck();
+    const malformed: string[] = [];
+    const logger = new MemoryLogger();
+    const sniffer = fakeSniffer(
+      { exchanges: 50, nonsenseAfter: 20, nonsense },
+      { logger, onHttpMessage: (message) => check.take(message) },
+    );
+    sniffer.on('malformed', (bytes) => malformed.push(bytes.toString()));
+    await sniffer.start();
+    await sniffer.finished();
+    assert.equal(check.count, 100);
+    assert.deepEqual(malformed, [nonsense]);
+    assert.equal(sniffer.stats().malformed, 1);
+    assert.equal(logger.warnings.length, 1);
+  }
+});
+
+test('AMalformedLineIsLeftOutOfEveryIteration', async () => {
+  const sniffer = fakeSniffer({
+    exchanges: 50,
+    nonsenseAfter: 20,
+    nonsense: '{"braces": but no JSON}',
+  });
+  const counts = [0, 0];
+  const loop = async (which: number): Promise<void> => {
+    for await (const _message of sniffer) counts[which] = (counts[which] ?? 0) + 1;
+  };
+  await Promise.all([loop(0), loop(1)]);
+  assert.deepEqual(counts, [100, 100]);
+  assert.equal(sniffer.stats().malformed, 1);
+  assert.equal(sniffer.stats().messages, 100);
+});
+
+test('ACorruptFrameEndsTheRunWithItsCode', async () => {
+  const sniffer = fakeSniffer(
+    { endless: true, nonsenseAfter: 20 },
+    { format: 'framed', onHttpMessage: () => {} },
+  );
+  await sniffer.start();
+  await assert.rejects(sniffer.finished(), hasCode('OUTPUT_CORRUPT'));
+  assert.equal(sniffer.isRunning(), false);
+});
+
+test('ACrashIsReportedWithTheEnginesLastWords', async () => {
+  const logger = new MemoryLogger();
+  const check = new OrderCheck();
+  const sniffer = fakeSniffer(
+    { exchanges: 100, crashAfter: 30, cutLine: true, words: 'free(): invalid pointer' },
+    { logger, onHttpMessage: (message) => check.take(message) },
+  );
+  const crashes: SnifferError[] = [];
+  sniffer.on('crash', ({ error }) => crashes.push(error));
+  await sniffer.start();
+  await assert.rejects(sniffer.finished(), hasCode('ENGINE_CRASHED', /signal SIGSEGV/));
+  assert.equal(check.count, 60);
+  assert.equal(crashes.length, 1);
+  assert.equal(crashes[0]?.signal, 'SIGSEGV');
+  assert.match(crashes[0]?.lastWords ?? '', /free\(\): invalid pointer$/);
+  assert.match(logger.errors.join('\n'), /free\(\): invalid pointer/);
+  assert.equal(sniffer.stats().malformed, 1);
+  await sniffer.stop();
+});
+
+test('AnExitStatusAfterStartHasItsCode', async () => {
+  const sniffer = fakeSniffer({ crashAfter: 5, crashBy: 7 }, { onHttpMessage: () => {} });
+  await sniffer.start();
+  await assert.rejects(sniffer.finished(), hasCode('OUTPUT_FAILED', /exit status 7/));
+});
+
+test('ACrashedEngineIsStartedAgainWithBackOff', async () => {
+  const log = join(temporaryDir(), 'log');
+  const waits: (number | undefined)[] = [];
+  let count = 0;
+  const sniffer = fakeSniffer(
+    { exchanges: 100, crashAfter: 10, log },
+    {
+      restart: { maxRestarts: 3, initialDelayMs: 10, maxDelayMs: 25 },
+      onHttpMessage: () => {
+        count += 1;
+      },
+    },
+  );
+  sniffer.on('crash', ({ restartInMs }) => waits.push(restartInMs));
+  await sniffer.start();
+  await assert.rejects(sniffer.finished(), hasCode('ENGINE_CRASHED'));
+  assert.deepEqual(waits, [10, 20, 25, undefined]);
+  assert.equal(count, 4 * 20);
+  assert.equal(sniffer.stats().restarts, 3);
+  assert.equal(readFileSync(log, 'utf8').match(/^started$/gm)?.length, 4);
+});
+
+test('StopEndsTheWaitForARestart', async () => {
+  const sniffer = fakeSniffer(
+    { crashAfter: 1 },
+    { restart: { initialDelayMs: 60_000 }, onHttpMessage: () => {} },
+  );
+  const crashed = new Promise((resolve) => sniffer.once('crash', resolve));
+  await sniffer.start();
+  await crashed;
+  await sniffer.stop();
+  assert.equal(sniffer.isRunning(), false);
+});
+
+test('EngineEventsAreEventsByTheirNames', async () => {
+  const seen: string[] = [];
+  const sniffer = fakeSniffer(
+    {
+      events: [
+        ['stats', { frames: 7 }],
+        ['connection_evicted', { connectionId: '0000000000000001' }],
+        ['something_new', {}],
+      ],
+    },
+    { onHttpMessage: () => {} },
+  );
+  sniffer.on('event', ({ event }) => seen.push(event));
+  sniffer.on('started', ({ linkType }) => seen.push(`link type ${linkType}`));
+  sniffer.on('stats', (event) => seen.push(`frames ${event.frames}`));
+  sniffer.on('connection_evicted', (event) => seen.push(`evicted ${event.connectionId}`));
+  await sniffer.start();
+  await sniffer.finished();
+  assert.deepEqual(seen, [
+    'started',
+    'link type EN10MB',
+    'stats',
+    'frames 7',
+    'connection_evicted',
+    'evicted 0000000000000001',
+    'something_new',
+    'stopped',
+  ]);
+});
+
+test('IterationStartsTheSnifferAndEndsWithIt', async () => {
+  const check = new OrderCheck();
+  for await (const message of fakeSniffer({ exchanges: 3000 })) check.take(message);
+  assert.equal(check.count, 6000);
+});
+
+test('LeavingTheLoopStopsTheEngine', async () => {
+  const log = join(temporaryDir(), 'log');
+  const sniffer = fakeSniffer({ endless: true, log });
+  let count = 0;
+  for await (const _message of sniffer) {
+    count += 1;
+    if (count === 10) break;
+  }
+  await sniffer.finished();
+  assert.equal(count, 10);
+  assert.match(readFileSync(log, 'utf8'), /stopped/);
+});
+
+test('StopInsideTheLoopDoesNotWaitForTheLoop', async () => {
+  const sniffer = fakeSniffer({ endless: true });
+  let count = 0;
+  for await (const _message of sniffer) {
+    count += 1;
+    if (count === 10) await sniffer.stop();
+  }
+  const stopped = await sniffer.finished();
+  assert.equal(count, stopped?.written);
+});
+
+test('ACrashIsThrownIntoTheLoopAfterTheLastMessage', async () => {
+  let count = 0;
+  await assert.rejects(async () => {
+    for await (const _message of fakeSniffer({ crashAfter: 5 })) count += 1;
+  }, hasCode('ENGINE_CRASHED'));
+  assert.equal(count, 10);
+});
+
+test('AStartThatFailsIsThrownIntoTheLoop', async () => {
+  await assert.rejects(async () => {
+    for await (const _message of createSniffer({ ports: [0] })) assert.fail('a message');
+  }, hasCode('INVALID_CONFIG'));
+});
+
+test('EveryOutputGetsEveryMessage', async () => {
+  const counts = { callback: 0, listener: 0, first: 0, second: 0 };
+  const sniffer = fakeSniffer(
+    { exchanges: 3000 },
+    {
+      onHttpMessage: () => {
+        counts.callback += 1;
+      },
+    },
+  );
+  sniffer.on('message', () => {
+    counts.listener += 1;
+  });
+  const loop = async (name: 'first' | 'second'): Promise<void> => {
+    for await (const _message of sniffer) counts[name] += 1;
+  };
+  await Promise.all([loop('first'), loop('second')]);
+  assert.deepEqual(counts, { callback: 6000, listener: 6000, first: 6000, second: 6000 });
+});
+
+test('NothingIsGivenOutWhilePaused', async () => {
+  let count = 0;
+  const sniffer = fakeSniffer(
+    { endless: true },
+    {
+      onHttpMessage: () => {
+        count += 1;
+      },
+    },
+  );
+  await sniffer.start();
+  await until(() => count > 0, 'a message');
+  sniffer.pause();
+  await new Promise((resolve) => setImmediate(resolve));
+  const atPause = count;
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(count, atPause);
+  sniffer.resume();
+  await until(() => count > atPause, 'more messages');
+  await sniffer.stop();
+});
+
+test('LazyMessagesAreNotParsedUntilRead', async () => {
+  let braces = 0;
+  const sniffer = fakeSniffer(
+    { exchanges: 10, nonsenseAfter: 5, nonsense: '{"braces": but no JSON}' },
+    {
+      lazy: true,
+      onHttpMessage: (message) => {
+        if (message.raw.includes('but no JSON')) {
+          braces += 1;
+          assert.throws(() => message.direction, SyntaxError);
+        }
+      },
+    },
+  );
+  await sniffer.start();
+  await sniffer.finished();
+  assert.equal(braces, 1);
+  assert.equal(sniffer.stats().callbackErrors, 0);
+  assert.equal(sniffer.stats().messages, 21);
+});
+
+test('WorkersParseAndTheirResultsKeepTheOrder', async () => {
+  const module = join(temporaryDir(), 'module.mjs');
+  writeFileSync(
+    module,
+    `let seen = 0;
+     export function onHttpMessage(message) {
+       seen += 1;
+       if (message.path === '/0/7') throw new Error('in a worker');
+       return message.direction === 'request' ? message.path : undefined;
+     }
+     export const onEnd = () => ({ seen });`,
+  );
+  for (const format of ['ndjson', 'framed'] as const) {
+    for (const specifier of [module, pathToFileURL(module)]) {
+      const paths: unknown[] = [];
+      let seen = 0;
+      const logger = new MemoryLogger();
+      const sniffer = fakeSniffer(
+        { exchanges: 20_000, connections: 3 },
+        { format, logger, workers: { module: specifier, count: 2 } },
+      );
+      sniffer.on('result', (result) => {
+        if (typeof result === 'string') paths.push(result);
+        else seen += (result as { seen: number }).seen;
+      });
+      await sniffer.start();
+      await sniffer.finished();
+      assert.equal(seen, 40_000);
+      const expected = Array.from({ length: 20_000 }, (_, i) => `/${i % 3}/${Math.floor(i / 3)}`);
+      assert.deepEqual(
+        paths,
+        expected.filter((path) => path !== '/0/7'),
+      );
+      assert.equal(sniffer.stats().callbackErrors, 1);
+      assert.match(logger.errors[0] ?? '', /in a worker/);
+      assert.equal(sniffer.stats().messages, 40_000);
+    }
+  }
+});
+
+test('AWorkerModuleThatCanNotBeLoadedEndsTheRun', async () => {
+  const sniffer = fakeSniffer({ endless: true }, { workers: { module: '/nowhere/module.mjs' } });
+  await sniffer.start();
+  await assert.rejects(sniffer.finished(), /nowhere/);
+});

@@ -1,0 +1,94 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { createSniffer, type Sniffer, type SnifferConfig } from '../src/index.js';
+
+/** The package's folder; the compiled tests lie in build/test. */
+export const packageDir = fileURLToPath(new URL('../../', import.meta.url));
+export const fakeEngine = join(packageDir, 'test/fake-engine.mjs');
+
+/** The real engine, where it was built. */
+export const realEngine = process.env.TCP_SNIFFER_BINARY || undefined;
+export const pcapsDir = join(packageDir, '../../pcaps');
+
+/** A folder that is removed when the file's tests are over. */
+export function temporaryDir(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'tcp-sniffer-test-'));
+  after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** What the fake engine is to do; see test/fake-engine.mjs. */
+export interface Plan {
+  exchanges?: number;
+  connections?: number;
+  bodyBytes?: number;
+  binary?: boolean;
+  endless?: boolean;
+  holdOpen?: boolean;
+  crashAfter?: number;
+  crashBy?: string | number;
+  cutLine?: boolean;
+  nonsenseAfter?: number;
+  nonsense?: string;
+  fatal?: { code: string; message: string; status: number };
+  words?: string;
+  events?: [string, object][];
+  startDelayMs?: number;
+  log?: string;
+}
+
+/** A logger that keeps what it is told. */
+export class MemoryLogger {
+  readonly warnings: string[] = [];
+  readonly errors: string[] = [];
+  warn(text: string): void {
+    this.warnings.push(text);
+  }
+  error(text: string): void {
+    this.errors.push(text);
+  }
+}
+
+/** A sniffer on the fake engine, live on `lo`, which keeps quiet unless given a logger. */
+export function fakeSniffer(plan: Plan, config: SnifferConfig = {}): Sniffer {
+  process.env.FAKE_ENGINE = JSON.stringify(plan);
+  return createSniffer({
+    interface: 'lo',
+    ports: [80],
+    binaryPath: fakeEngine,
+    logger: new MemoryLogger(),
+    ...config,
+  });
+}
+
+export function until(condition: () => boolean, what: string, timeoutMs = 10_000): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  return new Promise((resolve, reject) => {
+    const look = (): void => {
+      if (condition()) resolve();
+      else if (performance.now() > deadline) reject(new Error(`waited in vain for ${what}`));
+      else setTimeout(look, 5);
+    };
+    look();
+  });
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    // A zombie is gone but for its parent's asking.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+/** The named capture of the repository, or a reason to skip. */
+export function capture(name: string): string {
+  const path = join(pcapsDir, name);
+  if (!existsSync(path)) throw new Error(`no capture ${path}`);
+  return path;
+}
