@@ -104,6 +104,13 @@ bool ChunkedDecoder::take_size_line(std::string_view& input) {
            input[digits] != '\r' && input[digits] != '\n') {
       ++digits;
     }
+    if (input.substr(digits, 2) == "\r\n" && digits > 0) {
+      // The usual line, in one call.
+      const llhttp_errno_t result = llhttp_execute(&parser_, input.data(), digits + 2);
+      if (result != HPE_PAUSED) return false;
+      input.remove_prefix(digits + 2);
+      return take_size();
+    }
     if (digits > 0) {
       if (llhttp_execute(&parser_, input.data(), digits) != HPE_OK) return false;
       input.remove_prefix(digits);
@@ -126,7 +133,11 @@ bool ChunkedDecoder::take_size_line(std::string_view& input) {
 }
 
 bool ChunkedDecoder::end_size_line() {
-  if (llhttp_execute(&parser_, "\r\n", 2) != HPE_PAUSED) return false;
+  return llhttp_execute(&parser_, "\r\n", 2) == HPE_PAUSED && take_size();
+}
+
+// llhttp has paused behind a size line.
+bool ChunkedDecoder::take_size() {
   remaining_ = parser_.content_length;
   if (remaining_ > kChunkBytesMax) return false;
   state_ = remaining_ == 0 ? State::kTrailerStart : State::kData;
@@ -134,6 +145,12 @@ bool ChunkedDecoder::end_size_line() {
 }
 
 bool ChunkedDecoder::take_line_end(std::string_view& input) {
+  if (state_ == State::kDataEnd && input.starts_with("\r\n")) {
+    input.remove_prefix(2);
+    parser_ = primed_parser();
+    state_ = State::kSize;
+    return true;
+  }
   const char c = input.front();
   if (c == '\r' && state_ == State::kDataEnd) {
     state_ = State::kDataEndCr;

@@ -66,6 +66,7 @@ class ChunkedDecoder {
 
   bool take_size_line(std::string_view& input);
   bool end_size_line();
+  bool take_size();
   bool take_line_end(std::string_view& input);
   Event take_data(std::string_view& input, std::string_view& piece);
   Event take_trailer(std::string_view& input, std::string_view& piece);
