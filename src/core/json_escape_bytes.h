@@ -17,6 +17,7 @@ struct EscapedByte {
   char text[7];
   uint8_t size;
 };
+static_assert(sizeof(EscapedByte) == 8);
 
 constexpr EscapedByte unicode_escape(unsigned character) {
   constexpr const char* kHex = "0123456789abcdef";

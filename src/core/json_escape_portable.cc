@@ -83,7 +83,7 @@ FieldProgress write_plain_fields(const HeaderField* field, const HeaderField* en
       if (plain == 0) return {field, out};
       *next++ = plain;
     }
-    std::memcpy(next, "\":\"", 3);
+    std::memcpy(next, "\":\"", 4);
     next += 3;
     const char* value_end = field->value.data() + field->value.size();
     const EscapeProgress value = escape_ascii(field->value.data(), value_end, next);

@@ -42,6 +42,11 @@ void JsonStringWriter::write_bare(std::string_view text, LineSink& sink) const {
 }
 
 bool JsonStringWriter::append_utf8(std::string_view text, LineSink& sink) const {
+  // A long text asks for all its room at once (and for the worst case of its last piece), so that
+  // the line does not move again and again. One eighth more is what JSON in JSON takes.
+  if (text.size() > kPieceSize) {
+    sink.reserve(text.size() + text.size() / 8 + escaped_size_max(kPieceSize));
+  }
   const char* in = text.data();
   const char* end = in + text.size();
   while (in != end) {

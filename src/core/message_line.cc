@@ -224,8 +224,6 @@ void MessageLineWriter::append_extended(const HttpMessage& message, LineSink& si
 void MessageLineWriter::append_body(const HttpMessage& message, LineSink& sink) {
   const size_t start = sink.size();
   const std::string_view text = body_text(message);
-  // Room for the whole body at once, so that a long one does not grow the line again and again.
-  sink.reserve(text.size() + text.size() / 8);
   append_verbatim(",\"body\":", sink);
   if (strings_.write_utf8(text, sink)) return;
   cut_line(sink, start);
