@@ -36,7 +36,8 @@ trap clean_up EXIT
 
 check_tools() {
   local missing=()
-  for tool in nginx node curl tcpdump tshark dumpcap mergecap tcprewrite ethtool ip python3 cmake; do
+  for tool in nginx node curl tcpdump tshark dumpcap mergecap tcprewrite ethtool ip python3 \
+    cmake; do
     command -v $tool >/dev/null || missing+=("$tool")
   done
   if ((${#missing[@]})); then
@@ -191,8 +192,8 @@ posts() {
     -F "logo=@$work/site/logo.png" "http://$HOST/api/upload" \
     "${next[@]}" -d '' "http://$HOST/api/upload" \
     "${next[@]}" -T "$work/site/upload.bin" "http://$HOST/api/upload" \
-    "${next[@]}" -H 'Transfer-Encoding: chunked' -H 'Expect:' --data-binary "@$work/site/style.css" \
-    "http://$HOST/api/upload"
+    "${next[@]}" -H 'Transfer-Encoding: chunked' -H 'Expect:' \
+    --data-binary "@$work/site/style.css" "http://$HOST/api/upload"
 }
 
 body_1mb() { request "http://$HOST/archive.bin" "http://$HOST/api/products"; }

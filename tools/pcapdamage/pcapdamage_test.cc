@@ -206,6 +206,30 @@ TEST(Damage, FragmentsJoinToTheWholePacketAndHaveRightHeaderChecksums) {
       std::equal(joined.begin() + 20, joined.end(), whole.bytes.begin() + 20, whole.bytes.end()));
 }
 
+TEST(Damage, Ipv6FragmentsCarryTheSameIdentificationAndJoinToTheWholePacket) {
+  const Frame ipv4 = make_segment(true, 1, 2, 500);
+  const auto payload_bytes = static_cast<int>(ipv4.bytes.size() - 20);
+  Frame whole;
+  put(whole, {0x60, 0, 0, 0, payload_bytes >> 8, payload_bytes & 0xff, 6, 64});
+  for (std::uint32_t word = 0; word < 8; ++word) put32(whole, 0xfd000000 + word);
+  whole.bytes.insert(whole.bytes.end(), ipv4.bytes.begin() + 20, ipv4.bytes.end());
+  const std::vector<Frame> fragments = fragment_frame(whole, kLinkRaw, 248, 0xabcdef01);
+  ASSERT_EQ(fragments.size(), 3U);
+  std::vector<std::uint8_t> joined(whole.bytes.begin(), whole.bytes.begin() + 40);
+  for (std::size_t i = 0; i < fragments.size(); ++i) {
+    const std::span<const std::uint8_t> ip(fragments[i].bytes);
+    EXPECT_LE(ip.size(), 248U);
+    EXPECT_EQ(read_be16(ip, 4), ip.size() - 40);
+    EXPECT_EQ(ip[6], 44);
+    EXPECT_EQ(ip[40], 6);
+    EXPECT_EQ(read_be16(ip, 42) & 0xfff8U, joined.size() - 40);
+    EXPECT_EQ((read_be16(ip, 42) & 1) != 0, i + 1 < fragments.size());
+    EXPECT_EQ(read_be32(ip, 44), 0xabcdef01U);
+    joined.insert(joined.end(), ip.begin() + 48, ip.end());
+  }
+  EXPECT_EQ(joined, whole.bytes);
+}
+
 TEST(Damage, FaultsOnlyMoveAndCopyFramesAndTimesStayAscending) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     SCOPED_TRACE(seed);

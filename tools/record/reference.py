@@ -62,6 +62,14 @@ def streams(capture):
             yield second, first, bytes(data[0]), bytes(data[1])
 
 
+def wire_text(data):
+    """As tcp-sniffer has it: UTF-8, or else each byte a character."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
 def read_fields(block):
     fields = [line.split(":", 1) for line in block.split("\r\n") if line]
     return [(name, value.strip(" \t")) for name, value in fields]
@@ -82,7 +90,8 @@ def read_chunks(data, at):
         at = end + 2
         if size == 0:
             trailers_end = at if data[at:at + 2] == b"\r\n" else data.find(b"\r\n\r\n", at) + 2
-            return bytes(body), read_fields(data[at:trailers_end].decode()), trailers_end + 2, True
+            trailers = read_fields(wire_text(data[at:trailers_end]))
+            return bytes(body), trailers, trailers_end + 2, True
         body += data[at:at + size]
         if at + size + 2 > len(data):
             return bytes(body), [], len(data), False
@@ -97,7 +106,7 @@ def read_messages(data, methods):
         end = data.find(b"\r\n\r\n", at)
         if end < 0 or (methods is None and not may_be_request(data, at)):
             return
-        start, _, block = data[at:end].decode("latin-1").partition("\r\n")
+        start, _, block = wire_text(data[at:end]).partition("\r\n")
         headers = read_fields(block)
         at = end + 4
         body, trailers, complete, tunnel = b"", [], True, False
@@ -201,6 +210,23 @@ def sha256(body):
     return hashlib.sha256(body).hexdigest()[:16]
 
 
+def part_differences(message, line):
+    """What is wrong with the part of a body that an incomplete line has."""
+    gaps = line.get("bodyGaps", [])
+    rest, at = b"", 0
+    for offset, length in gaps:
+        rest += message.body[at:offset]
+        at = offset + length
+    rest += message.body[at:]
+    body = line_body(line)
+    if body is not None and not rest.startswith(body):
+        yield f"{len(body)} bytes of body that are not those around the gaps {gaps}"
+    if line["bodySize"] > len(message.body):
+        yield f"bodySize {line['bodySize']}, more than {len(message.body)}"
+    if sum(length for _, length in gaps) > line.get("missingBytes", 0):
+        yield f"missingBytes {line.get('missingBytes')}, less than the gaps {gaps}"
+
+
 def differences(message, line):
     """What a line has otherwise than the message; nothing when it is right."""
     if line_start(line) != message.start.rstrip():
@@ -211,6 +237,7 @@ def differences(message, line):
     if line.get("trailers", {}) != lower_fields(message.trailers) and "incomplete" not in line:
         yield f"trailers {line.get('trailers')}, not {message.trailers}"
     if "incomplete" in line:
+        yield from part_differences(message, line)
         return
     if not message.complete:
         yield "claims to be complete"
@@ -250,9 +277,19 @@ def group_all(messages, lines):
         yield name, expected.get(key, []), sorted(found.get(key, []), key=message_order)
 
 
+def exchanges(messages):
+    """The number of each message's exchange: interim responses do not use it up."""
+    number = 0
+    for message in messages:
+        yield number
+        part = message.start.split()[1]
+        number += message.direction == "request" or part >= "200" or part == "101"
+
+
 def compare_exactly(messages, lines):
     count = 0
     for name, expected, found in group_all(messages, lines):
+        numbers = list(exchanges(expected))
         for i in range(max(len(expected), len(found))):
             where = f"{name} {i}"
             if i >= len(found):
@@ -263,6 +300,8 @@ def compare_exactly(messages, lines):
                 problems = list(differences(expected[i], found[i]))
                 if expected[i].complete and "incomplete" in found[i]:
                     problems.append(f"incomplete: {found[i]['incomplete']}")
+                if found[i].get("exchange") != numbers[i]:
+                    problems.append(f"exchange {found[i].get('exchange')}, not {numbers[i]}")
             for problem in problems:
                 print(f"{where}: {problem}")
             count += len(problems)

@@ -1,6 +1,6 @@
 // The Node servers of the recordings:
 //   127.0.0.1:3000  the shop's API, behind nginx
-//   [::]:8080       node:http: chunks, trailers, gzip, early hints, WebSocket, statuses without body
+//   [::]:8080       node:http: chunks, trailers, gzip, early hints, WebSocket, no-body statuses
 //   [::]:8081       a hand-written server: chunk extensions, which no common server sends
 //   [::]:3128       a forward proxy with CONNECT
 //   127.0.0.1:9000  the opaque service behind the proxy: answers each byte with its complement
@@ -139,7 +139,8 @@ function proxyConnect(request, socket, head) {
   }
   if (request.headers['proxy-authorization']) return openTunnel(socket, head);
   // No tunnel yet: the next CONNECT comes on the same connection.
-  refuse('407 Proxy Authentication Required', 'Proxy-Authenticate: Basic realm="sea"\r\n', 'who?\n');
+  refuse('407 Proxy Authentication Required', 'Proxy-Authenticate: Basic realm="sea"\r\n',
+    'who?\n');
   return socket.once('data', () => openTunnel(socket, Buffer.alloc(0)));
 }
 
