@@ -11,7 +11,7 @@ import {
   urlOf,
 } from './common.js';
 
-export const ecsVersion = '9.0.0';
+export const ecsVersion = '9.4.0';
 
 export interface EcsOptions {
   /** Bodies that are text become `http.request.body.content` and `http.response.body.content`. */

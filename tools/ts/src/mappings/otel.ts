@@ -49,7 +49,6 @@ const knownMethods: ReadonlySet<string> = new Set([
   'POST',
   'PUT',
   'TRACE',
-  'QUERY',
 ]);
 
 function methodOf(exchange: Exchange): { method: string; original: string | undefined } {

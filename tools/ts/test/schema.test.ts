@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import { createSniffer, type MessageFields } from '../src/index.js';
+import { packageDir, pcapsDir, realEngine } from './support.js';
+
+const schemaDir = join(packageDir, '../schema');
+const validateScript = join(schemaDir, 'validate.mjs');
+
+const own = (await import(validateScript)) as {
+  validator(kind: string): (value: unknown) => string[];
+};
+
+function ajvValidator(kind: string): ValidateFunction {
+  const file = kind === 'framed' ? 'message' : kind;
+  const schema = JSON.parse(readFileSync(join(schemaDir, `${file}.schema.json`), 'utf8'));
+  const ajv = new Ajv2020({ allErrors: true, strict: false });
+  ajv.addSchema(schema);
+  const found = ajv.getSchema(kind === 'framed' ? `${schema.$id}#/$defs/framed` : schema.$id);
+  assert.ok(found !== undefined);
+  return found as ValidateFunction;
+}
+
+const endpoints = {
+  receiver: { ip: '192.0.2.1', port: 80 },
+  destination: { ip: '2001:db8::1', port: 40000 },
+};
+const request = {
+  ...endpoints,
+  direction: 'request',
+  method: 'GET',
+  path: '/',
+  httpVersion: '1.1',
+  headers: { host: 'a', accept: ['b', 'c'] },
+  body: '',
+  bodySize: 0,
+  timestamp: '2025-02-21T12:00:00.000000Z',
+  durationMs: 0.25,
+  connectionId: '0123456789abcdef',
+  exchange: 0,
+};
+const { method: _method, path: _path, ...shared } = request;
+const response = {
+  ...shared,
+  direction: 'response',
+  statusCode: 200,
+  statusText: 'OK',
+  latencyMs: -1.5,
+};
+
+const validMessages: object[] = [
+  request,
+  response,
+  { ...response, exchange: undefined, latencyMs: undefined },
+  { ...response, incomplete: 'gap', missingBytes: 5, bodyGaps: [[0, 5]] },
+  { ...response, body: undefined, bodyEncoding: 'binary' },
+  { ...response, body: 'AA==', bodyEncoding: 'base64', bodyTruncated: true },
+  { ...response, trailers: { a: 'b' }, rawHeaders: [['Host', 'a']], latin1: ['path'] },
+  {
+    ...request,
+    firstFrame: 1,
+    lastFrame: 2,
+    headersSize: 40,
+    vlan: 7,
+    connectMs: 1.5,
+    communityId: '1:LQU9qZlK+B5F3KDmev6m5PMibrg=',
+  },
+];
+
+const invalidMessages: object[] = [
+  { ...request, method: undefined },
+  { ...request, statusCode: 200 },
+  { ...request, exchange: undefined },
+  { ...request, exchange: -1 },
+  { ...request, latencyMs: 1 },
+  { ...response, statusText: undefined },
+  { ...response, path: '/' },
+  { ...response, exchange: undefined },
+  { ...response, httpVersion: '2' },
+  { ...response, missingBytes: 5 },
+  { ...response, incomplete: 'lost' },
+  { ...response, headers: { a: ['one'] } },
+  { ...response, headers: { a: 1 } },
+  { ...response, bodyEncoding: 'binary' },
+  { ...response, bodyEncoding: 'utf8' },
+  { ...response, connectionId: '0123456789ABCDEF' },
+  { ...response, timestamp: '2025-02-21T12:00:00Z' },
+  { ...response, surprise: true },
+  { ...response, bodyTruncated: false },
+  { ...response, receiver: { ip: '192.0.2.1' } },
+  { ...response, receiver: { ip: '192.0.2.1', port: 70000 } },
+];
+
+test('TheGeneratedSourceIsWhatTheSchemasGive', () => {
+  execFileSync(process.execPath, [join(packageDir, 'scripts/generate.mjs'), '--check']);
+});
+
+test('TheSchemasAreSchemas', () => {
+  for (const kind of ['message', 'framed', 'event', 'config']) ajvValidator(kind);
+});
+
+test('TheMessageSchemaTellsGoodFromBad', () => {
+  const ajv = ajvValidator('message');
+  const validate = own.validator('message');
+  const check = (message: object, isValid: boolean): void => {
+    const value: unknown = JSON.parse(JSON.stringify(message));
+    const text = JSON.stringify(value);
+    assert.equal(ajv(value), isValid, `${text} ${JSON.stringify(ajv.errors)}`);
+    assert.equal(validate(value).length === 0, isValid, `${text} ${validate(value)}`);
+  };
+  for (const message of validMessages) check(message, true);
+  for (const message of invalidMessages) check(message, false);
+});
+
+test('TheFramedHeaderHasNoBody', () => {
+  const { body: _body, ...header } = response;
+  for (const validate of [own.validator('framed'), ajvValidator('framed')]) {
+    const isValid = (value: unknown): boolean => {
+      const verdict: boolean | string[] = validate(value) as boolean | string[];
+      return Array.isArray(verdict) ? verdict.length === 0 : verdict;
+    };
+    assert.equal(isValid({ ...header, bodyEncoding: 'utf8' }), true);
+    assert.equal(isValid(header), true);
+    assert.equal(isValid({ ...header, bodyEncoding: 'base64' }), false);
+    assert.equal(isValid(response), false);
+  }
+});
+
+test('BothValidatorsAgreeOnDamagedMessages', () => {
+  const ajv = ajvValidator('message');
+  const validate = own.validator('message');
+  const values: unknown[] = [
+    null,
+    true,
+    -1,
+    1.5,
+    '',
+    'x',
+    [],
+    ['a', 'b'],
+    {},
+    { ip: 'x', port: 1 },
+  ];
+  let refused = 0;
+  for (const message of validMessages) {
+    for (const key of [...Object.keys(response), ...Object.keys(request), 'vlan', 'bodyGaps']) {
+      for (const value of values) {
+        const damaged: unknown = JSON.parse(JSON.stringify({ ...message, [key]: value }));
+        const verdict = ajv(damaged) as boolean;
+        assert.equal(validate(damaged).length === 0, verdict, JSON.stringify(damaged));
+        if (!verdict) refused += 1;
+      }
+    }
+  }
+  assert.ok(refused > 1000);
+});
+
+test('ValidateMjsReadsLinesAndSaysWhichAreBad', () => {
+  const lines = [request, { ...request, exchange: -1 }, response].map((m) => JSON.stringify(m));
+  const run = spawnSync(process.execPath, [validateScript, 'message'], {
+    input: `${lines.join('\n')}\nnonsense\n`,
+    encoding: 'utf8',
+  });
+  assert.equal(run.status, 1);
+  assert.match(run.stdout, /^line 2: \$\.exchange: -1 is below 0$/m);
+  assert.match(run.stdout, /^line 4: /m);
+  assert.match(run.stdout, /^4 lines, 2 invalid$/m);
+});
+
+/** Everything that the engine says of the bundled captures, in all forms. */
+const variants: object[] = [
+  {},
+  { binaryBody: 'base64', rawHeaders: true, fields: 'extended' },
+  { maxBodySize: 0 },
+  { maxBodySize: 100 },
+  { format: 'framed', fields: 'extended' },
+  { format: 'framed', maxBodySize: 0 },
+];
+
+test(
+  'WhatTheEngineWritesFitsTheSchemas',
+  { skip: realEngine === undefined && 'no engine' },
+  async () => {
+    const event = ajvValidator('event');
+    let seen = 0;
+    for (const variant of variants) {
+      const framed = 'format' in variant;
+      const message = ajvValidator(framed ? 'framed' : 'message');
+      for (const name of readdirSync(pcapsDir).filter((file) => /\.pcap(ng)?$/.test(file))) {
+        const sniffer = createSniffer({ files: [join(pcapsDir, name)], ...variant });
+        const faults: string[] = [];
+        sniffer.on('event', (value) => {
+          if (!event(value))
+            faults.push(`${JSON.stringify(value)}: ${JSON.stringify(event.errors)}`);
+        });
+        for await (const { raw } of sniffer) {
+          const value: MessageFields = JSON.parse(raw.toString());
+          seen += 1;
+          if (!message(value)) faults.push(`${raw}: ${JSON.stringify(message.errors)}`);
+        }
+        assert.deepEqual(faults, [], name);
+      }
+    }
+    assert.ok(seen > 500);
+  },
+);
