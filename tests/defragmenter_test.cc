@@ -339,6 +339,16 @@ TEST(Defragmenter, FinishedDatagramsMakeRoomBeforeUnfinishedOnes) {
   EXPECT_EQ(add(defragmenter, piece(4, 8, "x", false, 1)).fate, FragmentFate::kCompleted);
 }
 
+TEST(Defragmenter, DiscardedDatagramsMakeRoomBeforeUnfinishedOnes) {
+  Defragmenter defragmenter(DefragmentLimits{.datagrams_max = 2});
+  add(defragmenter, piece(6, 0, "01234567", true, 1));
+  add(defragmenter, piece(6, 0, "01234567", true, 2));
+  add(defragmenter, piece(6, 0, "overlaps", true, 2));
+  add(defragmenter, piece(6, 0, "01234567", true, 3));
+  EXPECT_EQ(defragmenter.counters().dropped_limit, 0u);
+  EXPECT_EQ(add(defragmenter, piece(6, 8, "x", false, 1)).fate, FragmentFate::kCompleted);
+}
+
 TEST(Defragmenter, MemoryStaysUnderItsCapWhateverComes) {
   constexpr size_t kCap = 400'000;
   Defragmenter defragmenter(DefragmentLimits{.memory_bytes_max = kCap});
@@ -501,6 +511,7 @@ class Model {
       held -= datagram.frames;
       datagram.frames = 0;
       datagram.is_discarded = true;
+      datagram.deadline_ns = clock_ns + limits_.timeout_ns;
       return drop();
     }
     if (known == wire_size && (fragment.more || datagram.total != 0)) return drop();

@@ -54,12 +54,13 @@ FragmentFate Defragmenter::take(const Fragment& fragment, int64_t clock_ns, Frag
   } else if (datagrams_[index].state == State::kDiscarded) {
     return drop(counters_.dropped_overlap);
   }
-  const FragmentFate fate = store(index, fragment, wire_size);
+  const FragmentFate fate = store(index, fragment, wire_size, clock_ns);
   if (fate == FragmentFate::kCompleted) finish(index, clock_ns, header, payload);
   return fate;
 }
 
-FragmentFate Defragmenter::store(uint32_t index, const Fragment& fragment, uint32_t wire_size) {
+FragmentFate Defragmenter::store(uint32_t index, const Fragment& fragment, uint32_t wire_size,
+                                 int64_t clock_ns) {
   Datagram& datagram = datagrams_[index];
   const uint32_t begin = fragment.offset;
   const uint32_t end = begin + wire_size;
@@ -71,7 +72,7 @@ FragmentFate Defragmenter::store(uint32_t index, const Fragment& fragment, uint3
   if (contradicts) return drop(counters_.dropped_invalid);
 
   if (fragment.ip_version == 6 && overlaps(datagram, begin, end)) {
-    if (!is_copy(datagram, fragment, end)) discard(index);
+    if (!is_copy(datagram, fragment, end)) discard(index, clock_ns);
     return drop(counters_.dropped_overlap);
   }
   const bool tells_end = !fragment.more && datagram.total_size == 0;
@@ -204,30 +205,41 @@ void Defragmenter::give_up(uint32_t index, uint64_t& reason) {
   remove(index);
 }
 
-void Defragmenter::discard(uint32_t index) {
-  // RFC 5722 section 4: the slot stays until its timeout, to refuse the fragments yet to come.
+void Defragmenter::discard(uint32_t index, int64_t clock_ns) {
+  // RFC 5722 section 4: the slot stays, to refuse the fragments yet to come.
   release_frames(datagrams_[index], counters_.dropped_overlap);
+  unlink(open_, index);
   datagrams_[index].state = State::kDiscarded;
+  datagrams_[index].deadline_ns = clock_ns + limits_.timeout_ns;
+  append(discarded_, index);
 }
 
 void Defragmenter::expire(int64_t clock_ns) {
   while (open_.oldest != kNone && datagrams_[open_.oldest].deadline_ns <= clock_ns) {
     give_up(open_.oldest, counters_.dropped_timeout);
   }
-  while (finished_.oldest != kNone && datagrams_[finished_.oldest].deadline_ns <= clock_ns) {
-    forget_finished();
-  }
+  forget_expired(discarded_, clock_ns);
+  forget_expired(finished_, clock_ns);
 }
 
 void Defragmenter::flush() {
   while (open_.oldest != kNone) give_up(open_.oldest, counters_.dropped_at_end);
-  while (finished_.oldest != kNone) forget_finished();
+  while (forget_oldest(discarded_) || forget_oldest(finished_)) {
+  }
 }
 
-void Defragmenter::forget_finished() {
-  const uint32_t index = finished_.oldest;
-  unlink(finished_, index);
+bool Defragmenter::forget_oldest(List& list) {
+  const uint32_t index = list.oldest;
+  if (index == kNone) return false;
+  unlink(list, index);
   remove(index);
+  return true;
+}
+
+void Defragmenter::forget_expired(List& list, int64_t clock_ns) {
+  while (list.oldest != kNone && datagrams_[list.oldest].deadline_ns <= clock_ns) {
+    forget_oldest(list);
+  }
 }
 
 // --- Slots -----------------------------------------------------------------------------------
@@ -256,12 +268,8 @@ uint32_t Defragmenter::find(const Key& key, uint64_t hash) const {
 }
 
 uint32_t Defragmenter::create(const Key& key, uint64_t hash, int64_t clock_ns) {
-  if (free_ == kNone) {
-    if (finished_.oldest != kNone) {
-      forget_finished();
-    } else {
-      give_up(open_.oldest, counters_.dropped_limit);
-    }
+  if (free_ == kNone && !forget_oldest(finished_) && !forget_oldest(discarded_)) {
+    give_up(open_.oldest, counters_.dropped_limit);
   }
   const uint32_t index = free_;
   Datagram& datagram = datagrams_[index];
@@ -356,11 +364,8 @@ bool Defragmenter::free_pooled() {
 }
 
 bool Defragmenter::evict_oldest(uint32_t keep) {
-  // Discarded datagrams hold no memory: they are passed over.
   uint32_t index = open_.oldest;
-  while (index != kNone && (index == keep || !datagrams_[index].bytes)) {
-    index = datagrams_[index].newer;
-  }
+  if (index != kNone && index == keep) index = datagrams_[index].newer;
   if (index == kNone) return false;
   give_up(index, counters_.dropped_limit);
   return true;

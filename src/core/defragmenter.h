@@ -114,7 +114,7 @@ class Defragmenter {
     uint64_t hash = 0;
     Fragment first;  // header of the fragment with offset 0; `data` unused
     uint32_t next_in_bucket = kNone;
-    uint32_t older = kNone;  // towards the front of open_ or finished_
+    uint32_t older = kNone;  // neighbours in its list
     uint32_t newer = kNone;
     uint32_t frames = 0;      // held
     uint32_t total_size = 0;  // known with the last fragment; 0 before
@@ -134,7 +134,8 @@ class Defragmenter {
 
   FragmentFate take(const Fragment& fragment, int64_t clock_ns, Fragment& header,
                     std::span<const uint8_t>& payload);
-  FragmentFate store(uint32_t index, const Fragment& fragment, uint32_t wire_size);
+  FragmentFate store(uint32_t index, const Fragment& fragment, uint32_t wire_size,
+                     int64_t clock_ns);
   void finish(uint32_t index, int64_t clock_ns, Fragment& header,
               std::span<const uint8_t>& payload);
 
@@ -148,8 +149,9 @@ class Defragmenter {
   FragmentFate drop(uint64_t& reason);
   void release_frames(Datagram& datagram, uint64_t& reason);
   void give_up(uint32_t index, uint64_t& reason);
-  void discard(uint32_t index);
-  void forget_finished();
+  void discard(uint32_t index, int64_t clock_ns);
+  bool forget_oldest(List& list);
+  void forget_expired(List& list, int64_t clock_ns);
 
   Key make_key(const Fragment& fragment) const;
   uint32_t find(const Key& key, uint64_t hash) const;
@@ -169,8 +171,9 @@ class Defragmenter {
   std::vector<Datagram> datagrams_;
   std::vector<uint32_t> buckets_;
   uint32_t free_ = kNone;  // chained by next_in_bucket
-  List open_;              // by age: open and discarded
-  List finished_;          // by age: they only keep copies away
+  List open_;              // by age; all and only these hold frames and memory
+  List discarded_;         // by the time of their overlap: they refuse later fragments
+  List finished_;          // by the time of their completion: they refuse copies
   std::array<std::vector<Buffer>, kSizeClasses> pool_;
   size_t memory_bytes_ = 0;
   Buffer handed_out_;  // bytes of the datagram completed last
