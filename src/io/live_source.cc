@@ -1,0 +1,249 @@
+#include "io/live_source.h"
+
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <pcap/pcap.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <utility>
+
+#include "io/interfaces.h"
+#include "io/printable.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+// How long the kernel may keep a block that is not full.
+constexpr int kBlockTimeoutMs = 1;
+
+LiveProblem no_such_interface(const std::string& name) {
+  const InterfaceList list = list_interfaces();
+  const std::string there = list.error.empty() ? names_of(list) : "(no list: " + list.error + ")";
+  return {ErrorCode::kInvalidInterface,
+          "interface: there is no " + quote_text(name) + "; there are: " + there};
+}
+
+LiveProblem no_permission(const std::string& name) {
+  std::array<char, PATH_MAX> path{};
+  const ssize_t size = readlink("/proc/self/exe", path.data(), path.size() - 1);
+  const std::string program = size > 0 ? std::string(path.data()) : "tcp-sniffer";
+  return {ErrorCode::kPermissionDenied,
+          "capturing on " + quote_text(name) +
+              " needs the capability CAP_NET_RAW; grant it with: sudo setcap cap_net_raw+ep " +
+              printable(program)};
+}
+
+LiveProblem open_failed(const std::string& name, const std::string& words) {
+  return {ErrorCode::kCaptureOpenFailed, "cannot capture on " + quote_text(name) + ": " + words};
+}
+
+// libpcap's words for the result of an activation: its own message where it left one.
+std::string words_of(pcap_t* handle, int status) {
+  const std::string detail = pcap_geterr(handle);
+  const std::string general = pcap_statustostr(status);
+  if (detail.empty() || status == PCAP_ERROR) return detail.empty() ? general : detail;
+  return general + " (" + detail + ")";
+}
+
+LiveProblem activation_problem(pcap_t* handle, int status, const std::string& name) {
+  switch (status) {
+    case PCAP_ERROR_NO_SUCH_DEVICE:
+      return no_such_interface(name);
+    case PCAP_ERROR_PERM_DENIED:
+    case PCAP_ERROR_PROMISC_PERM_DENIED:
+      return no_permission(name);
+    case PCAP_ERROR_IFACE_NOT_UP:
+      return open_failed(name, words_of(handle, status) + "; bring it up with: sudo ip link set " +
+                                   printable(name) + " up");
+    default:
+      return open_failed(name, words_of(handle, status));
+  }
+}
+
+void ignore_packet(u_char*, const pcap_pkthdr*, const u_char*) {}
+
+void add_difference(std::atomic<uint64_t>& total, uint32_t& last, uint32_t now) {
+  total.fetch_add(static_cast<uint32_t>(now - last), std::memory_order_relaxed);
+  last = now;
+}
+
+}  // namespace
+
+std::variant<std::unique_ptr<LiveSource>, LiveProblem> LiveSource::open(
+    const LiveOptions& options, const CaptureFilter& filter) {
+  std::unique_ptr<LiveSource> source(new LiveSource);
+  if (auto problem = source->activate(options)) return std::move(*problem);
+  if (auto problem = source->install(filter, options.fanout_group)) return std::move(*problem);
+  return source;
+}
+
+LiveSource::~LiveSource() {
+  if (handle_ != nullptr) pcap_close(handle_);
+}
+
+std::optional<LiveProblem> LiveSource::activate(const LiveOptions& options) {
+  interface_ = options.interface;
+  if (interface_ != "any") {
+    // Asked first, for without rights libpcap says nothing but that.
+    interface_index_ = if_nametoindex(interface_.c_str());
+    if (interface_index_ == 0) return no_such_interface(interface_);
+  }
+  std::array<char, PCAP_ERRBUF_SIZE> words{};
+  handle_ = pcap_create(interface_.c_str(), words.data());
+  if (handle_ == nullptr) return open_failed(interface_, words.data());
+  pcap_set_snaplen(handle_, static_cast<int>(std::min<uint32_t>(options.snaplen, INT_MAX)));
+  pcap_set_buffer_size(handle_,
+                       static_cast<int>(std::min<uint64_t>(options.buffer_bytes, INT_MAX)));
+  pcap_set_promisc(handle_, options.promiscuous ? 1 : 0);
+  pcap_set_timeout(handle_, kBlockTimeoutMs);
+  // Refused by some devices, which then give microseconds.
+  pcap_set_tstamp_precision(handle_, PCAP_TSTAMP_PRECISION_NANO);
+
+  const int status = pcap_activate(handle_);
+  if (status < 0) return activation_problem(handle_, status, interface_);
+  if (status > 0) warning_ = words_of(handle_, status);
+  if (pcap_setnonblock(handle_, 1, words.data()) != 0) return open_failed(interface_, words.data());
+
+  fd_ = pcap_get_selectable_fd(handle_);
+  link_type_ = link_type_of_dlt(pcap_datalink(handle_));
+  fraction_ns_ = pcap_get_tstamp_precision(handle_) == PCAP_TSTAMP_PRECISION_NANO ? 1 : 1000;
+  return {};
+}
+
+std::optional<LiveProblem> LiveSource::install(const CaptureFilter& filter,
+                                               const std::optional<uint16_t>& fanout_group) {
+  auto result = filter.compile(handle_, link_type_);
+  if (const auto* words = std::get_if<std::string>(&result)) {
+    return LiveProblem{ErrorCode::kInvalidConfig,
+                       "filter: refused by libpcap for " + quote_text(interface_) + ": " + *words};
+  }
+  auto& compiled = std::get<CaptureFilter::Compiled>(result);
+  if (fanout_group) {
+    if (auto problem = join_fanout(*fanout_group)) return problem;
+  }
+  if (pcap_setfilter(handle_, compiled.program.get()) != 0) {
+    return open_failed(interface_, pcap_geterr(handle_));
+  }
+  filter_text_ = std::move(compiled.text);
+  filter_instructions_ = compiled.program.instructions();
+  return {};
+}
+
+// Until a handle has joined, it sees every frame, those of the other handles of the group too. So
+// nothing is let in before, and what came earlier still is thrown away.
+std::optional<LiveProblem> LiveSource::join_fanout(uint16_t group) {
+  bpf_insn reject = BPF_STMT(BPF_RET | BPF_K, 0);
+  bpf_program reject_all{1, &reject};
+  if (pcap_setfilter(handle_, &reject_all) != 0) {
+    return open_failed(interface_, pcap_geterr(handle_));
+  }
+  const int argument = group | (PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG) << 16;
+  if (setsockopt(pcap_fileno(handle_), SOL_PACKET, PACKET_FANOUT, &argument, sizeof argument) !=
+      0) {
+    return open_failed(interface_,
+                       std::string("the fanout group was not joined: ") + std::strerror(errno));
+  }
+  // The last block with older frames comes when its timeout has run.
+  constexpr int kSettleMs = 10 * kBlockTimeoutMs;
+  pollfd waiting{fd_, POLLIN, 0};
+  while (::poll(&waiting, 1, kSettleMs) > 0) {
+    if (pcap_dispatch(handle_, -1, ignore_packet, nullptr) < 0) break;
+  }
+  return {};
+}
+
+void LiveSource::on_packet(u_char* user, const pcap_pkthdr* header, const u_char* data) {
+  auto* source = reinterpret_cast<LiveSource*>(user);
+  Frame frame;
+  frame.data = {data, header->caplen};
+  frame.wire_size = std::max(header->len, header->caplen);
+  frame.link_type = source->link_type_;
+  frame.time_ns = int64_t{header->ts.tv_sec} * 1'000'000'000 +
+                  int64_t{header->ts.tv_usec} * source->fraction_ns_;
+  source->sink_->on_frames({&frame, 1}, nullptr);
+}
+
+SourceStatus LiveSource::poll(FrameSink& sink) {
+  if (problem_.code != ErrorCode::kNone) return SourceStatus::kError;
+  sink_ = &sink;
+  const int frames = pcap_dispatch(handle_, static_cast<int>(kFramesPerBurst), on_packet,
+                                   reinterpret_cast<u_char*>(this));
+  sink_ = nullptr;
+  if (frames > 0) {
+    if (!interface_is_up()) up_.store(true, std::memory_order_relaxed);
+    return SourceStatus::kMore;
+  }
+  if (frames < 0) return after_error();
+  return check_interface();
+}
+
+// The kernel takes a handle up again with its interface. libpcap's words for one that went down or
+// is gone differ between versions, so the interface itself is asked.
+SourceStatus LiveSource::after_error() {
+  const std::string words = pcap_geterr(handle_);
+  up_.store(false, std::memory_order_relaxed);
+  next_check_ = {};
+  const SourceStatus status = check_interface();
+  const bool of_interface = words.find("The interface") != std::string::npos;
+  if (status == SourceStatus::kError || !interface_is_up() || of_interface) return status;
+  return fail(words);
+}
+
+SourceStatus LiveSource::fail(const std::string& words) {
+  problem_ = {ErrorCode::kCaptureFailed,
+              "capturing on " + quote_text(interface_) + " failed: " + words};
+  return SourceStatus::kError;
+}
+
+SourceStatus LiveSource::check_interface() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_check_) return SourceStatus::kIdle;
+  next_check_ = now + kDownCheckEvery;
+  if (interface_index_ == 0) {
+    up_.store(true, std::memory_order_relaxed);
+    return SourceStatus::kIdle;
+  }
+  // By its index: an interface made anew under the same name is another one, a renamed one is not.
+  ifreq request{};
+  request.ifr_ifindex = static_cast<int>(interface_index_);
+  const int fd = pcap_fileno(handle_);
+  if (ioctl(fd, SIOCGIFNAME, &request) != 0) return fail("the interface was removed");
+  const bool up = ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
+  up_.store(up, std::memory_order_relaxed);
+  return SourceStatus::kIdle;
+}
+
+void LiveSource::wait(int timeout_ms) {
+  const auto most =
+      static_cast<int>(interface_is_up() ? kUpWaitMax.count() : kDownCheckEvery.count());
+  pollfd fds[2] = {{event_.fd(), POLLIN, 0}, {fd_, POLLIN, 0}};
+  if (::poll(fds, 2, timeout_ms < 0 ? most : std::min(timeout_ms, most)) <= 0) return;
+  if ((fds[0].revents & POLLIN) != 0) event_.drain();
+  // The kernel's word that the interface went down; libpcap may keep it to itself.
+  if ((fds[1].revents & (POLLERR | POLLHUP)) != 0) next_check_ = {};
+}
+
+void LiveSource::update_statistics() {
+  pcap_stat stat{};
+  if (pcap_stats(handle_, &stat) != 0) return;
+  add_difference(received_, last_received_, stat.ps_recv);
+  add_difference(kernel_dropped_, last_kernel_dropped_, stat.ps_drop);
+  add_difference(interface_dropped_, last_interface_dropped_, stat.ps_ifdrop);
+}
+
+LiveStatistics LiveSource::statistics() const {
+  return {received_.load(std::memory_order_relaxed),
+          kernel_dropped_.load(std::memory_order_relaxed),
+          interface_dropped_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace tcp_sniffer
