@@ -8,6 +8,8 @@ compares them with tcp-sniffer's lines.
         for a capture with loss: WHOLE is the one it was made of. Lines that claim to be complete
         must be messages of WHOLE, the others must begin like one, and none may be twice.
 
+  reference.py --all TCP_SNIFFER          runs that program on every capture of pcaps/ and compares
+
 tshark decodes, defragments and reassembles TCP; the HTTP in its streams is read here, strictly.
 tshark's own HTTP dissector is asked too, for start lines in order; where it disagrees a note is
 printed. (It takes the response to a pipelined HEAD for one with a body.)
@@ -20,6 +22,7 @@ import base64
 import collections
 import hashlib
 import json
+import pathlib
 import re
 import subprocess
 import sys
@@ -329,12 +332,39 @@ def compare_with_whole(messages, lines):
     return count
 
 
+def compare_all(program):
+    """The number of captures of pcaps/ with differences."""
+    folder = pathlib.Path(__file__).resolve().parents[2] / "pcaps"
+    lossy = ("loss_", "midstream", "snaplen")
+    wrong = 0
+    for capture in sorted(folder.glob("*.pcap*")):
+        print(f"== {capture.name}")
+        done = subprocess.run(
+            [program, "-r", capture, "--format", "ndjson", "--binary-body", "base64",
+             "--max-body-size", "16M"], capture_output=True, text=True, check=False)
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        if capture.name.startswith(lossy):
+            count = compare_with_whole(messages_of(folder / "download.pcap"), lines)
+        else:
+            count = compare_exactly(messages_of(capture), lines)
+        if done.returncode != 0:
+            print(f"exit code {done.returncode}: {done.stderr.strip()[-300:]}")
+        print(f"{len(lines)} lines, {count} differences")
+        wrong += count != 0 or done.returncode != 0
+    return wrong
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--whole")
-    parser.add_argument("capture")
+    parser.add_argument("--all", metavar="TCP_SNIFFER")
+    parser.add_argument("capture", nargs="?")
     parser.add_argument("lines", nargs="?")
     arguments = parser.parse_args()
+    if arguments.all:
+        sys.exit(compare_all(arguments.all) != 0)
+    if not arguments.capture:
+        parser.error("needs a capture or --all")
 
     try:
         messages = messages_of(arguments.whole or arguments.capture)
