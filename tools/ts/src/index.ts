@@ -23,6 +23,7 @@ export {
 export { toZeekHttp, type ZeekHttp } from './mappings/zeek.js';
 export { headerOf, headerValues, Message, type MessageLike } from './message.js';
 export { type Exchange, Pairer, type PairOptions, pair, pairStream } from './pair.js';
+export { printable } from './printable.js';
 export {
   type Crash,
   createSniffer,
