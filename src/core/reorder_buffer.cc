@@ -5,6 +5,17 @@
 
 namespace tcp_sniffer {
 
+namespace {
+
+uint64_t differing_bytes(const uint8_t* a, const uint8_t* b, uint64_t size) {
+  if (std::memcmp(a, b, static_cast<size_t>(size)) == 0) return 0;
+  uint64_t count = 0;
+  for (uint64_t i = 0; i < size; i++) count += a[i] != b[i];
+  return count;
+}
+
+}  // namespace
+
 ReorderBuffer::~ReorderBuffer() {
   pool_.release(bytes_);
   pool_.release(range_memory_);
@@ -42,7 +53,8 @@ ReorderBuffer::Result ReorderBuffer::insert(uint64_t offset, std::span<const uin
 // Makes [offset, end) addressable: as it is, by rotating, or by a larger buffer.
 bool ReorderBuffer::make_room(uint64_t offset, uint64_t end, uint64_t head, uint64_t capacity_max,
                               bool& rotated) {
-  if (bytes_ && offset >= base_ && end - base_ <= bytes_.capacity) return true;
+  const uint64_t capacity = std::min<uint64_t>(bytes_.capacity, capacity_max);
+  if (bytes_ && offset >= base_ && end - base_ <= capacity) return true;
   const uint64_t live_end = empty() ? end : std::max(end, ranges()[range_count_ - 1].end);
   const uint64_t needed = live_end - head;
   if (needed > capacity_max) return false;
@@ -50,34 +62,39 @@ bool ReorderBuffer::make_room(uint64_t offset, uint64_t end, uint64_t head, uint
     base_ = head;
     return true;
   }
-  Buffer next = pool_.allocate(static_cast<size_t>(needed));
+  // A quarter more than is needed now, so that the next rotation is that many bytes away and
+  // copying stays linear while the head follows the bytes that come.
+  Buffer next = pool_.allocate(static_cast<size_t>(std::min(needed + needed / 4, capacity_max)));
+  if (!next) next = pool_.allocate(static_cast<size_t>(needed));
   if (!next) return false;
   for (uint32_t i = 0; i < range_count_; i++) {
     const Range& range = ranges()[i];
     std::memcpy(next.data + (range.start - head), bytes_.data + (range.start - base_),
                 static_cast<size_t>(range.end - range.start));
   }
+  rotated = static_cast<bool>(bytes_);
   pool_.release(bytes_);
   bytes_ = next;
   base_ = head;
-  rotated = true;
   return true;
 }
 
-// Room for one more range and for a mark per hole that [offset, end) fills.
+// Room for the range that [offset, end) may become, and for a mark per hole that it fills.
 bool ReorderBuffer::reserve_bookkeeping(uint64_t offset, uint64_t end) {
   const uint32_t first = first_range_reaching(offset);
   uint32_t last = first;
-  while (last < range_count_ && ranges()[last].start < end) last++;
+  while (last < range_count_ && ranges()[last].start <= end) last++;
   const uint32_t holes = last - first + 2;  // around and between, and one for the lost tail
-  if (range_count_ + 2 > kRangesMax) return false;
-  if ((range_count_ + 2) * sizeof(Range) > range_memory_.capacity &&
-      !pool_.grow(range_memory_, (range_count_ + 2) * sizeof(Range),
+  // Bytes that touch a range become part of it: what fills a hole always finds its place.
+  if (last == first && range_count_ == kRangesMax) return false;
+  // One more for a moment, when only the lost tail reaches the next range.
+  if ((range_count_ + 1) * sizeof(Range) > range_memory_.capacity &&
+      !pool_.grow(range_memory_, (range_count_ + 1) * sizeof(Range),
                   range_count_ * sizeof(Range))) {
     return false;
   }
   if (free_mark_count_ >= holes) return true;
-  const uint32_t wanted = marks_made_ + holes;
+  const uint32_t wanted = marks_made_ + holes - free_mark_count_;
   if (wanted > kMarksMax) return false;
   return wanted * sizeof(Mark) <= mark_memory_.capacity ||
          pool_.grow(mark_memory_, wanted * sizeof(Mark), marks_made_ * sizeof(Mark));
@@ -98,7 +115,11 @@ uint32_t ReorderBuffer::take_mark(uint64_t start, uint64_t end, bool lost,
   mark.size = static_cast<uint32_t>(end - start);
   mark.next = kNoMark;
   mark.lost = lost;
-  if (!lost) buffered_ += end - start;
+  if (lost) {
+    lost_marks_++;
+  } else {
+    buffered_ += end - start;
+  }
   return index;
 }
 
@@ -107,14 +128,26 @@ void ReorderBuffer::store(uint64_t start, uint64_t end, const uint8_t* source) {
   std::memcpy(bytes_.data + (start - base_), source, static_cast<size_t>(end - start));
 }
 
-void ReorderBuffer::count_overlap(uint64_t start, uint64_t end, const uint8_t* data,
-                                  Result& result) const {
+// Bytes [start, end) of range `range` came again.
+void ReorderBuffer::count_overlap(const Range& range, uint64_t start, uint64_t end,
+                                  const uint8_t* data, Result& result) const {
   if (data == nullptr) return;
   result.duplicate += end - start;
-  const uint8_t* mine = bytes_.data + (start - base_);
-  const auto size = static_cast<size_t>(end - start);
-  if (std::memcmp(mine, data, size) == 0) return;
-  for (size_t i = 0; i < size; i++) result.conflicting += mine[i] != data[i];
+  if (lost_marks_ == 0) {
+    result.conflicting += differing_bytes(bytes_.data + (start - base_), data, end - start);
+    return;
+  }
+  // What the snaplen cut off has no bytes to compare with.
+  for (uint32_t i = range.first_mark;; i = marks()[i].next) {
+    const Mark& mark = marks()[i];
+    const uint64_t from = std::max(start, mark.start);
+    const uint64_t to = std::min(end, mark.start + mark.size);
+    if (!mark.lost && from < to) {
+      result.conflicting +=
+          differing_bytes(bytes_.data + (from - base_), data + (from - start), to - from);
+    }
+    if (i == range.last_mark) return;
+  }
 }
 
 // Fills the holes within [start, end) from `data`, whose first byte belongs to `start`.
@@ -142,7 +175,7 @@ void ReorderBuffer::place(uint64_t start, uint64_t end, const uint8_t* data, boo
       continue;
     }
     const uint64_t overlap_end = std::min(end, ranges()[i].end);
-    if (overlap_end > at) count_overlap(at, overlap_end, source(at), result);
+    if (overlap_end > at) count_overlap(ranges()[i], at, overlap_end, source(at), result);
     at = overlap_end;
     if (at == end) return;
     // At the right edge of range i: it grows up to the next range.
@@ -195,6 +228,7 @@ void ReorderBuffer::consume(uint32_t size) {
     mark.size -= size;
     return;
   }
+  lost_marks_ -= mark.lost;
   const uint32_t next = mark.next;
   mark.next = free_mark_;
   free_mark_ = index;

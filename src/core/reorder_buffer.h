@@ -105,7 +105,8 @@ class ReorderBuffer {
   void store(uint64_t start, uint64_t end, const uint8_t* source);
   void place(uint64_t start, uint64_t end, const uint8_t* data, bool lost, const SegmentMeta& meta,
              Result& result);
-  void count_overlap(uint64_t start, uint64_t end, const uint8_t* data, Result& result) const;
+  void count_overlap(const Range& range, uint64_t start, uint64_t end, const uint8_t* data,
+                     Result& result) const;
   void insert_range(uint32_t index, const Range& range);
   void erase_range(uint32_t index);
 
@@ -119,6 +120,7 @@ class ReorderBuffer {
   uint32_t marks_made_ = 0;  // marks ever taken from mark_memory_, free ones included
   uint32_t free_mark_ = kNoMark;
   uint32_t free_mark_count_ = 0;
+  uint32_t lost_marks_ = 0;
 };
 
 }  // namespace tcp_sniffer
