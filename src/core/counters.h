@@ -73,6 +73,7 @@ namespace tcp_sniffer {
   X(messages_written, "messages", "written", "messages handed to the output")                     \
   X(messages_dropped_overload, "messages", "dropped_overload",                                    \
     "messages the output had no room for")                                                        \
+  X(messages_discarded, "messages", "discarded", "messages nobody took before the end") \
   X(requests, "messages", "requests", "requests among the parsed")                                \
   X(responses, "messages", "responses", "responses among the parsed, interim ones included")      \
   X(interim, "messages", "interim", "1xx responses")                                              \

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/base64.h"
+#include "core/community_id.h"
 #include "core/framed_line.h"
 #include "core/ip_text.h"
 #include "core/number_text.h"
@@ -215,6 +216,8 @@ void MessageLineWriter::append_extended(const HttpMessage& message, LineSink& si
   }
   out = write_unsigned(put(out, ",\"headersSize\":"), message.headers_size);
   if (message.vlan != 0) out = write_unsigned(put(out, ",\"vlan\":"), message.vlan);
+  out = put(out, ",\"communityId\":\"");
+  out = put(write_community_id(out, message.receiver, message.destination), "\"");
   if (message.connect_ns >= 0) {
     out = write_milliseconds(put(out, ",\"connectMs\":"), message.connect_ns);
   }

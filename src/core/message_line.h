@@ -36,7 +36,7 @@ struct LineOptions {
 // method and path | statusCode and statusText, httpVersion, headers, rawHeaders, trailers,
 // bodySize, bodyTruncated, durationMs, latencyMs, incomplete, missingBytes, bodyGaps,
 // headersIncomplete, afterGap, interface, firstFrame, lastFrame, headersSize, vlan,
-// connectMs, latin1, bodyEncoding, body.
+// communityId, connectMs, latin1, bodyEncoding, body.
 class MessageLineWriter {
  public:
   explicit MessageLineWriter(const LineOptions& options,

@@ -11,10 +11,13 @@
 
 namespace tcp_sniffer {
 
+class PacketLane;  // where a block goes back to; known to its owner only
+
 // What a block tells its shard besides the segments in it.
 enum class BlockOrder : uint8_t {
   kNone,
   kDrain,  // behind the segments: every connection ends, as at the end of the capture
+  kEnd,    // the same, and the capture thread sends nothing any more
 };
 
 // The unit of hand-over from a capture thread to a shard: up to kSegmentsPerBlock segments and the
@@ -33,11 +36,11 @@ struct PacketBlock {
   std::array<Segment, kSegmentsPerBlock> segments;
   uint32_t count = 0;
   BlockOrder order = BlockOrder::kNone;
-  int64_t clock_ns = 0;            // watermark: no later block has an earlier clock
-  CapturePiece* piece = nullptr;   // one reference is held while the block is in use
-  uint8_t* arena = nullptr;        // kBlockArenaBytes, allocated at first use
+  int64_t clock_ns = 0;           // watermark: no later block has an earlier clock
+  CapturePiece* piece = nullptr;  // one reference is held while the block is in use
+  uint8_t* arena = nullptr;       // kBlockArenaBytes, allocated at first use
   uint32_t arena_used = 0;
-  void* lane = nullptr;            // for the owner of the pool: where the block goes back to
+  PacketLane* lane = nullptr;  // set by the owner of the pool
 
   // Copies bytes into the arena; nullptr when they do not fit.
   const uint8_t* copy(const uint8_t* data, uint32_t size) {

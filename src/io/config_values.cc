@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "core/text_encoding.h"
 #include "io/printable.h"
 
 namespace tcp_sniffer {

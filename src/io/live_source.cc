@@ -22,9 +22,6 @@ namespace tcp_sniffer {
 
 namespace {
 
-// How long the kernel may keep a block that is not full.
-constexpr int kBlockTimeoutMs = 1;
-
 LiveProblem no_such_interface(const std::string& name) {
   const InterfaceList list = list_interfaces();
   const std::string there = list.error.empty() ? names_of(list) : "(no list: " + list.error + ")";
@@ -82,7 +79,7 @@ std::variant<std::unique_ptr<LiveSource>, LiveProblem> LiveSource::open(
     const LiveOptions& options, const CaptureFilter& filter) {
   std::unique_ptr<LiveSource> source(new LiveSource);
   if (auto problem = source->activate(options)) return std::move(*problem);
-  if (auto problem = source->install(filter, options.fanout_group)) return std::move(*problem);
+  if (auto problem = source->install(filter, options)) return std::move(*problem);
   return source;
 }
 
@@ -104,7 +101,7 @@ std::optional<LiveProblem> LiveSource::activate(const LiveOptions& options) {
   pcap_set_buffer_size(handle_,
                        static_cast<int>(std::min<uint64_t>(options.buffer_bytes, INT_MAX)));
   pcap_set_promisc(handle_, options.promiscuous ? 1 : 0);
-  pcap_set_timeout(handle_, kBlockTimeoutMs);
+  pcap_set_timeout(handle_, std::max(options.block_timeout_ms, 1));
   // Refused by some devices, which then give microseconds.
   pcap_set_tstamp_precision(handle_, PCAP_TSTAMP_PRECISION_NANO);
 
@@ -120,15 +117,17 @@ std::optional<LiveProblem> LiveSource::activate(const LiveOptions& options) {
 }
 
 std::optional<LiveProblem> LiveSource::install(const CaptureFilter& filter,
-                                               const std::optional<uint16_t>& fanout_group) {
+                                               const LiveOptions& options) {
   auto result = filter.compile(handle_, link_type_);
   if (const auto* words = std::get_if<std::string>(&result)) {
     return LiveProblem{ErrorCode::kInvalidConfig,
                        "filter: refused by libpcap for " + quote_text(interface_) + ": " + *words};
   }
   auto& compiled = std::get<CaptureFilter::Compiled>(result);
-  if (fanout_group) {
-    if (auto problem = join_fanout(*fanout_group)) return problem;
+  if (options.fanout_group) {
+    // The last block with frames of before comes when its timeout has run.
+    const int settle_ms = 10 * std::max(options.block_timeout_ms, 1);
+    if (auto problem = join_fanout(*options.fanout_group, settle_ms)) return problem;
   }
   if (pcap_setfilter(handle_, compiled.program.get()) != 0) {
     return open_failed(interface_, pcap_geterr(handle_));
@@ -140,7 +139,7 @@ std::optional<LiveProblem> LiveSource::install(const CaptureFilter& filter,
 
 // Until a handle has joined, it sees every frame, those of the other handles of the group too. So
 // nothing is let in before, and what came earlier still is thrown away.
-std::optional<LiveProblem> LiveSource::join_fanout(uint16_t group) {
+std::optional<LiveProblem> LiveSource::join_fanout(uint16_t group, int settle_ms) {
   bpf_insn reject = BPF_STMT(BPF_RET | BPF_K, 0);
   bpf_program reject_all{1, &reject};
   if (pcap_setfilter(handle_, &reject_all) != 0) {
@@ -152,10 +151,8 @@ std::optional<LiveProblem> LiveSource::join_fanout(uint16_t group) {
     return open_failed(interface_,
                        std::string("the fanout group was not joined: ") + std::strerror(errno));
   }
-  // The last block with older frames comes when its timeout has run.
-  constexpr int kSettleMs = 10 * kBlockTimeoutMs;
   pollfd waiting{fd_, POLLIN, 0};
-  while (::poll(&waiting, 1, kSettleMs) > 0) {
+  while (::poll(&waiting, 1, settle_ms) > 0) {
     if (pcap_dispatch(handle_, -1, ignore_packet, nullptr) < 0) break;
   }
   return {};

@@ -89,13 +89,4 @@ std::string quote_text(std::string_view text, size_t size_max) {
   return out;
 }
 
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const Character character = decode_utf8(text);
-    if (character.size == 0) return false;
-    text.remove_prefix(character.size);
-  }
-  return true;
-}
-
 }  // namespace tcp_sniffer

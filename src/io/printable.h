@@ -15,7 +15,4 @@ std::string printable(std::string_view text);
 // `size_max` bytes (marked by "...").
 std::string quote_text(std::string_view text, size_t size_max = 64);
 
-// Whether the whole text is well-formed UTF-8 (RFC 3629: no overlong form, no surrogate).
-bool is_utf8(std::string_view text);
-
 }  // namespace tcp_sniffer

@@ -17,6 +17,7 @@ struct LineBlock {
   int64_t oldest_ns = 0;  // packet time of its oldest message's last byte
   LineOutput* owner = nullptr;
   bool oversized = false;  // made for one long line; freed instead of reused
+  LineBlock* stands_for = nullptr;  // of an oversized one: the pool's block that goes back with it
 };
 
 }  // namespace tcp_sniffer

@@ -83,41 +83,46 @@ void LineOutput::flush() {
 void LineOutput::grow(size_t size) {
   const size_t line = this->size();
   LineBlock* from = block_;
-  if (from->used > 0 && line + size <= kLineBlockBytes / 2) {
-    // What stands before the line leaves; the line goes on in a fresh block. The old block is the
-    // writer's as soon as it is flushed, so the line is copied first.
+  if (from->used > 0) {
+    // What stands before the line leaves, and the line goes on in a fresh block. The old block is
+    // the writer's as soon as it is flushed, so the line is copied first.
     block_ = nullptr;
     if (!take_block()) open(make_block(kLineBlockBytes, true));
+    grow_to(block_, line + size);
     std::memcpy(block_->data, begin_, line);
     std::swap(block_, from);
     flush();
     block_ = from;
   } else {
-    const size_t capacity = std::max<size_t>((line + size) * 2, kLineBlockBytes * 2);
-    LineBlock* larger = make_block(capacity, true);
-    std::memcpy(larger->data, begin_, line);
-    if (from->used > 0) {
-      flush();
-    } else if (from->oversized) {
+    grow_to(block_, (line + size) * 2);
+    if (block_ != from) std::memcpy(block_->data, begin_, line);
+    if (block_ != from && from->oversized) {
+      block_->stands_for = from->stands_for;
       std::free(from->data);
       delete from;
-    } else {
-      give_back(from);
     }
-    open(larger);
   }
   begin_ = block_->data;
   end_ = begin_ + line;
   limit_ = block_->data + block_->capacity;
 }
 
+// Puts a block made for it in the place of one that is too small.
+void LineOutput::grow_to(LineBlock*& block, size_t capacity) {
+  if (capacity <= block->capacity) return;
+  LineBlock* larger = make_block(std::max(capacity, size_t{kLineBlockBytes} * 2), true);
+  larger->stands_for = block->oversized ? nullptr : block;
+  block = larger;
+}
+
 void LineOutput::give_back(LineBlock* block) {
   if (block->oversized) {
+    LineBlock* of_pool = block->stands_for;
     std::free(block->data);
     delete block;
-    return;
+    block = of_pool;
   }
-  free_.enqueue(block);
+  if (block != nullptr) free_.enqueue(block);
 }
 
 void LineOutput::abandon() {

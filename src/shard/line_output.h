@@ -25,8 +25,8 @@ using LineQueue = moodycamel::BlockingConcurrentQueue<LineBlock*, QueueTraits>;
 // wait, drops whole lines and counts them).
 //
 // A line lies in one block. One that does not fit the rest of a block begins a new one; one longer
-// than a block gets a block of its own, made for it and freed when written. Such a block is taken
-// beyond the pool, so a line can always be finished.
+// than a block gets a block of its own, made for it and freed when written; it keeps one of the
+// pool's blocks out meanwhile, so that long lines are bounded in number as short ones are.
 //
 // Used by the shard's thread; give_back is called by the writer's.
 class LineOutput final : public LineSink {
@@ -53,6 +53,7 @@ class LineOutput final : public LineSink {
 
   // Wakes and ends every wait: lines are then dropped (the reader is gone). Any thread.
   void abandon();
+  bool abandoned() const { return abandoned_.load(std::memory_order_acquire); }
 
   uint64_t line_bytes() const { return line_bytes_; }
 
@@ -61,6 +62,7 @@ class LineOutput final : public LineSink {
   bool take_block();
   LineBlock* make_block(size_t capacity, bool oversized);
   void open(LineBlock* block);
+  void grow_to(LineBlock*& block, size_t capacity);
 
   LineQueue& queue_;
   moodycamel::ProducerToken token_;

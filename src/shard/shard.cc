@@ -32,7 +32,8 @@ struct Shard::Handler {
 
 void ShardLines::on_message(const HttpMessage& message) {
   if (!output_.begin_line()) {
-    counters_.add(ShardCounter::messages_dropped_overload);
+    counters_.add(output_.abandoned() ? ShardCounter::messages_discarded
+                                      : ShardCounter::messages_dropped_overload);
     return;
   }
   if (number_frames_) {

@@ -25,7 +25,6 @@ struct ShardSettings {
   int64_t idle_timeout_ns = 300'000'000'000;
   uint64_t connections_max = 100000;   // over all shards
   size_t memory_bytes_max = 1u << 30;  // this shard's share
-  uint64_t flush_every = 0;
   bool allow_missing_init = true;
   bool ignore_fsm_errors = true;
   bool check_tcp_options = false;
@@ -115,7 +114,6 @@ class Shard {
   std::array<ActivityList, 4> lists_;  // by ConnectionState
   ConnectionList<&Connection::by_hole> holes_;
   int64_t clock_ns_ = 0;
-  uint64_t since_sweep_ = 0;
 };
 
 }  // namespace tcp_sniffer

@@ -1,0 +1,246 @@
+#include "io/dispatcher.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <utility>
+
+namespace tcp_sniffer {
+
+namespace {
+
+// Frames between two publications of the counters while the source is busy.
+constexpr uint64_t kPublishEvery = 4096;
+
+// The fraction as a bound for a 64-bit hash; UINT64_MAX means every connection.
+uint64_t threshold_of(double rate) {
+  if (rate >= 1.0) return UINT64_MAX;
+  return static_cast<uint64_t>(std::ldexp(rate, 64));
+}
+
+FrameCounter counter_of(FrameFate fate) {
+  switch (fate) {
+    case FrameFate::kNotIp:
+      return FrameCounter::not_ip;
+    case FrameFate::kNotTcp:
+      return FrameCounter::not_tcp;
+    case FrameFate::kBadChecksum:
+      return FrameCounter::bad_checksum;
+    case FrameFate::kTunnelTooDeep:
+      return FrameCounter::tunnel_too_deep;
+    default:
+      return FrameCounter::malformed;
+  }
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(const DispatcherSettings& settings, std::vector<PacketLane*> lanes,
+                       CaptureFilter* filter)
+    : settings_(settings),
+      decoder_(settings.decode),
+      defragmenter_(settings.defragment),
+      filter_(filter),
+      sample_threshold_(threshold_of(settings.sample_rate)) {
+  for (PacketLane* lane : lanes) open_.push_back({lane, nullptr});
+}
+
+void Dispatcher::on_file(const std::string&) {
+  file_begins_ = true;
+}
+
+void Dispatcher::on_frames(std::span<const Frame> frames, CapturePiece* piece) {
+  for (size_t i = 0; i < frames.size(); i++) {
+    // Headers of the next frames: link, IP and TCP lie in the first two lines.
+    if (i + 4 < frames.size()) {
+      __builtin_prefetch(frames[i + 4].data.data());
+      __builtin_prefetch(frames[i + 4].data.data() + 64);
+    }
+    on_frame(frames[i], piece);
+  }
+  if (counters_.get(FrameCounter::received) - published_at_ >= kPublishEvery) publish();
+}
+
+void Dispatcher::on_frame(const Frame& frame, CapturePiece* piece) {
+  counters_.add(FrameCounter::received);
+  counters_.add(FrameCounter::received_bytes, frame.data.size());
+  advance_clock(frame.time_ns);
+  if (filter_ != nullptr && !filter_->matches(frame)) {
+    counters_.add(FrameCounter::filtered);
+    return;
+  }
+  Segment segment;
+  Fragment fragment;
+  FrameFate fate = decoder_.decode(frame.link_type, frame.data, frame.wire_size, segment, fragment);
+  payload_is_assembled_ = false;
+  if (fate == FrameFate::kFragment) {
+    bool held = false;
+    fate = defragment(fragment, segment, held);
+    if (held) return;
+  }
+  if (fate != FrameFate::kSegment) {
+    counters_.add(counter_of(fate));
+    return;
+  }
+  on_segment(segment, frame, piece);
+}
+
+// A fragment, and what its datagram turns out to be – perhaps a tunnel with a fragment inside.
+// `held`: the defragmenter has taken the frame, and counts it.
+FrameFate Dispatcher::defragment(Fragment& fragment, Segment& segment, bool& held) {
+  FrameFate fate = FrameFate::kFragment;
+  while (fate == FrameFate::kFragment) {
+    if (!settings_.decode.defrag) {
+      counters_.add(FrameCounter::fragment_dropped);
+      held = true;
+      return fate;
+    }
+    std::span<const uint8_t> payload;
+    if (defragmenter_.add(fragment, clock_ns_, fragment, payload) != FragmentFate::kCompleted) {
+      held = true;
+      return fate;
+    }
+    payload_is_assembled_ = true;
+    fate = decoder_.decode_datagram(fragment, payload, segment, fragment);
+  }
+  return fate;
+}
+
+void Dispatcher::on_segment(Segment& segment, const Frame& frame, CapturePiece* piece) {
+  if (!settings_.ports.wants(segment.key.low_port, segment.key.high_port)) {
+    counters_.add(FrameCounter::other_port);
+    return;
+  }
+  if (sample_threshold_ != UINT64_MAX && !sampled(segment.key)) {
+    counters_.add(FrameCounter::not_sampled);
+    return;
+  }
+  segment.flow_hash = XXH3_64bits_withSeed(&segment.key, sizeof(FlowKey), settings_.hash_secret);
+  segment.clock_ns = clock_ns_;
+  segment.time_ns = frame.time_ns;
+  segment.frame = counters_.get(FrameCounter::received);
+  segment.link_id = frame.link_id;
+
+  OpenBlock& open = open_[((segment.flow_hash >> 32) * open_.size()) >> 32];
+  bool placed = prepare(open, piece);
+  if (placed && (piece == nullptr || payload_is_assembled_) && segment.payload_size > 0) {
+    const uint8_t* copy = open.block->copy(segment.payload, segment.payload_size);
+    if (copy == nullptr) {
+      // The block's memory is full; a fresh one holds any payload there can be.
+      send(open, BlockOrder::kNone);
+      placed = prepare(open, piece);
+      if (placed) copy = open.block->copy(segment.payload, segment.payload_size);
+    }
+    placed = copy != nullptr;
+    segment.payload = copy;
+  }
+  if (!placed) {
+    counters_.add(FrameCounter::dropped_overload);
+    counters_.add(FrameCounter::dropped_overload_bytes, segment.payload_size);
+    return;
+  }
+  open.block->segments[open.block->count++] = segment;
+  counters_.add(FrameCounter::dispatched);
+  if (open.block->count == kSegmentsPerBlock) send(open, BlockOrder::kNone);
+  if (settings_.flush_every != 0 && ++since_flush_ >= settings_.flush_every) {
+    since_flush_ = 0;
+    send_all(BlockOrder::kNone);
+  }
+}
+
+// Packet time: the latest seen. A time more than an hour ahead is believed when 16 packets agree,
+// so that one broken timestamp does not end every connection.
+void Dispatcher::advance_clock(int64_t time_ns) {
+  if (file_begins_) [[unlikely]] {
+    // Several files are one stream, unless one starts long before the last one ended.
+    if (clock_ns_ != 0 && time_ns < clock_ns_ - kClockJumpNs) {
+      send_all(BlockOrder::kDrain);
+      clock_ns_ = 0;
+    }
+    file_begins_ = false;
+  }
+  if (time_ns <= clock_ns_) {
+    jump_packets_ = 0;
+    return;
+  }
+  if (clock_ns_ == 0 || time_ns - clock_ns_ <= kClockJumpNs) [[likely]] {
+    clock_ns_ = time_ns;
+    jump_packets_ = 0;
+    return;
+  }
+  const bool agrees = jump_packets_ > 0 && std::abs(time_ns - jump_ns_) <= kClockJumpNs;
+  jump_packets_ = agrees ? jump_packets_ + 1 : 1;
+  jump_ns_ = time_ns;
+  if (jump_packets_ < kClockJumpPackets) return;
+  clock_ns_ = time_ns;
+  jump_packets_ = 0;
+  counters_.add(FrameCounter::clock_jumps);
+}
+
+bool Dispatcher::sampled(const FlowKey& key) const {
+  return XXH3_64bits_withSeed(&key, sizeof(FlowKey), settings_.sample_seed) < sample_threshold_;
+}
+
+// Makes the lane's open block ready for one more segment of this piece. False: there is no block,
+// and waiting is not allowed.
+bool Dispatcher::prepare(OpenBlock& open, CapturePiece* piece) {
+  if (open.block != nullptr && open.block->piece != piece && open.block->count > 0) {
+    send(open, BlockOrder::kNone);
+  }
+  if (open.block == nullptr) open.block = open.lane->take(settings_.may_wait);
+  if (open.block == nullptr) return false;
+  if (open.block->piece != piece) open.block->refer_to(piece);
+  return true;
+}
+
+void Dispatcher::send(OpenBlock& open, BlockOrder order) {
+  open.block->clock_ns = clock_ns_;
+  open.block->order = order;
+  open.lane->send(std::exchange(open.block, nullptr));
+}
+
+void Dispatcher::send_all(BlockOrder order) {
+  // An order, or the clock, must reach every shard: for that, waiting is always allowed.
+  for (OpenBlock& open : open_) {
+    if (open.block == nullptr) open.block = open.lane->take(order != BlockOrder::kNone);
+    if (open.block != nullptr) send(open, order);
+  }
+}
+
+void Dispatcher::flush() {
+  for (OpenBlock& open : open_) {
+    if (open.block != nullptr && open.block->count > 0) {
+      send(open, BlockOrder::kNone);
+    } else if (open.block != nullptr) {
+      open.block->reset();  // it may hold a piece that the source waits for
+    }
+  }
+  publish();
+}
+
+void Dispatcher::tick(int64_t clock_ns) {
+  clock_ns_ = std::max(clock_ns_, clock_ns);
+  defragmenter_.expire(clock_ns_);
+  send_all(BlockOrder::kNone);
+  publish();
+}
+
+void Dispatcher::finish() {
+  defragmenter_.flush();
+  send_all(BlockOrder::kEnd);
+  publish();
+}
+
+void Dispatcher::publish() {
+  published_at_ = counters_.get(FrameCounter::received);
+  const DefragmentCounters& fragments = defragmenter_.counters();
+  counters_.set(FrameCounter::fragment_merged, fragments.merged);
+  if (settings_.decode.defrag) counters_.set(FrameCounter::fragment_dropped, fragments.dropped);
+  counters_.set(FrameCounter::fragment_held, fragments.held);
+  counters_.publish();
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/counters.h"
+#include "core/defragmenter.h"
+#include "core/frame_decoder.h"
+#include "core/port_set.h"
+#include "io/capture_filter.h"
+#include "io/packet_source.h"
+#include "shard/packet_lane.h"
+
+namespace tcp_sniffer {
+
+struct DispatcherSettings {
+  DecodeOptions decode;
+  DefragmentLimits defragment;
+  PortSet ports;
+  double sample_rate = 1.0;  // 0 … 1, of the connections
+  uint64_t sample_seed = 0;  // public: the same connections in every run
+  uint64_t hash_secret = 0;  // of this run: the wire must not know who meets in a bucket
+  uint64_t flush_every = 0;  // blocks leave, full or not, every N dispatched packets; 0 = off
+  bool may_wait = true;      // overload: block; false: drop
+};
+
+// The capture thread's share of the work: gives every frame one fate. Decodes it, puts fragments
+// together, sorts out what is not wanted, hashes the key and puts the segment into the open block
+// of its shard.
+//
+// Three independent values come from a key: sampling (public seed), shard (high bits of the keyed
+// hash), table bucket (low bits). Whole connections are chosen, and both directions meet.
+//
+// One per capture thread; the lanes, the filter and the counters' readers outlive or accept that.
+class Dispatcher final : public FrameSink {
+ public:
+  // `filter` may be nullptr.
+  Dispatcher(const DispatcherSettings& settings, std::vector<PacketLane*> lanes,
+             CaptureFilter* filter);
+
+  void on_frames(std::span<const Frame> frames, CapturePiece* piece) override;
+  void on_file(const std::string& name) override;
+
+  // Sends what the open blocks hold: the source has nothing for now.
+  void flush();
+  // Tells every shard that packet time has come to `clock_ns` at least (live, without packets).
+  void tick(int64_t clock_ns);
+  // The end of the input: fragments are given up, every shard gets the end marker.
+  void finish();
+
+  int64_t clock_ns() const { return clock_ns_; }
+  const FrameCounters& counters() const { return counters_; }
+
+ private:
+  struct OpenBlock {
+    PacketLane* lane;
+    PacketBlock* block;
+  };
+
+  void on_frame(const Frame& frame, CapturePiece* piece);
+  FrameFate defragment(Fragment& fragment, Segment& segment, bool& held);
+  void on_segment(Segment& segment, const Frame& frame, CapturePiece* piece);
+  void advance_clock(int64_t time_ns);
+  bool sampled(const FlowKey& key) const;
+  bool prepare(OpenBlock& open, CapturePiece* piece);
+  void send(OpenBlock& open, BlockOrder order);
+  void send_all(BlockOrder order);
+  void publish();
+
+  DispatcherSettings settings_;
+  FrameDecoder decoder_;
+  Defragmenter defragmenter_;
+  CaptureFilter* filter_;
+  std::vector<OpenBlock> open_;
+  FrameCounters counters_;
+  uint64_t sample_threshold_;
+  int64_t clock_ns_ = 0;
+  int64_t jump_ns_ = 0;  // a far packet time that waits to be believed
+  uint32_t jump_packets_ = 0;
+  uint64_t since_flush_ = 0;
+  uint64_t published_at_ = 0;
+  bool file_begins_ = true;
+  bool payload_is_assembled_ = false;  // the segment lies in the defragmenter's memory
+};
+
+}  // namespace tcp_sniffer

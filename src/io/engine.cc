@@ -1,0 +1,269 @@
+#include "io/engine.h"
+
+#include <signal.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <variant>
+
+#include "io/engine_settings.h"
+#include "io/interfaces.h"
+#include "io/version.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+uint64_t random_secret() {
+  uint64_t secret = 0;
+  if (getrandom(&secret, sizeof(secret), 0) != sizeof(secret)) {
+    secret = static_cast<uint64_t>(Clock::now().time_since_epoch().count());
+  }
+  return secret;
+}
+
+// Pieces of capture files in memory: one being read, two for each shard that works on them, and a
+// few that wait in the shards' inboxes. More would only push each other out of the cache.
+size_t piece_count(uint64_t shards) {
+  return shards == 0 ? 2 : 4 + 4 * static_cast<size_t>(shards);
+}
+
+}  // namespace
+
+Engine::Engine(const Config& config, bool life_line, EventLog& log)
+    : config_(config), life_line_(life_line), log_(log) {}
+
+Engine::~Engine() = default;
+
+void Engine::block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, number);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+int Engine::fail(ErrorCode code, const std::string& message) {
+  log_.fatal(code, message);
+  return exit_status_ = exit_status(code);
+}
+
+int Engine::run() {
+  started_at_ = Clock::now();
+  if (!open_output() || !open_sources()) return exit_status_;
+  make_shards();
+  for (const auto& capture : captures_) connect(*capture);
+  say_started();
+  start_threads();
+  control_loop();
+  return finish_report();
+}
+
+bool Engine::open_output() {
+  OutputWriter::Settings settings;
+  settings.path = config_.output;
+  settings.framed = config_.format == OutputFormat::kFramed;
+  writer_ = std::make_unique<OutputWriter>(settings, lines_);
+  const std::string error = writer_->open();
+  if (!error.empty()) fail(ErrorCode::kOutputFailed, error);
+  return error.empty();
+}
+
+bool Engine::open_sources() {
+  auto filter = CaptureFilter::make(filter_options(config_));
+  if (const auto* error = std::get_if<std::string>(&filter)) {
+    fail(ErrorCode::kInvalidConfig, *error);
+    return false;
+  }
+  const uint64_t captures = config_.live() ? config_.capture_threads : 1;
+  for (uint64_t i = 0; i < captures; i++) {
+    captures_.push_back(std::make_unique<Capture>());
+    captures_.back()->index = i;
+  }
+  if (config_.live()) {
+    for (const auto& capture : captures_) {
+      if (!open_live(*capture, std::get<CaptureFilter>(filter))) return false;
+    }
+    return true;
+  }
+  Capture& capture = *captures_[0];
+  pieces_ = std::make_unique<PiecePool>(piece_count(config_.shards));
+  capture.file = std::make_unique<FileSource>(config_.files, *pieces_);
+  capture.source = capture.file.get();
+  capture.filter = std::make_unique<CaptureFilter>(std::get<CaptureFilter>(std::move(filter)));
+  return true;
+}
+
+bool Engine::open_live(Capture& capture, const CaptureFilter& filter) {
+  LiveOptions options;
+  options.interface = config_.interface;
+  options.snaplen = static_cast<uint32_t>(config_.snaplen);
+  options.buffer_bytes = config_.buffer_size_mib << 20;
+  options.promiscuous = config_.promiscuous;
+  if (captures_.size() > 1) options.fanout_group = static_cast<uint16_t>(getpid());
+  auto opened = LiveSource::open(options, filter);
+  if (const auto* problem = std::get_if<LiveProblem>(&opened)) {
+    fail(problem->code, problem->message);
+    return false;
+  }
+  capture.live = std::get<std::unique_ptr<LiveSource>>(std::move(opened));
+  capture.source = capture.live.get();
+  return true;
+}
+
+// With `shards: 0` every capture thread runs a shard of its own.
+void Engine::make_shards() {
+  const bool own_threads = config_.shards > 0;
+  const auto count =
+      static_cast<uint32_t>(own_threads ? config_.shards : uint64_t{captures_.size()});
+  census_ = std::make_unique<ConnectionCensus>(count);
+  const bool colours = config_.output.empty() && isatty(STDOUT_FILENO) != 0;
+  ShardSettings settings = shard_settings(config_, count, colours);
+  if (captures_[0]->live) settings.lines.link_names = {captures_[0]->live->interface()};
+  // A shard with a thread of its own may always wait for the output: then its inbox fills, and the
+  // capture thread waits or drops. On the capture thread itself waiting means to lose packets.
+  const bool may_wait = own_threads || config_.overload == Overload::kBlock;
+  for (uint32_t i = 0; i < count; i++) {
+    shards_.push_back(std::make_unique<Shard>(i, settings, *census_, lines_, may_wait, events_));
+    if (own_threads) shard_threads_.push_back(std::make_unique<ShardThread>(*shards_.back()));
+  }
+}
+
+void Engine::connect(Capture& capture) {
+  static const uint64_t secret = random_secret();
+  std::vector<PacketLane*> lanes;
+  if (shard_threads_.empty()) {
+    capture.lanes.push_back(std::make_unique<InlineLane>(*shards_[capture.index]));
+  } else {
+    for (const auto& thread : shard_threads_) {
+      capture.lanes.push_back(std::make_unique<ThreadLane>(thread->inbox()));
+    }
+  }
+  for (const auto& lane : capture.lanes) lanes.push_back(lane.get());
+  CaptureFilter* filter = capture.filter != nullptr && !capture.filter->passes_everything()
+                              ? capture.filter.get()
+                              : nullptr;
+  capture.dispatcher =
+      std::make_unique<Dispatcher>(dispatcher_settings(config_, secret), lanes, filter);
+}
+
+void Engine::say_started() {
+  EventFields fields;
+  fields["schemaVersion"] = kSchemaVersion;
+  fields["version"] = version();
+  fields["revision"] = git_revision();
+  const Capture& capture = *captures_[0];
+  if (capture.live) {
+    fields["interface"] = capture.live->interface();
+    fields["linkType"] = static_cast<int>(capture.live->link_type());
+    fields["filter"] = capture.live->filter_text();
+    fields["filterInstructions"] = capture.live->filter_instructions();
+    fields["nanoseconds"] = capture.live->has_nanoseconds();
+    fields["captureThreads"] = captures_.size();
+    if (!capture.live->warning().empty()) fields["warning"] = capture.live->warning();
+  } else {
+    fields["files"] = config_.files;
+    fields["filter"] = config_.filter;
+  }
+  fields["ports"] = config_.ports;
+  fields["shards"] = config_.shards;
+  log_.emit(LogLevel::kInfo, event::kStarted, "capturing", fields);
+}
+
+void Engine::start_threads() {
+  writer_->start([this] { control_event_.notify(); });
+  const auto cpu = [&](size_t index) {
+    return index < config_.pin_cpus.size() ? int{config_.pin_cpus[index]} : -1;
+  };
+  for (size_t i = 0; i < shard_threads_.size(); i++) {
+    shard_threads_[i]->start(static_cast<uint32_t>(captures_.size()), cpu(captures_.size() + i));
+  }
+  for (size_t i = 0; i < captures_.size(); i++) {
+    Capture& capture = *captures_[i];
+    capture.thread = std::thread([this, &capture] { capture_loop(capture); });
+    pthread_setname_np(capture.thread.native_handle(), "capture");
+    if (cpu(i) < 0) continue;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu(i), &set);
+    pthread_setaffinity_np(capture.thread.native_handle(), sizeof(set), &set);
+  }
+}
+
+// ---------------------------------------------------------------- capture threads
+
+void Engine::capture_loop(Capture& capture) {
+  if (capture.file) {
+    capture_file(capture);
+  } else {
+    capture_live(capture);
+  }
+  capture.dispatcher->finish();
+  capture.done.store(true, std::memory_order_release);
+  control_event_.notify();
+}
+
+void Engine::capture_file(Capture& capture) {
+  while (!stop_.load(std::memory_order_relaxed)) {
+    switch (capture.source->poll(*capture.dispatcher)) {
+      case SourceStatus::kMore:
+        break;
+      case SourceStatus::kIdle:
+        capture.dispatcher->flush();
+        if (shard_threads_.empty()) shards_[0]->output().flush();
+        capture.file->wait(1000);
+        break;
+      case SourceStatus::kError:
+        capture.failed = true;
+        return;
+      case SourceStatus::kEnd:
+        return;
+    }
+  }
+}
+
+void Engine::capture_live(Capture& capture) {
+  Dispatcher& dispatcher = *capture.dispatcher;
+  constexpr auto kTick = std::chrono::milliseconds(100);
+  Clock::time_point last_packet = Clock::now();
+  Clock::time_point next_statistics = last_packet + kTick;
+  int64_t clock_then = 0;
+  Shard* own_shard = shard_threads_.empty() ? shards_[capture.index].get() : nullptr;
+  while (!stop_.load(std::memory_order_relaxed)) {
+    const SourceStatus status = capture.source->poll(dispatcher);
+    if (status == SourceStatus::kError) {
+      capture.failed = true;
+      break;
+    }
+    dispatcher.flush();
+    if (status == SourceStatus::kEnd) break;
+    const Clock::time_point now = Clock::now();
+    if (status == SourceStatus::kMore) {
+      last_packet = now;
+      clock_then = dispatcher.clock_ns();
+    } else {
+      if (own_shard != nullptr) own_shard->output().flush();
+      capture.live->wait(100);
+      const auto silent = Clock::now() - last_packet;
+      // Nothing comes: time goes on all the same, so that timeouts are noticed.
+      if (silent >= kTick && clock_then != 0) {
+        dispatcher.tick(clock_then +
+                        std::chrono::duration_cast<std::chrono::nanoseconds>(silent).count());
+      }
+    }
+    if (now >= next_statistics) {
+      next_statistics = now + kTick;
+      capture.live->update_statistics();
+      // Under steady load the inline shard's lines must not wait for a full block.
+      if (own_shard != nullptr) own_shard->output().flush();
+    }
+  }
+  capture.live->update_statistics();
+}
+
+}  // namespace tcp_sniffer

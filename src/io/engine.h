@@ -1,0 +1,116 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "io/capture_filter.h"
+#include "io/config.h"
+#include "io/dispatcher.h"
+#include "io/event_log.h"
+#include "io/event_queue.h"
+#include "io/exit_code.h"
+#include "io/file_source.h"
+#include "io/live_source.h"
+#include "io/output_writer.h"
+#include "io/report.h"
+#include "io/wake_event.h"
+#include "shard/packet_lane.h"
+#include "shard/shard.h"
+#include "shard/shard_thread.h"
+
+namespace tcp_sniffer {
+
+// One run: owns every part, starts the threads in the order in which they need each other, and
+// stops them in the opposite one:
+//
+//   capture thread(s) ─ end markers ─► shards drain ─ last lines ─► writer ─ flush ─► stopped
+//
+// The thread that calls run() is the control thread: signals, the life line on standard input,
+// statistics, events.
+class Engine {
+ public:
+  // `config` is resolved and checked. With `life_line` the end of standard input ends a live run.
+  Engine(const Config& config, bool life_line, EventLog& log);
+  ~Engine();
+
+  // Runs to the end and returns the exit status. Signals must be blocked in the calling thread
+  // before any thread is started (block_signals).
+  int run();
+
+  // Blocks SIGINT, SIGTERM and SIGHUP for this and all later threads, and ignores SIGPIPE.
+  static void block_signals();
+
+ private:
+  // A capture thread and what belongs to it alone.
+  struct Capture {
+    size_t index = 0;
+    std::unique_ptr<FileSource> file;
+    std::unique_ptr<LiveSource> live;
+    PacketSource* source = nullptr;
+    std::unique_ptr<CaptureFilter> filter;
+    std::vector<std::unique_ptr<PacketLane>> lanes;
+    std::unique_ptr<Dispatcher> dispatcher;
+    std::thread thread;
+    std::atomic<bool> done{false};
+    bool failed = false;  // read after done
+  };
+
+  bool open_output();
+  bool open_sources();
+  bool open_live(Capture& capture, const CaptureFilter& filter);
+  void make_shards();
+  void connect(Capture& capture);
+  void start_threads();
+  void say_started();
+
+  void capture_loop(Capture& capture);
+  void capture_live(Capture& capture);
+  void capture_file(Capture& capture);
+
+  void control_loop();
+  bool captures_done() const;
+  void on_signals(int signal_fd);
+  void request_stop();
+  void stop_captures();
+  void drain_events();
+  void timed_duties(std::chrono::steady_clock::time_point now);
+  void say_no_packets(std::chrono::steady_clock::time_point now);
+  void say_stats(std::chrono::steady_clock::time_point now);
+  void show_progress(std::chrono::steady_clock::time_point now);
+  void wait_for_shards(int signal_fd, std::chrono::steady_clock::time_point deadline);
+  int finish_report();
+  Totals totals() const;
+
+  int fail(ErrorCode code, const std::string& message);
+
+  const Config config_;
+  const bool life_line_;
+  EventLog& log_;
+  EventQueue events_;
+  WakeEvent control_event_;
+  LineQueue lines_;
+  std::unique_ptr<ConnectionCensus> census_;
+  std::unique_ptr<PiecePool> pieces_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<std::unique_ptr<ShardThread>> shard_threads_;
+  std::vector<std::unique_ptr<Capture>> captures_;
+  std::unique_ptr<OutputWriter> writer_;
+  std::atomic<bool> stop_{false};
+  bool stop_requested_ = false;
+  bool abort_requested_ = false;
+  bool no_packets_said_ = false;
+  bool progress_shown_ = false;
+  int exit_status_ = 0;
+  std::chrono::steady_clock::time_point started_at_;
+  std::chrono::steady_clock::time_point stop_at_;
+  std::chrono::steady_clock::time_point next_stats_;
+  std::chrono::steady_clock::time_point next_progress_;
+  Totals last_stats_;
+};
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,277 @@
+// Engine: the control thread – signals, events, statistics, the ordered stop.
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "io/engine.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+// How often the control thread looks at the shards' events and the clock.
+constexpr int kControlMs = 50;
+
+// `waitForConnections`: the longest wait for open connections to end.
+constexpr auto kWaitForConnections = std::chrono::seconds(30);
+
+double seconds(Clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+bool Engine::captures_done() const {
+  return std::all_of(captures_.begin(), captures_.end(), [](const auto& capture) {
+    return capture->done.load(std::memory_order_acquire);
+  });
+}
+
+void Engine::control_loop() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, number);
+  const int signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+  next_stats_ = started_at_ + milliseconds(config_.stats_interval_ms);
+  const bool watch_input = life_line_ && config_.live();
+  bool input_open = watch_input;
+  while (!captures_done()) {
+    pollfd watched[3] = {{control_event_.fd(), POLLIN, 0},
+                         {signal_fd, POLLIN, 0},
+                         {input_open ? STDIN_FILENO : -1, POLLIN, 0}};
+    poll(watched, 3, kControlMs);
+    control_event_.drain();
+    if ((watched[1].revents & POLLIN) != 0) on_signals(signal_fd);
+    if (input_open && watched[2].revents != 0) {
+      char ignored[256];
+      if (read(STDIN_FILENO, ignored, sizeof(ignored)) <= 0) {
+        input_open = false;
+        request_stop();
+      }
+    }
+    const Clock::time_point now = Clock::now();
+    if (writer_->end() != OutputWriter::End::kNone) stop_captures();
+    if (stop_requested_ && !stop_.load(std::memory_order_relaxed) &&
+        (now >= stop_at_ || totals().of(ShardCounter::connections_open) == 0)) {
+      stop_captures();
+    }
+    if (stop_.load(std::memory_order_relaxed) &&
+        (abort_requested_ || writer_->end() != OutputWriter::End::kNone ||
+         now >= stop_at_ + milliseconds(config_.drain_timeout_ms))) {
+      // Nobody takes the lines: shards and capture threads must not wait for that.
+      for (const auto& shard : shards_) shard->output().abandon();
+    }
+    drain_events();
+    timed_duties(now);
+  }
+  // A signal from here on ends the drain at once.
+  const Clock::time_point deadline =
+      !stop_requested_ ? Clock::time_point::max()
+                       : std::min(stop_at_, Clock::now()) + milliseconds(config_.drain_timeout_ms);
+  wait_for_shards(signal_fd, deadline);
+  close(signal_fd);
+}
+
+void Engine::on_signals(int signal_fd) {
+  signalfd_siginfo info{};
+  while (read(signal_fd, &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
+    if (info.ssi_signo == SIGHUP) {
+      if (!config_.output.empty()) {
+        writer_->reopen();
+      } else {
+        request_stop();
+      }
+      continue;
+    }
+    if (stop_requested_) abort_requested_ = true;
+    request_stop();
+  }
+}
+
+void Engine::request_stop() {
+  if (abort_requested_) stop_captures();
+  if (stop_requested_) return;
+  stop_requested_ = true;
+  stop_at_ = Clock::now();
+  if (config_.wait_for_connections) {
+    stop_at_ += kWaitForConnections;
+  } else {
+    stop_captures();
+  }
+}
+
+void Engine::stop_captures() {
+  if (!stop_requested_) {
+    stop_requested_ = true;
+    stop_at_ = Clock::now();
+  }
+  stop_at_ = std::min(stop_at_, Clock::now());
+  stop_.store(true, std::memory_order_release);
+  for (const auto& capture : captures_) {
+    if (capture->file) capture->file->wake();
+    if (capture->live) capture->live->wake();
+  }
+}
+
+// The captures have ended: shards drain and the writer writes what is left – for as long as it
+// takes, after a request to stop until `deadline`, after a second one not at all.
+void Engine::wait_for_shards(int signal_fd, Clock::time_point deadline) {
+  for (const auto& capture : captures_) capture->thread.join();
+  std::thread joiner([this] {
+    for (const auto& thread : shard_threads_) thread->join();
+    writer_->end_of_input();
+  });
+  bool given_up = false;
+  while (!writer_->done()) {
+    pollfd watched[2] = {{signal_fd, POLLIN, 0}, {control_event_.fd(), POLLIN, 0}};
+    poll(watched, 2, 2);
+    control_event_.drain();
+    if ((watched[0].revents & POLLIN) != 0) {
+      const bool first = !stop_requested_;
+      on_signals(signal_fd);
+      if (first && stop_requested_)
+        deadline = Clock::now() + milliseconds(config_.drain_timeout_ms);
+    }
+    drain_events();
+    timed_duties(Clock::now());
+    const bool output_gone = writer_->end() != OutputWriter::End::kNone;
+    if (!given_up && (abort_requested_ || output_gone || Clock::now() >= deadline)) {
+      given_up = true;
+      for (const auto& shard : shards_) shard->output().abandon();
+      writer_->abort();
+    }
+  }
+  joiner.join();
+  drain_events();
+}
+
+void Engine::drain_events() {
+  EventRecord record;
+  while (events_.take(record)) report(record, config_.log_samples, log_);
+}
+
+Totals Engine::totals() const {
+  std::vector<const FrameCounters*> frames;
+  std::vector<const ShardCounters*> shards;
+  for (const auto& capture : captures_) frames.push_back(&capture->dispatcher->counters());
+  for (const auto& shard : shards_) shards.push_back(&shard->counters());
+  Totals totals = sum_totals(frames, shards);
+  totals.written = writer_->written();
+  totals.discarded = writer_->discarded();
+  totals.output_bytes = writer_->bytes();
+  totals.live = config_.live();
+  for (const auto& capture : captures_) {
+    if (!capture->live) continue;
+    const LiveStatistics statistics = capture->live->statistics();
+    totals.kernel_received += statistics.received;
+    totals.kernel_dropped += statistics.kernel_dropped;
+    totals.interface_dropped += statistics.interface_dropped;
+  }
+  return totals;
+}
+
+void Engine::timed_duties(Clock::time_point now) {
+  say_no_packets(now);
+  if (config_.stats_interval_ms != 0 && now >= next_stats_) say_stats(now);
+  if (config_.format == OutputFormat::kPretty && !config_.live() && now >= next_progress_) {
+    show_progress(now);
+  }
+}
+
+void Engine::say_no_packets(Clock::time_point now) {
+  if (!config_.live() || no_packets_said_ || config_.no_packets_warning_ms == 0) return;
+  if (now - started_at_ < milliseconds(config_.no_packets_warning_ms)) return;
+  no_packets_said_ = true;
+  if (totals().of(FrameCounter::received) > 0) return;
+  EventFields fields;
+  fields["interface"] = captures_[0]->live->interface();
+  fields["filter"] = captures_[0]->live->filter_text();
+  log_.emit(LogLevel::kWarn, event::kNoPackets,
+            "no packet has come yet: is this the right interface, and are these the right ports?",
+            fields);
+}
+
+void Engine::say_stats(Clock::time_point now) {
+  const double elapsed = seconds(milliseconds(config_.stats_interval_ms) + (now - next_stats_));
+  next_stats_ = now + milliseconds(config_.stats_interval_ms);
+  Totals current = totals();
+  EventFields fields;
+  const auto rate = [&](uint64_t before, uint64_t after) {
+    return std::round(static_cast<double>(after - before) / elapsed);
+  };
+  const bool first = last_stats_.frames.empty();
+  const auto frames_before = first ? 0 : last_stats_.of(FrameCounter::received);
+  const auto bytes_before = first ? 0 : last_stats_.of(FrameCounter::received_bytes);
+  fields["rates"]["frames_per_second"] = rate(frames_before, current.of(FrameCounter::received));
+  fields["rates"]["bytes_per_second"] =
+      rate(bytes_before, current.of(FrameCounter::received_bytes));
+  fields["rates"]["messages_per_second"] = rate(last_stats_.written, current.written);
+  add_ledger(current, fields);
+  log_.emit(LogLevel::kInfo, event::kStats, "running", fields);
+  last_stats_ = std::move(current);
+}
+
+// A line that overwrites itself, for people who wait for a long file.
+void Engine::show_progress(Clock::time_point now) {
+  next_progress_ = now + milliseconds(500);
+  if (isatty(STDERR_FILENO) == 0 || now - started_at_ < milliseconds(1000)) return;
+  const FileSource& file = *captures_[0]->file;
+  const auto read = static_cast<double>(file.bytes_read());
+  const auto total = static_cast<double>(file.bytes_total());
+  const double elapsed = seconds(now - started_at_);
+  char text[128];
+  int size = 0;
+  if (total > 0 && read > 0) {
+    const double left = (total - read) * elapsed / read;
+    size = std::snprintf(text, sizeof(text), "\r\033[K%3.0f %%  %.0f MB/s  %.0f s left\r",
+                         100 * read / total, read / elapsed / 1e6, left);
+  } else {
+    size = std::snprintf(text, sizeof(text), "\r\033[K%.0f MB  %.0f MB/s\r", read / 1e6,
+                         read / elapsed / 1e6);
+  }
+  if (size > 0 && write(STDERR_FILENO, text, static_cast<size_t>(size)) > 0) progress_shown_ = true;
+}
+
+int Engine::finish_report() {
+  if (progress_shown_) {
+    constexpr std::string_view kClear = "\r\033[K";
+    if (write(STDERR_FILENO, kClear.data(), kClear.size()) < 0) progress_shown_ = false;
+  }
+  const Totals ending = totals();
+  EventFields fields;
+  if (ending.discarded_messages() > 0 && writer_->end() != OutputWriter::End::kReaderLeft) {
+    fields["discarded"] = ending.discarded_messages();
+    log_.emit(LogLevel::kWarn, event::kDrainIncomplete,
+              "the reader of the output did not take everything in time", fields);
+    fields.clear();
+  }
+  for (const auto& capture : captures_) {
+    if (!capture->failed) continue;
+    if (capture->live) {
+      fail(capture->live->problem().code, capture->live->problem().message);
+    } else {
+      fail(ErrorCode::kInputFile, capture->file->error());
+    }
+  }
+  if (writer_->end() == OutputWriter::End::kFailed) {
+    fail(ErrorCode::kOutputFailed, writer_->error());
+  }
+  fields["deterministic"] = ending.deterministic();
+  fields["seconds"] = seconds(Clock::now() - started_at_);
+  add_ledger(ending, fields);
+  log_.emit(LogLevel::kInfo, event::kStopped, "stopped", fields);
+  return exit_status_;
+}
+
+}  // namespace tcp_sniffer

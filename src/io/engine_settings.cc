@@ -1,0 +1,87 @@
+#include "io/engine_settings.h"
+
+#include <algorithm>
+
+namespace tcp_sniffer {
+
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+
+uint64_t fragment_memory(const Config& config) {
+  return std::min<uint64_t>(config.memory_limit / 16, uint64_t{32} << 20);
+}
+
+LineOptions::Format line_format(OutputFormat format) {
+  switch (format) {
+    case OutputFormat::kFramed:
+      return LineOptions::kFramed;
+    case OutputFormat::kPretty:
+      return LineOptions::kPretty;
+    default:
+      return LineOptions::kNdjson;
+  }
+}
+
+}  // namespace
+
+DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secret) {
+  DispatcherSettings settings;
+  settings.decode.tunnels = config.tunnels;
+  settings.decode.tunnel_depth_max = static_cast<uint8_t>(config.tunnel_depth);
+  settings.decode.key_tunnel = config.key_tunnel;
+  settings.decode.key_vlan = config.key_vlan;
+  settings.decode.verify_checksums = config.verify_checksums;
+  settings.decode.defrag = config.defrag;
+  settings.defragment.memory_bytes_max = static_cast<size_t>(fragment_memory(config));
+  settings.defragment.key_vlan = config.key_vlan;
+  settings.defragment.hash_seed = hash_secret;
+  settings.ports = PortSet(config.ports);
+  settings.sample_rate = config.sample_rate;
+  settings.sample_seed = config.sample_seed;
+  settings.hash_secret = hash_secret;
+  settings.flush_every = config.flush_every;
+  settings.may_wait = config.overload == Overload::kBlock;
+  return settings;
+}
+
+ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours) {
+  ShardSettings settings;
+  settings.http.body_max = config.max_body_size;
+  settings.http.header_bytes_max = static_cast<uint32_t>(config.max_header_bytes);
+  settings.http.headers_max = static_cast<uint32_t>(config.max_headers);
+  settings.http.outstanding_max = static_cast<uint16_t>(config.max_outstanding_requests);
+  settings.http.keep_request_text = config.format == OutputFormat::kPretty;
+  settings.reassembly.by_evidence = config.gap_policy == GapPolicy::kEvidence;
+  settings.reassembly.gap_timeout_ns = static_cast<int64_t>(config.gap_timeout_ms) * kNsPerMs;
+  settings.reassembly.buffer_max = config.reassembly_buffer_size;
+  settings.lines.format = line_format(config.format);
+  settings.lines.extended = config.fields == FieldSet::kExtended;
+  settings.lines.raw_headers = config.raw_headers;
+  settings.lines.binary_base64 = config.binary_body == BinaryBody::kBase64;
+  settings.lines.colours = colours;
+  settings.lines.redact_headers = config.redact_headers;
+  settings.lines.redact_query = config.redact_query;
+  if (config.live()) settings.lines.link_names = {config.interface};
+  settings.ports = PortSet(config.ports);
+  settings.idle_timeout_ns = static_cast<int64_t>(config.connection_idle_timeout_ms) * kNsPerMs;
+  settings.connections_max = config.max_concurrent_connections;
+  settings.memory_bytes_max =
+      static_cast<size_t>((config.memory_limit - fragment_memory(config)) / shards);
+  settings.allow_missing_init = config.allow_missing_init;
+  settings.ignore_fsm_errors = config.ignore_fsm_errors;
+  settings.check_tcp_options = config.check_tcp_options;
+  settings.number_frames = !config.live();
+  return settings;
+}
+
+CaptureFilter::Options filter_options(const Config& config) {
+  CaptureFilter::Options options;
+  options.ports = config.ports;
+  options.user = config.filter;
+  options.tunnels = config.tunnels;
+  options.use = config.live() ? CaptureFilter::Use::kLive : CaptureFilter::Use::kFiles;
+  return options;
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+
+#include "io/capture_filter.h"
+#include "io/config.h"
+#include "io/dispatcher.h"
+#include "shard/shard.h"
+
+namespace tcp_sniffer {
+
+// How a configuration translates into the settings of the parts. Pure functions.
+
+// `hash_secret` is this run's own. The defragmenter's share of memoryLimit is one sixteenth.
+DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secret);
+
+// For one of `shards` shards, which share the rest of memoryLimit evenly.
+ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours);
+
+CaptureFilter::Options filter_options(const Config& config);
+
+}  // namespace tcp_sniffer

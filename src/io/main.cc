@@ -1,0 +1,105 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "io/config_check.h"
+#include "io/engine.h"
+#include "io/event_log.h"
+#include "io/interfaces.h"
+#include "io/options.h"
+#include "io/preflight.h"
+#include "io/version.h"
+
+namespace {
+
+using namespace tcp_sniffer;
+
+// A closed standard descriptor must not become a capture handle's number.
+void open_standard_descriptors() {
+  for (int fd = 0; fd <= 2; fd++) {
+    if (fcntl(fd, F_GETFD) >= 0) continue;
+    if (open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd) return;
+  }
+}
+
+int print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  return std::fflush(stdout) == 0 ? 0 : exit_status(ErrorCode::kOutputFailed);
+}
+
+EventLog::Settings log_settings(const Config& config) {
+  EventLog::Settings settings;
+  settings.level = config.log_level;
+  settings.format = config.log_format;
+  return settings;
+}
+
+int refuse(const ConfigError& error, const Environment& environment) {
+  EventLog::Settings settings;
+  settings.format = error.log_format;
+  if (settings.format == LogFormat::kAuto) {
+    settings.format = environment.stderr_is_terminal ? LogFormat::kText : LogFormat::kJson;
+  }
+  EventLog log(settings);
+  log.fatal(ErrorCode::kInvalidConfig, error.message);
+  log.close();
+  return exit_status(ErrorCode::kInvalidConfig);
+}
+
+int print_interfaces() {
+  const InterfaceList list = list_interfaces();
+  if (!list.error.empty()) {
+    std::fprintf(stderr, "%s\n", list.error.c_str());
+    return exit_status(ErrorCode::kInvalidInterface);
+  }
+  std::string text;
+  for (const InterfaceInfo& interface : list.interfaces) {
+    text += interface.name + (interface.up ? "  up" : "  down");
+    for (const std::string& address : interface.addresses) text += "  " + address;
+    if (!interface.description.empty()) text += "  (" + interface.description + ")";
+    text += "\n";
+  }
+  return print(text);
+}
+
+int run(const Invocation& invocation) {
+  Engine::block_signals();
+  EventLog log(log_settings(invocation.config));
+  int status = 0;
+  {
+    Engine engine(invocation.config, invocation.config_from_stdin, log);
+    status = engine.run();
+  }
+  log.close();
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  open_standard_descriptors();
+  const Environment environment = current_environment();
+  const std::vector<const char*> arguments(argv + 1, argv + argc);
+  const ParseResult parsed = parse_command_line(arguments, environment);
+  if (const auto* error = std::get_if<ConfigError>(&parsed)) return refuse(*error, environment);
+  const auto& invocation = std::get<Invocation>(parsed);
+  switch (invocation.action) {
+    case Action::kHelp:
+      return print(help_text());
+    case Action::kHelpMarkdown:
+      return print(keys_markdown());
+    case Action::kVersion:
+      return print(version_text());
+    case Action::kListInterfaces:
+      return print_interfaces();
+    case Action::kCheck:
+      return check(invocation.config);
+    case Action::kRun:
+      return run(invocation);
+  }
+  return 0;
+}

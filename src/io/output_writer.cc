@@ -1,0 +1,243 @@
+#include "io/output_writer.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+namespace tcp_sniffer {
+
+namespace {
+
+constexpr size_t kPage = 4096;
+// The most an unprivileged process gets by default (/proc/sys/fs/pipe-max-size).
+constexpr int kPipeBytes = 1 << 20;
+constexpr std::string_view kFramedMagic = "TCPSNIF1";
+
+uint32_t load_le32(const char* at) {
+  uint32_t value = 0;
+  std::memcpy(&value, at, sizeof(value));
+  return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? value : __builtin_bswap32(value);
+}
+
+size_t framed_size(std::string_view data) {
+  return data.size() < 8 ? data.size()
+                         : size_t{8} + load_le32(data.data()) + load_le32(data.data() + 4);
+}
+
+}  // namespace
+
+size_t whole_messages(std::string_view data, size_t limit, bool framed) {
+  if (data.size() <= limit) return data.size();
+  if (!framed) {
+    const size_t line_feed = data.substr(0, limit).rfind('\n');
+    return line_feed == std::string_view::npos ? 0 : line_feed + 1;
+  }
+  size_t end = 0;
+  for (size_t next = framed_size(data); next <= limit; next += framed_size(data.substr(next))) {
+    end = next;
+  }
+  return end;
+}
+
+uint64_t count_messages(std::string_view data, bool framed) {
+  if (!framed) return static_cast<uint64_t>(std::count(data.begin(), data.end(), '\n'));
+  uint64_t messages = 0;
+  for (size_t at = 0; at < data.size(); at += framed_size(data.substr(at))) messages++;
+  return messages;
+}
+
+OutputWriter::OutputWriter(const Settings& settings, LineQueue& queue)
+    : settings_(settings), queue_(queue) {}
+
+OutputWriter::~OutputWriter() {
+  if (thread_.joinable()) {
+    if (!done()) {
+      abort();
+      end_of_input();
+    }
+    thread_.join();
+  }
+  if (!settings_.path.empty() && fd_ >= 0) ::close(fd_);
+}
+
+std::string OutputWriter::open() {
+  if (settings_.path.empty()) {
+    fd_ = settings_.fd;
+  } else {
+    fd_ = ::open(settings_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    if (fd_ < 0) {
+      return "output " + settings_.path + " can not be opened: " + std::strerror(errno);
+    }
+  }
+  classify();
+  return {};
+}
+
+void OutputWriter::classify() {
+  struct stat status {};
+  if (fstat(fd_, &status) != 0) return;
+  kind_ = S_ISFIFO(status.st_mode)   ? Kind::kPipe
+          : S_ISSOCK(status.st_mode) ? Kind::kSocket
+                                     : Kind::kFile;
+  if (kind_ == Kind::kPipe) {
+    fcntl(fd_, F_SETPIPE_SZ, kPipeBytes);  // a smaller one works too, only slower
+    const int capacity = fcntl(fd_, F_GETPIPE_SZ);
+    pipe_pages_ = capacity > 0 ? static_cast<size_t>(capacity) / kPage : 16;
+  } else if (kind_ == Kind::kSocket) {
+    const int size = kPipeBytes;
+    setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+  }
+  writes_since_empty_ = 0;
+}
+
+void OutputWriter::start(std::function<void()> on_end) {
+  on_end_ = std::move(on_end);
+  thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), "writer");
+}
+
+void OutputWriter::end_of_input() {
+  queue_.enqueue(nullptr);
+}
+
+void OutputWriter::run() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  if (settings_.framed) write_bytes(kFramedMagic);
+  bool last = false;
+  for (;;) {
+    LineBlock* block = nullptr;
+    if (!queue_.try_dequeue(block)) {
+      // The end marker has no order relative to the blocks of other producers: the queue must be
+      // empty behind it.
+      if (last) break;
+      queue_.wait_dequeue(block);
+    }
+    if (block == nullptr) {
+      last = true;
+      continue;
+    }
+    write_block(*block);
+    block->owner->give_back(block);
+  }
+  done_.store(true, std::memory_order_release);
+  if (on_end_) on_end_();
+}
+
+void OutputWriter::write_block(const LineBlock& block) {
+  if (reopen_.exchange(false, std::memory_order_acq_rel)) reopen_now();
+  const std::string_view data(block.data, block.used);
+  const size_t size = ended() ? 0 : write_bytes(data);
+  bytes_.fetch_add(size, std::memory_order_relaxed);
+  if (size == data.size()) {
+    written_.fetch_add(block.messages, std::memory_order_relaxed);
+    return;
+  }
+  const uint64_t whole =
+      std::min(block.messages, count_messages(data.substr(0, size), settings_.framed));
+  written_.fetch_add(whole, std::memory_order_relaxed);
+  discarded_.fetch_add(block.messages - whole, std::memory_order_relaxed);
+}
+
+size_t OutputWriter::write_bytes(std::string_view bytes) {
+  size_t done = 0;
+  size_t message_end = 0;  // a started message is finished even when aborted, if that is possible
+  while (done < bytes.size()) {
+    const bool inside_message = done < message_end;
+    if (end() != End::kNone || (ended() && !inside_message)) break;
+    std::string_view rest = bytes.substr(done);
+    size_t room = rest.size();
+    if (kind_ == Kind::kPipe && !inside_message) {
+      room = room_in_pipe(rest);
+      if (room == 0) {
+        wait_for_room();
+        continue;
+      }
+    }
+    if (!inside_message) message_end = done + whole_messages(rest, room, settings_.framed);
+    if (message_end == done) message_end = done + std::min(room, rest.size());
+    size_t written = 0;
+    if (!write_some(rest.substr(0, std::min(room, message_end - done)), written)) {
+      if (ended()) break;
+      wait_for_room();
+    }
+    done += written;
+  }
+  return done;
+}
+
+// Bytes of whole messages that the pipe is certain to take now, 0: wait. A pipe is a ring of
+// pages; one that was not filled to its end by an earlier write may be lost for the next, so every
+// write since the pipe was empty may have cost one page.
+size_t OutputWriter::room_in_pipe(std::string_view rest) {
+  int unread = 0;
+  if (ioctl(fd_, FIONREAD, &unread) != 0) return rest.size();
+  if (unread == 0) writes_since_empty_ = 0;
+  const size_t used = (static_cast<size_t>(unread) + kPage - 1) / kPage + writes_since_empty_;
+  if (used >= pipe_pages_) return 0;
+  const size_t room = (pipe_pages_ - used) * kPage;
+  const size_t whole = whole_messages(rest, room, settings_.framed);
+  // One message that is larger than the whole pipe can not be written in one go.
+  if (whole == 0 && unread == 0) return rest.size();
+  return whole;
+}
+
+// One call of the system. False: it took nothing.
+bool OutputWriter::write_some(std::string_view bytes, size_t& written) {
+  const ssize_t size = kind_ == Kind::kSocket
+                           ? send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
+                           : ::write(fd_, bytes.data(), bytes.size());
+  if (size >= 0) {
+    written = static_cast<size_t>(size);
+    writes_since_empty_++;
+    return true;
+  }
+  if (errno != EAGAIN && errno != EINTR) output_ended(errno);
+  return false;
+}
+
+void OutputWriter::wait_for_room() {
+  // A pipe with some room, but not enough, is always ready: there only a nap helps.
+  pollfd ready{fd_, static_cast<short>(kind_ == Kind::kPipe ? 0 : POLLOUT), 0};
+  poll(&ready, 1, kind_ == Kind::kPipe ? 0 : 10);
+  if (kind_ != Kind::kPipe) return;
+  if ((ready.revents & POLLERR) != 0) {
+    output_ended(EPIPE);
+    return;
+  }
+  std::this_thread::sleep_for(std::chrono::microseconds(100));
+}
+
+void OutputWriter::reopen_now() {
+  if (settings_.path.empty()) return;
+  const int fresh = ::open(settings_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  if (fresh < 0) return;  // the old file is better than none
+  ::close(fd_);
+  fd_ = fresh;
+  classify();
+  if (settings_.framed) write_bytes(kFramedMagic);
+}
+
+void OutputWriter::output_ended(int error) {
+  if (end() != End::kNone) return;
+  if (error != EPIPE && error != ECONNRESET) {
+    error_ = (settings_.path.empty() ? std::string("standard output") : settings_.path) +
+             " can not be written: " + std::strerror(error);
+  }
+  end_.store(error_.empty() ? End::kReaderLeft : End::kFailed, std::memory_order_release);
+  if (on_end_) on_end_();
+}
+
+}  // namespace tcp_sniffer

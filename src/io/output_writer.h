@@ -1,0 +1,96 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "shard/line_output.h"
+
+namespace tcp_sniffer {
+
+// How much of [data, data + size) can be written without cutting a message: the end of the last
+// whole message within the first `limit` bytes, 0 when not even one fits.
+size_t whole_messages(std::string_view data, size_t limit, bool framed);
+// How many messages those bytes hold.
+uint64_t count_messages(std::string_view data, bool framed);
+
+// The thread that writes the finished lines: the only one that touches the output. Line blocks come
+// through the merged queue of all shards; nothing but whole messages is ever handed to the system,
+// so that an end at any moment leaves no cut line:
+//
+// - a file or a terminal takes everything at once;
+// - a pipe is written only as much as it is certain to have room for, so that no write can stop
+//   half way (a message larger than the pipe is the exception);
+// - a socket is written without waiting; a message that it took a part of is finished first.
+//
+// A reader that has left (EPIPE) is no error: what follows is discarded, and the run ends. Any
+// other error ends it with that error.
+class OutputWriter {
+ public:
+  struct Settings {
+    std::string path;  // empty: standard output
+    bool framed = false;
+    int fd = 1;
+  };
+  enum class End : uint8_t { kNone, kReaderLeft, kFailed };
+
+  OutputWriter(const Settings& settings, LineQueue& queue);
+  ~OutputWriter();
+
+  // Opens the output. Empty: good; else the error in words.
+  std::string open();
+  // `on_end` is called once, on the writer's thread, when the output has ended by itself.
+  void start(std::function<void()> on_end);
+  // The last block was put into the queue: the writer ends behind it. Any thread.
+  void end_of_input();
+  // Whether it has: everything was written, or discarded and counted.
+  bool done() const { return done_.load(std::memory_order_acquire); }
+  // From here on nothing is written; what is under way is given up at a message's end. Any thread.
+  void abort() { aborted_.store(true, std::memory_order_release); }
+  // The path is opened anew before the next write (SIGHUP). Any thread.
+  void reopen() { reopen_.store(true, std::memory_order_release); }
+
+  End end() const { return end_.load(std::memory_order_acquire); }
+  const std::string& error() const { return error_; }  // after end() is kFailed
+  uint64_t written() const { return written_.load(std::memory_order_relaxed); }
+  uint64_t discarded() const { return discarded_.load(std::memory_order_relaxed); }
+  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  enum class Kind : uint8_t { kFile, kPipe, kSocket };
+
+  void run();
+  void classify();
+  void write_block(const LineBlock& block);
+  // Returns the bytes written; fewer than given when the output ended or the writer was aborted.
+  size_t write_bytes(std::string_view bytes);
+  size_t room_in_pipe(std::string_view rest);
+  bool write_some(std::string_view bytes, size_t& written);
+  void wait_for_room();
+  void reopen_now();
+  void output_ended(int error);
+  bool ended() const { return aborted_.load(std::memory_order_acquire) || end() != End::kNone; }
+
+  const Settings settings_;
+  LineQueue& queue_;
+  std::thread thread_;
+  std::function<void()> on_end_;
+  int fd_ = -1;
+  Kind kind_ = Kind::kFile;
+  size_t pipe_pages_ = 0;
+  size_t writes_since_empty_ = 0;
+  std::atomic<bool> aborted_{false};
+  std::atomic<bool> reopen_{false};
+  std::atomic<bool> done_{false};
+  std::atomic<End> end_{End::kNone};
+  std::atomic<uint64_t> written_{0};
+  std::atomic<uint64_t> discarded_{0};
+  std::atomic<uint64_t> bytes_{0};
+  std::string error_;
+};
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,94 @@
+#include "io/preflight.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <variant>
+
+#include "io/capture_filter.h"
+#include "io/config_check.h"
+#include "io/engine_settings.h"
+#include "io/exit_code.h"
+#include "io/live_source.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+void say(const std::string& text) {
+  std::printf("%s\n", text.c_str());
+}
+
+std::string ports_text(const Config& config) {
+  if (config.ports.empty()) return "every TCP port";
+  std::string text;
+  for (const uint16_t port : config.ports) {
+    text += (text.empty() ? "" : ", ") + std::to_string(port);
+  }
+  return text;
+}
+
+int check_files(const Config& config) {
+  int status = 0;
+  for (const std::string& path : config.files) {
+    if (path == "-") {
+      say("file:       standard input");
+      continue;
+    }
+    if (access(path.c_str(), R_OK) == 0) {
+      say("file:       " + path);
+    } else {
+      say("file:       " + path + ": " + std::strerror(errno));
+      status = exit_status(ErrorCode::kInputFile);
+    }
+  }
+  return status;
+}
+
+int check_live(const Config& config, const CaptureFilter& filter) {
+  LiveOptions options;
+  options.interface = config.interface;
+  options.snaplen = static_cast<uint32_t>(config.snaplen);
+  options.promiscuous = false;  // looking must not change the interface
+  auto opened = LiveSource::open(options, filter);
+  if (const auto* problem = std::get_if<LiveProblem>(&opened)) {
+    say("interface:  " + (config.interface.empty() ? std::string("none found") : config.interface));
+    say("problem:    " + std::string(code_name(problem->code)) + ": " + problem->message);
+    return exit_status(problem->code);
+  }
+  const LiveSource& live = *std::get<std::unique_ptr<LiveSource>>(opened);
+  say("interface:  " + live.interface() + (live.interface_is_up() ? ", up" : ", down"));
+  say("link type:  " + std::to_string(static_cast<int>(live.link_type())));
+  say("rights:     enough to capture");
+  say("timestamps: " + std::string(live.has_nanoseconds() ? "nanoseconds" : "microseconds"));
+  say("filter:     " + live.filter_text());
+  say("            " + std::to_string(live.filter_instructions()) + " instructions of 4096");
+  if (!live.warning().empty()) say("note:       " + live.warning());
+  return 0;
+}
+
+}  // namespace
+
+int check(const Config& config) {
+  auto filter = CaptureFilter::make(filter_options(config));
+  if (const auto* error = std::get_if<std::string>(&filter)) {
+    say("problem:    INVALID_CONFIG: " + *error);
+    return exit_status(ErrorCode::kInvalidConfig);
+  }
+  const int status =
+      config.live() ? check_live(config, std::get<CaptureFilter>(filter)) : check_files(config);
+  say("ports:      " + ports_text(config));
+  say("shards:     " + std::to_string(config.shards));
+  say("output:     " + (config.output.empty() ? std::string("standard output") : config.output));
+  for (const std::string& key : keys_without_effect(config)) {
+    say("note:       " + key + " has no effect in this run");
+  }
+  say(status == 0 ? "ready" : "not ready");
+  std::fflush(stdout);
+  return status;
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,135 @@
+#include "io/report.h"
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/ip_text.h"
+#include "io/event_log.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+std::string text_of(const IpAddress& ip, uint16_t port) {
+  char text[kIpTextMax];
+  std::string address(text, write_ip(text, ip));
+  if (!is_v4_mapped(ip)) address = "[" + address + "]";
+  return address + ":" + std::to_string(port);
+}
+
+std::string hex(std::span<const uint8_t> bytes) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const uint8_t byte : bytes) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+std::string hex_id(uint64_t id) {
+  std::string text(16, '0');
+  for (size_t i = 0; i < 16; i++) text[15 - i] = "0123456789abcdef"[id >> (4 * i) & 15];
+  return text;
+}
+
+std::string_view nature_word(StreamNature nature) {
+  switch (nature) {
+    case StreamNature::kTls:
+      return "tls";
+    case StreamNature::kHttp2:
+      return "http2";
+    case StreamNature::kHttp09:
+      return "http0.9";
+    default:
+      return "unknown";
+  }
+}
+
+}  // namespace
+
+bool Totals::deterministic() const {
+  return of(ShardCounter::connections_evicted) == 0 && of(ShardCounter::connections_refused) == 0 &&
+         of(ShardCounter::memory_refusals) == 0 &&
+         of(ShardCounter::messages_dropped_overload) == 0 &&
+         of(ShardCounter::tombstones_forgotten) == 0 && of(FrameCounter::dropped_overload) == 0 &&
+         discarded_messages() == 0 && kernel_dropped == 0;
+}
+
+Totals sum_totals(std::span<const FrameCounters* const> frames,
+                  std::span<const ShardCounters* const> shards) {
+  Totals totals;
+  totals.frames.assign(FrameCounters::kSize, 0);
+  totals.shards.assign(ShardCounters::kSize, 0);
+  for (const FrameCounters* counters : frames) {
+    for (size_t i = 0; i < FrameCounters::kSize; i++) {
+      totals.frames[i] += counters->published(static_cast<FrameCounter>(i));
+    }
+  }
+  for (const ShardCounters* counters : shards) {
+    for (size_t i = 0; i < ShardCounters::kSize; i++) {
+      totals.shards[i] += counters->published(static_cast<ShardCounter>(i));
+    }
+  }
+  return totals;
+}
+
+void add_ledger(const Totals& totals, EventFields& fields) {
+  const auto add = [&](const CounterInfo& info, uint64_t value) {
+    fields[std::string(info.group)][std::string(info.label)] = value;
+  };
+  for (size_t i = 0; i < FrameCounters::kSize; i++) add(kFrameCounters[i], totals.frames[i]);
+  for (size_t i = 0; i < ShardCounters::kSize; i++) add(kShardCounters[i], totals.shards[i]);
+  EventFields& messages = fields["messages"];
+  messages["written"] = totals.written;
+  messages["discarded"] = totals.discarded_messages();
+  messages["queued"] = totals.queued_messages();
+  fields["output"]["bytes_written"] = totals.output_bytes;
+  if (totals.live) {
+    fields["kernel"]["received"] = totals.kernel_received;
+    fields["kernel"]["dropped"] = totals.kernel_dropped;
+    fields["kernel"]["interface_dropped"] = totals.interface_dropped;
+  }
+}
+
+void report(const EventRecord& record, bool with_samples, EventLog& log) {
+  const bool from_low = record.side == Side::kLow;
+  EventFields fields;
+  fields["connectionId"] = hex_id(record.connection_id);
+  fields["from"] = from_low ? text_of(record.key.low_ip, record.key.low_port)
+                            : text_of(record.key.high_ip, record.key.high_port);
+  fields["to"] = from_low ? text_of(record.key.high_ip, record.key.high_port)
+                          : text_of(record.key.low_ip, record.key.low_port);
+  fields["packetTime"] = utc_timestamp(record.time_ns / 1000);
+  switch (record.kind) {
+    case EventKind::kConnectionEvicted:
+      fields["list"] = record.detail;
+      log.emit(LogLevel::kWarn, event::kConnectionEvicted,
+               "a connection gave its place to a new one: maxConcurrentConnections is reached",
+               fields);
+      return;
+    case EventKind::kReassemblyGap:
+      fields["missingBytes"] = record.bytes;
+      log.emit(LogLevel::kWarn, event::kReassemblyGap, "bytes of a connection were not captured",
+               fields);
+      return;
+    case EventKind::kNotHttp:
+      fields["protocol"] = nature_word(record.nature);
+      if (with_samples && record.sample_size > 0) {
+        fields["sample"] = hex(std::span(record.sample).first(record.sample_size));
+      }
+      log.emit(LogLevel::kInfo, event::kNotHttp, "a stream is not HTTP/1 and is ignored", fields);
+      return;
+    case EventKind::kParseError:
+      log.emit(LogLevel::kWarn, event::kParseError,
+               "a stream stopped being HTTP/1; its next message is searched", fields);
+      return;
+    case EventKind::kLimit:
+      fields["limit"] = record.detail;
+      fields["value"] = record.bytes;
+      log.emit(LogLevel::kWarn, "limit", "a limit of the configuration was reached", fields);
+      return;
+  }
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/counters.h"
+#include "core/event_record.h"
+#include "io/events.h"
+
+namespace tcp_sniffer {
+
+class EventLog;
+
+// The published figures of a run, summed over its threads.
+struct Totals {
+  std::vector<uint64_t> frames;  // by FrameCounter
+  std::vector<uint64_t> shards;  // by ShardCounter
+  uint64_t written = 0;          // by the output writer
+  uint64_t discarded = 0;
+  uint64_t output_bytes = 0;
+  uint64_t kernel_received = 0;  // live: libpcap's figures
+  uint64_t kernel_dropped = 0;
+  uint64_t interface_dropped = 0;
+  bool live = false;
+
+  uint64_t of(FrameCounter counter) const { return frames[static_cast<size_t>(counter)]; }
+  uint64_t of(ShardCounter counter) const { return shards[static_cast<size_t>(counter)]; }
+  uint64_t discarded_messages() const { return discarded + of(ShardCounter::messages_discarded); }
+  // Messages handed to the output and neither written nor given up yet.
+  uint64_t queued_messages() const {
+    return of(ShardCounter::messages_written) - written - discarded;
+  }
+  // Whether another run, with any number of shards, gives the same set of lines.
+  bool deterministic() const;
+};
+
+Totals sum_totals(std::span<const FrameCounters* const> frames,
+                  std::span<const ShardCounters* const> shards);
+
+// The ledger as fields of the `stats` and `stopped` events: an object for each group of counters.
+void add_ledger(const Totals& totals, EventFields& fields);
+
+// A shard's event in words.
+void report(const EventRecord& record, bool with_samples, EventLog& log);
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,32 @@
+#include "shard/packet_lane.h"
+
+namespace tcp_sniffer {
+
+ThreadLane::ThreadLane(PacketQueue& inbox)
+    : inbox_(inbox), token_(inbox), free_(size_t{kBlocks} * 2) {}
+
+PacketBlock* ThreadLane::take(bool may_wait) {
+  PacketBlock* block = nullptr;
+  if (free_.try_dequeue(block)) return block;
+  if (blocks_.size() < kBlocks) {
+    blocks_.push_back(std::make_unique<PacketBlock>());
+    blocks_.back()->lane = this;
+    return blocks_.back().get();
+  }
+  if (!may_wait) return nullptr;
+  free_.wait_dequeue(block);
+  return block;
+}
+
+void ThreadLane::send(PacketBlock* block) {
+  in_flight_.fetch_add(1, std::memory_order_relaxed);
+  inbox_.enqueue(token_, block);
+}
+
+void ThreadLane::give_back(PacketBlock* block) {
+  block->reset();
+  in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  free_.enqueue(block);
+}
+
+}  // namespace tcp_sniffer

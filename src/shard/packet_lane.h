@@ -1,0 +1,79 @@
+#pragma once
+
+#include <blockingconcurrentqueue.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/packet_block.h"
+#include "shard/line_output.h"
+#include "shard/shard.h"
+
+namespace tcp_sniffer {
+
+using PacketQueue = moodycamel::BlockingConcurrentQueue<PacketBlock*, QueueTraits>;
+
+// The way of packet blocks from one capture thread to one shard and back: a fixed pool of blocks,
+// whose emptiness is the backpressure. The second of the two virtual seams; one call a block.
+class PacketLane {
+ public:
+  virtual ~PacketLane() = default;
+
+  // An empty block; nullptr when none is free and `may_wait` is false, or when stopping.
+  virtual PacketBlock* take(bool may_wait) = 0;
+  // Hands a block over; the lane has it from here on.
+  virtual void send(PacketBlock* block) = 0;
+  // The shard is done with a block. Its thread.
+  virtual void give_back(PacketBlock* block) = 0;
+  // Blocks sent and not given back.
+  virtual uint32_t in_flight() const = 0;
+};
+
+// `shards: 0`: the shard runs on the capture thread, in the middle of send.
+class InlineLane final : public PacketLane {
+ public:
+  explicit InlineLane(Shard& shard) : shard_(shard) {}
+
+  PacketBlock* take(bool) override { return &block_; }
+  void send(PacketBlock* block) override {
+    shard_.process(*block);
+    if (block->order == BlockOrder::kEnd) {
+      shard_.drain();
+      shard_.output().flush();
+    }
+    block->reset();
+  }
+  void give_back(PacketBlock*) override {}
+  uint32_t in_flight() const override { return 0; }
+
+ private:
+  Shard& shard_;
+  PacketBlock block_;
+};
+
+// To a shard with a thread of its own, through that shard's inbox.
+class ThreadLane final : public PacketLane {
+ public:
+  // One block being filled, one being processed, and what a pause of the shard of about 10 ms at
+  // 1 million packets a second takes.
+  static constexpr uint32_t kBlocks = 40;
+
+  explicit ThreadLane(PacketQueue& inbox);
+
+  PacketBlock* take(bool may_wait) override;
+  void send(PacketBlock* block) override;
+  void give_back(PacketBlock* block) override;
+  uint32_t in_flight() const override { return in_flight_.load(std::memory_order_relaxed); }
+
+ private:
+  PacketQueue& inbox_;
+  moodycamel::ProducerToken token_;
+  PacketQueue free_;
+  std::vector<std::unique_ptr<PacketBlock>> blocks_;
+  std::atomic<uint32_t> in_flight_{0};
+};
+
+}  // namespace tcp_sniffer
