@@ -40,7 +40,7 @@ function typeOf(schema, root) {
       return item.includes('|') ? `(${item})[]` : `${item}[]`;
     }
     case 'object':
-      if (typeof schema.additionalProperties === 'object') {
+      if (typeof schema.additionalProperties === 'object' && schema.properties === undefined) {
         return `Record<string, ${typeOf(schema.additionalProperties, root)}>`;
       }
       return interfaceBody(schema, root, '  ');
@@ -60,11 +60,20 @@ function interfaceBody(schema, root, indent) {
     const optional = required.has(key) ? '' : '?';
     return `${comment(property, indent)}${indent}${key}${optional}: ${typeOf(property, root)};\n`;
   });
+  if (typeof schema.additionalProperties === 'object') {
+    lines.push(`${indent}[name: string]: ${typeOf(schema.additionalProperties, root)};\n`);
+  }
   return `{\n${lines.join('')}${indent.slice(2)}}`;
 }
 
 function declare(name, schema, root, parent = '') {
   return `${comment(schema, '')}export interface ${name}${parent} ${interfaceBody(schema, root, '  ')}\n`;
+}
+
+/** A shape without fields of its own is an alias. */
+function declareType(schema, root) {
+  if (schema.properties !== undefined) return declare(schema.title, schema, root);
+  return `${comment(schema, '')}export type ${schema.title} = ${typeOf({ ...schema, title: undefined }, root)};\n`;
 }
 
 function getters(schema, root) {
@@ -83,16 +92,22 @@ function generate() {
   const event = load('event');
   const config = load('config');
   const common = message.$defs.common;
-  const events = Object.values(event.$defs).filter((schema) => schema['x-event'] !== undefined);
+  const [shapes, eventShapes] = [false, true].map((isEvent) =>
+    Object.entries(event.$defs).filter(
+      ([, schema]) => (schema['x-event'] !== undefined) === isEvent,
+    ),
+  );
+  const events = eventShapes.map(([, schema]) => schema);
   const parts = [
     '// Written by scripts/generate.mjs from tools/schema; change the schemas and run `npm run generate`.\n',
     declare('Endpoint', message.$defs.endpoint, message),
-    `${comment(message.$defs.headers, '')}export type Headers = ${typeOf({ ...message.$defs.headers, title: undefined }, message)};\n`,
+    declareType(message.$defs.headers, message),
     '/** One HTTP message as a plain object: a line of the engine, parsed. */\n' +
       `export interface MessageFields ${interfaceBody(common, message, '  ')}\n`,
     '/** The fields of a message as getters; what stands behind them is the subclass\u2019s business. */\n' +
       `export abstract class MessageView {\n  protected abstract fields(): MessageFields;\n\n${getters(common, message)}}\n`,
     declare('EngineEvent', event, event).replace(/}\n$/, '  [field: string]: unknown;\n}\n'),
+    ...shapes.map(([, schema]) => declareType(schema, event)),
     ...events.map((schema) => declare(schema.title, schema, event, ' extends EngineEvent')),
     `/** The engine\u2019s events by name. */\nexport interface EngineEvents {\n${events
       .map((schema) => `  ${schema['x-event']}: [event: ${schema.title}];\n`)

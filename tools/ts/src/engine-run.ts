@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { CheckedConfig } from './config.js';
 import { codeOfExitedEngine, SnifferError } from './errors.js';
-import type { EngineEvent, StartedEvent } from './generated.js';
+import type { EngineEvent, StartedEvent, StoppedEvent } from './generated.js';
 import {
   type ByteSource,
   DescriptorSource,
@@ -26,7 +26,7 @@ const drainTimeoutDefaultMs = 5_000;
 /** How a run ended. `error` is set unless the exit status was 0. */
 export interface RunEnd {
   error: SnifferError | undefined;
-  stopped: EngineEvent | undefined;
+  stopped: StoppedEvent | undefined;
 }
 
 /**
@@ -56,7 +56,7 @@ export class EngineRun {
     this.#config = config;
     const lastLines: string[] = [];
     let fatal: EngineEvent | undefined;
-    let stopped: EngineEvent | undefined;
+    let stopped: StoppedEvent | undefined;
     let resolveStarted: (event: StartedEvent) => void = () => {};
     let rejectStarted: (error: SnifferError) => void = () => {};
     this.started = new Promise((resolve, reject) => {
@@ -72,7 +72,7 @@ export class EngineRun {
       }
       if (event === undefined) return;
       if (event.event === 'fatal') fatal = event;
-      if (event.event === 'stopped') stopped = event;
+      if (event.event === 'stopped') stopped = event as StoppedEvent;
       if (event.event === 'started') resolveStarted(event as StartedEvent);
       onEvent(event);
     });
@@ -112,7 +112,11 @@ export class EngineRun {
     onEvent: (event: EngineEvent) => void,
   ): Promise<EngineRun> {
     const { stdout, source } = await openOutput(config.own.transport);
-    const child = spawn(binary, ['--config', '-'], { stdio: ['pipe', stdout, 'pipe'] });
+    const child = spawn(binary, ['--config', '-'], {
+      stdio: ['pipe', stdout, 'pipe'],
+      // A terminal's ^C is for this process, which stops the engine in its own way.
+      detached: true,
+    });
     if (typeof stdout === 'number') closeSync(stdout);
     const reader = source ?? new StreamSource(child.stdout as Readable);
     return new EngineRun(child, reader, config, onEvent);

@@ -244,48 +244,189 @@ export interface EngineEvent {
   level: 'debug' | 'info' | 'warn' | 'error';
   event: string;
   message: string;
+  /** Repeated events are rate-limited: how many of this name were held back before this one. */
+  suppressed?: number;
   [field: string]: unknown;
 }
 
+/** Counters by name. */
+export type Counters = Record<string, number>;
+
+/** The fate of every frame: received is the sum of the others. */
+export interface FrameCounters {
+  received: number;
+  not_ip: number;
+  not_tcp: number;
+  other_port: number;
+  filtered: number;
+  not_sampled: number;
+  malformed: number;
+  bad_checksum: number;
+  fragment_merged: number;
+  fragment_dropped: number;
+  fragment_held: number;
+  tunnel_too_deep: number;
+  dropped_overload: number;
+  dispatched: number;
+  [name: string]: number;
+}
+
+/** The fate of every payload byte: captured is the sum of the others but missing. */
+export interface ByteCounters {
+  captured: number;
+  parsed: number;
+  tunnel: number;
+  ignored_stream: number;
+  skipped_in_resync: number;
+  bridged_late: number;
+  duplicate: number;
+  out_of_window: number;
+  refused: number;
+  evicted: number;
+  buffered: number;
+  missing: number;
+  [name: string]: number;
+}
+
+/** parsed = written + dropped_overload + discarded + queued. */
+export interface MessageCounters {
+  parsed: number;
+  written: number;
+  dropped_overload: number;
+  discarded: number;
+  queued: number;
+  lost_before_start_line: number;
+  [name: string]: number;
+}
+
+/** The capture is open. */
 export interface StartedEvent extends EngineEvent {
-  schema: 1;
+  schemaVersion: 1;
   version: string;
+  revision?: string;
   interface?: string;
   files?: string[];
-  linkType?: string;
-  ports?: number[];
+  /** Number of the link type, live. */
+  linkType?: number;
+  ports: number[];
   /** As it was installed. */
   filter?: string;
   shards: number;
 }
 
+/** Live, once: nothing has come yet. */
 export interface NoPacketsEvent extends EngineEvent {
+  interface: string;
+  filter: string;
 }
 
+/** Rates since the last one, and the ledger so far. */
 export interface StatsEvent extends EngineEvent {
+  rates: {
+  frames_per_second: number;
+  bytes_per_second: number;
+  messages_per_second: number;
+};
+  frames: FrameCounters;
+  bytes: ByteCounters;
+  messages: MessageCounters;
+  capture?: Counters;
+  tcp?: Counters;
+  connections?: Counters;
+  memory?: Counters;
+  incomplete?: Counters;
+  http?: Counters;
+  output?: Counters;
+  events?: Counters;
+  /** Live: libpcap's own figures. */
+  kernel?: Counters;
 }
 
+/** A connection gave its place to another. */
 export interface ConnectionEvictedEvent extends EngineEvent {
+  connectionId: string;
+  /** The sender: address and port. */
+  from: string;
+  to: string;
+  packetTime: string;
 }
 
+/** Bytes of a connection were not captured; once a connection. */
 export interface ReassemblyGapEvent extends EngineEvent {
+  connectionId: string;
+  /** The sender: address and port. */
+  from: string;
+  to: string;
+  packetTime: string;
+  missingBytes: number;
 }
 
+/** A stream is not HTTP/1; once a stream. */
 export interface NotHttpEvent extends EngineEvent {
+  connectionId: string;
+  /** The sender: address and port. */
+  from: string;
+  to: string;
+  packetTime: string;
+  protocol?: string;
+  /** Its first bytes, in hexadecimal. */
+  sample?: string;
 }
 
+/** A stream stopped being HTTP/1; once a stream. */
 export interface ParseErrorEvent extends EngineEvent {
+  connectionId: string;
+  /** The sender: address and port. */
+  from: string;
+  to: string;
+  packetTime: string;
 }
 
+/** A limit of the configuration was reached. */
+export interface LimitEvent extends EngineEvent {
+  connectionId: string;
+  /** The sender: address and port. */
+  from: string;
+  to: string;
+  packetTime: string;
+  limit?: string;
+  value?: number;
+}
+
+/** The reader of the output did not take everything in time. */
 export interface DrainIncompleteEvent extends EngineEvent {
+  discarded: number;
+}
+
+/** How many repeated events were held back, by name. */
+export interface EventsSuppressedEvent extends EngineEvent {
+}
+
+/** Events that nobody took in time. */
+export interface EventsDroppedEvent extends EngineEvent {
 }
 
 /** The final ledger. */
 export interface StoppedEvent extends EngineEvent {
   /** Nothing was evicted, limited or dropped: the set of messages depends on the input alone. */
-  deterministic?: boolean;
+  deterministic: boolean;
+  seconds?: number;
+  frames: FrameCounters;
+  bytes: ByteCounters;
+  messages: MessageCounters;
+  capture?: Counters;
+  tcp?: Counters;
+  connections?: Counters;
+  memory?: Counters;
+  incomplete?: Counters;
+  http?: Counters;
+  output?: Counters;
+  events?: Counters;
+  /** Live: libpcap's own figures. */
+  kernel?: Counters;
 }
 
+/** Why the engine ends with an exit code other than 0. */
 export interface FatalEvent extends EngineEvent {
   code: 'INVALID_CONFIG' | 'INVALID_INTERFACE' | 'PERMISSION_DENIED' | 'CAPTURE_OPEN_FAILED' | 'CAPTURE_FAILED' | 'INPUT_FILE' | 'OUTPUT_FAILED' | 'INTERNAL';
 }
@@ -299,12 +440,15 @@ export interface EngineEvents {
   reassembly_gap: [event: ReassemblyGapEvent];
   not_http: [event: NotHttpEvent];
   parse_error: [event: ParseErrorEvent];
+  limit: [event: LimitEvent];
   drain_incomplete: [event: DrainIncompleteEvent];
+  events_suppressed: [event: EventsSuppressedEvent];
+  events_dropped: [event: EventsDroppedEvent];
   stopped: [event: StoppedEvent];
   fatal: [event: FatalEvent];
 }
 
-export const engineEventNames = ["started","no_packets","stats","connection_evicted","reassembly_gap","not_http","parse_error","drain_incomplete","stopped","fatal"] as const;
+export const engineEventNames = ["started","no_packets","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
 /** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {

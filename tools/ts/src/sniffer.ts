@@ -5,7 +5,12 @@ import { type Decoder, FrameDecoder, LineDecoder } from './decoder.js';
 import { EngineRun } from './engine-run.js';
 import { SnifferError, textOf } from './errors.js';
 import { findBinary } from './find-binary.js';
-import { type EngineEvent, type EngineEvents, engineEventNames } from './generated.js';
+import {
+  type EngineEvent,
+  type EngineEvents,
+  engineEventNames,
+  type StoppedEvent,
+} from './generated.js';
 import type { Message } from './message.js';
 import { MessageQueue } from './message-queue.js';
 import { StdoutOutput } from './output-stdout.js';
@@ -46,7 +51,7 @@ export interface SnifferEvents extends EngineEvents {
   /** The engine ended with an error after it had started. */
   crash: [crash: Crash];
   /** Everything is over: every message has been given to every output. */
-  end: [stopped: EngineEvent | undefined];
+  end: [stopped: StoppedEvent | undefined];
 }
 
 export interface SnifferStats {
@@ -100,7 +105,7 @@ export class Sniffer extends EventEmitter {
   #binary = '';
   #state: State = 'idle';
   #run: EngineRun | undefined;
-  #finished = defer<EngineEvent | undefined>();
+  #finished = defer<StoppedEvent | undefined>();
   #started: Promise<void> | undefined;
   #stopRequested = new AbortController();
   #signalHandler: ((signal: NodeJS.Signals) => void) | undefined;
@@ -186,7 +191,7 @@ export class Sniffer extends EventEmitter {
 
   /** Resolves with the engine's `stopped` event when all is over; rejects after a crash that was
    * not followed by a restart. */
-  finished(): Promise<EngineEvent | undefined> {
+  finished(): Promise<StoppedEvent | undefined> {
     return this.#finished.promise;
   }
 
@@ -346,7 +351,7 @@ export class Sniffer extends EventEmitter {
     await Promise.all([this.#stdout?.end(), this.#url?.end()]);
   }
 
-  #end(stopped: EngineEvent | undefined, error: unknown): void {
+  #end(stopped: StoppedEvent | undefined, error: unknown): void {
     this.#state = 'ended';
     if (this.#signalHandler !== undefined) {
       process.off('SIGINT', this.#signalHandler);

@@ -112,7 +112,10 @@ function crash() {
 
 function finish() {
   note('stopped');
-  event('stopped', 'info', 'stopped', { deterministic: true, written: written * 2 });
+  event('stopped', 'info', 'stopped', {
+    deterministic: true,
+    messages: { written: written * 2 },
+  });
   process.exit(0);
 }
 
@@ -143,10 +146,10 @@ function start() {
   if (config.format === 'framed') writeAll(1, Buffer.from('TCPSNIF1'));
   note('started');
   event('started', 'info', 'started', {
-    schema: 1,
+    schemaVersion: 1,
     version: '0.0.0',
     interface: config.interface ?? 'lo',
-    linkType: 'EN10MB',
+    linkType: 1,
     ports: config.ports ?? [],
     filter: '',
     shards: 1,

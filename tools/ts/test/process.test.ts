@@ -88,7 +88,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
        const sniffer = createSniffer({
          ...base, handleSignals: true, onHttpMessage: () => { count += 1; },
        });
-       sniffer.on('end', (stopped) => console.log('drained', count === stopped.written));
+       sniffer.on('end', (stopped) => console.log('drained', count === stopped.messages.written));
        await sniffer.start();
        console.log('engine', sniffer.pid);`,
       { endless: true },

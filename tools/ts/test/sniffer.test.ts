@@ -136,7 +136,7 @@ test('StopDeliversEverythingThatTheEngineWrote', async () => {
     await first;
     const atStop = check.count;
     const stopped = await sniffer.finished();
-    assert.equal(atStop, stopped?.written);
+    assert.equal(atStop, stopped?.messages.written);
     await second;
     await sniffer.stop();
     assert.equal(sniffer.stats().callbackErrors, 0);
@@ -340,7 +340,7 @@ test('EngineEventsAreEventsByTheirNames', async () => {
   await sniffer.finished();
   assert.deepEqual(seen, [
     'started',
-    'link type EN10MB',
+    'link type 1',
     'stats',
     'frames 7',
     'connection_evicted',
@@ -377,7 +377,7 @@ test('StopInsideTheLoopDoesNotWaitForTheLoop', async () => {
     if (count === 10) await sniffer.stop();
   }
   const stopped = await sniffer.finished();
-  assert.equal(count, stopped?.written);
+  assert.equal(count, stopped?.messages.written);
 });
 
 test('ACrashIsThrownIntoTheLoopAfterTheLastMessage', async () => {

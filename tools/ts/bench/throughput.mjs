@@ -1,0 +1,149 @@
+// How fast messages come through the package: node bench/throughput.mjs [CAPTURE...]
+//
+// For each capture the same traffic goes every way side by side, interleaved, and the medians are
+// printed as a Markdown table, which stands in the README. Without a capture it makes two with
+// tools/pcapgen (PCAPGEN names the program; else the build tree's is taken). TCP_SNIFFER_BINARY
+// names the engine. RUNS is 5 unless given.
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findBinary } from 'tcp-sniffer';
+
+const runs = Number(process.env.RUNS ?? 5);
+const binary = findBinary(undefined);
+const directory = mkdtempSync(join(tmpdir(), 'tcp-sniffer-bench-'));
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+
+function here(path) {
+  return fileURLToPath(new URL(path, import.meta.url));
+}
+
+function generated() {
+  const candidates = [
+    process.env.PCAPGEN,
+    here('../../../build/release/tools/pcapgen/pcapgen'),
+    here('../../../build/release/pcapgen'),
+  ];
+  const pcapgen = candidates.find((path) => path && existsSync(path));
+  if (pcapgen === undefined) throw new Error('no pcapgen: build it, or say captures');
+  return ['bulk', 'api'].map((workload) => {
+    const file = join(directory, `${workload}.pcap`);
+    execFileSync(pcapgen, ['-w', workload, '-s', '500M', '-o', file], { stdio: 'ignore' });
+    return file;
+  });
+}
+
+/** The engine's output in a file, and how many bytes it is. */
+function record(engine, format) {
+  const file = join(directory, `recorded.${format}`);
+  const output = openSync(file, 'w');
+  const run = spawnSync(binary, ['--config', '-'], {
+    input: `${JSON.stringify({ ...engine, format })}\n`,
+    stdio: ['pipe', output, 'ignore'],
+  });
+  closeSync(output);
+  if (run.status !== 0) throw new Error(`the engine ended with ${run.status}`);
+  return file;
+}
+
+function measure(job) {
+  const run = spawnSync(process.execPath, [here('run-one.mjs'), JSON.stringify(job)], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (run.status !== 0) throw new Error(`${JSON.stringify(job)} failed`);
+  return JSON.parse(run.stdout);
+}
+
+function median(values) {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+function jobsFor(engine) {
+  const recorded = { ndjson: record(engine, 'ndjson'), framed: record(engine, 'framed') };
+  const jobs = [];
+  const add = (name, job) => jobs.push({ name, job: { binary, engine, ...job }, results: [] });
+  const forms = ['ndjson', 'framed'];
+  add('recorded, text + split + JSON.parse', {
+    way: 'plainLoop',
+    format: 'ndjson',
+    recorded: recorded.ndjson,
+  });
+  for (const format of forms) {
+    add('recorded, decoder', { way: 'decoderLoop', format, recorded: recorded[format] });
+  }
+  for (const format of forms) add('engine to /dev/null', { way: 'engineAlone', format });
+  for (const transport of ['pipe', 'fifo', 'fifo-threadpool']) {
+    for (const format of forms) {
+      add(`engine, ${transport}, not parsed`, { way: 'readOnly', format, transport });
+    }
+  }
+  for (const transport of ['pipe', 'fifo', 'fifo-threadpool']) {
+    for (const format of forms) add(`engine, ${transport}`, { way: 'sniff', format, transport });
+  }
+  for (const workers of [1, 2]) {
+    for (const format of forms) {
+      add(`engine, fifo, ${workers} worker${workers > 1 ? 's' : ''}`, {
+        way: 'sniff',
+        format,
+        transport: 'fifo',
+        workers,
+      });
+    }
+  }
+  return { jobs, sizes: forms.map((format) => statSync(recorded[format]).size) };
+}
+
+function row({ name, job, results }, messages, bodyBytes, outputBytes) {
+  const seconds = median(results.map(({ ms }) => ms)) / 1000;
+  const memory = median(results.map(({ peakKiB }) => peakKiB)) / 1024;
+  const figure = (value) => Math.round(value).toLocaleString('en');
+  return `| ${[
+    name,
+    job.format,
+    figure(messages / seconds),
+    figure(outputBytes / 1e6 / seconds),
+    figure(bodyBytes / 1e6 / seconds),
+    job.way === 'engineAlone' ? '' : figure(memory),
+  ].join(' | ')} |`;
+}
+
+const captures = process.argv.length > 2 ? process.argv.slice(2) : generated();
+const model = /model name\s*: (.*)/.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown';
+console.log(
+  `Node ${process.versions.node}, ${cpus().length} cores, ${model}; medians of ${runs} runs.`,
+);
+for (const capture of captures) {
+  const engine = { files: [capture], ports: [80] };
+  const { jobs, sizes } = jobsFor(engine);
+  for (let i = 0; i < runs; i += 1) {
+    for (const one of jobs) one.results.push(measure(one.job));
+  }
+  // The decoder over the framed recording sees every message and every body byte.
+  const reference = jobs.find(({ job }) => job.way === 'decoderLoop' && job.format === 'framed');
+  const { messages, bodyBytes } = reference.results[0];
+  for (const { name, job, results } of jobs) {
+    const wrong =
+      job.way !== 'engineAlone' && results.some((result) => result.messages !== messages);
+    if (wrong) throw new Error(`${name}: ${JSON.stringify(results)}, not ${messages} messages`);
+  }
+  console.log(
+    `\n${basename(capture)}: ${messages} messages, ${Math.round(bodyBytes / 1e6)} MB of bodies, ${Math.round(sizes[0] / 1e6)} MB as ndjson, ${Math.round(sizes[1] / 1e6)} MB framed\n`,
+  );
+  console.log('| way | form | messages/s | output MB/s | bodies MB/s | peak MB |');
+  console.log('|---|---|--:|--:|--:|--:|');
+  for (const one of jobs) {
+    console.log(row(one, messages, bodyBytes, one.job.format === 'ndjson' ? sizes[0] : sizes[1]));
+  }
+}

@@ -1,0 +1,256 @@
+// The package with the real engine; without one these tests are skipped, and say so.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, get } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import test from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { createSniffer, type Message, pair, SnifferError } from '../src/index.js';
+import { makeCapture } from './make-capture.js';
+import {
+  isAlive,
+  MemoryLogger,
+  packageDir,
+  pcapsDir,
+  realEngine,
+  temporaryDir,
+  until,
+} from './support.js';
+
+const options = { skip: realEngine === undefined && 'no engine' };
+const captures = existsSync(pcapsDir)
+  ? readdirSync(pcapsDir).filter((name) => /\.pcap(ng)?$/.test(name))
+  : [];
+const site = join(pcapsDir, 'site_and_api.pcap');
+
+function hasCode(code: string): (error: unknown) => boolean {
+  return (error) => error instanceof SnifferError && error.code === code;
+}
+
+async function all(config: object): Promise<Message[]> {
+  const messages: Message[] = [];
+  for await (const message of createSniffer(config)) messages.push(message.detach());
+  return messages;
+}
+
+test('TheBundledCapturesGiveTheirExpectedLines', options, async () => {
+  let compared = 0;
+  for (const name of captures) {
+    const expected = join(pcapsDir, `${name}.expected.ndjson`);
+    if (!existsSync(expected)) continue;
+    const lines = (await all({ files: [join(pcapsDir, name)] })).map(({ raw }) => raw.toString());
+    assert.deepEqual(lines.sort(), readFileSync(expected, 'utf8').trimEnd().split('\n').sort());
+    compared += 1;
+  }
+  assert.equal(
+    compared > 0,
+    captures.some((name) => existsSync(join(pcapsDir, `${name}.expected.ndjson`))),
+  );
+});
+
+test('TheFramedFormSaysTheSameAsLinesDo', options, async () => {
+  for (const name of captures) {
+    const config = { files: [join(pcapsDir, name)], shards: 0 };
+    const lines = await all({ ...config, binaryBody: 'base64' });
+    for (const transport of ['fifo', 'pipe', 'fifo-threadpool']) {
+      const framed = await all({ ...config, format: 'framed', transport });
+      assert.deepEqual(
+        framed.map((message) => message.toJSON()),
+        lines.map((message) => message.toJSON()),
+        name,
+      );
+    }
+  }
+});
+
+test('TheBundledSitePairsWithoutOrphans', options, async () => {
+  const exchanges = pair(await all({ files: [site] }));
+  assert.equal(exchanges.length, 12);
+  for (const { orphan } of exchanges) assert.equal(orphan, undefined);
+});
+
+test('TheEnginesCodesArriveAtStart', options, async () => {
+  const directory = temporaryDir();
+  const text = join(directory, 'text.pcap');
+  writeFileSync(text, 'this is no capture\n'.repeat(10));
+  const cases: [object, string][] = [
+    [{ interface: 'nosuch0', ports: [80] }, 'INVALID_INTERFACE'],
+    [{ files: [join(directory, 'missing.pcap')] }, 'INPUT_FILE'],
+    [{ files: [text] }, 'INPUT_FILE'],
+    [{ files: [site], filter: 'tcp port port' }, 'INVALID_CONFIG'],
+  ];
+  for (const [config, code] of cases) {
+    const sniffer = createSniffer({
+      ...config,
+      onHttpMessage: () => {},
+      logger: new MemoryLogger(),
+    });
+    // What is found when the file is opened may be found after the start.
+    await assert.rejects(async () => {
+      await sniffer.start();
+      await sniffer.finished();
+    }, hasCode(code));
+  }
+});
+
+test('TwoHundredThousandExchangesWithAConsumerTenTimesTooSlow', options, async (t) => {
+  const directory = temporaryDir();
+  const capture = join(directory, 'many.pcap');
+  const exchanges = 200_000;
+  makeCapture(capture, { exchanges, connections: 500, bodyBytes: 400 });
+  const program = join(directory, 'program.mjs');
+  writeFileSync(
+    program,
+    `import { createSniffer } from ${JSON.stringify(pathToFileURL(join(packageDir, 'build/src/index.js')).href)};
+     const next = new Map();
+     let count = 0, wrong = 0, peak = 0, slowness = Number(process.argv[2]);
+     const onHttpMessage = ({ connectionId, direction, exchange, path }) => {
+       const expected = next.get(connectionId) ?? 0;
+       if (2 * exchange + (direction === 'request' ? 0 : 1) !== expected) wrong += 1;
+       if (path !== undefined && !path.endsWith('/' + exchange)) wrong += 1;
+       next.set(connectionId, expected + 1);
+       count += 1;
+       if (count % 4096 === 0) peak = Math.max(peak, process.memoryUsage.rss());
+       const until = performance.now() + slowness;
+       while (performance.now() < until);
+     };
+     const begin = performance.now();
+     const sniffer = createSniffer({ files: [${JSON.stringify(capture)}], onHttpMessage });
+     await sniffer.start();
+     const stopped = await sniffer.finished();
+     console.log(JSON.stringify({
+       count, wrong, connections: next.size, ms: performance.now() - begin,
+       peak: Math.max(peak, process.memoryUsage.rss()), stopped, stats: sniffer.stats(),
+     }));`,
+  );
+  const run = async (slownessMs: number) => {
+    const child = spawn(process.execPath, [program, String(slownessMs)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let text = '';
+    child.stdout.setEncoding('utf8');
+    child.stdout.on('data', (piece: string) => {
+      text += piece;
+    });
+    await new Promise((resolve) => child.once('close', resolve));
+    return JSON.parse(text);
+  };
+  const free = await run(0);
+  // Ten times what a message takes when nobody is slow.
+  const slow = await run((9 * free.ms) / (2 * exchanges));
+  for (const result of [free, slow]) {
+    assert.equal(result.count, 2 * exchanges);
+    assert.equal(result.wrong, 0);
+    assert.equal(result.connections, 500);
+    assert.equal(result.stats.callbackErrors + result.stats.malformed, 0);
+    assert.ok(result.peak < 200e6, `${result.peak} bytes resident`);
+  }
+  t.diagnostic(
+    `free: ${Math.round(free.ms)} ms, ${Math.round(free.peak / 1e6)} MB; slow: ${Math.round(slow.ms)} ms, ${Math.round(slow.peak / 1e6)} MB`,
+  );
+});
+
+test('StopInTheMiddleOfAFileDeliversWhatWasWritten', options, async () => {
+  const capture = join(temporaryDir(), 'many.pcap');
+  makeCapture(capture, { exchanges: 50_000, connections: 10, bodyBytes: 1000 });
+  let count = 0;
+  const sniffer = createSniffer({
+    files: [capture],
+    onHttpMessage: async () => {
+      count += 1;
+      if (count % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+    },
+  });
+  await sniffer.start();
+  await until(() => count > 500, 'messages');
+  await sniffer.stop();
+  const stopped = await sniffer.finished();
+  assert.equal(count, stopped?.messages.written);
+  assert.ok(count < 100_000);
+  assert.equal(sniffer.stats().malformed, 0);
+});
+
+test('AKilledEngineIsACrash', options, async () => {
+  const capture = join(temporaryDir(), 'many.pcap');
+  makeCapture(capture, { exchanges: 50_000, connections: 10, bodyBytes: 1000 });
+  const sniffer = createSniffer({
+    files: [capture],
+    logger: new MemoryLogger(),
+    onHttpMessage: () => new Promise((resolve) => setImmediate(resolve)),
+  });
+  await sniffer.start();
+  process.kill(sniffer.pid ?? 0, 'SIGKILL');
+  await assert.rejects(sniffer.finished(), hasCode('ENGINE_CRASHED'));
+});
+
+/** A live sniffer on the loopback device, or why there is none. */
+async function startLive(port: number, seen: Message[]) {
+  const sniffer = createSniffer({
+    interface: 'lo',
+    ports: [port],
+    onHttpMessage: (message) => seen.push(message),
+  });
+  try {
+    await sniffer.start();
+    return sniffer;
+  } catch (error) {
+    if (hasCode('PERMISSION_DENIED')(error) || hasCode('CAPTURE_OPEN_FAILED')(error))
+      return undefined;
+    throw error;
+  }
+}
+
+test('LiveMessagesArriveAndStopDrains', options, async (t) => {
+  const server = createServer((_request, response) => response.end('hello'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const seen: Message[] = [];
+  const sniffer = await startLive(port, seen);
+  if (sniffer === undefined) {
+    server.close();
+    t.skip('capturing on lo is not allowed here');
+    return;
+  }
+  for (let i = 0; i < 20; i += 1) {
+    await new Promise<void>((resolve) => {
+      get({ port, host: '127.0.0.1', path: `/${i}`, agent: false }, (response) => {
+        response.on('end', resolve).resume();
+      });
+    });
+  }
+  await sniffer.stop();
+  server.close();
+  const exchanges = pair(seen);
+  assert.deepEqual(
+    exchanges.map(({ request }) => request?.path).sort(),
+    Array.from({ length: 20 }, (_, i) => `/${i}`).sort(),
+  );
+  for (const { response } of exchanges) assert.equal(response?.body, 'hello');
+});
+
+test('WhenTheParentIsKilledTheLiveEngineEnds', options, async (t) => {
+  const program = join(temporaryDir(), 'program.mjs');
+  writeFileSync(
+    program,
+    `import { createSniffer } from ${JSON.stringify(pathToFileURL(join(packageDir, 'build/src/index.js')).href)};
+     const sniffer = createSniffer({ interface: 'lo', ports: [9], onHttpMessage: () => {} });
+     try { await sniffer.start(); console.log('engine', sniffer.pid); }
+     catch (error) { console.log('refused', error.code); }`,
+  );
+  const child = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.setEncoding('utf8');
+  child.stdout.on('data', (piece: string) => {
+    text += piece;
+  });
+  await until(() => text.includes('\n'), 'the start');
+  const pid = Number(/engine (\d+)/.exec(text)?.[1]);
+  if (Number.isNaN(pid)) {
+    t.skip(`capturing on lo is not allowed here: ${text.trim()}`);
+    return;
+  }
+  child.kill('SIGKILL');
+  await until(() => !isAlive(pid), 'the end of the engine');
+});
