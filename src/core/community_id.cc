@@ -32,7 +32,7 @@ char* write_community_id(char* out, const Endpoint& a, const Endpoint& b) {
   const bool ordered = std::tie(a.ip, a.port) < std::tie(b.ip, b.port);
   const Endpoint& low = ordered ? a : b;
   const Endpoint& high = ordered ? b : a;
-  const bool v4 = is_v4_mapped(low.ip) && is_v4_mapped(high.ip);
+  const bool v4 = is_v4_mapped(low.ip) && is_v4_mapped(high.ip) && !low.mapped_on_wire;
   uint8_t input[40] = {0, 0};  // the seed
   uint8_t* end = put_ip(input + 2, low.ip, v4);
   end = put_ip(end, high.ip, v4);

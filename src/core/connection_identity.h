@@ -17,8 +17,9 @@ struct ConnectionIdentity {
   int32_t connect_us = -1;      // SYN to the handshake's ACK; -1 = not seen
 
   Endpoint endpoint(Side side) const {
-    return side == Side::kLow ? Endpoint{key.low_ip, key.low_port}
-                              : Endpoint{key.high_ip, key.high_port};
+    const bool mapped = key.mapped_on_wire != 0;
+    return side == Side::kLow ? Endpoint{key.low_ip, key.low_port, mapped}
+                              : Endpoint{key.high_ip, key.high_port, mapped};
   }
 };
 

@@ -18,7 +18,8 @@ inline bool is_v4_mapped(const IpAddress& ip) {
 
 struct Endpoint {
   IpAddress ip{};
-  uint16_t port = 0;  // host order
+  uint16_t port = 0;            // host order
+  bool mapped_on_wire = false;  // see FlowKey
 
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
@@ -40,7 +41,7 @@ struct FlowKey {
   uint16_t high_port = 0;  // host order
   uint16_t vlan = 0;       // outermost VLAN id, only with keyVlan
   TunnelKind tunnel_kind = TunnelKind::kNone;
-  uint8_t reserved = 0;
+  uint8_t mapped_on_wire = 0;  // 1: IPv6 packets that themselves carry ::ffff:a.b.c.d addresses
   uint32_t tunnel_id = 0;  // VNI, GRE key, …; only with keyTunnel
 
   friend bool operator==(const FlowKey& a, const FlowKey& b) {

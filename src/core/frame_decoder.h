@@ -102,7 +102,7 @@ inline bool FrameDecoder::decode_plain(std::span<const uint8_t> frame, Segment& 
   if (header_size < kTcpHeaderSize || captured < kIpSize + header_size) return false;
   segment.key.vlan = 0;
   segment.key.tunnel_kind = TunnelKind::kNone;
-  segment.key.reserved = 0;
+  segment.key.mapped_on_wire = 0;
   segment.key.tunnel_id = 0;
   set_ipv4_endpoints(ip + 12, tcp, segment);
   segment.vlan = 0;

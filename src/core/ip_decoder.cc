@@ -116,9 +116,10 @@ Layer decode_tcp(DecodeState& state) {
   Segment& segment = state.segment;
   segment.key.vlan = state.options.key_vlan ? state.vlan : uint16_t{0};
   segment.key.tunnel_kind = state.tunnel_kind;
-  segment.key.reserved = 0;
   segment.key.tunnel_id = state.tunnel_id;
   set_endpoints(state.source, state.destination, tcp, segment);
+  segment.key.mapped_on_wire =
+      state.ip_version == 6 && is_v4_mapped(state.source) && is_v4_mapped(state.destination);
   segment.vlan = state.vlan;
   segment.ip_id = state.ip_id;
   segment.ttl = state.ttl;

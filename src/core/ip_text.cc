@@ -77,8 +77,12 @@ char* write_ip6(char* out, const IpAddress& ip) {
 
 }  // namespace
 
-char* write_ip(char* out, const IpAddress& ip) {
+char* write_ip(char* out, const IpAddress& ip, bool mapped_on_wire) {
   if (!is_v4_mapped(ip)) return write_ip6(out, ip);
+  if (mapped_on_wire) {
+    std::memcpy(out, "::ffff:", 7);
+    out += 7;
+  }
   out = write_octet(out, ip[12]) + 1;
   out = write_octet(out, ip[13]) + 1;
   out = write_octet(out, ip[14]) + 1;

@@ -22,7 +22,7 @@ char* put(char* out, const char (&literal)[N]) {
 }
 
 char* put_endpoint(char* out, const Endpoint& endpoint) {
-  out = write_ip(put(out, "{\"ip\":\""), endpoint.ip);
+  out = write_ip(put(out, "{\"ip\":\""), endpoint.ip, endpoint.mapped_on_wire);
   out = write_unsigned(put(out, "\",\"port\":"), endpoint.port);
   return put(out, "}");
 }

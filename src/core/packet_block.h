@@ -17,7 +17,8 @@ class PacketLane;  // where a block goes back to; known to its owner only
 enum class BlockOrder : uint8_t {
   kNone,
   kDrain,  // behind the segments: every connection ends, as at the end of the capture
-  kEnd,    // the same, and the capture thread sends nothing any more
+  kRebase, // before the segments: packet time has jumped, see rebase_from_ns
+  kEnd,    // the same as kDrain, and the capture thread sends nothing any more
 };
 
 // The unit of hand-over from a capture thread to a shard: up to kSegmentsPerBlock segments and the
@@ -37,6 +38,9 @@ struct PacketBlock {
   uint32_t count = 0;
   BlockOrder order = BlockOrder::kNone;
   int64_t clock_ns = 0;           // watermark: no later block has an earlier clock
+  // kRebase: connections with a segment at or behind this clock were active while the jump to
+  // clock_ns was not believed yet; they are as young as the jump.
+  int64_t rebase_from_ns = 0;
   CapturePiece* piece = nullptr;  // one reference is held while the block is in use
   uint8_t* arena = nullptr;       // kBlockArenaBytes, allocated at first use
   uint32_t arena_used = 0;

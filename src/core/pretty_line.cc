@@ -77,9 +77,9 @@ ShortText status_text(uint16_t status) {
 
 ShortText endpoint_text(const Endpoint& endpoint) {
   ShortText result;
-  const bool v6 = !is_v4_mapped(endpoint.ip);
+  const bool v6 = !is_v4_mapped(endpoint.ip) || endpoint.mapped_on_wire;
   char ip[kIpTextMax];
-  const char* ip_end = write_ip(ip, endpoint.ip);
+  const char* ip_end = write_ip(ip, endpoint.ip, endpoint.mapped_on_wire);
   char* out = put(result.text, v6 ? "[" : "");
   out = put(out, {ip, static_cast<size_t>(ip_end - ip)});
   out = put(out, v6 ? "]:" : ":");

@@ -172,10 +172,17 @@ void Dispatcher::advance_clock(int64_t time_ns) {
     return;
   }
   const bool agrees = jump_packets_ > 0 && std::abs(time_ns - jump_ns_) <= kClockJumpNs;
-  jump_packets_ = agrees ? jump_packets_ + 1 : 1;
   jump_ns_ = time_ns;
-  if (jump_packets_ < kClockJumpPackets) return;
+  if (!agrees) {
+    // Segments from here on have a clock of their own, so that they are known if it is a jump.
+    clock_ns_++;
+    rebase_from_ns_ = clock_ns_;
+    jump_packets_ = 0;
+  }
+  if (++jump_packets_ < kClockJumpPackets) return;
+  send_all(BlockOrder::kNone);
   clock_ns_ = time_ns;
+  send_all(BlockOrder::kRebase);
   jump_packets_ = 0;
   counters_.add(FrameCounter::clock_jumps);
 }
@@ -199,6 +206,7 @@ bool Dispatcher::prepare(OpenBlock& open, CapturePiece* piece) {
 void Dispatcher::send(OpenBlock& open, BlockOrder order) {
   open.block->clock_ns = clock_ns_;
   open.block->order = order;
+  open.block->rebase_from_ns = rebase_from_ns_;
   open.lane->send(std::exchange(open.block, nullptr));
 }
 

@@ -80,6 +80,7 @@ class Dispatcher final : public FrameSink {
   int64_t clock_ns_ = 0;
   int64_t jump_ns_ = 0;  // a far packet time that waits to be believed
   uint32_t jump_packets_ = 0;
+  int64_t rebase_from_ns_ = 0;   // clock when the first of them came
   uint64_t since_flush_ = 0;
   uint64_t published_at_ = 0;
   bool file_begins_ = true;

@@ -10,10 +10,10 @@ namespace tcp_sniffer {
 
 namespace {
 
-std::string text_of(const IpAddress& ip, uint16_t port) {
+std::string text_of(const IpAddress& ip, uint16_t port, bool mapped_on_wire) {
   char text[kIpTextMax];
-  std::string address(text, write_ip(text, ip));
-  if (!is_v4_mapped(ip)) address = "[" + address + "]";
+  std::string address(text, write_ip(text, ip, mapped_on_wire));
+  if (!is_v4_mapped(ip) || mapped_on_wire) address = "[" + address + "]";
   return address + ":" + std::to_string(port);
 }
 
@@ -96,10 +96,11 @@ void report(const EventRecord& record, bool with_samples, EventLog& log) {
   const bool from_low = record.side == Side::kLow;
   EventFields fields;
   fields["connectionId"] = hex_id(record.connection_id);
-  fields["from"] = from_low ? text_of(record.key.low_ip, record.key.low_port)
-                            : text_of(record.key.high_ip, record.key.high_port);
-  fields["to"] = from_low ? text_of(record.key.high_ip, record.key.high_port)
-                          : text_of(record.key.low_ip, record.key.low_port);
+  const bool mapped = record.key.mapped_on_wire != 0;
+  const std::string low = text_of(record.key.low_ip, record.key.low_port, mapped);
+  const std::string high = text_of(record.key.high_ip, record.key.high_port, mapped);
+  fields["from"] = from_low ? low : high;
+  fields["to"] = from_low ? high : low;
   fields["packetTime"] = utc_timestamp(record.time_ns / 1000);
   switch (record.kind) {
     case EventKind::kConnectionEvicted:

@@ -60,6 +60,7 @@ class ConnectionList {
  public:
   bool empty() const { return front_ == nullptr; }
   Connection* front() const { return front_; }
+  Connection* back() const { return back_; }
   uint64_t size() const { return size_; }
 
   void push_back(Connection* connection) {

@@ -66,6 +66,7 @@ Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& ce
       reassembler_(pool_, counters_, settings.reassembly) {}
 
 void Shard::process(const PacketBlock& block) {
+  if (block.order == BlockOrder::kRebase) rebase(block.rebase_from_ns, block.clock_ns);
   const std::span<const Segment> segments(block.segments.data(), block.count);
   // Far enough ahead that the slot and then the connection arrive before they are needed.
   constexpr size_t kSlotAhead = 16;
@@ -413,6 +414,20 @@ void Shard::sweep(int64_t clock_ns) {
     holes_.remove(connection);
     connection->in_hole_list = false;
     track_hole(connection);
+  }
+}
+
+// Packet time has jumped: what was active since `from_ns` belongs to the time after the jump.
+void Shard::rebase(int64_t from_ns, int64_t to_ns) {
+  for (ActivityList& list : lists_) {
+    for (Connection* connection = list.back();
+         connection != nullptr && connection->last_clock_ns >= from_ns;
+         connection = connection->by_activity.previous) {
+      connection->last_clock_ns = to_ns;
+      for (TcpStream& stream : connection->streams) {
+        if (stream.hole_since_ns >= from_ns) stream.hole_since_ns = to_ns;
+      }
+    }
   }
 }
 

@@ -88,6 +88,7 @@ class Shard {
   void close(Connection* connection, Incomplete cause, ShardCounter reason);
   void close_expired(Connection* connection);
   void sweep(int64_t clock_ns);
+  void rebase(int64_t from_ns, int64_t to_ns);
   int64_t timeout_of(const Connection& connection) const;
   bool expired(const Connection& connection, int64_t clock_ns) const;
   void make_room(int64_t clock_ns);
