@@ -30,29 +30,6 @@ struct Shard::Handler {
   bool in_message(Side side) const { return HttpEngine::in_message(connection.http, side); }
 };
 
-void ShardLines::on_message(const HttpMessage& message) {
-  if (!output_.begin_line()) {
-    counters_.add(output_.abandoned() ? ShardCounter::messages_discarded
-                                      : ShardCounter::messages_dropped_overload);
-    return;
-  }
-  if (number_frames_) {
-    writer_.write(message, output_);
-  } else {
-    HttpMessage unnumbered = message;
-    unnumbered.first_frame = unnumbered.last_frame = 0;
-    writer_.write(unnumbered, output_);
-  }
-  output_.end_line(1, message.last_byte_ns);
-  counters_.add(ShardCounter::messages_written);
-}
-
-void ShardLines::on_unanswered(const HttpMessage& request) {
-  if (!output_.begin_line()) return;
-  writer_.write_unanswered(request, output_);
-  output_.end_line(0, request.first_byte_ns);
-}
-
 Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& census,
              LineQueue& lines, bool may_wait_for_output, EventSink& events)
     : index_(index),

@@ -6,13 +6,13 @@
 #include "core/counters.h"
 #include "core/event_record.h"
 #include "core/http_engine.h"
-#include "core/message_line.h"
 #include "core/packet_block.h"
 #include "core/port_set.h"
 #include "core/reassembler.h"
 #include "shard/census.h"
 #include "shard/connection_table.h"
 #include "shard/line_output.h"
+#include "shard/shard_lines.h"
 #include "shard/tombstones.h"
 
 namespace tcp_sniffer {
@@ -29,23 +29,6 @@ struct ShardSettings {
   bool ignore_fsm_errors = true;
   bool check_tcp_options = false;
   bool number_frames = true;  // files: firstFrame and lastFrame have a meaning
-};
-
-// Finished messages to lines, in the shard's line output.
-class ShardLines final : public MessageOutput {
- public:
-  ShardLines(const LineOptions& options, bool number_frames, LineOutput& output,
-             ShardCounters& counters)
-      : writer_(options), number_frames_(number_frames), output_(output), counters_(counters) {}
-
-  void on_message(const HttpMessage& message) override;
-  void on_unanswered(const HttpMessage& request) override;
-
- private:
-  MessageLineWriter writer_;
-  const bool number_frames_;
-  LineOutput& output_;
-  ShardCounters& counters_;
 };
 
 // One share of the connections and all that belongs to them: table, reassembly, HTTP, lines,
