@@ -14,28 +14,49 @@ bool Reassembler::knows_start(const TcpStream& stream, const Segment& segment) {
 
 // Where the sender's stream begins: at its SYN; else where the peer's acknowledgment in a
 // handshake said; else at the first byte seen. Offsets keep the coordinates of a hint, so that
-// acknowledgments taken before still mean the same bytes.
+// acknowledgments taken before still mean the same bytes. A single byte may be a keep-alive probe
+// (RFC 9293 section 3.8.4), which repeats one sent long ago: no stream begins with it.
 void Reassembler::set_origin(TcpStream& stream, const Segment& segment) {
   const bool syn = (segment.flags & kTcpSyn) != 0;
-  const uint32_t first = segment.sequence + (syn ? 1 : 0);
+  const bool may_be_probe = !syn && segment.payload_wire_size == 1;
+  const uint32_t first = segment.sequence + (syn || may_be_probe ? 1 : 0);
   if (!stream.seen) {
+    if (syn && stream.offset_of(first) != kStreamOrigin) stream.acked = 0;
     if (syn || !stream.hinted) {
       stream.set_origin(first);
     } else if (!knows_start(stream, segment)) {
-      const uint64_t offset = stream.offset_of(first);
-      const bool near = offset + kWindowMin > stream.head && offset < stream.window_limit();
-      if (near) {
-        stream.head = offset;
-      } else {
-        stream.set_origin(first);
-      }
+      stream.head = stream.offset_of(first);
     }
     stream.seen = true;
-  } else if (!stream.delivered && !stream.syn_seen && stream.offset_of(first) < stream.head &&
+  } else if (!stream.delivered && !stream.syn_seen && !stream.hint_is_start && !may_be_probe &&
+             segment.payload_wire_size > 0 && stream.offset_of(first) < stream.head &&
              stream.head - stream.offset_of(first) < kWindowMin) {
     stream.head = stream.offset_of(first);
   }
   if (syn) stream.syn_seen = true;
+}
+
+void Reassembler::take_fin(TcpStream& stream, uint64_t end) {
+  if (stream.fin_offset != kNoOffset || end < stream.head || end > stream.window_limit()) return;
+  stream.fin_offset = end;
+}
+
+// A RST counts in the window or at the last acknowledgment (RFC 9293 section 3.10.7.4; a host
+// without the socket answers with the number it was told).
+void Reassembler::take_rst(TcpStream& stream, uint64_t offset) {
+  if (stream.ended) {
+    // The FIN was reached before; now nothing of the other side is wanted either.
+    stream.reset |= offset + 1 >= stream.head && offset <= stream.window_limit();
+    return;
+  }
+  const bool at_last_ack = stream.acked != 0 && offset == stream.acked;
+  if ((offset < stream.head && !at_last_ack) || offset > stream.window_limit()) return;
+  if (stream.fin_offset == kNoOffset) {
+    stream.fin_offset = std::max(offset, stream.head);
+    stream.reset = true;
+  }
+  // Nothing before a RST will be sent again, whatever was acknowledged.
+  stream.acked = std::max(stream.acked, stream.fin_offset);
 }
 
 // The segment's acknowledgment as an offset of the peer's stream, or 0 when it says nothing that
@@ -54,10 +75,13 @@ void Reassembler::take_acknowledgment(TcpStream& peer, const TcpStream& sender,
     if (!peer.hinted) {
       peer.set_origin(segment.acknowledgment);
       peer.hinted = true;
-      peer.hint_is_start = sender.syn_seen;
+      peer.hint_is_start = sender.syn_seen && ((segment.flags & kTcpSyn) != 0 ||
+                                               sender.offset_of(segment.sequence) == kStreamOrigin);
     }
     const uint64_t offset = peer.offset_of(segment.acknowledgment);
-    if (offset >= peer.head && offset <= peer.window_limit()) acknowledged = offset;
+    if (offset < peer.head || offset > peer.window_limit()) return;
+    acknowledged = offset;
+    peer.acked = std::max(peer.acked, offset);
     return;
   }
   const uint64_t offset = peer.offset_of(segment.acknowledgment);
@@ -76,6 +100,31 @@ void Reassembler::count_late(const TcpStream& stream, uint64_t start, uint64_t e
   const uint64_t late = late_end > late_start ? late_end - late_start : 0;
   counters_.add(ShardCounter::bridged_late, late);
   counters_.add(ShardCounter::duplicate, end - start - late);
+}
+
+void Reassembler::Bytes::advance(uint64_t size) {
+  const uint64_t captured = std::min<uint64_t>(size, data.size());
+  data = data.subspan(static_cast<size_t>(captured));
+  lost -= std::min(lost, size - captured);
+  offset += size;
+}
+
+// Cuts off what lies before the head and what lies behind the end of the stream.
+void Reassembler::cut_to_stream(const TcpStream& stream, Bytes& bytes) {
+  if (bytes.offset < stream.head) {
+    const uint64_t behind = stream.head - bytes.offset;
+    const uint64_t captured = std::min<uint64_t>(behind, bytes.data.size());
+    count_late(stream, bytes.offset, bytes.offset + captured);
+    bytes.advance(behind);
+  }
+  const uint64_t room = stream.ended                       ? 0
+                        : stream.fin_offset > bytes.offset ? stream.fin_offset - bytes.offset
+                                                           : 0;
+  if (bytes.data.size() + bytes.lost <= room) return;
+  const auto kept = static_cast<size_t>(std::min<uint64_t>(bytes.data.size(), room));
+  counters_.add(ShardCounter::out_of_window, bytes.data.size() - kept);
+  bytes.data = bytes.data.first(kept);
+  bytes.lost = std::min(bytes.lost, room - kept);
 }
 
 // Starts, keeps or ends the timing of the hole at the head (rule 4). Evidence that was there when

@@ -36,7 +36,9 @@ struct ReassemblySettings {
 //    limits.h is there; by timeout only where the peer is not captured; else when memory is full
 //    or the connection ends. Never more than the peer has acknowledged is given up at once.
 // 5. FIN and RST take effect when the stream reaches them. A FIN takes one sequence number
-//    (RFC 9293 section 3.4), which is counted as delivered but given to no one.
+//    (RFC 9293 section 3.4), which is counted as delivered but given to no one. Bytes behind a FIN
+//    are no part of the stream; bytes behind a RST that was not reached yet prove it forged. What
+//    a RST carries is text for people (RFC 9293 section 3.5.3), not data.
 //
 // Stateless itself: all state is in the TcpStreams and the protocol. One per shard; not shared.
 class Reassembler {
@@ -49,7 +51,11 @@ class Reassembler {
   template <StreamProtocol P>
   void advance_clock(TcpStreams& streams, P& protocol, int64_t clock_ns) {
     if (streams[0].hole_since_ns == 0 && streams[1].hole_since_ns == 0) return;
-    while (give_up_by_evidence(streams, protocol, clock_ns)) pump(streams, protocol, clock_ns);
+    // The next hole is timed from the moment the timer of this one ran out, so that it does not
+    // matter how late somebody looks.
+    while (const int64_t verdict_ns = give_up_by_evidence(streams, protocol, clock_ns)) {
+      pump(streams, protocol, verdict_ns);
+    }
   }
 
   // One segment of an existing connection; a SYN only sets the origin. The streams' scaling and
@@ -97,6 +103,8 @@ class Reassembler {
   void take_acknowledgment(TcpStream& peer, const TcpStream& sender, const Segment& segment,
                            uint64_t& acknowledged);
   void set_origin(TcpStream& stream, const Segment& segment);
+  static void take_fin(TcpStream& stream, uint64_t end);
+  static void take_rst(TcpStream& stream, uint64_t offset);
 
   // ---- bytes
   template <StreamProtocol P>
@@ -104,16 +112,27 @@ class Reassembler {
                    uint64_t acknowledged);
   template <StreamProtocol P>
   bool take_stray(TcpStreams& streams, P& protocol, const Segment& segment, uint64_t offset);
+  // A segment's bytes on their way: those captured, then those the snaplen cut off.
+  struct Bytes {
+    uint64_t offset = kNoOffset;
+    std::span<const uint8_t> data;
+    uint64_t lost = 0;
+    SegmentMeta meta;
+
+    bool empty() const { return data.empty() && lost == 0; }
+    void advance(uint64_t size);
+  };
+  void cut_to_stream(const TcpStream& stream, Bytes& bytes);
   template <StreamProtocol P>
-  void buffer_bytes(TcpStreams& streams, P& protocol, Side side, uint64_t offset,
-                    std::span<const uint8_t> data, uint64_t lost, const SegmentMeta& meta,
-                    int64_t clock_ns);
+  void deliver_now(TcpStream& stream, P& protocol, Side side, Bytes& bytes, bool force);
+  template <StreamProtocol P>
+  void buffer_bytes(TcpStreams& streams, P& protocol, Side side, Bytes bytes, int64_t clock_ns);
   void count_late(const TcpStream& stream, uint64_t start, uint64_t end);
 
   // ---- delivery
+  // A peer that was refused waits for this side itself.
   static bool must_wait(const TcpStream& peer, uint64_t acknowledged) {
-    if (!peer.seen || acknowledged <= peer.head) return false;
-    return !peer.refused || acknowledged > peer.contiguous_end();
+    return peer.seen && !peer.ended && !peer.refused && acknowledged > peer.head;
   }
   template <StreamProtocol P>
   bool deliver(TcpStreams& streams, P& protocol, Side side, bool force);
@@ -128,9 +147,11 @@ class Reassembler {
   template <StreamProtocol P>
   void skip(TcpStream& stream, P& protocol, Side side, uint64_t to, GapCause cause);
   template <StreamProtocol P>
-  bool give_up_by_evidence(TcpStreams& streams, P& protocol, int64_t clock_ns);
+  void give_up(TcpStream& stream, P& protocol, Side side, uint64_t to);
   template <StreamProtocol P>
-  bool give_up_for_room(TcpStreams& streams, P& protocol, Side side);
+  int64_t give_up_by_evidence(TcpStreams& streams, P& protocol, int64_t clock_ns);
+  template <StreamProtocol P>
+  bool give_up_for_room(TcpStreams& streams, P& protocol, Side side, const Bytes& in_hand);
   template <StreamProtocol P>
   bool give_up_at_close(TcpStreams& streams, P& protocol);
   void time_hole(TcpStream& stream, const TcpStream& peer, int64_t clock_ns);

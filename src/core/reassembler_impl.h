@@ -17,16 +17,19 @@ void Reassembler::on_segment(TcpStreams& streams, P& protocol, const Segment& se
   const uint64_t offset =
       stream.offset_of(segment.sequence + ((segment.flags & kTcpSyn) != 0 ? 1 : 0));
   const uint64_t end = offset + segment.payload_wire_size;
-  if ((segment.flags & (kTcpFin | kTcpRst)) != 0 && stream.fin_offset == kNoOffset &&
-      end >= stream.head && end <= stream.window_limit()) {
-    stream.fin_offset = end;
-    stream.reset = (segment.flags & kTcpRst) != 0;
-    // Nothing before a RST will be sent again, whatever was acknowledged.
-    if (stream.reset) stream.acked = std::max(stream.acked, end);
+  if ((segment.flags & kTcpRst) != 0) {
+    take_rst(stream, offset);
+    counters_.add(ShardCounter::out_of_window, segment.payload_size);
+  } else {
+    if (stream.reset && !stream.ended && end > stream.fin_offset) {
+      stream.reset = false;
+      stream.fin_offset = kNoOffset;
+    }
+    if ((segment.flags & kTcpFin) != 0) take_fin(stream, end);
+    if (end > offset) add_payload(streams, protocol, segment, offset, acknowledged);
   }
-  if (segment.payload_wire_size > 0) add_payload(streams, protocol, segment, offset, acknowledged);
   pump(streams, protocol, segment.clock_ns);
-  while (give_up_by_evidence(streams, protocol, segment.clock_ns)) {
+  while (give_up_by_evidence(streams, protocol, segment.clock_ns) != 0) {
     pump(streams, protocol, segment.clock_ns);
   }
 }
@@ -35,45 +38,50 @@ template <StreamProtocol P>
 void Reassembler::add_payload(TcpStreams& streams, P& protocol, const Segment& segment,
                               uint64_t offset, uint64_t acknowledged) {
   TcpStream& stream = at(streams, segment.side);
-  uint64_t lost = segment.payload_wire_size - segment.payload_size;
-  std::span<const uint8_t> data(segment.payload, segment.payload_size);
   if (offset > stream.window_limit()) {
     if (!take_stray(streams, protocol, segment, offset)) {
-      counters_.add(ShardCounter::out_of_window, data.size());
+      counters_.add(ShardCounter::out_of_window, segment.payload_size);
       return;
     }
-    offset = stream.offset_of(segment.sequence);
   } else {
     stream.stray_count = 0;
   }
-  if (offset < stream.head) {
-    const uint64_t behind = stream.head - offset;
-    const uint64_t cut = std::min<uint64_t>(behind, data.size());
-    count_late(stream, offset, offset + cut);
-    data = data.subspan(static_cast<size_t>(cut));
-    lost -= std::min(lost, behind - cut);
-    offset = stream.head;
-  }
-  if (stream.ended || (data.empty() && lost == 0)) {
-    counters_.add(ShardCounter::out_of_window, data.size());  // behind the end of the stream
-    return;
-  }
-  const SegmentMeta meta{segment.time_ns, segment.frame, acknowledged};
+  Bytes bytes{offset,
+              {segment.payload, segment.payload_size},
+              segment.payload_wire_size - segment.payload_size,
+              {segment.time_ns, segment.frame, acknowledged}};
+  cut_to_stream(stream, bytes);
+  if (bytes.empty()) return;
   const TcpStream& peer = at(streams, other(segment.side));
-  if (offset == stream.head && stream.reorder == nullptr && !must_wait(peer, acknowledged)) {
-    stream.delivered = true;
-    const uint32_t taken =
-        data.empty() ? 0 : protocol.try_consume(segment.side, offset, data, meta, false);
-    stream.head += taken;
-    if (taken == data.size()) {
-      if (lost > 0) skip(stream, protocol, segment.side, stream.head + lost, GapCause::kSnaplen);
-      return;
-    }
-    stream.refused = true;
-    offset += taken;
-    data = data.subspan(taken);
+  if (bytes.offset == stream.head &&
+      !(stream.has_waiting() && stream.reorder->front() == bytes.offset) &&
+      !must_wait(peer, acknowledged)) {
+    deliver_now(stream, protocol, segment.side, bytes, false);
+    if (bytes.empty()) return;
   }
-  buffer_bytes(streams, protocol, segment.side, offset, data, lost, meta, segment.clock_ns);
+  buffer_bytes(streams, protocol, segment.side, bytes, segment.clock_ns);
+}
+
+// Delivers bytes that stand at the head straight from the packet, up to those that wait. What the
+// protocol refuses, and what lies behind the waiting ones, is left in `bytes`.
+template <StreamProtocol P>
+void Reassembler::deliver_now(TcpStream& stream, P& protocol, Side side, Bytes& bytes, bool force) {
+  const uint64_t room = stream.has_waiting() ? stream.reorder->front() - bytes.offset : kNoOffset;
+  const auto size = static_cast<size_t>(std::min<uint64_t>(bytes.data.size(), room));
+  stream.delivered = true;
+  if (size > 0) {
+    const uint32_t taken =
+        protocol.try_consume(side, bytes.offset, bytes.data.first(size), bytes.meta, force);
+    stream.head += taken;
+    bytes.advance(taken);
+    stream.refused = taken < size;
+    if (stream.refused) return;
+  }
+  if (!bytes.data.empty() || bytes.lost == 0) return;
+  const uint64_t cut_off = std::min(bytes.lost, room - size);
+  if (cut_off == 0) return;
+  skip(stream, protocol, side, stream.head + cut_off, GapCause::kSnaplen);
+  bytes.advance(cut_off);
 }
 
 // A segment beyond the window. One says nothing; kStrayAgreement that continue each other mean
@@ -82,6 +90,7 @@ template <StreamProtocol P>
 bool Reassembler::take_stray(TcpStreams& streams, P& protocol, const Segment& segment,
                              uint64_t offset) {
   TcpStream& stream = at(streams, segment.side);
+  if (stream.fin_offset != kNoOffset) return false;
   const uint32_t next = segment.sequence + segment.payload_wire_size;
   stream.stray_count = static_cast<uint8_t>(
       stream.stray_count > 0 && segment.sequence == stream.stray_next ? stream.stray_count + 1 : 1);
@@ -94,28 +103,18 @@ bool Reassembler::take_stray(TcpStreams& streams, P& protocol, const Segment& se
     }
     deliver(streams, protocol, segment.side, true);
   }
-  skip(stream, protocol, segment.side, offset, GapCause::kLost);
+  if (offset > stream.head) skip(stream, protocol, segment.side, offset, GapCause::kLost);
   return true;
 }
 
 template <StreamProtocol P>
-void Reassembler::buffer_bytes(TcpStreams& streams, P& protocol, Side side, uint64_t offset,
-                               std::span<const uint8_t> data, uint64_t lost,
-                               const SegmentMeta& meta, int64_t clock_ns) {
+void Reassembler::buffer_bytes(TcpStreams& streams, P& protocol, Side side, Bytes bytes,
+                               int64_t clock_ns) {
   TcpStream& stream = at(streams, side);
   for (;;) {
-    // What was given up below may have moved the head into or beyond this segment.
-    if (offset < stream.head) {
-      const uint64_t cut = std::min<uint64_t>(stream.head - offset, data.size());
-      count_late(stream, offset, offset + cut);
-      data = data.subspan(static_cast<size_t>(cut));
-      lost -= std::min(lost, stream.head - offset - cut);
-      offset = stream.head;
-      if (data.empty() && lost == 0) return;
-    }
     if (ReorderBuffer* reorder = reorder_of(stream)) {
-      const ReorderBuffer::Result result =
-          reorder->insert(offset, data, lost, stream.head, meta, settings_.buffer_max);
+      const ReorderBuffer::Result result = reorder->insert(
+          bytes.offset, bytes.data, bytes.lost, stream.head, bytes.meta, settings_.buffer_max);
       counters_.add(ShardCounter::rotations, result.rotated);
       if (!result.full) {
         counters_.add(ShardCounter::buffered, result.accepted);
@@ -124,19 +123,17 @@ void Reassembler::buffer_bytes(TcpStreams& streams, P& protocol, Side side, uint
         return;
       }
     }
-    if (give_up_for_room(streams, protocol, side)) {
+    if (give_up_for_room(streams, protocol, side, bytes)) {
       pump(streams, protocol, clock_ns);
-      continue;
+    } else {
+      // These bytes are the next to deliver, and there is no memory for them.
+      deliver_now(stream, protocol, side, bytes, true);
     }
-    // Nothing is buffered and there is no memory for this segment: it is delivered at once.
-    if (offset > stream.head) skip(stream, protocol, side, offset, GapCause::kLost);
-    stream.delivered = true;
-    if (!data.empty()) protocol.try_consume(side, offset, data, meta, true);
-    stream.head += data.size();
-    stream.refused = false;
-    if (lost > 0) skip(stream, protocol, side, stream.head + lost, GapCause::kSnaplen);
-    return;
+    // The head has moved, perhaps into or beyond this segment.
+    cut_to_stream(stream, bytes);
+    if (bytes.empty()) break;
   }
+  if (stream.reorder != nullptr && stream.reorder->empty()) release_buffer(stream);
 }
 
 // Delivers what lies at the head of one stream. True when the head moved.
@@ -145,8 +142,10 @@ bool Reassembler::deliver(TcpStreams& streams, P& protocol, Side side, bool forc
   TcpStream& stream = at(streams, side);
   const TcpStream& peer = at(streams, other(side));
   const uint64_t before = stream.head;
-  while (stream.has_waiting() && stream.reorder->front() == stream.head) {
-    const ReorderBuffer::Run run = stream.reorder->front_run();
+  while (stream.has_waiting() && stream.reorder->front() == stream.head &&
+         stream.head < stream.fin_offset) {
+    ReorderBuffer::Run run = stream.reorder->front_run();
+    run.size = static_cast<uint32_t>(std::min<uint64_t>(run.size, stream.fin_offset - stream.head));
     if (!force && must_wait(peer, run.meta.acknowledged)) break;
     stream.delivered = true;
     if (run.lost) {
@@ -230,54 +229,67 @@ void Reassembler::skip(TcpStream& stream, P& protocol, Side side, uint64_t to, G
   protocol.on_gap(side, from, length, cause);
 }
 
+// Gives up [head, to). One acknowledged byte with nothing behind it, between messages, is a FIN
+// that was lost.
 template <StreamProtocol P>
-bool Reassembler::give_up_by_evidence(TcpStreams& streams, P& protocol, int64_t clock_ns) {
+void Reassembler::give_up(TcpStream& stream, P& protocol, Side side, uint64_t to) {
+  if (to == stream.head + 1 && !stream.has_waiting() && stream.fin_offset == kNoOffset &&
+      !protocol.in_message(side)) {
+    stream.fin_offset = stream.head;
+  } else {
+    skip(stream, protocol, side, to, GapCause::kLost);
+  }
+}
+
+// Gives up at most one hole. Returns when its timer ran out, 0 when none did.
+template <StreamProtocol P>
+int64_t Reassembler::give_up_by_evidence(TcpStreams& streams, P& protocol, int64_t clock_ns) {
   for (size_t i = 0; i < 2; i++) {
     TcpStream& stream = streams[i];
     if (stream.hole_since_ns == 0) continue;
     const TcpStream& peer = streams[1 - i];
-    const int64_t waited = clock_ns - stream.hole_since_ns;
-    const bool enough =
-        peer.seen && stream.advancing_acks >= kGapAcksMin && waited >= kGapAckedWaitNs;
-    if (!enough && waited < wait_max_ns(peer)) continue;
+    const bool proven = peer.seen && stream.advancing_acks >= kGapAcksMin;
+    const int64_t deadline_ns =
+        stream.hole_since_ns + (proven ? kGapAckedWaitNs : wait_max_ns(peer));
+    if (clock_ns < deadline_ns) continue;
     uint64_t to = stream.hole_before_waiting() ? stream.reorder->front() : stream.acked;
     if (peer.seen) to = std::min(to, stream.acked);
     to = std::min(to, stream.fin_offset);
-    const Side side = static_cast<Side>(i);
-    if (to <= stream.head) {
-      stream.hole_since_ns = 0;
-    } else if (to == stream.head + 1 && !stream.has_waiting() && !protocol.in_message(side)) {
-      // One acknowledged byte with nothing behind it, between messages: a FIN that was lost.
-      stream.fin_offset = stream.head;
+    if (to > stream.head) {
+      give_up(stream, protocol, static_cast<Side>(i), to);
     } else {
-      skip(stream, protocol, side, to, GapCause::kLost);
+      stream.hole_since_ns = 0;
     }
-    return true;
+    return deadline_ns;
   }
-  return false;
+  return 0;
 }
 
 // The buffer of `side` or the shard's memory is full: gives up what keeps its bytes waiting.
-// False when nothing waits.
+// `in_hand` found no room. False when those are the next to deliver, or nothing waits.
 template <StreamProtocol P>
-bool Reassembler::give_up_for_room(TcpStreams& streams, P& protocol, Side side) {
+bool Reassembler::give_up_for_room(TcpStreams& streams, P& protocol, Side side,
+                                   const Bytes& in_hand) {
   TcpStream& stream = at(streams, side);
-  if (!stream.has_waiting()) return false;
-  if (stream.hole_before_waiting()) {
-    skip(stream, protocol, side, stream.reorder->front(), GapCause::kLost);
+  if (!stream.has_waiting() && in_hand.empty()) return false;
+  const uint64_t waiting = stream.has_waiting() ? stream.reorder->front() : kNoOffset;
+  const uint64_t first = std::min(waiting, in_hand.offset);
+  if (first > stream.head) {
+    skip(stream, protocol, side, std::min(first, stream.fin_offset), GapCause::kLost);
     return true;
   }
+  const uint64_t acknowledged =
+      waiting == first ? stream.reorder->front_run().meta.acknowledged : in_hand.meta.acknowledged;
   TcpStream& peer = at(streams, other(side));
-  if (must_wait(peer, stream.reorder->front_run().meta.acknowledged) && peer.missing() &&
-      !stream.refused) {
+  if (must_wait(peer, acknowledged) && peer.missing() && !stream.refused) {
     uint64_t to = peer.hole_before_waiting() ? peer.reorder->front() : peer.acked;
     to = std::min(to, peer.fin_offset);
     if (to > peer.head) {
-      skip(peer, protocol, other(side), to, GapCause::kLost);
+      give_up(peer, protocol, other(side), to);
       return true;
     }
   }
-  return deliver(streams, protocol, side, true);
+  return waiting == first && deliver(streams, protocol, side, true);
 }
 
 // One step of flush: the oldest captured bytes that still wait decide what is given up.
@@ -288,18 +300,14 @@ bool Reassembler::give_up_at_close(TcpStreams& streams, P& protocol) {
   if (low || high) {
     const bool high_first = high && (!low || streams[1].reorder->front_run().meta.frame <
                                                  streams[0].reorder->front_run().meta.frame);
-    return give_up_for_room(streams, protocol, high_first ? Side::kHigh : Side::kLow);
+    return give_up_for_room(streams, protocol, high_first ? Side::kHigh : Side::kLow, {});
   }
   for (size_t i = 0; i < 2; i++) {
     TcpStream& stream = streams[i];
-    const uint64_t to = std::min(stream.acked, stream.fin_offset);
+    // A FIN tells where the stream ended, even if nobody acknowledged it.
+    const uint64_t to = stream.fin_offset != kNoOffset ? stream.fin_offset : stream.acked;
     if (!stream.seen || stream.ended || to <= stream.head) continue;
-    const Side side = static_cast<Side>(i);
-    if (to == stream.head + 1 && !protocol.in_message(side)) {
-      stream.fin_offset = stream.head;
-    } else {
-      skip(stream, protocol, side, to, GapCause::kLost);
-    }
+    give_up(stream, protocol, static_cast<Side>(i), to);
     return true;
   }
   return false;
