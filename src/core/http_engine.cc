@@ -88,13 +88,25 @@ size_t HttpEngine::step(HttpContext& context, Side side, const Input& input) {
 }
 
 size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& input) {
-  size_t empty = leading_empty_lines(input.text);
-  if (empty < input.text.size() && input.text.substr(empty) == "\r") empty++;
-  if (empty > 0) {
-    counters_.add(ShardCounter::parsed, empty);
-    return empty;
+  if (input.text[0] == '\r' || input.text[0] == '\n') {
+    size_t empty = leading_empty_lines(input.text);
+    if (empty < input.text.size() && input.text.substr(empty) == "\r") empty++;
+    if (empty > 0) {
+      counters_.add(ShardCounter::parsed, empty);
+      return empty;
+    }
   }
   if (must_refuse(context, side, input)) return kRefused;
+  HttpHead head;
+  HeadProgress progress;
+  switch (heads_.read(input.text, progress, head)) {
+    case HeadStatus::kComplete:
+      return head_in_segment(context, side, input, head);
+    case HeadStatus::kInvalid:
+      return not_a_message(context, side, input);
+    default:
+      break;
+  }
   switch (guess_start(input.text)) {
     case StartGuess::kMaybe:
     case StartGuess::kRequest:
@@ -122,13 +134,6 @@ bool HttpEngine::must_refuse(HttpContext& context, Side side, const Input& input
 // The bytes of a new head: `kept` from earlier segments, then the input.
 size_t HttpEngine::begin_head(HttpContext& context, Side side, const Input& input, bool after_gap,
                               bool strict, std::string_view kept) {
-  if (!after_gap && kept.empty()) {
-    HttpHead head;
-    HeadProgress progress;
-    const HeadStatus status = heads_.read(input.text, progress, head);
-    if (status == HeadStatus::kComplete) return head_in_segment(context, side, input, head);
-    if (status == HeadStatus::kInvalid) return not_a_message(context, side, input);
-  }
   HttpParser* parser = take_parser(context, side);
   if (parser == nullptr || !parser->head.append(pool_, kept)) {
     counters_.add(ShardCounter::lost_before_start_line);

@@ -34,7 +34,10 @@ class ExchangeRing {
 
   bool empty() const { return http_.exchange_count == 0; }
   uint16_t size() const { return http_.exchange_count; }
-  Exchange& at(uint16_t index) { return slots()[(http_.first_exchange + index) % capacity()]; }
+  // The capacity is a power of two, as every buffer's is.
+  Exchange& at(uint16_t index) {
+    return slots()[(http_.first_exchange + index) & (capacity() - 1)];
+  }
   Exchange& front() { return at(0); }
   Exchange& back() { return at(static_cast<uint16_t>(size() - 1)); }
 

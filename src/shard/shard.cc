@@ -52,7 +52,11 @@ void Shard::process(const PacketBlock& block) {
     table_.prefetch(segments[i].flow_hash);
   }
   for (size_t i = 0; i < segments.size(); i++) {
-    if (i + kSlotAhead < segments.size()) table_.prefetch(segments[i + kSlotAhead].flow_hash);
+    if (i + kSlotAhead < segments.size()) {
+      const Segment& ahead = segments[i + kSlotAhead];
+      table_.prefetch(ahead.flow_hash);
+      if ((ahead.flags & (kTcpSyn | kTcpFin)) != 0) tombstones_.prefetch(ahead.flow_hash);
+    }
     if (i + kConnectionAhead < segments.size()) {
       table_.prefetch_connection(segments[i + kConnectionAhead].flow_hash);
     }

@@ -1,108 +1,84 @@
 #include "shard/tombstones.h"
 
-#include <utility>
-
 namespace tcp_sniffer {
 
-Tombstones::Tombstones() : ring_(kEntriesMin), slots_(kEntriesMin * 2, kEmpty) {}
+Tombstones::Tombstones() : sets_(kSetsMin) {}
 
-void Tombstones::clear() {
-  slots_.assign(slots_.size(), kEmpty);
-  oldest_ = count_ = 0;
-}
+void Tombstones::clear() { sets_.assign(sets_.size(), {}); }
 
 void Tombstones::bury(const Connection& connection, int64_t clock_ns) {
-  while (count_ > 0 && ring_[oldest_].expires_ns <= clock_ns) drop_oldest();
-  if (Entry* entry = find(connection.hash, connection.identity.key, clock_ns)) {
-    erase_slot(static_cast<uint32_t>(entry - ring_.data()));
-  }
-  if (count_ == ring_.size()) {
-    if (ring_.size() < kEntriesMax) {
-      double_ring();
-    } else {
-      drop_oldest();
-      forgotten_early_++;
-    }
-  }
-  const size_t position = (oldest_ + count_) % ring_.size();
-  Entry& entry = ring_[position];
-  entry.key = connection.identity.key;
-  entry.hash = connection.hash;
-  entry.expires_ns = clock_ns + kTombstoneNs;
-  entry.valid = true;
+  Grave grave{connection.identity.key, {0, 0}, {false, false}};
   for (size_t side = 0; side < 2; side++) {
     const TcpStream& stream = connection.streams[side];
-    entry.known[side] = stream.seen;
-    entry.final_sequence[side] = stream.sequence_of(stream.head);
+    grave.known[side] = stream.seen;
+    grave.final_sequence[side] = stream.sequence_of(stream.head);
   }
-  count_++;
-  index(static_cast<uint32_t>(position));
+  const uint32_t tag = tag_of(connection.hash);
+  const uint32_t now = ticks(clock_ns);
+  while (!place(tag, now + kLifeTicks, grave, now)) {
+    if (sets_.size() < kSetsMax) {
+      double_sets(now);
+      continue;
+    }
+    Set& set = sets_[set_of_tag(tag)];
+    size_t oldest = 0;
+    for (size_t way = 1; way < kWays; way++) {
+      if (static_cast<int32_t>(set.expiry[way] - set.expiry[oldest]) < 0) oldest = way;
+    }
+    set.tag[oldest] = 0;
+    forgotten_early_++;
+  }
 }
 
-bool Tombstones::covers(const Segment& segment) {
-  if (count_ == 0) return false;
-  const Entry* entry = find(segment.flow_hash, segment.key, segment.clock_ns);
-  if (entry == nullptr) return false;
-  const auto side = static_cast<size_t>(segment.side);
-  if (!entry->known[side]) return false;
-  const uint32_t end = segment.sequence + segment.payload_wire_size;
-  return static_cast<int32_t>(end - entry->final_sequence[side]) <= 0;
+// Into the place of an earlier end of the same connection's key, or a free one.
+bool Tombstones::place(uint32_t tag, uint32_t expiry, const Grave& grave, uint32_t now) {
+  Set& set = sets_[set_of_tag(tag)];
+  size_t chosen = kWays;
+  for (size_t way = 0; way < kWays; way++) {
+    if (!lives(set, way, now)) {
+      if (chosen == kWays) chosen = way;
+    } else if (set.tag[way] == tag && set.graves[way].key == grave.key) {
+      chosen = way;
+      break;
+    }
+  }
+  if (chosen == kWays) return false;
+  set.tag[chosen] = tag;
+  set.expiry[chosen] = expiry;
+  set.graves[chosen] = grave;
+  return true;
+}
+
+void Tombstones::double_sets(uint32_t now) {
+  std::vector<Set> old(sets_.size() * 2);
+  old.swap(sets_);
+  for (const Set& set : old) {
+    for (size_t way = 0; way < kWays; way++) {
+      if (lives(set, way, now)) place(set.tag[way], set.expiry[way], set.graves[way], now);
+    }
+  }
+}
+
+bool Tombstones::covers(const Segment& segment) const {
+  const uint32_t tag = tag_of(segment.flow_hash);
+  const uint32_t now = ticks(segment.clock_ns);
+  const Set& set = sets_[set_of_tag(tag)];
+  for (size_t way = 0; way < kWays; way++) {
+    if (set.tag[way] != tag || !lives(set, way, now)) continue;
+    const Grave& grave = set.graves[way];
+    if (!(grave.key == segment.key)) continue;
+    const auto side = static_cast<size_t>(segment.side);
+    const uint32_t end = segment.sequence + segment.payload_wire_size;
+    return grave.known[side] && static_cast<int32_t>(end - grave.final_sequence[side]) <= 0;
+  }
+  return false;
 }
 
 void Tombstones::forget(const Segment& segment) {
-  if (count_ == 0) return;
-  if (Entry* entry = find(segment.flow_hash, segment.key, segment.clock_ns)) {
-    erase_slot(static_cast<uint32_t>(entry - ring_.data()));
-  }
-}
-
-Tombstones::Entry* Tombstones::find(uint64_t hash, const FlowKey& key, int64_t clock_ns) {
-  const size_t mask = slots_.size() - 1;
-  for (size_t i = slot_of(hash); slots_[i] != kEmpty; i = (i + 1) & mask) {
-    Entry& entry = ring_[slots_[i]];
-    if (entry.hash != hash || !(entry.key == key)) continue;
-    return clock_ns < entry.expires_ns ? &entry : nullptr;
-  }
-  return nullptr;
-}
-
-void Tombstones::drop_oldest() {
-  if (ring_[oldest_].valid) erase_slot(static_cast<uint32_t>(oldest_));
-  oldest_ = (oldest_ + 1) % ring_.size();
-  count_--;
-}
-
-// Takes the entry out of the slots; its place in the ring stays until it is the oldest.
-void Tombstones::erase_slot(uint32_t position) {
-  ring_[position].valid = false;
-  const size_t mask = slots_.size() - 1;
-  size_t hole = slot_of(ring_[position].hash);
-  while (slots_[hole] != position) hole = (hole + 1) & mask;
-  for (size_t i = (hole + 1) & mask; slots_[i] != kEmpty; i = (i + 1) & mask) {
-    const size_t home = slot_of(ring_[slots_[i]].hash);
-    if (((i - home) & mask) >= ((i - hole) & mask)) {
-      slots_[hole] = slots_[i];
-      hole = i;
-    }
-  }
-  slots_[hole] = kEmpty;
-}
-
-void Tombstones::index(uint32_t position) {
-  const size_t mask = slots_.size() - 1;
-  size_t i = slot_of(ring_[position].hash);
-  while (slots_[i] != kEmpty) i = (i + 1) & mask;
-  slots_[i] = position;
-}
-
-void Tombstones::double_ring() {
-  std::vector<Entry> larger(ring_.size() * 2);
-  for (size_t i = 0; i < count_; i++) larger[i] = ring_[(oldest_ + i) % ring_.size()];
-  ring_.swap(larger);
-  oldest_ = 0;
-  slots_.assign(ring_.size() * 2, kEmpty);
-  for (size_t i = 0; i < count_; i++) {
-    if (ring_[i].valid) index(static_cast<uint32_t>(i));
+  const uint32_t tag = tag_of(segment.flow_hash);
+  Set& set = sets_[set_of_tag(tag)];
+  for (size_t way = 0; way < kWays; way++) {
+    if (set.tag[way] == tag && set.graves[way].key == segment.key) set.tag[way] = 0;
   }
 }
 

@@ -12,21 +12,24 @@ namespace tcp_sniffer {
 // Connections that ended a moment ago: late retransmissions of their bytes are duplicates and not
 // the beginning of new connections. Each is remembered for kTombstoneNs of packet time.
 //
-//   ring    oldest -> [t][t][t][t][t] <- newest        in the order of their ends
-//   slots   open addressing by the flow hash, an index into the ring each
+//   set    | tag tag tag … | expiry expiry … |   one cache line: nearly every look ends here
+//          | grave | grave | grave | …           the keys, compared whole, and the final offsets
 //
-// The ring doubles up to kEntriesMax; when that is not enough, the oldest is forgotten early and
-// counted, for what comes out may then depend on the shards. Single thread.
+// The flow hash names the set of eight and the tag in it; what has expired is free. When a set is
+// full of living ones the table doubles; at its largest size the oldest of the set is forgotten
+// early and counted, for what comes out may then depend on the shards. Single thread.
 class Tombstones {
  public:
-  // 18 MiB at most: 26,000 ends a second for 10 s.
-  static constexpr size_t kEntriesMax = size_t{1} << 18;
+  // 32 MiB at most: 26,000 ends a second for 10 s fill it by half.
+  static constexpr size_t kSetsMax = size_t{1} << 16;
 
   Tombstones();
 
+  void prefetch(uint64_t hash) const { __builtin_prefetch(&sets_[set_of(hash)]); }
+
   void bury(const Connection& connection, int64_t clock_ns);
   // Whether the segment holds nothing but bytes of a connection that has ended.
-  bool covers(const Segment& segment);
+  bool covers(const Segment& segment) const;
   // A new connection begins on the segment's ports.
   void forget(const Segment& segment);
   void clear();
@@ -34,28 +37,35 @@ class Tombstones {
   uint64_t forgotten_early() const { return forgotten_early_; }
 
  private:
-  struct Entry {
+  static constexpr size_t kWays = 8;
+  static constexpr size_t kSetsMin = 64;
+
+  struct Grave {
     FlowKey key;
-    bool known[2];
-    bool valid;
     uint32_t final_sequence[2];
-    uint64_t hash;
-    int64_t expires_ns;
+    bool known[2];  // the direction was captured
   };
-  static constexpr size_t kEntriesMin = 1024;
-  static constexpr uint32_t kEmpty = 0xffffffff;
+  struct alignas(64) Set {
+    uint32_t tag[kWays];     // 0: never used
+    uint32_t expiry[kWays];  // in ticks
+    Grave graves[kWays];
+  };
 
-  Entry* find(uint64_t hash, const FlowKey& key, int64_t clock_ns);
-  void drop_oldest();
-  void erase_slot(uint32_t position);
-  void index(uint32_t position);
-  void double_ring();
-  size_t slot_of(uint64_t hash) const { return (hash >> 16) & (slots_.size() - 1); }
+  // Packet time in ticks of 2^27 ns (134 ms); compared by difference, so wrapping is harmless.
+  static uint32_t ticks(int64_t clock_ns) { return static_cast<uint32_t>(clock_ns >> 27); }
+  static constexpr uint32_t kLifeTicks = static_cast<uint32_t>(kTombstoneNs >> 27) + 1;
+  static bool lives(const Set& set, size_t way, uint32_t now) {
+    return set.tag[way] != 0 && static_cast<int32_t>(set.expiry[way] - now) > 0;
+  }
+  static uint32_t tag_of(uint64_t hash) { return static_cast<uint32_t>(hash >> 32) | 1; }
+  // From the same bits as the tag, so that a table can double without the whole hash.
+  size_t set_of(uint64_t hash) const { return set_of_tag(tag_of(hash)); }
+  size_t set_of_tag(uint32_t tag) const { return (tag >> 1) & (sets_.size() - 1); }
 
-  std::vector<Entry> ring_;
-  std::vector<uint32_t> slots_;  // twice as many as entries
-  size_t oldest_ = 0;
-  size_t count_ = 0;
+  bool place(uint32_t tag, uint32_t expiry, const Grave& grave, uint32_t now);
+  void double_sets(uint32_t now);
+
+  std::vector<Set> sets_;
   uint64_t forgotten_early_ = 0;
 };
 
