@@ -125,7 +125,7 @@ console.log(
   `Node ${process.versions.node}, ${cpus().length} cores, ${model}; medians of ${runs} runs.`,
 );
 for (const capture of captures) {
-  const engine = { files: [capture], ports: [80] };
+  const engine = { files: [capture], ports: [80], binaryBody: 'base64' };
   const { jobs, sizes } = jobsFor(engine);
   for (let i = 0; i < runs; i += 1) {
     for (const one of jobs) one.results.push(measure(one.job));

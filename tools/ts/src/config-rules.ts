@@ -249,6 +249,12 @@ function check(rule: Rule, value: unknown): Fault {
   }
 }
 
+/** What a key of the engine allows, for people. */
+export function allowedOf(key: string): string | undefined {
+  const rule = rules.get(key);
+  return rule && allowedText(rule);
+}
+
 /** What is wrong with the value of one engine key, or null. */
 export function keyProblem(key: string, value: unknown): string | null {
   const rule = rules.get(key);

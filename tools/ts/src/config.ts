@@ -319,7 +319,7 @@ export function checkConfig(
   if (format === 'pretty') {
     refuse('format: "pretty" is for people, not for programs; allowed here: ndjson, framed');
   }
-  if (engineConfig.output !== undefined) {
+  if (engineConfig.output !== undefined && engineConfig.output !== '-') {
     refuse(
       `output: ${quoted(engineConfig.output)} would keep the messages from this process; allowed here: not given`,
     );

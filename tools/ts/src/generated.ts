@@ -452,7 +452,7 @@ export const engineEventNames = ["started","no_packets","stats","connection_evic
 
 /** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {
-  /** The interface to capture on; any and lo work too. Default: first interface that is up and not loopback. */
+  /** The interface to capture on; any and lo work too (live only). Default: first interface that is up and not loopback. */
   interface?: string;
   /** Capture files (pcap, pcapng, also gzip or zstd), read as one stream in this order; - is standard input. Default: none: live capture. */
   files?: string[];
@@ -460,17 +460,17 @@ export interface EngineConfig {
   ports?: number[];
   /** A libpcap filter, and-ed with the ports; for files too. */
   filter?: string;
-  /** Bytes captured of each frame. */
+  /** Bytes captured of each frame (live only). */
   snaplen?: number | string;
-  /** Size of the kernel's capture buffer, in MiB. */
+  /** Size of the kernel's capture buffer, in MiB (live only). */
   bufferSizeMiB?: number;
-  /** Capture frames for other hosts too. */
+  /** Capture frames for other hosts too (live only). */
   promiscuous?: boolean;
-  /** Capture threads; the kernel spreads the connections over them. */
+  /** Capture threads; the kernel spreads the connections over them (live only). */
   captureThreads?: number;
   /** Pin the threads to these CPUs: capture threads, then shards, then the writer. */
   pinCpus?: number[];
-  /** Become this user once the capture is open. */
+  /** Become this user once the capture is open (live only). */
   user?: string;
   /** The fraction of connections processed; a connection is whole or absent, and the same ones are chosen in every run. */
   sampleRate?: number;
@@ -486,7 +486,7 @@ export interface EngineConfig {
   keyTunnel?: boolean;
   /** Connections in different VLANs are different ones. */
   keyVlan?: boolean;
-  /** Where the messages go; re-opened on SIGHUP. Default: standard output. */
+  /** File for the messages, re-opened on SIGHUP; - is standard output. Default: standard output. */
   output?: string;
   /** Ndjson: one JSON object a line; framed: bodies as raw bytes; pretty: for people. Default: ndjson; pretty when standard output is a terminal. */
   format?: 'ndjson' | 'framed' | 'pretty';
@@ -548,7 +548,7 @@ export interface EngineConfig {
   overload?: 'block' | 'drop';
   /** How long the reader of the output is waited for at the end. */
   drainTimeoutMs?: number;
-  /** On stop, keep capturing until the open connections have ended or 30 s are over. */
+  /** On stop, keep capturing until the open connections have ended or 30 s are over (live only). */
   waitForConnections?: boolean;
   /** The least important events that are written to standard error. */
   logLevel?: 'debug' | 'info' | 'warn' | 'error';
@@ -558,7 +558,7 @@ export interface EngineConfig {
   logSamples?: boolean;
   /** Time between two stats events; 0 = off. */
   statsIntervalMs?: number;
-  /** Silence that is worth a warning; 0 = off. */
+  /** Silence that is worth a warning; 0 = off (live only). */
   noPacketsWarningMs?: number;
   /** Serve Prometheus metrics here; a port alone means 127.0.0.1. Default: off. */
   metricsListen?: string;
@@ -574,7 +574,7 @@ export interface EngineConfig {
 export const configSchema = {
   "properties": {
     "interface": {
-      "description": "The interface to capture on; any and lo work too. Default: first interface that is up and not loopback.",
+      "description": "The interface to capture on; any and lo work too (live only). Default: first interface that is up and not loopback.",
       "type": "string",
       "minLength": 1,
       "x-kind": "name"
@@ -604,7 +604,7 @@ export const configSchema = {
       "type": "string"
     },
     "snaplen": {
-      "description": "Bytes captured of each frame.",
+      "description": "Bytes captured of each frame (live only).",
       "anyOf": [
         {
           "type": "integer",
@@ -616,23 +616,23 @@ export const configSchema = {
           "pattern": "^[0-9]+[KMGTkmgt]([Ii][Bb])?$"
         }
       ],
-      "default": 262144,
-      "x-unit": "bytes"
+      "x-unit": "bytes",
+      "default": 262144
     },
     "bufferSizeMiB": {
-      "description": "Size of the kernel's capture buffer, in MiB.",
+      "description": "Size of the kernel's capture buffer, in MiB (live only).",
       "type": "integer",
       "minimum": 1,
       "maximum": 2047,
       "default": 64
     },
     "promiscuous": {
-      "description": "Capture frames for other hosts too.",
+      "description": "Capture frames for other hosts too (live only).",
       "type": "boolean",
       "default": true
     },
     "captureThreads": {
-      "description": "Capture threads; the kernel spreads the connections over them.",
+      "description": "Capture threads; the kernel spreads the connections over them (live only).",
       "type": "integer",
       "minimum": 1,
       "maximum": 64,
@@ -649,7 +649,7 @@ export const configSchema = {
       }
     },
     "user": {
-      "description": "Become this user once the capture is open.",
+      "description": "Become this user once the capture is open (live only).",
       "type": "string",
       "minLength": 1,
       "x-kind": "name"
@@ -705,7 +705,7 @@ export const configSchema = {
       "default": false
     },
     "output": {
-      "description": "Where the messages go; re-opened on SIGHUP. Default: standard output.",
+      "description": "File for the messages, re-opened on SIGHUP; - is standard output. Default: standard output.",
       "type": "string",
       "minLength": 1,
       "x-kind": "path"
@@ -739,8 +739,8 @@ export const configSchema = {
           "pattern": "^[0-9]+[KMGTkmgt]([Ii][Bb])?$"
         }
       ],
-      "default": 1048576,
-      "x-unit": "bytes"
+      "x-unit": "bytes",
+      "default": 1048576
     },
     "binaryBody": {
       "description": "Bodies that are not UTF-8: left out, or written in base64.",
@@ -802,8 +802,8 @@ export const configSchema = {
           "pattern": "^[0-9]+[KMGTkmgt]([Ii][Bb])?$"
         }
       ],
-      "default": 10737418240,
-      "x-unit": "bytes"
+      "x-unit": "bytes",
+      "default": 10737418240
     },
     "extractMaxFiles": {
       "description": "With extractDir: files written in all.",
@@ -850,16 +850,16 @@ export const configSchema = {
       "type": "integer",
       "minimum": 0,
       "maximum": 3600000,
-      "default": 2000,
-      "x-unit": "milliseconds"
+      "x-unit": "milliseconds",
+      "default": 2000
     },
     "connectionIdleTimeoutMs": {
       "description": "Packet time after which a silent connection ends; for files too.",
       "type": "integer",
       "minimum": 1,
       "maximum": 4294967295,
-      "default": 300000,
-      "x-unit": "milliseconds"
+      "x-unit": "milliseconds",
+      "default": 300000
     },
     "flushEvery": {
       "description": "Also sweep timeouts every N packets; never changes what comes out; 0 = off.",
@@ -888,8 +888,8 @@ export const configSchema = {
           "pattern": "^[0-9]+[KMGTkmgt]([Ii][Bb])?$"
         }
       ],
-      "default": 1073741824,
-      "x-unit": "bytes"
+      "x-unit": "bytes",
+      "default": 1073741824
     },
     "reassemblyBufferSize": {
       "description": "Bytes kept of one direction behind missing bytes; at most memoryLimit.",
@@ -904,8 +904,8 @@ export const configSchema = {
           "pattern": "^[0-9]+[KMGTkmgt]([Ii][Bb])?$"
         }
       ],
-      "default": 4194304,
-      "x-unit": "bytes"
+      "x-unit": "bytes",
+      "default": 4194304
     },
     "maxHeaderBytes": {
       "description": "Start line and headers of a message; beyond, it is incomplete: limit.",
@@ -920,8 +920,8 @@ export const configSchema = {
           "pattern": "^[0-9]+[KMGTkmgt]([Ii][Bb])?$"
         }
       ],
-      "default": 262144,
-      "x-unit": "bytes"
+      "x-unit": "bytes",
+      "default": 262144
     },
     "maxHeaders": {
       "description": "Headers of a message; beyond, it is incomplete: limit.",
@@ -955,11 +955,11 @@ export const configSchema = {
       "type": "integer",
       "minimum": 0,
       "maximum": 3600000,
-      "default": 5000,
-      "x-unit": "milliseconds"
+      "x-unit": "milliseconds",
+      "default": 5000
     },
     "waitForConnections": {
-      "description": "On stop, keep capturing until the open connections have ended or 30 s are over.",
+      "description": "On stop, keep capturing until the open connections have ended or 30 s are over (live only).",
       "type": "boolean",
       "default": false
     },
@@ -992,16 +992,16 @@ export const configSchema = {
       "type": "integer",
       "minimum": 0,
       "maximum": 86400000,
-      "default": 10000,
-      "x-unit": "milliseconds"
+      "x-unit": "milliseconds",
+      "default": 10000
     },
     "noPacketsWarningMs": {
-      "description": "Silence that is worth a warning; 0 = off.",
+      "description": "Silence that is worth a warning; 0 = off (live only).",
       "type": "integer",
       "minimum": 0,
       "maximum": 86400000,
-      "default": 30000,
-      "x-unit": "milliseconds"
+      "x-unit": "milliseconds",
+      "default": 30000
     },
     "metricsListen": {
       "description": "Serve Prometheus metrics here; a port alone means 127.0.0.1. Default: off.",
@@ -1023,8 +1023,8 @@ export const configSchema = {
       "description": "The file for debug and hexDump.",
       "type": "string",
       "minLength": 1,
-      "default": "reassembly.log",
-      "x-kind": "path"
+      "x-kind": "path",
+      "default": "reassembly.log"
     }
   }
 } as const;

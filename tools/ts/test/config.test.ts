@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import test from 'node:test';
+import { allowedOf } from '../src/config-rules.js';
 import { checkConfig, SnifferError } from '../src/index.js';
-import { realEngine } from './support.js';
+import { packageDir, realEngine } from './support.js';
 
 const ports = [80];
 const live = { ports };
@@ -242,6 +244,21 @@ test('TheEngineSaysTheSameSentences', { skip: realEngine === undefined && 'no en
     const fatal = JSON.parse(engine.stderr.trim().split('\n').at(-1) ?? '');
     assert.deepEqual([fatal.event, fatal.code], ['fatal', 'INVALID_CONFIG']);
     assert.equal(fatal.message, sentence, JSON.stringify(config));
+  }
+});
+
+test('TheSchemaIsTheEnginesTable', { skip: realEngine === undefined && 'no engine' }, () => {
+  const script = join(packageDir, 'scripts/schema-from-engine.mjs');
+  const check = spawnSync(process.execPath, [script, realEngine ?? '', '--check'], {
+    encoding: 'utf8',
+  });
+  assert.equal(check.status, 0, check.stderr);
+  const table = spawnSync(realEngine ?? '', ['--help-keys-markdown'], { encoding: 'utf8' }).stdout;
+  const rows = table.trim().split('\n').slice(2);
+  assert.ok(rows.length > 50);
+  for (const row of rows) {
+    const [key = '', , , allowed] = row.replace(/^\| | \|$/g, '').split(' | ');
+    assert.equal(allowedOf(key.replaceAll('`', '')), allowed, key);
   }
 });
 

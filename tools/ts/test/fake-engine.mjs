@@ -172,4 +172,9 @@ process.stdin.on('data', (text) => {
   setTimeout(start, plan.startDelayMs);
 });
 process.stdin.on('end', stop);
-process.on('SIGTERM', stop);
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    note(signal);
+    stop();
+  });
+}

@@ -18,7 +18,7 @@ interface Program {
 }
 
 /** Runs a module that has `createSniffer` and `base`, a configuration on the fake engine. */
-function run(body: string, plan: Plan): Program {
+function run(body: string, plan: Plan, ownGroup = false): Program {
   const directory = temporaryDir();
   const file = join(directory, 'program.mjs');
   const log = join(directory, 'log');
@@ -32,6 +32,7 @@ function run(body: string, plan: Plan): Program {
   const child = spawn(process.execPath, [file], {
     env: { ...process.env, FAKE_ENGINE: JSON.stringify({ ...plan, log }) },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: ownGroup,
   });
   let text = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -100,6 +101,27 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     assert.ok(!isAlive(enginePid(program)));
   });
 }
+
+test('InterruptOfATerminalReachesTheParentAlone', async () => {
+  const program = run(
+    `let count = 0;
+     const sniffer = createSniffer({
+       ...base, handleSignals: true, onHttpMessage: () => { count += 1; },
+     });
+     sniffer.on('end', (stopped) => console.log('drained', count === stopped.messages.written));
+     await sniffer.start();
+     console.log('engine', sniffer.pid);`,
+    { endless: true },
+    true,
+  );
+  await until(() => enginePid(program) > 0, 'the engine');
+  // As a terminal does: to the whole process group.
+  process.kill(-(program.child.pid ?? 0), 'SIGINT');
+  assert.equal(await program.ended, 'SIGINT');
+  assert.match(program.output(), /drained true/);
+  const signals = readFileSync(program.log, 'utf8').match(/SIG/g);
+  assert.equal(signals, null);
+});
 
 test('AnEndedSnifferKeepsNoProcessAlive', async () => {
   for (const transport of ['fifo', 'pipe', 'fifo-threadpool']) {
