@@ -38,7 +38,7 @@ void ConnectionTable::erase(Connection* connection) {
 }
 
 void ConnectionTable::double_slots() {
-  std::vector<Slot> old(slots_.size() * 2);
+  HugeArray<Slot> old(slots_.size() * 2);
   old.swap(slots_);
   mask_ = slots_.size() - 1;
   for (const Slot& slot : old) {

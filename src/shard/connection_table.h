@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "shard/connection.h"
+#include "shard/huge_array.h"
 
 namespace tcp_sniffer {
 
@@ -58,7 +59,7 @@ class ConnectionTable {
   void double_slots();
   Connection* take_object();
 
-  std::vector<Slot> slots_;
+  HugeArray<Slot> slots_;
   size_t mask_;
   size_t size_ = 0;
   std::vector<std::unique_ptr<Connection[]>> slabs_;

@@ -11,7 +11,11 @@
 namespace tcp_sniffer {
 
 LineOutput::LineOutput(LineQueue& queue, bool may_wait)
-    : queue_(queue), token_(queue), free_(kBlocks * 2), may_wait_(may_wait) {}
+    : queue_(queue),
+      token_(queue),
+      free_(kBlocks * 2),
+      may_wait_(may_wait),
+      blocks_max_(may_wait ? kBlocks : kBlocksWithoutWaiting) {}
 
 LineOutput::~LineOutput() {
   LineBlock* block = block_;
@@ -43,7 +47,7 @@ void LineOutput::open(LineBlock* block) {
 bool LineOutput::take_block() {
   LineBlock* block = nullptr;
   if (!free_.try_dequeue(block)) {
-    if (made_ < kBlocks) {
+    if (made_ < blocks_max_) {
       made_++;
       block = make_block(kLineBlockBytes, false);
     } else if (!may_wait_ || abandoned_.load(std::memory_order_acquire)) {

@@ -34,6 +34,9 @@ class LineOutput final : public LineSink {
   // Block count: one being filled, one in the writer's writev, and enough in between to bridge a
   // scheduling pause of the writer at full speed (2 MiB at 1 GB/s is 2 ms).
   static constexpr uint32_t kBlocks = 10;
+  // On a capture thread, which may not wait: what a writer that gets no CPU for 30 ms would have
+  // written at 500 MB/s. They are made when needed.
+  static constexpr uint32_t kBlocksWithoutWaiting = 64;
 
   LineOutput(LineQueue& queue, bool may_wait);
   ~LineOutput();
@@ -68,6 +71,7 @@ class LineOutput final : public LineSink {
   moodycamel::ProducerToken token_;
   LineQueue free_;
   const bool may_wait_;
+  const uint32_t blocks_max_;
   std::atomic<bool> abandoned_{false};
   uint32_t made_ = 0;
   LineBlock* block_ = nullptr;

@@ -18,6 +18,11 @@ PacketBlock* ThreadLane::take(bool may_wait) {
   return block;
 }
 
+PacketBlock* ThreadLane::take_within(int64_t wait_us) {
+  PacketBlock* block = nullptr;
+  return free_.wait_dequeue_timed(block, wait_us) ? block : nullptr;
+}
+
 void ThreadLane::send(PacketBlock* block) {
   in_flight_.fetch_add(1, std::memory_order_relaxed);
   inbox_.enqueue(token_, block);

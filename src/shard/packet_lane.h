@@ -24,6 +24,8 @@ class PacketLane {
 
   // An empty block; nullptr when none is free and `may_wait` is false, or when stopping.
   virtual PacketBlock* take(bool may_wait) = 0;
+  // The same, waiting for `wait_us` microseconds at most.
+  virtual PacketBlock* take_within(int64_t wait_us) = 0;
   // Hands a block over; the lane has it from here on.
   virtual void send(PacketBlock* block) = 0;
   // The shard is done with a block. Its thread.
@@ -38,6 +40,7 @@ class InlineLane final : public PacketLane {
   explicit InlineLane(Shard& shard) : shard_(shard) {}
 
   PacketBlock* take(bool) override { return &block_; }
+  PacketBlock* take_within(int64_t) override { return &block_; }
   void send(PacketBlock* block) override {
     shard_.process(*block);
     if (block->order == BlockOrder::kEnd) {
@@ -64,6 +67,7 @@ class ThreadLane final : public PacketLane {
   explicit ThreadLane(PacketQueue& inbox);
 
   PacketBlock* take(bool may_wait) override;
+  PacketBlock* take_within(int64_t wait_us) override;
   void send(PacketBlock* block) override;
   void give_back(PacketBlock* block) override;
   uint32_t in_flight() const override { return in_flight_.load(std::memory_order_relaxed); }

@@ -4,7 +4,7 @@ namespace tcp_sniffer {
 
 Tombstones::Tombstones() : sets_(kSetsMin) {}
 
-void Tombstones::clear() { sets_.assign(sets_.size(), {}); }
+void Tombstones::clear() { sets_ = HugeArray<Set>(kSetsMin); }
 
 void Tombstones::bury(const Connection& connection, int64_t clock_ns) {
   Grave grave{connection.identity.key, {0, 0}, {false, false}};
@@ -50,7 +50,7 @@ bool Tombstones::place(uint32_t tag, uint32_t expiry, const Grave& grave, uint32
 }
 
 void Tombstones::double_sets(uint32_t now) {
-  std::vector<Set> old(sets_.size() * 2);
+  HugeArray<Set> old(sets_.size() * 2);
   old.swap(sets_);
   for (const Set& set : old) {
     for (size_t way = 0; way < kWays; way++) {

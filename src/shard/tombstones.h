@@ -1,11 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "core/flow_key.h"
 #include "core/limits.h"
 #include "shard/connection.h"
+#include "shard/huge_array.h"
 
 namespace tcp_sniffer {
 
@@ -65,7 +65,7 @@ class Tombstones {
   bool place(uint32_t tag, uint32_t expiry, const Grave& grave, uint32_t now);
   void double_sets(uint32_t now);
 
-  std::vector<Set> sets_;
+  HugeArray<Set> sets_;
   uint64_t forgotten_early_ = 0;
 };
 
