@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/text_encoding.h"
 #include "io/config_check.h"
 #include "io/config_parse.h"
 #include "io/config_values.h"

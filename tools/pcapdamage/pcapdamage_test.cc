@@ -102,9 +102,9 @@ std::vector<std::uint64_t> times(const CaptureFile& capture) {
   return result;
 }
 
-std::multiset<std::vector<std::uint8_t>> contents(const CaptureFile& capture) {
-  std::multiset<std::vector<std::uint8_t>> result;
-  for (const Frame& frame : capture.frames) result.insert(frame.bytes);
+std::multiset<std::string> contents(const CaptureFile& capture) {
+  std::multiset<std::string> result;
+  for (const Frame& frame : capture.frames) result.emplace(frame.bytes.begin(), frame.bytes.end());
   return result;
 }
 
