@@ -31,7 +31,7 @@ struct HttpStream {
   bool direct : 1 = false;           // kSearch: nothing was skipped since the loss
   bool said_not_http : 1 = false;    // each event once per stream
   bool said_parse_error : 1 = false;
-  bool fallback_ignored : 1 = false; // kSearch began in an ignored stream
+  uint32_t held_frame = 0;           // low bits of the frame whose bytes were refused at first
 };
 
 // The HTTP state of a connection between messages. Plain data, part of the connection object;

@@ -30,6 +30,7 @@ struct HttpContext {
   HttpConnection& http;
   ConnectionIdentity& identity;
   int64_t clock_ns;
+  uint64_t frame = 0;  // of the segment that is the reason for the call; 0 = none
 };
 
 // Follows HTTP/1.x in both directions of a connection (RFC 9112) and hands finished messages to
@@ -40,7 +41,9 @@ struct HttpContext {
 //    copied and no parser is taken. Any other takes an HttpParser from the pool.
 // 2. Every byte of the stream is counted once: parsed, tunnel, ignored_stream or
 //    skipped_in_resync. Bytes of an unfinished head are counted when its fate is known.
-// 3. A response is refused (StreamProtocol) while the request it would answer is incomplete.
+// 3. Two things are refused (StreamProtocol): a response, while the request it would answer is
+//    incomplete; and the first bytes of a stream met in its middle that begin no message, until
+//    the connection's next segment: capture reorders, and what comes before them may still come.
 // 4. Pairing: by order, as long as nothing was lost; after a loss a response belongs to the
 //    request that was sent when exactly the bytes before it had been received, or to none.
 //
@@ -104,6 +107,7 @@ class HttpEngine {
   void start_search(HttpContext& context, Side side, bool direct);
   void begin_candidate(HttpContext& context, Side side, uint64_t offset, const SegmentMeta& meta);
   void bridge(HttpStream& here, uint64_t length);
+  static bool must_hold_back(const HttpContext& context, HttpStream& here);
   void fail_head(HttpContext& context, Side side, size_t lines_judged);
   void ignore_stream(HttpContext& context, Side side, StreamNature nature, std::string_view sample);
   void say_parse_error(HttpContext& context, Side side);

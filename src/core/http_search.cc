@@ -38,6 +38,7 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
       return not_a_message(context, side, input);
     }
     here.direct = true;
+    if (!here.started && !input.force && must_hold_back(context, here)) return kRefused;
   }
   HttpParser* parser = take_parser(context, side);
   if (parser == nullptr || (!parser->head.memory &&
@@ -78,6 +79,13 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
   begin_candidate(context, side, input.offset + candidate.offset - candidate.kept.size(),
                   input.meta);
   return candidate.offset;
+}
+
+// The first bytes of a stream met in its middle wait for the connection's next segment.
+bool HttpEngine::must_hold_back(const HttpContext& context, HttpStream& here) {
+  const auto frame = static_cast<uint32_t>(context.frame);
+  if (here.held_frame == 0) here.held_frame = frame;
+  return frame == 0 || here.held_frame == frame;
 }
 
 // A message may begin at `offset`; its first bytes, if any, are in the parser.

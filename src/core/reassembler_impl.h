@@ -68,10 +68,10 @@ template <StreamProtocol P>
 void Reassembler::deliver_now(TcpStream& stream, P& protocol, Side side, Bytes& bytes, bool force) {
   const uint64_t room = stream.has_waiting() ? stream.reorder->front() - bytes.offset : kNoOffset;
   const auto size = static_cast<size_t>(std::min<uint64_t>(bytes.data.size(), room));
-  stream.delivered = true;
   if (size > 0) {
     const uint32_t taken =
         protocol.try_consume(side, bytes.offset, bytes.data.first(size), bytes.meta, force);
+    if (taken > 0) stream.delivered = true;
     stream.head += taken;
     bytes.advance(taken);
     stream.refused = taken < size;
@@ -147,7 +147,6 @@ bool Reassembler::deliver(TcpStreams& streams, P& protocol, Side side, bool forc
     ReorderBuffer::Run run = stream.reorder->front_run();
     run.size = static_cast<uint32_t>(std::min<uint64_t>(run.size, stream.fin_offset - stream.head));
     if (!force && must_wait(peer, run.meta.acknowledged)) break;
-    stream.delivered = true;
     if (run.lost) {
       stream.reorder->consume(run.size);
       skip(stream, protocol, side, stream.head + run.size, GapCause::kSnaplen);
@@ -155,6 +154,7 @@ bool Reassembler::deliver(TcpStreams& streams, P& protocol, Side side, bool forc
     }
     const uint32_t taken =
         protocol.try_consume(side, stream.head, {run.data, run.size}, run.meta, force);
+    if (taken > 0) stream.delivered = true;
     stream.reorder->consume(taken);
     stream.head += taken;
     counters_.subtract(ShardCounter::buffered, taken);

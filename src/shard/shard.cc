@@ -13,8 +13,9 @@ struct Shard::Handler {
   Connection& connection;
   HttpContext context;
 
-  Handler(Shard& owner, Connection& of, int64_t clock_ns)
-      : shard(owner), connection(of), context{of.http, of.identity, clock_ns} {}
+  // `frame` is that of the segment being handled, 0 when time is the reason.
+  Handler(Shard& owner, Connection& of, int64_t clock_ns, uint64_t frame = 0)
+      : shard(owner), connection(of), context{of.http, of.identity, clock_ns, frame} {}
 
   uint32_t try_consume(Side side, uint64_t offset, std::span<const uint8_t> bytes,
                        const SegmentMeta& meta, bool force) {
@@ -89,6 +90,7 @@ void Shard::publish() {
   counters_.set(ShardCounter::tombstones_forgotten, tombstones_.forgotten_early());
   counters_.set(ShardCounter::line_bytes, output_.line_bytes());
   counters_.publish();
+  lines_.publish();
   census_.publish(index_, table_.size());
 }
 
@@ -129,7 +131,7 @@ void Shard::handle(const Segment& segment) {
     stream.window_scale = segment.window_scale;
     stream.maximum_segment_size = segment.maximum_segment_size;
   }
-  Handler handler(*this, *connection, segment.clock_ns);
+  Handler handler(*this, *connection, segment.clock_ns, segment.frame);
   reassembler_.on_segment(connection->streams, handler, segment);
   settle(connection, segment);
 }
