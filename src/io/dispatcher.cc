@@ -198,9 +198,21 @@ bool Dispatcher::prepare(OpenBlock& open, CapturePiece* piece) {
     send(open, BlockOrder::kNone);
   }
   if (open.block == nullptr) open.block = open.lane->take(settings_.may_wait);
+  if (open.block == nullptr) open.block = take_while_source_holds(*open.lane);
   if (open.block == nullptr) return false;
   if (open.block->piece != piece) open.block->refer_to(piece);
   return true;
+}
+
+// `overload: drop`: the kernel's buffer is room, too. A pause of the shard that it can bridge costs
+// no segment; only when it runs full are segments dropped, here, where they can be counted.
+PacketBlock* Dispatcher::take_while_source_holds(PacketLane& lane) {
+  constexpr int64_t kLookAgainUs = 500;
+  PacketBlock* block = nullptr;
+  while (block == nullptr && source_ != nullptr && source_->can_hold_more()) {
+    block = lane.take_within(kLookAgainUs);
+  }
+  return block;
 }
 
 void Dispatcher::send(OpenBlock& open, BlockOrder order) {

@@ -44,6 +44,10 @@ class Dispatcher final : public FrameSink {
   void on_frames(std::span<const Frame> frames, CapturePiece* piece) override;
   void on_file(const std::string& name) override;
 
+  // Where frames can wait when there is no block for them and waiting is not allowed for ever:
+  // asked before a segment is dropped.
+  void set_source(PacketSource* source) { source_ = source; }
+
   // Sends what the open blocks hold: the source has nothing for now.
   void flush();
   // Tells every shard that packet time has come to `clock_ns` at least (live, without packets).
@@ -66,6 +70,7 @@ class Dispatcher final : public FrameSink {
   void advance_clock(int64_t time_ns);
   bool sampled(const FlowKey& key) const;
   bool prepare(OpenBlock& open, CapturePiece* piece);
+  PacketBlock* take_while_source_holds(PacketLane& lane);
   void send(OpenBlock& open, BlockOrder order);
   void send_all(BlockOrder order);
   void publish();
@@ -74,6 +79,7 @@ class Dispatcher final : public FrameSink {
   FrameDecoder decoder_;
   Defragmenter defragmenter_;
   CaptureFilter* filter_;
+  PacketSource* source_ = nullptr;
   std::vector<OpenBlock> open_;
   FrameCounters counters_;
   uint64_t sample_threshold_;

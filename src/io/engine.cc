@@ -11,6 +11,7 @@
 
 #include "io/engine_settings.h"
 #include "io/interfaces.h"
+#include "io/privileges.h"
 #include "io/version.h"
 
 namespace tcp_sniffer {
@@ -55,19 +56,54 @@ int Engine::fail(ErrorCode code, const std::string& message) {
 
 int Engine::run() {
   started_at_ = Clock::now();
-  if (!open_output() || !open_sources()) return exit_status_;
+  // The output is opened by the user the run goes on as, as it will be at each SIGHUP.
+  if (!open_sources() || !drop_privileges() || !open_output()) return exit_status_;
   make_shards();
   for (const auto& capture : captures_) connect(*capture);
+  if (!start_metrics()) return exit_status_;
   say_started();
   start_threads();
   control_loop();
   return finish_report();
 }
 
+bool Engine::drop_privileges() {
+  if (config_.user.empty()) return true;
+  const auto user = find_user(config_.user);
+  if (const auto* error = std::get_if<std::string>(&user)) {
+    fail(ErrorCode::kInvalidConfig, *error);
+    return false;
+  }
+  const std::string error = become_user(std::get<UserIdentity>(user));
+  if (!error.empty()) fail(ErrorCode::kPermissionDenied, error);
+  return error.empty();
+}
+
+bool Engine::start_metrics() {
+  if (config_.metrics_listen.empty()) return true;
+  MetricsSources sources;
+  for (const auto& capture : captures_) {
+    MetricsSources::Capture view{&capture->dispatcher->counters(), capture->live.get()};
+    for (const auto& lane : capture->lanes) view.lanes.push_back(lane.get());
+    sources.captures.push_back(std::move(view));
+  }
+  for (const auto& shard : shards_) {
+    sources.shards.push_back({&shard->counters(), &shard->latencies()});
+  }
+  sources.writer = writer_.get();
+  sources.lines = &lines_;
+  metrics_ = std::make_unique<MetricsServer>();
+  const std::string error = metrics_->start(config_.metrics_listen, std::move(sources));
+  if (!error.empty()) fail(ErrorCode::kInvalidConfig, error);
+  return error.empty();
+}
+
 bool Engine::open_output() {
   OutputWriter::Settings settings;
   settings.path = config_.output;
   settings.framed = config_.format == OutputFormat::kFramed;
+  const size_t place = captures_.size() + config_.shards;
+  if (place < config_.pin_cpus.size()) settings.cpu = config_.pin_cpus[place];
   writer_ = std::make_unique<OutputWriter>(settings, lines_);
   const std::string error = writer_->open();
   if (!error.empty()) fail(ErrorCode::kOutputFailed, error);
@@ -86,8 +122,10 @@ bool Engine::open_sources() {
     captures_.back()->index = i;
   }
   if (config_.live()) {
+    // Handles of other runs on this interface must not be in the group.
+    const auto group = static_cast<uint16_t>(random_secret());
     for (const auto& capture : captures_) {
-      if (!open_live(*capture, std::get<CaptureFilter>(filter))) return false;
+      if (!open_live(*capture, std::get<CaptureFilter>(filter), group)) return false;
     }
     return true;
   }
@@ -99,13 +137,14 @@ bool Engine::open_sources() {
   return true;
 }
 
-bool Engine::open_live(Capture& capture, const CaptureFilter& filter) {
+bool Engine::open_live(Capture& capture, const CaptureFilter& filter, uint16_t fanout_group) {
   LiveOptions options;
   options.interface = config_.interface;
   options.snaplen = static_cast<uint32_t>(config_.snaplen);
   options.buffer_bytes = config_.buffer_size_mib << 20;
   options.promiscuous = config_.promiscuous;
-  if (captures_.size() > 1) options.fanout_group = static_cast<uint16_t>(getpid());
+  options.block_timeout_ms = block_timeout_ms(config_);
+  if (captures_.size() > 1) options.fanout_group = fanout_group;
   auto opened = LiveSource::open(options, filter);
   if (const auto* problem = std::get_if<LiveProblem>(&opened)) {
     fail(problem->code, problem->message);
@@ -150,6 +189,7 @@ void Engine::connect(Capture& capture) {
                               : nullptr;
   capture.dispatcher =
       std::make_unique<Dispatcher>(dispatcher_settings(config_, secret), lanes, filter);
+  if (capture.live) capture.dispatcher->set_source(capture.live.get());
 }
 
 void Engine::say_started() {
@@ -165,6 +205,7 @@ void Engine::say_started() {
     fields["filterInstructions"] = capture.live->filter_instructions();
     fields["nanoseconds"] = capture.live->has_nanoseconds();
     fields["captureThreads"] = captures_.size();
+    if (!config_.user.empty()) fields["user"] = config_.user;
     if (!capture.live->warning().empty()) fields["warning"] = capture.live->warning();
   } else {
     fields["files"] = config_.files;
@@ -172,6 +213,7 @@ void Engine::say_started() {
   }
   fields["ports"] = config_.ports;
   fields["shards"] = config_.shards;
+  if (metrics_) fields["metricsPort"] = metrics_->port();
   log_.emit(LogLevel::kInfo, event::kStarted, "capturing", fields);
 }
 

@@ -16,6 +16,7 @@
 #include "io/exit_code.h"
 #include "io/file_source.h"
 #include "io/live_source.h"
+#include "io/metrics.h"
 #include "io/output_writer.h"
 #include "io/report.h"
 #include "io/wake_event.h"
@@ -60,9 +61,11 @@ class Engine {
     bool failed = false;  // read after done
   };
 
+  bool drop_privileges();
+  bool start_metrics();
   bool open_output();
   bool open_sources();
-  bool open_live(Capture& capture, const CaptureFilter& filter);
+  bool open_live(Capture& capture, const CaptureFilter& filter, uint16_t fanout_group);
   void make_shards();
   void connect(Capture& capture);
   void start_threads();
@@ -79,6 +82,7 @@ class Engine {
   void stop_captures();
   void drain_events();
   void timed_duties(std::chrono::steady_clock::time_point now);
+  void say_interface_state();
   void say_no_packets(std::chrono::steady_clock::time_point now);
   void say_stats(std::chrono::steady_clock::time_point now);
   void show_progress(std::chrono::steady_clock::time_point now);
@@ -100,10 +104,12 @@ class Engine {
   std::vector<std::unique_ptr<ShardThread>> shard_threads_;
   std::vector<std::unique_ptr<Capture>> captures_;
   std::unique_ptr<OutputWriter> writer_;
+  std::unique_ptr<MetricsServer> metrics_;  // behind everything it reads
   std::atomic<bool> stop_{false};
   bool stop_requested_ = false;
   bool abort_requested_ = false;
   bool no_packets_said_ = false;
+  bool interface_up_ = true;
   bool progress_shown_ = false;
   int exit_status_ = 0;
   std::chrono::steady_clock::time_point started_at_;

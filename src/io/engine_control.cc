@@ -182,10 +182,27 @@ Totals Engine::totals() const {
 }
 
 void Engine::timed_duties(Clock::time_point now) {
+  say_interface_state();
   say_no_packets(now);
   if (config_.stats_interval_ms != 0 && now >= next_stats_) say_stats(now);
   if (config_.format == OutputFormat::kPretty && !config_.live() && now >= next_progress_) {
     show_progress(now);
+  }
+}
+
+// The kernel takes the handles up again with the interface, so this is news and no failure.
+void Engine::say_interface_state() {
+  if (!config_.live()) return;
+  const bool up = captures_[0]->live->interface_is_up();
+  if (up == interface_up_) return;
+  interface_up_ = up;
+  EventFields fields;
+  fields["interface"] = captures_[0]->live->interface();
+  if (up) {
+    log_.emit(LogLevel::kInfo, event::kInterfaceUp, "the interface is up again", fields);
+  } else {
+    log_.emit(LogLevel::kWarn, event::kInterfaceDown,
+              "the interface went down; the capture goes on when it is back", fields);
   }
 }
 

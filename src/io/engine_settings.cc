@@ -48,6 +48,12 @@ DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secre
 ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours) {
   ShardSettings settings;
   settings.http.body_max = config.max_body_size;
+  const bool extracting = !config.extract_dir.empty();
+  // What nobody will see is not kept: `pretty` shows sizes only.
+  if (config.format == OutputFormat::kPretty && !extracting) settings.http.body_max = 0;
+  settings.http.drop_binary_bodies = config.format == OutputFormat::kNdjson &&
+                                     config.binary_body == BinaryBody::kOmit &&
+                                     !config.decode_bodies && !extracting;
   settings.http.header_bytes_max = static_cast<uint32_t>(config.max_header_bytes);
   settings.http.headers_max = static_cast<uint32_t>(config.max_headers);
   settings.http.outstanding_max = static_cast<uint16_t>(config.max_outstanding_requests);
@@ -73,6 +79,10 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   settings.check_tcp_options = config.check_tcp_options;
   settings.number_frames = !config.live();
   return settings;
+}
+
+int block_timeout_ms(const Config& config) {
+  return config.overload == Overload::kBlock ? 20 : 1;
 }
 
 CaptureFilter::Options filter_options(const Config& config) {

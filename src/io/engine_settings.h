@@ -18,5 +18,8 @@ DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secre
 ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours);
 
 CaptureFilter::Options filter_options(const Config& config);
+// LiveOptions::block_timeout_ms: short for short delays, long where nothing may be lost while the
+// reader of the output takes a break.
+int block_timeout_ms(const Config& config);
 
 }  // namespace tcp_sniffer

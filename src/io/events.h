@@ -22,6 +22,8 @@ inline constexpr std::string_view kParseError = "parse_error";
 inline constexpr std::string_view kDrainIncomplete = "drain_incomplete";
 inline constexpr std::string_view kStopped = "stopped";
 inline constexpr std::string_view kFatal = "fatal";
+inline constexpr std::string_view kInterfaceDown = "interface_down";
+inline constexpr std::string_view kInterfaceUp = "interface_up";
 // Beyond the contract's list: how many events the log itself held back or lost.
 inline constexpr std::string_view kEventsSuppressed = "events_suppressed";
 inline constexpr std::string_view kEventsDropped = "events_dropped";

@@ -66,6 +66,10 @@ LiveProblem activation_problem(pcap_t* handle, int status, const std::string& na
   }
 }
 
+// libpcap's size of a block of a TPACKET_V3 buffer, and about what the kernel adds to a frame.
+constexpr uint64_t kKernelBlockBytes = uint64_t{256} << 10;
+constexpr uint64_t kKernelFrameHeaderBytes = 96;
+
 void ignore_packet(u_char*, const pcap_pkthdr*, const u_char*) {}
 
 void add_difference(std::atomic<uint64_t>& total, uint32_t& last, uint32_t now) {
@@ -102,6 +106,8 @@ std::optional<LiveProblem> LiveSource::activate(const LiveOptions& options) {
                        static_cast<int>(std::min<uint64_t>(options.buffer_bytes, INT_MAX)));
   pcap_set_promisc(handle_, options.promiscuous ? 1 : 0);
   pcap_set_timeout(handle_, std::max(options.block_timeout_ms, 1));
+  buffer_blocks_ = options.buffer_bytes / kKernelBlockBytes;
+  block_timeout_ns_ = int64_t{std::max(options.block_timeout_ms, 1)} * 1'000'000;
   // Refused by some devices, which then give microseconds.
   pcap_set_tstamp_precision(handle_, PCAP_TSTAMP_PRECISION_NANO);
 
@@ -166,20 +172,34 @@ void LiveSource::on_packet(u_char* user, const pcap_pkthdr* header, const u_char
   frame.link_type = source->link_type_;
   frame.time_ns = int64_t{header->ts.tv_sec} * 1'000'000'000 +
                   int64_t{header->ts.tv_usec} * source->fraction_ns_;
+  source->taken_frames_++;
+  source->taken_bytes_ += header->caplen;
+  source->last_frame_ns_ = frame.time_ns;
   source->sink_->on_frames({&frame, 1}, nullptr);
 }
 
 SourceStatus LiveSource::poll(FrameSink& sink) {
   if (problem_.code != ErrorCode::kNone) return SourceStatus::kError;
   sink_ = &sink;
+  const uint64_t bytes_before = taken_bytes_;
   const int frames = pcap_dispatch(handle_, static_cast<int>(kFramesPerBurst), on_packet,
                                    reinterpret_cast<u_char*>(this));
   sink_ = nullptr;
   if (frames > 0) {
+    const uint64_t mean_now = (taken_bytes_ - bytes_before) / static_cast<uint64_t>(frames);
+    mean_frame_bytes_ = (3 * mean_frame_bytes_ + mean_now) / 4;
     if (!interface_is_up()) up_.store(true, std::memory_order_relaxed);
     return SourceStatus::kMore;
   }
   if (frames < 0) return after_error();
+  if (!emptied_) {
+    // Frames of before the filter was in place were counted, but never handed out.
+    emptied_ = true;
+    update_statistics();
+    const LiveStatistics seen = statistics();
+    uncounted_frames_ =
+        seen.received - std::min(seen.received, seen.kernel_dropped + taken_frames_);
+  }
   return check_interface();
 }
 
@@ -227,6 +247,23 @@ void LiveSource::wait(int timeout_ms) {
   if ((fds[0].revents & POLLIN) != 0) event_.drain();
   // The kernel's word that the interface went down; libpcap may keep it to itself.
   if ((fds[1].revents & (POLLERR | POLLHUP)) != 0) next_check_ = {};
+}
+
+// The kernel closes a block when it is full or its timeout has run, so the blocks in use are at
+// most the waiting bytes' and one for each timeout that has passed since the oldest waiting frame
+// came – which is not older than the last one that was taken.
+bool LiveSource::can_hold_more() {
+  update_statistics();
+  const LiveStatistics seen = statistics();
+  const uint64_t accounted = seen.kernel_dropped + taken_frames_ + uncounted_frames_;
+  const uint64_t waiting = seen.received - std::min(seen.received, accounted);
+  const int64_t now_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                             std::chrono::system_clock::now().time_since_epoch())
+                             .count();
+  const auto timeouts =
+      static_cast<uint64_t>(std::max<int64_t>(now_ns - last_frame_ns_, 0) / block_timeout_ns_);
+  const uint64_t bytes = waiting * (mean_frame_bytes_ + kKernelFrameHeaderBytes);
+  return (timeouts + bytes / kKernelBlockBytes + 1) * 2 <= buffer_blocks_;
 }
 
 void LiveSource::update_statistics() {

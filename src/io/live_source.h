@@ -72,6 +72,9 @@ class LiveSource final : public PacketSource {
 
   SourceStatus poll(FrameSink& sink) override;
   const std::string& error() const override { return problem_.message; }
+  // True while half of the kernel's capture buffer is free: estimated from the frames that it took
+  // and we did not, their mean size, and how long ago the last one that we took had come.
+  bool can_hold_more() override;
   const LiveProblem& problem() const { return problem_; }
 
   // Until frames are there, wake() is called or `timeout_ms` have passed; a second at most. May
@@ -112,6 +115,14 @@ class LiveSource final : public PacketSource {
 
   pcap* handle_ = nullptr;
   FrameSink* sink_ = nullptr;  // only while poll() runs
+  uint64_t buffer_blocks_ = 0;
+  int64_t block_timeout_ns_ = 1'000'000;
+  uint64_t taken_frames_ = 0;
+  uint64_t taken_bytes_ = 0;
+  uint64_t mean_frame_bytes_ = 1500;  // of the last bursts
+  uint64_t uncounted_frames_ = 0;     // that the kernel counts and libpcap kept to itself
+  bool emptied_ = false;              // the buffer was empty once
+  int64_t last_frame_ns_ = 0;
   int fd_ = -1;
   int64_t fraction_ns_ = 1000;
   LinkType link_type_ = LinkType::kEthernet;

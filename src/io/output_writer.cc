@@ -105,6 +105,11 @@ void OutputWriter::start(std::function<void()> on_end) {
   on_end_ = std::move(on_end);
   thread_ = std::thread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), "writer");
+  if (settings_.cpu < 0) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(settings_.cpu, &set);
+  pthread_setaffinity_np(thread_.native_handle(), sizeof(set), &set);
 }
 
 void OutputWriter::end_of_input() {
@@ -142,6 +147,13 @@ void OutputWriter::write_block(const LineBlock& block) {
   const size_t size = ended() ? 0 : write_bytes(data);
   bytes_.fetch_add(size, std::memory_order_relaxed);
   if (size == data.size()) {
+    if (block.messages > 0) {
+      const auto now = std::chrono::system_clock::now().time_since_epoch();
+      delays_.add(
+          std::chrono::duration_cast<std::chrono::nanoseconds>(now).count() - block.oldest_ns,
+          block.messages);
+      delays_.publish();
+    }
     written_.fetch_add(block.messages, std::memory_order_relaxed);
     return;
   }

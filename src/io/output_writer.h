@@ -8,6 +8,7 @@
 #include <string_view>
 #include <thread>
 
+#include "core/histogram.h"
 #include "shard/line_output.h"
 
 namespace tcp_sniffer {
@@ -35,6 +36,7 @@ class OutputWriter {
     std::string path;  // empty: standard output
     bool framed = false;
     int fd = 1;
+    int cpu = -1;  // the thread runs on it alone
   };
   enum class End : uint8_t { kNone, kReaderLeft, kFailed };
 
@@ -58,6 +60,9 @@ class OutputWriter {
   const std::string& error() const { return error_; }  // after end() is kFailed
   uint64_t written() const { return written_.load(std::memory_order_relaxed); }
   uint64_t discarded() const { return discarded_.load(std::memory_order_relaxed); }
+  // From the last byte of a block's oldest message to the moment at which the block was written,
+  // in the time of the packets' clock: meaningful live only.
+  const Histogram& delays() const { return delays_; }
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
@@ -90,6 +95,7 @@ class OutputWriter {
   std::atomic<uint64_t> written_{0};
   std::atomic<uint64_t> discarded_{0};
   std::atomic<uint64_t> bytes_{0};
+  Histogram delays_;
   std::string error_;
 };
 

@@ -45,6 +45,10 @@ class PacketSource {
   virtual SourceStatus poll(FrameSink& sink) = 0;
 
   virtual const std::string& error() const = 0;
+
+  // Whether frames that come from now on can wait in the source for a while, so that nothing is
+  // lost when the caller waits. Asked only when the caller has no room.
+  virtual bool can_hold_more() { return true; }
 };
 
 constexpr size_t kFramesPerBurst = 256;

@@ -53,9 +53,11 @@ class Shard {
 
   LineOutput& output() { return output_; }
   const ShardCounters& counters() const { return counters_; }
+  const Histogram& latencies() const { return lines_.latencies(); }
 
  private:
   struct Handler;  // the StreamProtocol of one connection
+  using ActivityList = ConnectionList<&Connection::by_activity>;
 
   void handle(const Segment& segment);
   Connection* open(const Segment& segment);
@@ -76,11 +78,12 @@ class Shard {
   bool expired(const Connection& connection, int64_t clock_ns) const;
   void make_room(int64_t clock_ns);
   void evict(Connection* connection, const char* from);
+  void relieve_memory();
+  bool give_up_idle(ActivityList& list);
   void track_hole(Connection* connection);
   void count_dropped(ShardCounter reason, ShardCounter bytes, const Segment& segment);
   void publish();
 
-  using ActivityList = ConnectionList<&Connection::by_activity>;
   ActivityList& list_of(ConnectionState state) { return lists_[static_cast<size_t>(state)]; }
 
   const uint32_t index_;

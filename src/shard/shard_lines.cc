@@ -17,6 +17,7 @@ void ShardLines::on_message(const HttpMessage& message) {
   }
   output_.end_line(1, message.last_byte_ns);
   counters_.add(ShardCounter::messages_written);
+  if (message.has_latency) latencies_.add(message.latency_ns);
 }
 
 void ShardLines::on_unanswered(const HttpMessage& request) {

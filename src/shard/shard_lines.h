@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/counters.h"
+#include "core/histogram.h"
 #include "core/message_line.h"
 #include "core/message_output.h"
 #include "shard/line_output.h"
@@ -19,11 +20,16 @@ class ShardLines final : public MessageOutput {
   void on_message(const HttpMessage& message) override;
   void on_unanswered(const HttpMessage& request) override;
 
+  // `latencyMs` of the responses that went to the output.
+  const Histogram& latencies() const { return latencies_; }
+  void publish() { latencies_.publish(); }
+
  private:
   MessageLineWriter writer_;
   const bool number_frames_;
   LineOutput& output_;
   ShardCounters& counters_;
+  Histogram latencies_;
 };
 
 }  // namespace tcp_sniffer

@@ -1,0 +1,221 @@
+#include "io/metrics.h"
+
+#include <prometheus/collectable.h>
+#include <prometheus/exposer.h>
+#include <prometheus/metric_family.h>
+
+#include <exception>
+#include <limits>
+#include <string_view>
+#include <utility>
+
+#include "io/version.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+// A scrape every second on two connections is far more than a Prometheus server does.
+constexpr const char* kThreads = "2";
+// A client that sends nothing gives its thread back after this long.
+constexpr const char* kRequestTimeoutMs = "5000";
+
+bool is_gauge(const CounterInfo& info) {
+  return info.meaning.ends_with("(g)");
+}
+
+// Bytes of the ledger's groups read better as `..._bytes_duplicate` than as `bytes_bytes`.
+std::string metric_name(const CounterInfo& info) {
+  std::string label(info.label);
+  if (label == "parseError") label = "parse_error";
+  return "tcp_sniffer_" + std::string(info.group) + "_" + label + (is_gauge(info) ? "" : "_total");
+}
+
+MetricFamily family(std::string name, std::string help, MetricType type) {
+  return {std::move(name), std::move(help), type, {}};
+}
+
+MetricFamily family_of(const CounterInfo& info) {
+  std::string_view help = info.meaning;
+  if (is_gauge(info)) help.remove_suffix(std::string_view(" (g)").size());
+  return family(metric_name(info), std::string(help),
+                is_gauge(info) ? MetricType::Gauge : MetricType::Counter);
+}
+
+void add(MetricFamily& to, std::vector<ClientMetric::Label> labels, double value) {
+  ClientMetric metric;
+  metric.label = std::move(labels);
+  metric.counter.value = value;
+  metric.gauge.value = value;
+  to.metric.push_back(std::move(metric));
+}
+
+void add_histogram(MetricFamily& to, std::vector<ClientMetric::Label> labels,
+                   const Histogram& histogram) {
+  ClientMetric metric;
+  metric.label = std::move(labels);
+  uint64_t count = 0;
+  for (size_t i = 0; i < Histogram::kBuckets; i++) {
+    count += histogram.published(i);
+    const bool bounded = i < kHistogramBoundsUs.size();
+    metric.histogram.bucket.push_back({count, bounded
+                                                  ? static_cast<double>(kHistogramBoundsUs[i]) / 1e6
+                                                  : std::numeric_limits<double>::infinity()});
+  }
+  metric.histogram.sample_count = count;
+  metric.histogram.sample_sum = static_cast<double>(histogram.published_sum_us()) / 1e6;
+  to.metric.push_back(std::move(metric));
+}
+
+ClientMetric::Label label(const char* name, size_t index) {
+  return {name, std::to_string(index)};
+}
+
+}  // namespace
+
+class MetricsServer::Collector final : public prometheus::Collectable {
+ public:
+  explicit Collector(MetricsSources sources) : sources_(std::move(sources)) {}
+
+  std::vector<MetricFamily> Collect() const override {
+    std::vector<MetricFamily> families;
+    MetricFamily build =
+        family("tcp_sniffer_build_info", "the program that runs; always 1", MetricType::Gauge);
+    add(build, {{"version", std::string(version())}, {"revision", std::string(git_revision())}}, 1);
+    families.push_back(std::move(build));
+    collect_frames(families);
+    collect_kernel(families);
+    collect_shards(families);
+    collect_output(families);
+    return families;
+  }
+
+ private:
+  void collect_frames(std::vector<MetricFamily>& families) const {
+    for (size_t i = 0; i < FrameCounters::kSize; i++) {
+      MetricFamily counter = family_of(kFrameCounters[i]);
+      for (size_t c = 0; c < sources_.captures.size(); c++) {
+        const uint64_t value =
+            sources_.captures[c].counters->published(static_cast<FrameCounter>(i));
+        add(counter, {label("capture", c)}, static_cast<double>(value));
+      }
+      families.push_back(std::move(counter));
+    }
+    MetricFamily queue =
+        family("tcp_sniffer_shard_queue_blocks",
+               "packet blocks on their way from a capture thread to a shard", MetricType::Gauge);
+    for (size_t c = 0; c < sources_.captures.size(); c++) {
+      const auto& lanes = sources_.captures[c].lanes;
+      for (size_t s = 0; s < lanes.size(); s++) {
+        add(queue, {label("capture", c), label("shard", s)},
+            static_cast<double>(lanes[s]->in_flight()));
+      }
+    }
+    families.push_back(std::move(queue));
+  }
+
+  void collect_kernel(std::vector<MetricFamily>& families) const {
+    MetricFamily received = family("tcp_sniffer_kernel_received_total",
+                                   "frames that passed the kernel's filter, dropped ones included",
+                                   MetricType::Counter);
+    MetricFamily dropped =
+        family("tcp_sniffer_kernel_dropped_total",
+               "frames the kernel's capture buffer had no room for", MetricType::Counter);
+    MetricFamily interface_dropped =
+        family("tcp_sniffer_kernel_interface_dropped_total",
+               "frames the interface or its driver dropped", MetricType::Counter);
+    MetricFamily up =
+        family("tcp_sniffer_interface_up", "whether the interface is up", MetricType::Gauge);
+    for (size_t c = 0; c < sources_.captures.size(); c++) {
+      const LiveSource* live = sources_.captures[c].live;
+      if (live == nullptr) return;
+      const LiveStatistics figures = live->statistics();
+      add(received, {label("capture", c)}, static_cast<double>(figures.received));
+      add(dropped, {label("capture", c)}, static_cast<double>(figures.kernel_dropped));
+      add(interface_dropped, {label("capture", c)}, static_cast<double>(figures.interface_dropped));
+      add(up, {label("capture", c)}, live->interface_is_up() ? 1 : 0);
+    }
+    for (MetricFamily* each : {&received, &dropped, &interface_dropped, &up}) {
+      families.push_back(std::move(*each));
+    }
+  }
+
+  void collect_shards(std::vector<MetricFamily>& families) const {
+    for (size_t i = 0; i < ShardCounters::kSize; i++) {
+      MetricFamily counter = family_of(kShardCounters[i]);
+      for (size_t s = 0; s < sources_.shards.size(); s++) {
+        const uint64_t value = sources_.shards[s].counters->published(static_cast<ShardCounter>(i));
+        add(counter, {label("shard", s)}, static_cast<double>(value));
+      }
+      families.push_back(std::move(counter));
+    }
+    MetricFamily latency =
+        family("tcp_sniffer_latency_seconds", "from a request's last byte to its response's first",
+               MetricType::Histogram);
+    for (size_t s = 0; s < sources_.shards.size(); s++) {
+      add_histogram(latency, {label("shard", s)}, *sources_.shards[s].latencies);
+    }
+    families.push_back(std::move(latency));
+  }
+
+  void collect_output(std::vector<MetricFamily>& families) const {
+    const auto one = [&](const char* name, const char* help, MetricType type, uint64_t value) {
+      MetricFamily single = family(name, help, type);
+      add(single, {}, static_cast<double>(value));
+      families.push_back(std::move(single));
+    };
+    const OutputWriter& writer = *sources_.writer;
+    one("tcp_sniffer_output_messages_total", "messages the output has taken", MetricType::Counter,
+        writer.written());
+    one("tcp_sniffer_output_written_bytes_total", "bytes the output has taken", MetricType::Counter,
+        writer.bytes());
+    one("tcp_sniffer_output_discarded_total", "messages nobody took before the end",
+        MetricType::Counter, writer.discarded());
+    one("tcp_sniffer_output_queue_blocks", "line blocks that wait for the writer",
+        MetricType::Gauge, sources_.lines->size_approx());
+    MetricFamily delay = family("tcp_sniffer_delay_seconds",
+                                "from the arrival of a message's last packet to its line in the "
+                                "output; files: since the packet's time",
+                                MetricType::Histogram);
+    add_histogram(delay, {}, writer.delays());
+    families.push_back(std::move(delay));
+  }
+
+  const MetricsSources sources_;
+};
+
+struct MetricsServer::Parts {
+  std::shared_ptr<Collector> collector;
+  std::unique_ptr<prometheus::Exposer> exposer;
+};
+
+MetricsServer::MetricsServer() = default;
+MetricsServer::~MetricsServer() = default;
+
+std::string MetricsServer::start(const std::string& listen, MetricsSources sources) {
+  auto parts = std::make_unique<Parts>();
+  parts->collector = std::make_shared<Collector>(std::move(sources));
+  try {
+    const std::vector<std::string> options = {"listening_ports",    listen,
+                                              "num_threads",        kThreads,
+                                              "request_timeout_ms", kRequestTimeoutMs};
+    parts->exposer = std::make_unique<prometheus::Exposer>(options);
+    parts->exposer->RegisterCollectable(parts->collector);
+  } catch (const std::exception& exception) {
+    return "metricsListen: nothing can be served on " + listen + ": " + exception.what();
+  }
+  parts_ = std::move(parts);
+  return {};
+}
+
+int MetricsServer::port() const {
+  if (!parts_) return 0;
+  const std::vector<int> ports = parts_->exposer->GetListeningPorts();
+  return ports.empty() ? 0 : ports.front();
+}
+
+}  // namespace tcp_sniffer
