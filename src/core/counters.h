@@ -61,6 +61,7 @@ namespace tcp_sniffer {
   X(tombstone_segments, "tcp", "after_close", "segments of connections already ended")            \
   X(tombstones_forgotten, "tcp", "forgotten_early",                                               \
     "ended connections forgotten before their time")                                              \
+  X(duplicate_frames, "tcp", "duplicate_frames", "segments captured twice, as mirror ports do")   \
   X(gaps, "tcp", "gaps", "holes given up")                                                        \
   X(reorder_buffers, "memory", "reorder_buffers", "reorder buffers in use (g)")                   \
   X(memory_bytes, "memory", "bytes", "bytes of buffers and messages in use (g)")                  \
@@ -95,6 +96,10 @@ namespace tcp_sniffer {
   X(http2, "http", "http2", "streams that begin with the HTTP/2 preface")                         \
   X(http09, "http", "http09", "HTTP/0.9 requests")                                                \
   X(tunnels, "http", "tunnels", "connections that became tunnels")                                \
+  X(bodies_decoded, "bodies", "decoded", "bodies whose content coding was undone")                \
+  X(bodies_broken, "bodies", "broken", "coded bodies that were truncated or corrupt")             \
+  X(bodies_limited, "bodies", "limited", "coded bodies beyond a limit of ratio, memory or depth") \
+  X(bodies_too_slow, "bodies", "too_slow", "coded bodies that took too long to decode")           \
   X(line_bytes, "output", "bytes", "bytes of the lines handed to the output")                     \
   X(events_dropped, "events", "dropped", "events nobody had room for")
 

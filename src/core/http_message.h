@@ -23,6 +23,17 @@ enum class Incomplete : uint8_t {
   kParseError,
 };
 
+// A content coding that can be undone (RFC 9110 section 8.4.1, RFC 7932, RFC 8878).
+enum class ContentCoding : uint8_t { kGzip, kDeflate, kBrotli, kZstd };
+
+// Why a coded body was not decoded to its end.
+enum class ContentDecodeError : uint8_t {
+  kNo,
+  kTruncated,  // the coded stream stops before its end
+  kCorrupt,    // it contradicts itself
+  kLimit,      // it would cost too much: ratio, time, memory, or codings on top of each other
+};
+
 // One header or trailer field as sent, without the whitespace around name and value. A folded
 // value (obs-fold, RFC 9112 section 5.2) keeps its line breaks; the line writer replaces each
 // CRLF and the whitespace around it by one space.
@@ -56,6 +67,11 @@ struct HttpMessage {
   std::string_view body;            // the kept part, de-chunked, captured parts joined
   uint64_t body_size = 0;           // as sent, de-chunked, missing bytes included
   std::span<const BodyGap> body_gaps;
+
+  // With decodeBodies: the codings undone, in the order they were applied ("gzip"). Empty: `body`
+  // is as sent. Sizes and gaps are those of the body as sent, always.
+  std::string_view content_decoded;
+  ContentDecodeError content_decode_error = ContentDecodeError::kNo;
 
   Incomplete incomplete = Incomplete::kNo;
   uint64_t missing_bytes = 0;       // 0 = not known or none

@@ -50,6 +50,23 @@ constexpr uint32_t kSearchLineMax = 8192;
 // Bytes of a stream that is not HTTP shown in its event.
 constexpr uint32_t kSampleMax = 32;
 
+// Decoding a body (decodeBodies) ends when its output is this many times its input. Deflate can
+// reach 1032, but only for one byte repeated; text that people send stays below 200.
+constexpr uint64_t kDecodeRatioMax = 512;
+
+// The ratio is not looked at below this much output: what is cheap needs no judgement, and small
+// pages of blanks are legitimate.
+constexpr uint64_t kDecodeRatioFreeBytes = 1u << 20;
+
+// Nor may a body take longer than this to decode, plus a time for each byte read and written. It
+// stops streams that make much work of few bytes (thousands of empty blocks, each with its own
+// code tables). Real ones run at 100 MB/s or more and take a tenth of it.
+constexpr int64_t kDecodeTimeNs = 100'000'000;
+constexpr int64_t kDecodeTimePerByteNs = 100;
+
+// Bytes read and written between two looks at the clock.
+constexpr uint64_t kDecodeClockBytes = 64u << 10;
+
 // Segments a packet block carries: 256 x 128 bytes = 32 KiB, half of a small L1+L2 share, and
 // 16 times what the queue's cost per block needs to disappear.
 constexpr uint32_t kSegmentsPerBlock = 256;

@@ -21,6 +21,12 @@ char* put(char* out, const char (&literal)[N]) {
   return out + N - 1;
 }
 
+// One of the program's own words, and the quote behind it.
+char* put_word(char* out, std::string_view word) {
+  std::memcpy(out, word.data(), word.size());
+  return put(out + word.size(), "\"");
+}
+
 char* put_endpoint(char* out, const Endpoint& endpoint) {
   out = write_ip(put(out, "{\"ip\":\""), endpoint.ip, endpoint.mapped_on_wire);
   out = write_unsigned(put(out, "\",\"port\":"), endpoint.port);
@@ -53,8 +59,23 @@ std::string_view incomplete_word(Incomplete incomplete) {
   return "";
 }
 
+std::string_view content_decode_error_word(ContentDecodeError error) {
+  switch (error) {
+    case ContentDecodeError::kNo:
+      return "";
+    case ContentDecodeError::kTruncated:
+      return "truncated";
+    case ContentDecodeError::kCorrupt:
+      return "corrupt";
+    case ContentDecodeError::kLimit:
+      return "limit";
+  }
+  return "";
+}
+
 std::string_view body_text(const HttpMessage& message) {
-  const bool may_be_cut = message.body_truncated || message.incomplete != Incomplete::kNo;
+  const bool may_be_cut = message.body_truncated || message.incomplete != Incomplete::kNo ||
+                          message.content_decode_error != ContentDecodeError::kNo;
   return may_be_cut ? without_cut_character(message.body) : message.body;
 }
 
@@ -169,6 +190,13 @@ void MessageLineWriter::append_measures(const HttpMessage& message, LineSink& si
   char* out = put(sink.reserve(kFixedPartMax), ",\"bodySize\":");
   out = write_unsigned(out, message.body_size);
   if (message.body_truncated) out = put(out, ",\"bodyTruncated\":true");
+  if (!message.content_decoded.empty()) {
+    out = put_word(put(out, ",\"contentDecoded\":\""), message.content_decoded);
+  }
+  if (message.content_decode_error != ContentDecodeError::kNo) {
+    out = put_word(put(out, ",\"contentDecodeError\":\""),
+                   content_decode_error_word(message.content_decode_error));
+  }
   out = put(out, ",\"durationMs\":");
   out = write_milliseconds(out, elapsed_ns(message.first_byte_ns, message.last_byte_ns));
   if (message.has_latency) {
@@ -180,10 +208,7 @@ void MessageLineWriter::append_measures(const HttpMessage& message, LineSink& si
 void MessageLineWriter::append_losses(const HttpMessage& message, LineSink& sink) {
   char* out = sink.reserve(kFixedPartMax);
   if (message.incomplete != Incomplete::kNo) {
-    const std::string_view word = incomplete_word(message.incomplete);
-    out = put(out, ",\"incomplete\":\"");
-    std::memcpy(out, word.data(), word.size());
-    out = put(out + word.size(), "\"");
+    out = put_word(put(out, ",\"incomplete\":\""), incomplete_word(message.incomplete));
   }
   if (message.missing_bytes != 0) {
     out = write_unsigned(put(out, ",\"missingBytes\":"), message.missing_bytes);

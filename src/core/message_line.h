@@ -34,9 +34,9 @@ struct LineOptions {
 //
 // Order of the JSON fields: timestamp, connectionId, exchange, direction, receiver, destination,
 // method and path | statusCode and statusText, httpVersion, headers, rawHeaders, trailers,
-// bodySize, bodyTruncated, durationMs, latencyMs, incomplete, missingBytes, bodyGaps,
-// headersIncomplete, afterGap, interface, firstFrame, lastFrame, headersSize, vlan,
-// communityId, connectMs, latin1, bodyEncoding, body.
+// bodySize, bodyTruncated, contentDecoded, contentDecodeError, durationMs, latencyMs, incomplete,
+// missingBytes, bodyGaps, headersIncomplete, afterGap, interface, firstFrame, lastFrame,
+// headersSize, vlan, communityId, connectMs, latin1, bodyEncoding, body.
 class MessageLineWriter {
  public:
   explicit MessageLineWriter(const LineOptions& options,
@@ -83,5 +83,6 @@ class MessageLineWriter {
 std::string_view body_text(const HttpMessage& message);
 
 std::string_view incomplete_word(Incomplete incomplete);
+std::string_view content_decode_error_word(ContentDecodeError error);
 
 }  // namespace tcp_sniffer
