@@ -1,5 +1,6 @@
 // One measurement of throughput.mjs, in a process of its own: node run-one.mjs '{"way": ...}'
-// Prints one line of JSON: messages, bytes of output, bytes of bodies, milliseconds, peak memory.
+// Prints one line of JSON: messages, bytes of output, bytes of bodies, milliseconds,
+// milliseconds of CPU of this process (all its threads, not the engine's), peak memory.
 
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
@@ -102,7 +103,11 @@ async function readOnly() {
 }
 
 const ways = { plainLoop, decoderLoop, engineAlone, sniff, readOnly };
+const cpuBefore = process.cpuUsage();
 const begin = performance.now();
 await ways[job.way]();
 const ms = performance.now() - begin;
-process.stdout.write(`${JSON.stringify({ ...totals, ms, peakKiB: resourceUsage().maxRSS })}\n`);
+const { user, system } = process.cpuUsage(cpuBefore);
+process.stdout.write(
+  `${JSON.stringify({ ...totals, ms, cpuMs: (user + system) / 1000, peakKiB: resourceUsage().maxRSS })}\n`,
+);

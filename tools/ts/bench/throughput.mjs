@@ -108,6 +108,8 @@ function jobsFor(engine) {
 function row({ name, job, results }, messages, bodyBytes, outputBytes) {
   const seconds = median(results.map(({ ms }) => ms)) / 1000;
   const memory = median(results.map(({ peakKiB }) => peakKiB)) / 1024;
+  const cpuMs = median(results.map((result) => result.cpuMs));
+  const isNode = job.way !== 'engineAlone';
   const figure = (value) => Math.round(value).toLocaleString('en');
   return `| ${[
     name,
@@ -115,7 +117,8 @@ function row({ name, job, results }, messages, bodyBytes, outputBytes) {
     figure(messages / seconds),
     figure(outputBytes / 1e6 / seconds),
     figure(bodyBytes / 1e6 / seconds),
-    job.way === 'engineAlone' ? '' : figure(memory),
+    isNode ? (cpuMs / 1000).toFixed(2) : '',
+    isNode ? figure(memory) : '',
   ].join(' | ')} |`;
 }
 
@@ -141,8 +144,10 @@ for (const capture of captures) {
   console.log(
     `\n${basename(capture)}: ${messages} messages, ${Math.round(bodyBytes / 1e6)} MB of bodies, ${Math.round(sizes[0] / 1e6)} MB as ndjson, ${Math.round(sizes[1] / 1e6)} MB framed\n`,
   );
-  console.log('| way | form | messages/s | output MB/s | bodies MB/s | peak MB |');
-  console.log('|---|---|--:|--:|--:|--:|');
+  console.log(
+    '| way | form | messages/s | output MB/s | bodies MB/s | Node CPU s | Node peak MB |',
+  );
+  console.log('|---|---|--:|--:|--:|--:|--:|');
   for (const one of jobs) {
     console.log(row(one, messages, bodyBytes, one.job.format === 'ndjson' ? sizes[0] : sizes[1]));
   }

@@ -112,12 +112,21 @@ export class EngineRun {
     onEvent: (event: EngineEvent) => void,
   ): Promise<EngineRun> {
     const { stdout, source } = await openOutput(config.own.transport);
-    const child = spawn(binary, ['--config', '-'], {
-      stdio: ['pipe', stdout, 'pipe'],
-      // A terminal's ^C is for this process, which stops the engine in its own way.
-      detached: true,
-    });
-    if (typeof stdout === 'number') closeSync(stdout);
+    let child: ChildProcess;
+    try {
+      child = spawn(binary, ['--config', '-'], {
+        stdio: ['pipe', stdout, 'pipe'],
+        // A terminal's ^C is for this process, which stops the engine in its own way.
+        detached: true,
+      });
+    } catch (cause) {
+      source?.close();
+      throw new SnifferError('BINARY_NOT_EXECUTABLE', `the engine can not be run: ${cause}`, {
+        cause,
+      });
+    } finally {
+      if (typeof stdout === 'number') closeSync(stdout);
+    }
     const reader = source ?? new StreamSource(child.stdout as Readable);
     return new EngineRun(child, reader, config, onEvent);
   }

@@ -35,33 +35,32 @@ async function all(config: object): Promise<Message[]> {
   return messages;
 }
 
-test('TheBundledCapturesGiveTheirExpectedLines', options, async () => {
-  let compared = 0;
-  for (const name of captures) {
-    const expected = join(pcapsDir, `${name}.expected.ndjson`);
-    if (!existsSync(expected)) continue;
+const expectedLines = captures.filter((name) =>
+  existsSync(join(pcapsDir, `${name}.expected.ndjson`)),
+);
+const withExpected = {
+  skip: options.skip || (expectedLines.length === 0 && 'no expected lines beside the captures'),
+};
+
+test('TheBundledCapturesGiveTheirExpectedLines', withExpected, async () => {
+  for (const name of expectedLines) {
+    const expected = readFileSync(join(pcapsDir, `${name}.expected.ndjson`), 'utf8');
     const lines = (await all({ files: [join(pcapsDir, name)] })).map(({ raw }) => raw.toString());
-    assert.deepEqual(lines.sort(), readFileSync(expected, 'utf8').trimEnd().split('\n').sort());
-    compared += 1;
+    assert.deepEqual(lines.sort(), expected.trimEnd().split('\n').sort(), name);
   }
-  assert.equal(
-    compared > 0,
-    captures.some((name) => existsSync(join(pcapsDir, `${name}.expected.ndjson`))),
-  );
 });
 
 test('TheFramedFormSaysTheSameAsLinesDo', options, async () => {
-  for (const name of captures) {
-    const config = { files: [join(pcapsDir, name)], shards: 0 };
-    const lines = await all({ ...config, binaryBody: 'base64' });
-    for (const transport of ['fifo', 'pipe', 'fifo-threadpool']) {
-      const framed = await all({ ...config, format: 'framed', transport });
-      assert.deepEqual(
-        framed.map((message) => message.toJSON()),
-        lines.map((message) => message.toJSON()),
-        name,
-      );
-    }
+  // All captures as one stream; without shards the order is the same every time.
+  const config = { files: captures.map((name) => join(pcapsDir, name)), shards: 0 };
+  const lines = await all({ ...config, binaryBody: 'base64' });
+  assert.ok(lines.length > 200);
+  for (const transport of ['fifo', 'pipe', 'fifo-threadpool']) {
+    const framed = await all({ ...config, format: 'framed', transport });
+    assert.equal(framed.length, lines.length);
+    framed.forEach((message, i) => {
+      assert.deepEqual(message.toJSON(), lines[i]?.toJSON());
+    });
   }
 });
 
@@ -95,6 +94,8 @@ test('TheEnginesCodesArriveAtStart', options, async () => {
   }
 });
 
+const slowRunMsMax = 18_000;
+
 test('TwoHundredThousandExchangesWithAConsumerTenTimesTooSlow', options, async (t) => {
   const directory = temporaryDir();
   const capture = join(directory, 'many.pcap');
@@ -105,16 +106,17 @@ test('TwoHundredThousandExchangesWithAConsumerTenTimesTooSlow', options, async (
     program,
     `import { createSniffer } from ${JSON.stringify(pathToFileURL(join(packageDir, 'build/src/index.js')).href)};
      const next = new Map();
-     let count = 0, wrong = 0, peak = 0, slowness = Number(process.argv[2]);
+     let count = 0, wrong = 0, peak = 0;
+     const waitMs = Number(process.argv[2]);
      const onHttpMessage = ({ connectionId, direction, exchange, path }) => {
        const expected = next.get(connectionId) ?? 0;
        if (2 * exchange + (direction === 'request' ? 0 : 1) !== expected) wrong += 1;
        if (path !== undefined && !path.endsWith('/' + exchange)) wrong += 1;
        next.set(connectionId, expected + 1);
        count += 1;
-       if (count % 4096 === 0) peak = Math.max(peak, process.memoryUsage.rss());
-       const until = performance.now() + slowness;
-       while (performance.now() < until);
+       if (count % 1000 !== 0) return;
+       peak = Math.max(peak, process.memoryUsage.rss());
+       return waitMs > 0 ? new Promise((resolve) => setTimeout(resolve, waitMs)) : undefined;
      };
      const begin = performance.now();
      const sniffer = createSniffer({ files: [${JSON.stringify(capture)}], onHttpMessage });
@@ -125,8 +127,8 @@ test('TwoHundredThousandExchangesWithAConsumerTenTimesTooSlow', options, async (
        peak: Math.max(peak, process.memoryUsage.rss()), stopped, stats: sniffer.stats(),
      }));`,
   );
-  const run = async (slownessMs: number) => {
-    const child = spawn(process.execPath, [program, String(slownessMs)], {
+  const run = async (waitMs: number) => {
+    const child = spawn(process.execPath, [program, String(waitMs)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let text = '';
@@ -138,8 +140,9 @@ test('TwoHundredThousandExchangesWithAConsumerTenTimesTooSlow', options, async (
     return JSON.parse(text);
   };
   const free = await run(0);
-  // Ten times what a message takes when nobody is slow.
-  const slow = await run((9 * free.ms) / (2 * exchanges));
+  // Ten times what the run takes when nobody is slow; on a busy machine that is less than measured.
+  const waits = (2 * exchanges) / 1000;
+  const slow = await run(Math.min(9 * free.ms, slowRunMsMax) / waits);
   for (const result of [free, slow]) {
     assert.equal(result.count, 2 * exchanges);
     assert.equal(result.wrong, 0);
