@@ -6,7 +6,9 @@
 
 namespace tcp_sniffer {
 
-BufferPool::~BufferPool() { drop_idle(~size_t{0}); }
+BufferPool::~BufferPool() {
+  drop_idle(~size_t{0});
+}
 
 size_t BufferPool::class_of(size_t size) {
   if (size <= kSizeMin) return 0;

@@ -51,6 +51,13 @@ class BufferPool {
   }
 
   size_t used_bytes() const { return used_bytes_; }
+  // The order in which memory gives way when it runs short (ARCHITECTURE.md, "Memory"): from here
+  // on bodies are cut and idle connections given up …
+  bool scarce() const { return used_bytes_ > limit_bytes_ - limit_bytes_ / 8; }
+  // … until this is true again …
+  bool ample() const { return used_bytes_ <= limit_bytes_ - limit_bytes_ / 4; }
+  // … and here new connections are refused. What is left is for those that are being read.
+  bool exhausted() const { return used_bytes_ > limit_bytes_ - limit_bytes_ / 16; }
   size_t limit_bytes() const { return limit_bytes_; }
   uint64_t refusals() const { return refusals_; }
 

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "core/http_engine.h"
+#include "core/text_encoding.h"
 
 namespace tcp_sniffer {
 
@@ -13,6 +14,9 @@ MessageDirection direction_of(const HttpHead& head) {
   return head.start.kind == StartLineKind::kRequest ? MessageDirection::kRequest
                                                     : MessageDirection::kResponse;
 }
+
+// Nearly every binary format shows itself in its first bytes.
+constexpr size_t kBinarySample = 512;
 
 bool looks_like_response(std::string_view bytes) {
   return bytes.starts_with("HTTP/1.") && guess_start(bytes) == StartGuess::kResponse;
@@ -182,8 +186,18 @@ size_t HttpEngine::continue_chunked(HttpContext& context, Side side, const Input
 // length is announced gets its final size as soon as it has outgrown the first few kilobytes.
 void HttpEngine::take_body(HttpParser& parser, std::string_view bytes, const SegmentMeta& meta) {
   parser.last = meta;
+  const bool first = parser.body_size == 0;
   parser.body_size += bytes.size();
   if (settings_.body_max == 0) return;
+  if (first && settings_.drop_binary_bodies) {
+    const std::string_view sample =
+        bytes.substr(0, static_cast<size_t>(std::min<uint64_t>(kBinarySample, settings_.body_max)));
+    parser.body_binary = !is_utf8(without_cut_character(sample));
+  }
+  if (parser.body_binary) {
+    parser.body_truncated = parser.body_size - parser.missing > settings_.body_max;
+    return;
+  }
   const auto room = static_cast<size_t>(settings_.body_max -
                                         std::min<uint64_t>(settings_.body_max, parser.body.size));
   const std::string_view kept = bytes.substr(0, std::min(room, bytes.size()));
@@ -195,8 +209,11 @@ void HttpEngine::take_body(HttpParser& parser, std::string_view bytes, const Seg
     hint = static_cast<size_t>(
         std::min<uint64_t>(parser.body.size + kept.size() + parser.remaining, settings_.body_max));
   }
-  if (parser.body.append(pool_, kept, hint) || (hint > 0 && parser.body.append(pool_, kept)))
+  const bool must_grow = parser.body.size + kept.size() > parser.body.memory.capacity;
+  if (!(must_grow && pool_.scarce()) &&
+      (parser.body.append(pool_, kept, hint) || (hint > 0 && parser.body.append(pool_, kept)))) {
     return;
+  }
   // Memory gives way at the bodies first: the message goes on without the rest of this one.
   parser.cause = Incomplete::kLimit;
   parser.body_truncated = true;

@@ -43,6 +43,7 @@ void HttpEngine::emit_parser(HttpContext& context, Side side, bool partial_head)
   message.body = parser.body.text();
   message.body_size = parser.body_size;
   message.body_truncated = parser.body_truncated;
+  message.body_binary = parser.body_binary;
   message.body_gaps = {reinterpret_cast<const BodyGap*>(parser.gaps.memory.data),
                        parser.gaps.size / sizeof(BodyGap)};
   message.incomplete = parser.cause;

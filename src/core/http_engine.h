@@ -22,6 +22,8 @@ struct HttpSettings {
   uint32_t header_bytes_max = 262144;  // maxHeaderBytes
   uint32_t headers_max = 1000;         // maxHeaders
   uint16_t outstanding_max = 256;      // maxOutstandingRequests
+  // Nobody will see bodies that are not UTF-8 (binaryBody: omit): they are counted, not kept.
+  bool drop_binary_bodies = false;
   bool keep_request_text = false;      // format pretty: the response's line names its request
 };
 

@@ -63,6 +63,7 @@ struct HttpMessage {
   std::span<const HeaderField> trailers;
 
   bool body_kept = true;            // false with maxBodySize 0: no `body` field at all
+  bool body_binary = false;         // known not to be UTF-8, and therefore not kept
   bool body_truncated = false;      // captured bytes were left out because of maxBodySize
   std::string_view body;            // the kept part, de-chunked, captured parts joined
   uint64_t body_size = 0;           // as sent, de-chunked, missing bytes included

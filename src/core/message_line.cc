@@ -250,6 +250,7 @@ void MessageLineWriter::append_extended(const HttpMessage& message, LineSink& si
 }
 
 void MessageLineWriter::append_body(const HttpMessage& message, LineSink& sink) {
+  if (message.body_binary) return append_verbatim(",\"bodyEncoding\":\"binary\"", sink);
   const size_t start = sink.size();
   const std::string_view text = body_text(message);
   append_verbatim(",\"body\":", sink);
