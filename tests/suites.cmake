@@ -1,0 +1,45 @@
+# What tests/CMakeLists.txt tests beside its own programs.
+
+if(TCP_SNIFFER_SANITIZE STREQUAL thread)
+  # Under the thread sanitizer only what has more than one thread: the programs that start threads
+  # or tcp-sniffer itself.
+  foreach(source ${TEST_SOURCES})
+    file(STRINGS ${source} threads LIMIT_COUNT 1
+      REGEX "#include (<thread>|\"(run_program|run_engine)\\.h\"|\"shard/shard_thread\\.h\")|TCP_SNIFFER_BINARY")
+    if(NOT threads)
+      list(REMOVE_ITEM TEST_SOURCES ${source})
+    endif()
+  endforeach()
+  return()
+endif()
+
+add_test(NAME include_rule COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR=${PROJECT_SOURCE_DIR}
+  -P ${CMAKE_CURRENT_SOURCE_DIR}/layers.cmake)
+# Shows that the check can fail: a tree in which every folder includes io.
+set(broken ${CMAKE_CURRENT_BINARY_DIR}/broken_layers)
+foreach(folder core shard io)
+  file(WRITE ${broken}/src/${folder}/example.h "#include \"io/example.h\"\n")
+endforeach()
+add_test(NAME include_rule_notices_a_fault COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR=${broken}
+  -P ${CMAKE_CURRENT_SOURCE_DIR}/layers.cmake)
+set_tests_properties(include_rule_notices_a_fault PROPERTIES WILL_FAIL TRUE)
+
+add_test(NAME readme_lists_every_key COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:tcp-sniffer>
+  -DREADME=${PROJECT_SOURCE_DIR}/README.md -P ${CMAKE_CURRENT_SOURCE_DIR}/readme_keys.cmake)
+
+# `ctest -C full`, as tools/test.sh calls it in the release build: the suites of the sanitizer
+# builds beside it, which must have been built, and of the TypeScript package. One summary for all.
+if(NOT TCP_SNIFFER_SANITIZE)
+  cmake_host_system_information(RESULT cpus QUERY NUMBER_OF_LOGICAL_CORES)
+  foreach(preset asan-ubsan tsan)
+    add_test(NAME suite.${preset} CONFIGURATIONS full
+      COMMAND ${CMAKE_CTEST_COMMAND} --preset ${preset} --no-tests=error --parallel ${cpus}
+      WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  endforeach()
+  add_test(NAME suite.typescript CONFIGURATIONS full
+    COMMAND ${PROJECT_SOURCE_DIR}/tools/ts/run-tests.sh)
+  set_tests_properties(suite.typescript PROPERTIES
+    ENVIRONMENT TCP_SNIFFER_BINARY=$<TARGET_FILE:tcp-sniffer>)
+  set_tests_properties(suite.asan-ubsan suite.tsan suite.typescript PROPERTIES
+    RUN_SERIAL TRUE TIMEOUT 1800)
+endif()

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs every test: tools/test.sh [release|asan|tsan|ts]
+#
+# Without an argument everything: the release build's tests, the whole suite under the address and
+# undefined-behaviour sanitizers, what has threads under the thread sanitizer, and the TypeScript
+# package's tests. All of it is one run of ctest, whose summary is the last thing printed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+run_ctest() {  # PRESET [ARGUMENT...]
+  local preset=$1
+  shift
+  ctest --preset "$preset" --no-tests=error --parallel "$(nproc)" "$@"
+}
+
+case ${1:-all} in
+  all)
+    tools/install-packages.sh build typescript
+    for preset in release asan-ubsan tsan; do tools/build.sh "$preset"; done
+    run_ctest release -C full
+    ;;
+  release)
+    tools/install-packages.sh build
+    tools/build.sh release
+    run_ctest release
+    ;;
+  asan)
+    tools/install-packages.sh build
+    tools/build.sh asan-ubsan
+    run_ctest asan-ubsan
+    ;;
+  tsan)
+    tools/install-packages.sh build
+    tools/build.sh tsan
+    run_ctest tsan
+    ;;
+  ts)
+    tools/install-packages.sh build typescript
+    tools/build.sh release tcp-sniffer
+    run_ctest release -C full -R '^suite\.typescript$'
+    ;;
+  *)
+    echo "usage: tools/test.sh [release|asan|tsan|ts]" >&2
+    exit 2
+    ;;
+esac
