@@ -36,8 +36,10 @@ export interface MessageFields {
   bodyEncoding?: 'binary' | 'base64' | 'utf8';
   /** Bytes of the body as sent, after de-chunking, missing bytes included. */
   bodySize: number;
-  /** With decodeBodies: the content codings that were undone; partial when the coded stream was broken. */
-  contentDecoded?: boolean | string;
+  /** With decodeBodies: the content codings that were undone, as in gzip or deflate, gzip. Sizes and gaps are those of the body as sent. */
+  contentDecoded?: string;
+  /** Why a coded body was not decoded to its end; body is what came of it, or as sent when nothing did. */
+  contentDecodeError?: 'truncated' | 'corrupt' | 'limit';
   /** UTC, microseconds: the packet that brought the message's first byte. */
   timestamp: string;
   /** First byte to last byte. */
@@ -140,9 +142,14 @@ export abstract class MessageView {
     return this.fields().bodySize;
   }
 
-  /** With decodeBodies: the content codings that were undone; partial when the coded stream was broken. */
-  get contentDecoded(): boolean | string | undefined {
+  /** With decodeBodies: the content codings that were undone, as in gzip or deflate, gzip. Sizes and gaps are those of the body as sent. */
+  get contentDecoded(): string | undefined {
     return this.fields().contentDecoded;
+  }
+
+  /** Why a coded body was not decoded to its end; body is what came of it, or as sent when nothing did. */
+  get contentDecodeError(): 'truncated' | 'corrupt' | 'limit' | undefined {
+    return this.fields().contentDecodeError;
   }
 
   /** UTC, microseconds: the packet that brought the message's first byte. */
@@ -393,6 +400,16 @@ export interface LimitEvent extends EngineEvent {
   value?: number;
 }
 
+/** Live: the interface went down; the capture goes on when it is back. */
+export interface InterfaceDownEvent extends EngineEvent {
+  interface: string;
+}
+
+/** Live: the interface is up again. */
+export interface InterfaceUpEvent extends EngineEvent {
+  interface: string;
+}
+
 /** The reader of the output did not take everything in time. */
 export interface DrainIncompleteEvent extends EngineEvent {
   discarded: number;
@@ -441,6 +458,8 @@ export interface EngineEvents {
   not_http: [event: NotHttpEvent];
   parse_error: [event: ParseErrorEvent];
   limit: [event: LimitEvent];
+  interface_down: [event: InterfaceDownEvent];
+  interface_up: [event: InterfaceUpEvent];
   drain_incomplete: [event: DrainIncompleteEvent];
   events_suppressed: [event: EventsSuppressedEvent];
   events_dropped: [event: EventsDroppedEvent];
@@ -448,7 +467,7 @@ export interface EngineEvents {
   fatal: [event: FatalEvent];
 }
 
-export const engineEventNames = ["started","no_packets","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
+export const engineEventNames = ["started","no_packets","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
 /** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {

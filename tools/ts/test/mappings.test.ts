@@ -122,6 +122,18 @@ test('AHarShowsCodedBodiesDecoded', () => {
     assert.equal(content?.compression, 1000 - bytes.length);
     assert.equal(bodySize, bytes.length);
   }
+  const byEngine = response(0, {
+    headers: { 'content-encoding': 'gzip' },
+    contentDecoded: 'gzip',
+    body: text,
+    bodySize: 30,
+  });
+  assert.deepEqual(toHar([request(0), byEngine]).log.entries[0]?.response.content, {
+    size: 1000,
+    compression: 970,
+    mimeType: '',
+    text,
+  });
   const broken = response(0, {
     headers: { 'content-encoding': 'gzip' },
     body: 'AP8=',

@@ -147,7 +147,7 @@ function bytesOf(message: MessageLike): Buffer | undefined {
 function decoded(message: MessageLike, bytes: Buffer): Buffer | undefined {
   const coding = headerValues(message, 'content-encoding').join(',').trim().toLowerCase();
   const whole = !message.bodyTruncated && message.incomplete === undefined;
-  if (!whole || bytes.length === 0 || message.contentDecoded) return undefined;
+  if (!whole || bytes.length === 0) return undefined;
   const limits = { maxOutputLength: decodedBytesMax };
   try {
     if (coding === 'gzip' || coding === 'x-gzip') return gunzipSync(bytes, limits);
@@ -169,7 +169,8 @@ function contentOf(response: MessageLike): HarEntry['response']['content'] {
   if (bytes === undefined) {
     return { size: response.bodySize, mimeType, comment: 'the body was not kept' };
   }
-  const plain = decoded(response, bytes);
+  // What the engine decoded is plain already.
+  const plain = response.contentDecoded ? bytes : decoded(response, bytes);
   const shown = plain ?? bytes;
   const content: HarEntry['response']['content'] = {
     size: plain?.length ?? response.bodySize,
