@@ -23,6 +23,7 @@ struct PendingSyn {
   int64_t time_ns = 0;
   uint32_t sequence = 0;
   uint16_t maximum_segment_size = 0;
+  uint16_t payload_size = 0;
   uint8_t window_scale = kNoWindowScale;
   Side side = Side::kLow;
   bool is_set = false;

@@ -111,8 +111,7 @@ void Shard::handle(const Segment& segment) {
       close_expired(connection);
       connection = nullptr;
     } else if (connection->in_hole_list) {
-      Handler handler(*this, *connection, segment.clock_ns);
-      reassembler_.advance_clock(connection->streams, handler, segment.clock_ns);
+      if (judge_holes(connection, segment.clock_ns)) connection = nullptr;
     }
   }
   if (connection == nullptr) {
@@ -136,12 +135,39 @@ void Shard::handle(const Segment& segment) {
   settle(connection, segment);
 }
 
+// Both ends are reached, or one by a RST with nothing under way from the other: that may still
+// pass the tap.
+bool Shard::is_over(const Connection& connection) {
+  const TcpStream& low = connection.streams[0];
+  const TcpStream& high = connection.streams[1];
+  if (low.ended && high.ended) return true;
+  const TcpStream& ended = low.ended ? low : high;
+  if (!ended.ended || !ended.reset) return false;
+  const TcpStream& open = low.ended ? high : low;
+  const Side open_side = low.ended ? Side::kHigh : Side::kLow;
+  return !open.has_waiting() && !HttpEngine::in_message(connection.http, open_side) &&
+         connection.http.streams[static_cast<size_t>(open_side)].phase !=
+             HttpPhase::kBodyUntilClose;
+}
+
+// The verdicts on the connection's holes up to `clock_ns`. True: they ended the connection.
+bool Shard::judge_holes(Connection* connection, int64_t clock_ns) {
+  Handler handler(*this, *connection, clock_ns);
+  reassembler_.advance_clock(connection->streams, handler, clock_ns);
+  if (!is_over(*connection)) return false;
+  // By the connection's own time, so that it does not matter who notices.
+  const int64_t now_ns = std::exchange(clock_ns_, connection->last_clock_ns);
+  close(connection, Incomplete::kClosed, ShardCounter::connections_closed);
+  clock_ns_ = now_ns;
+  return true;
+}
+
 // After a segment: state, place in the lists, end.
 void Shard::settle(Connection* connection, const Segment& segment) {
   connection->last_clock_ns = segment.clock_ns;
   if (connection->state == ConnectionState::kHandshake && (segment.flags & kTcpSyn) == 0) {
-    const TcpStreams& streams = connection->streams;
-    if (connection->syn_seen && streams[0].syn_seen && streams[1].syn_seen) {
+    if (connection->syn_seen && connection->streams[0].syn_seen &&
+        connection->streams[1].syn_seen) {
       const int64_t took_us = (segment.time_ns - connection->syn_time_ns) / 1000;
       connection->identity.connect_us =
           static_cast<int32_t>(std::clamp<int64_t>(took_us, 0, INT32_MAX));
@@ -150,21 +176,13 @@ void Shard::settle(Connection* connection, const Segment& segment) {
   } else {
     list_of(connection->state).move_to_back(connection);
   }
-  const TcpStream& low = connection->streams[0];
-  const TcpStream& high = connection->streams[1];
-  if (low.ended || high.ended) [[unlikely]] {
-    const bool reset = low.reset || high.reset;
-    const TcpStream& open = low.ended ? high : low;
-    const Side open_side = low.ended ? Side::kHigh : Side::kLow;
-    // After a RST nothing more comes – but what was under way may still pass the tap.
-    const bool nothing_open = reset && !open.has_waiting() &&
-                              !HttpEngine::in_message(connection->http, open_side) &&
-                              connection->http.streams[static_cast<size_t>(open_side)].phase !=
-                                  HttpPhase::kBodyUntilClose;
-    if ((low.ended && high.ended) || nothing_open) {
+  const TcpStreams& streams = connection->streams;
+  if (streams[0].ended || streams[1].ended) [[unlikely]] {
+    if (is_over(*connection)) {
       close(connection, Incomplete::kClosed, ShardCounter::connections_closed);
       return;
     }
+    const bool reset = streams[0].reset || streams[1].reset;
     const ConnectionState state = reset ? ConnectionState::kReset : ConnectionState::kClosing;
     if (connection->state != state) set_state(connection, state);
   }
@@ -229,7 +247,11 @@ bool Shard::accepts(const Connection& connection, const Segment& segment) {
 // The segment of a key without a connection: nullptr when it begins none.
 Connection* Shard::open(const Segment& segment) {
   const bool syn = (segment.flags & kTcpSyn) != 0;
-  if (!syn && segment.payload_wire_size == 0) return nullptr;
+  if (!syn && segment.payload_wire_size <= 1) {
+    // Nothing, or the byte of a keep-alive probe (RFC 9293 section 3.8.4), which was sent before.
+    counters_.add(ShardCounter::duplicate, segment.payload_size);
+    return nullptr;
+  }
   if (syn) {
     tombstones_.forget(segment);
   } else if (tombstones_.covers(segment)) {
@@ -300,10 +322,11 @@ Connection* Shard::judge_syn(Connection* connection, const Segment& segment) {
   if ((segment.flags & kTcpSyn) == 0) return connection;
   TcpStream& stream = connection->streams[static_cast<size_t>(segment.side)];
   if (!stream.seen || stream.origin_sequence == segment.sequence + 1) return connection;
-  if (stream.ended || connection->state == ConnectionState::kHandshake) {
-    return replace(connection, segment);
-  }
   PendingSyn& pending = connection->pending;
+  counters_.add(ShardCounter::out_of_window, segment.payload_size);
+  const bool again =
+      pending.is_set && pending.side == segment.side && pending.sequence == segment.sequence;
+  if (again) return nullptr;
   pending.is_set = true;
   pending.side = segment.side;
   pending.sequence = segment.sequence;
@@ -311,7 +334,7 @@ Connection* Shard::judge_syn(Connection* connection, const Segment& segment) {
   pending.window_scale = segment.window_scale;
   pending.maximum_segment_size = segment.maximum_segment_size;
   pending.with_ack = (segment.flags & kTcpAck) != 0;
-  counters_.add(ShardCounter::out_of_window, segment.payload_size);
+  pending.payload_size = static_cast<uint16_t>(segment.payload_wire_size);
   return nullptr;
 }
 
@@ -319,11 +342,15 @@ Connection* Shard::judge_syn(Connection* connection, const Segment& segment) {
 // or its own side goes on behind it.
 Connection* Shard::judge_pending(Connection* connection, const Segment& segment) {
   const PendingSyn pending = connection->pending;
+  if ((segment.flags & kTcpRst) != 0) return connection;
+  // What the SYN itself carried (RFC 7413) may have been taken or not.
+  const auto behind_syn = [&](uint32_t sequence) {
+    return sequence - (pending.sequence + 1) <= pending.payload_size;
+  };
   const bool answered = segment.side != pending.side && (segment.flags & kTcpAck) != 0 &&
-                        (segment.flags & kTcpRst) == 0 &&
-                        segment.acknowledgment == pending.sequence + 1;
+                        behind_syn(segment.acknowledgment);
   const bool goes_on = segment.side == pending.side && (segment.flags & kTcpSyn) == 0 &&
-                       (segment.flags & kTcpRst) == 0 && segment.sequence == pending.sequence + 1;
+                       behind_syn(segment.sequence);
   if (!answered && !goes_on) return connection;
   Segment syn = segment;
   syn.flags = static_cast<uint8_t>(kTcpSyn | (pending.with_ack ? kTcpAck : 0));
@@ -392,8 +419,7 @@ void Shard::sweep(int64_t clock_ns) {
   }
   while (Connection* connection = holes_.front()) {
     if (reassembler_.deadline_ns(connection->streams) > clock_ns) break;
-    Handler handler(*this, *connection, clock_ns);
-    reassembler_.advance_clock(connection->streams, handler, clock_ns);
+    if (judge_holes(connection, clock_ns)) continue;
     holes_.remove(connection);
     connection->in_hole_list = false;
     track_hole(connection);
