@@ -188,7 +188,10 @@ void HttpEngine::take_body(HttpParser& parser, std::string_view bytes, const Seg
   parser.last = meta;
   const bool first = parser.body_size == 0;
   parser.body_size += bytes.size();
-  if (settings_.body_max == 0) return;
+  if (settings_.body_max == 0) {
+    parser.body_truncated = true;
+    return;
+  }
   if (first && settings_.drop_binary_bodies) {
     const std::string_view sample =
         bytes.substr(0, static_cast<size_t>(std::min<uint64_t>(kBinarySample, settings_.body_max)));
@@ -202,7 +205,7 @@ void HttpEngine::take_body(HttpParser& parser, std::string_view bytes, const Seg
                                         std::min<uint64_t>(settings_.body_max, parser.body.size));
   const std::string_view kept = bytes.substr(0, std::min(room, bytes.size()));
   if (kept.size() < bytes.size()) parser.body_truncated = true;
-  if (kept.empty() || parser.cause == Incomplete::kLimit) return;
+  if (kept.empty() || parser.body_given_up) return;
   constexpr uint32_t kSmallBody = 16384;
   size_t hint = 0;
   if (parser.body.size + kept.size() > kSmallBody) {
@@ -216,6 +219,7 @@ void HttpEngine::take_body(HttpParser& parser, std::string_view bytes, const Seg
   }
   // Memory gives way at the bodies first: the message goes on without the rest of this one.
   parser.cause = Incomplete::kLimit;
+  parser.body_given_up = true;
   parser.body_truncated = true;
 }
 

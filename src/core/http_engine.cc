@@ -199,6 +199,20 @@ void HttpEngine::head_beyond_limit(HttpContext& context, Side side) {
   start_search(context, side, false);
 }
 
+// What the first bytes of a stream that is not HTTP say it is.
+StreamNature HttpEngine::nature_of(std::string_view text) {
+  switch (read_start_line(text.substr(0, text.find_first_of("\r\n"))).kind) {
+    case StartLineKind::kTls:
+      return StreamNature::kTls;
+    case StartLineKind::kHttp2Preface:
+      return StreamNature::kHttp2;
+    case StartLineKind::kHttp09:
+      return StreamNature::kHttp09;
+    default:
+      return StreamNature::kUnknown;
+  }
+}
+
 // The bytes at a message's place begin no message.
 size_t HttpEngine::not_a_message(HttpContext& context, Side side, const Input& input) {
   HttpStream& here = stream(context, side);
@@ -207,15 +221,7 @@ size_t HttpEngine::not_a_message(HttpContext& context, Side side, const Input& i
     start_search(context, side, false);
     return 0;
   }
-  StreamNature nature = StreamNature::kUnknown;
-  const StartGuess guess = guess_start(input.text);
-  if (guess == StartGuess::kTls) nature = StreamNature::kTls;
-  if (guess == StartGuess::kHttp2) nature = StreamNature::kHttp2;
-  if (nature == StreamNature::kUnknown) {
-    const std::string_view line = input.text.substr(0, input.text.find_first_of("\r\n"));
-    if (read_start_line(line).kind == StartLineKind::kHttp09) nature = StreamNature::kHttp09;
-  }
-  ignore_stream(context, side, nature, input.text);
+  ignore_stream(context, side, nature_of(input.text), input.text);
   counters_.add(ShardCounter::ignored_stream, input.text.size());
   return input.text.size();
 }

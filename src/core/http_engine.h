@@ -92,6 +92,7 @@ class HttpEngine {
   bool must_refuse(HttpContext& context, Side side, const Input& input);
   void head_beyond_limit(HttpContext& context, Side side);
   size_t not_a_message(HttpContext& context, Side side, const Input& input);
+  static StreamNature nature_of(std::string_view text);
 
   // ---- http_body.cc: from a complete head to the finished message
   size_t head_in_segment(HttpContext& context, Side side, const Input& input, const HttpHead& head);

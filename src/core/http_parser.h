@@ -64,6 +64,7 @@ struct HttpParser {
   bool strict = false;           // … and strictly valid: it did not start right behind the loss
   bool headers_cut = false;      // more fields than maxHeaders
   bool body_truncated = false;
+  bool body_given_up = false;    // memory ended: no more of the body is kept
   bool body_binary = false;      // the kept part is not UTF-8, and nobody wants it
   bool body_may_be_absent = false;
 

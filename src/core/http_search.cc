@@ -110,12 +110,7 @@ void HttpEngine::fail_head(HttpContext& context, Side side, size_t lines_judged)
   const std::string_view text = parser.head.text();
   if (!here.started && !parser.candidate) {
     counters_.add(ShardCounter::ignored_stream, text.size());
-    StreamNature nature = StreamNature::kUnknown;
-    if (read_start_line(text.substr(0, text.find_first_of("\r\n"))).kind ==
-        StartLineKind::kHttp09) {
-      nature = StreamNature::kHttp09;
-    }
-    ignore_stream(context, side, nature, text);
+    ignore_stream(context, side, nature_of(text), text);
     return;
   }
   if (!parser.candidate) say_parse_error(context, side);
