@@ -36,6 +36,11 @@ constexpr int64_t kGapAckedWaitMaxNs = 1'000'000'000;
 // maximum RTO backoff steps seen after a FIN), packet time.
 constexpr int64_t kTombstoneNs = 10'000'000'000;
 
+// Two captures of one frame are this close at most, packet time: a mirror or a bridge needs
+// microseconds, a busy one some milliseconds, and a retransmission timer 200 ms (RFC 6298 asks
+// for 1 s).
+constexpr int64_t kDuplicateFrameNs = 10'000'000;
+
 // Bounded probing of the connection table: the wire does not know the hash secret, so a longer
 // chain means a table too full, not an attack that could be served.
 constexpr uint32_t kProbesMax = 64;

@@ -39,7 +39,7 @@ Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& ce
       events_(events),
       pool_(settings.memory_bytes_max),
       output_(lines, may_wait_for_output),
-      lines_(settings.lines, settings.number_frames, output_, counters_),
+      lines_(settings.lines, settings.number_frames, settings.bodies, pool_, output_, counters_),
       http_(settings.http, pool_, counters_, lines_, events),
       reassembler_(pool_, counters_, settings.reassembly) {}
 
@@ -61,8 +61,22 @@ void Shard::process(const PacketBlock& block) {
     if (i + kConnectionAhead < segments.size()) {
       table_.prefetch_connection(segments[i + kConnectionAhead].flow_hash);
     }
-    handle(segments[i]);
+    if (settings_.trace == nullptr) [[likely]] {
+      handle(segments[i]);
+    } else {
+      handle_traced(segments[i]);
+    }
+    if (counters_.get(ShardCounter::duplicate) != duplicate_bytes_) [[unlikely]] {
+      const uint64_t again = counters_.get(ShardCounter::duplicate) - duplicate_bytes_;
+      duplicate_bytes_ += again;
+      const uint32_t size = segments[i].payload_size;
+      if (size > 0 && again >= size && recent_.is_copy(segments, i)) {
+        counters_.add(ShardCounter::duplicate_frames);
+      }
+    }
   }
+  recent_.remember(segments);
+  if (settings_.trace != nullptr) settings_.trace->flush();
   clock_ns_ = std::max(clock_ns_, block.clock_ns);
   sweep(clock_ns_);
   if (block.order == BlockOrder::kDrain) drain();
@@ -78,6 +92,7 @@ void Shard::drain() {
     }
   }
   tombstones_.clear();
+  lines_.release_memory();
   clock_ns_ = 0;
   publish();
 }

@@ -9,9 +9,11 @@
 #include "core/packet_block.h"
 #include "core/port_set.h"
 #include "core/reassembler.h"
+#include "core/segment_trace.h"
 #include "shard/census.h"
 #include "shard/connection_table.h"
 #include "shard/line_output.h"
+#include "shard/recent_segments.h"
 #include "shard/shard_lines.h"
 #include "shard/tombstones.h"
 
@@ -28,6 +30,8 @@ struct ShardSettings {
   bool allow_missing_init = true;
   bool ignore_fsm_errors = true;
   bool check_tcp_options = false;
+  BodySettings bodies;
+  SegmentTrace* trace = nullptr;  // debug: this shard's own; outlives it
   bool number_frames = true;  // files: firstFrame and lastFrame have a meaning
 };
 
@@ -60,6 +64,7 @@ class Shard {
   using ActivityList = ConnectionList<&Connection::by_activity>;
 
   void handle(const Segment& segment);
+  void handle_traced(const Segment& segment);
   Connection* open(const Segment& segment);
   Connection* insert(const Segment& segment);
   Connection* judge_syn(Connection* connection, const Segment& segment);
@@ -100,6 +105,8 @@ class Shard {
   Reassembler reassembler_;
   ConnectionTable table_;
   Tombstones tombstones_;
+  RecentSegments recent_;
+  uint64_t duplicate_bytes_ = 0;  // counted when the last segment was done
   std::array<ActivityList, 4> lists_;  // by ConnectionState
   ConnectionList<&Connection::by_hole> holes_;
   int64_t clock_ns_ = 0;

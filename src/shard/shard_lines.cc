@@ -1,20 +1,73 @@
 #include "shard/shard_lines.h"
 
+#include <chrono>
+
 namespace tcp_sniffer {
 
+namespace {
+
+int64_t steady_ns() {
+  return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+}
+
+}  // namespace
+
+ShardLines::ShardLines(const LineOptions& options, bool number_frames, const BodySettings& bodies,
+                       BufferPool& pool, LineOutput& output, ShardCounters& counters)
+    : writer_(options),
+      number_frames_(number_frames),
+      bodies_(bodies),
+      plain_(number_frames && !bodies.decode && bodies.extract == nullptr),
+      decoder_(pool, bodies.decoded_max, steady_ns),
+      output_(output),
+      counters_(counters) {}
+
 void ShardLines::on_message(const HttpMessage& message) {
+  if (plain_) [[likely]] {
+    write(message);
+  } else {
+    with_body(message);
+  }
+}
+
+void ShardLines::with_body(HttpMessage message) {
+  if (!number_frames_) message.first_frame = message.last_frame = 0;
+  const bool decodes = bodies_.decode && !message.body.empty();
+  if (decodes) decode(message);
+  if (bodies_.extract != nullptr && message.direction == MessageDirection::kResponse) {
+    bodies_.extract->put(message);
+  }
+  write(message);
+  if (decodes) decoder_.release_output();
+}
+
+void ShardLines::decode(HttpMessage& message) {
+  const ContentDecoder::Result result = decoder_.decode(message);
+  message.body = result.body;
+  message.content_decoded = result.codings;
+  message.content_decode_error = result.error;
+  message.body_truncated |= result.truncated;
+  if (!result.codings.empty()) counters_.add(ShardCounter::bodies_decoded);
+  switch (result.error) {
+    case ContentDecodeError::kNo:
+      return;
+    case ContentDecodeError::kTruncated:
+    case ContentDecodeError::kCorrupt:
+      return counters_.add(ShardCounter::bodies_broken);
+    case ContentDecodeError::kLimit:
+      return counters_.add(result.limit == ContentDecoder::Limit::kTime
+                               ? ShardCounter::bodies_too_slow
+                               : ShardCounter::bodies_limited);
+  }
+}
+
+void ShardLines::write(const HttpMessage& message) {
   if (!output_.begin_line()) {
     counters_.add(output_.abandoned() ? ShardCounter::messages_discarded
                                       : ShardCounter::messages_dropped_overload);
     return;
   }
-  if (number_frames_) {
-    writer_.write(message, output_);
-  } else {
-    HttpMessage unnumbered = message;
-    unnumbered.first_frame = unnumbered.last_frame = 0;
-    writer_.write(unnumbered, output_);
-  }
+  writer_.write(message, output_);
   output_.end_line(1, message.last_byte_ns);
   counters_.add(ShardCounter::messages_written);
   if (message.has_latency) latencies_.add(message.latency_ns);

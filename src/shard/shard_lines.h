@@ -1,5 +1,9 @@
 #pragma once
 
+#include <cstdint>
+
+#include "core/body_sink.h"
+#include "core/content_decoder.h"
 #include "core/counters.h"
 #include "core/histogram.h"
 #include "core/message_line.h"
@@ -8,25 +12,41 @@
 
 namespace tcp_sniffer {
 
-// Finished messages to lines, in the shard's line output. Part of its shard: same thread, same
-// lifetime.
+// What is done with bodies beside writing them into lines.
+struct BodySettings {
+  bool decode = false;          // decodeBodies
+  uint64_t decoded_max = 0;     // maxBodySize
+  BodySink* extract = nullptr;  // extractDir: gets every response; outlives the shard
+};
+
+// Finished messages: bodies decoded and handed to the extraction, then lines in the shard's line
+// output. Part of its shard: same thread, same lifetime.
 class ShardLines final : public MessageOutput {
  public:
-  // Output and counters outlive it.
-  ShardLines(const LineOptions& options, bool number_frames, LineOutput& output,
-             ShardCounters& counters)
-      : writer_(options), number_frames_(number_frames), output_(output), counters_(counters) {}
+  // Pool, output and counters outlive it.
+  ShardLines(const LineOptions& options, bool number_frames, const BodySettings& bodies,
+             BufferPool& pool, LineOutput& output, ShardCounters& counters);
 
   void on_message(const HttpMessage& message) override;
   void on_unanswered(const HttpMessage& request) override;
+
+  // Gives back the memory that is kept from one message to the next.
+  void release_memory() { decoder_.release(); }
 
   // `latencyMs` of the responses that went to the output.
   const Histogram& latencies() const { return latencies_; }
   void publish() { latencies_.publish(); }
 
  private:
+  void with_body(HttpMessage message);
+  void decode(HttpMessage& message);
+  void write(const HttpMessage& message);
+
   MessageLineWriter writer_;
   const bool number_frames_;
+  const BodySettings bodies_;
+  const bool plain_;  // messages are written as they come
+  ContentDecoder decoder_;
   LineOutput& output_;
   ShardCounters& counters_;
   Histogram latencies_;
