@@ -1,0 +1,720 @@
+// The program as people and scripts use it: what it refuses, how it begins and how it ends.
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "capture_maker.h"
+#include "ledger_check.h"
+#include "run_program.h"
+
+namespace tcp_sniffer {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Test;
+
+const std::string kShop = capture("site_and_api.pcap").string();
+constexpr size_t kShopMessages = 24;
+
+// Many exchanges on a few connections: `exchanges` requests and responses.
+std::string many_exchanges(size_t exchanges, size_t body_bytes = 100) {
+  CaptureMaker maker;
+  std::vector<CaptureMaker::Connection> connections;
+  for (int i = 0; i < 4; i++) connections.push_back(maker.open());
+  const std::string body(body_bytes, 'b');
+  for (size_t i = 0; i < exchanges; i++) {
+    maker.exchange(connections[i % connections.size()], "/" + std::to_string(i), body);
+  }
+  for (auto& connection : connections) maker.close(connection);
+  return maker.bytes();
+}
+
+Json fatal_of(const Finished& run) {
+  EXPECT_EQ(run.out, "") << "nothing but messages belongs on standard output";
+  return event_named(run.err, "fatal");
+}
+
+bool all_lines_whole(std::string_view text) {
+  if (!text.empty() && text.back() != '\n') return false;
+  for (const std::string& line : lines_of(text)) {
+    if (Json::parse(line, nullptr, false).is_discarded()) return false;
+  }
+  return true;
+}
+
+// Reads until the end, or until `stop` says so.
+std::string read_all(int fd, const std::function<bool(const std::string&)>& stop = {}) {
+  std::string text;
+  char bytes[65536];
+  while (!stop || !stop(text)) {
+    const ssize_t size = ::read(fd, bytes, sizeof(bytes));
+    if (size <= 0) break;
+    text.append(bytes, static_cast<size_t>(size));
+  }
+  return text;
+}
+
+// Puts the text into the pipe from a thread of its own, and closes it.
+class Feeder {
+ public:
+  Feeder(Descriptor to, std::string text)
+      : thread_([to = std::move(to), text = std::move(text)]() mutable {
+          std::string_view rest = text;
+          while (!rest.empty()) {
+            const ssize_t size = ::write(to.get(), rest.data(), rest.size());
+            if (size <= 0) return;
+            rest.remove_prefix(static_cast<size_t>(size));
+          }
+        }) {}
+  ~Feeder() { thread_.join(); }
+
+ private:
+  std::thread thread_;
+};
+
+class IgnoreSigpipe : public testing::Environment {
+  void SetUp() override { ::signal(SIGPIPE, SIG_IGN); }
+};
+const auto* const ignore_sigpipe = testing::AddGlobalTestEnvironment(new IgnoreSigpipe);
+
+// ------------------------------------------------------------------ refused
+
+TEST(RefusedConfiguration, NamesKeyValueAndWhatIsAllowedAndExitsWith2) {
+  struct Refused {
+    std::vector<std::string> arguments;
+    std::string config;
+    std::vector<std::string> says;
+  };
+  const Refused table[] = {
+      {{"--config", "-"}, R"({"portz": [80]})", {"portz"}},
+      {{"-r", kShop, "-p", "0"}, "", {"ports", "0", "1", "65535"}},
+      {{"-r", kShop, "--sample-rate", "2"}, "", {"sampleRate", "2", "0", "1"}},
+      {{"--config", "-"}, R"({"sampleRate": "all", "ports": [80]})", {"sampleRate", "all"}},
+      {{"--config", "-"}, R"({"files": ["-"]})", {"files", "-"}},
+      {{"--config", "-"}, "{", {}},
+      {{"--no-such-flag"}, "", {"no-such-flag"}},
+  };
+  for (const Refused& refused : table) {
+    SCOPED_TRACE(testing::PrintToString(refused.arguments) + refused.config);
+    const Finished run = run_sniffer(refused.arguments, refused.config + "\n");
+    EXPECT_EQ(run.exit.code, 2);
+    const Json fatal = fatal_of(run);
+    EXPECT_EQ(fatal["code"], "INVALID_CONFIG");
+    for (const std::string& word : refused.says) {
+      EXPECT_NE(fatal["message"].get<std::string>().find(word), std::string::npos)
+          << word << " in: " << fatal["message"];
+    }
+  }
+}
+
+// ------------------------------------------------------------------ input
+
+TEST(Input, AMissingFileIsNamedAndTheExitCodeIs6) {
+  const Finished run = run_sniffer({"-r", "/nowhere/at-all.pcap"});
+  EXPECT_EQ(run.exit.code, 6);
+  const Json fatal = fatal_of(run);
+  EXPECT_EQ(fatal["code"], "INPUT_FILE");
+  EXPECT_NE(fatal["message"].get<std::string>().find("/nowhere/at-all.pcap"), std::string::npos);
+}
+
+TEST(Input, ATextFileIsNoCaptureAndTheExitCodeIs6) {
+  const Finished run = run_sniffer({"-r", (source_dir() / "LICENSE").string()});
+  EXPECT_EQ(run.exit.code, 6);
+  EXPECT_NE(fatal_of(run)["message"].get<std::string>().find("LICENSE"), std::string::npos);
+}
+
+TEST(Input, AFolderIsNoCaptureAndTheExitCodeIs6) {
+  const Finished run = run_sniffer({"-r", source_dir().string()});
+  EXPECT_EQ(run.exit.code, 6);
+  EXPECT_EQ(fatal_of(run)["code"], "INPUT_FILE");
+}
+
+TEST(Input, OfACaptureCutInTheMiddleTheEarlierMessagesAreDeliveredAndTheExitCodeIs6) {
+  const TemporaryFolder folder;
+  const std::string whole = content_of(std::filesystem::path(kShop));
+  const std::string path = (folder / "cut.pcap").string();
+  write_file(path, whole.substr(0, whole.size() * 2 / 3));
+  const Finished run = run_sniffer({"-r", path, "--format", "ndjson"});
+  EXPECT_EQ(run.exit.code, 6);
+  const Json fatal = event_named(run.err, "fatal");
+  EXPECT_NE(fatal["message"].get<std::string>().find(path), std::string::npos);
+  EXPECT_NE(fatal["message"].get<std::string>().find("byte"), std::string::npos) << fatal;
+  expect_ledger_closes(event_named(run.err, "stopped"));
+  EXPECT_TRUE(all_lines_whole(run.out));
+  const std::vector<std::string> all =
+      sorted_lines(run_sniffer({"-r", kShop, "--format", "ndjson"}).out);
+  size_t same = 0;
+  for (const std::string& line : lines_of(run.out)) {
+    same += std::binary_search(all.begin(), all.end(), line) ? 1u : 0u;
+  }
+  EXPECT_GE(same, kShopMessages / 2);
+  EXPECT_LT(same, kShopMessages);
+}
+
+TEST(Input, IsReadFromStandardInputToo) {
+  const std::string expected = run_sniffer({"-r", kShop, "--format", "ndjson"}).out;
+  EXPECT_EQ(lines_of(expected).size(), kShopMessages);
+  const Finished run =
+      run_sniffer({"-r", "-", "--format", "ndjson"}, content_of(std::filesystem::path(kShop)));
+  EXPECT_EQ(run.exit.code, 0) << run.err;
+  EXPECT_EQ(sorted_lines(run.out), sorted_lines(expected));
+}
+
+TEST(Input, IsUncompressedByItsContentWhateverItsName) {
+  const TemporaryFolder folder;
+  const std::string expected = run_sniffer({"-r", kShop, "--format", "ndjson"}).out;
+  for (const char* program : {"gzip", "zstd"}) {
+    SCOPED_TRACE(program);
+    const Finished packed = run({program, "-c", kShop});
+    if (packed.exit.code != 0) {
+      std::printf("%s is not installed: NOT TESTED\n", program);
+      continue;
+    }
+    const std::string path = (folder / "capture.pcap").string();
+    write_file(path, packed.out);
+    const Finished from_file = run_sniffer({"-r", path, "--format", "ndjson"});
+    EXPECT_EQ(from_file.exit.code, 0) << from_file.err;
+    EXPECT_EQ(sorted_lines(from_file.out), sorted_lines(expected));
+    const Finished from_input = run_sniffer({"-r", "-", "--format", "ndjson"}, packed.out);
+    EXPECT_EQ(sorted_lines(from_input.out), sorted_lines(expected));
+  }
+}
+
+TEST(Input, SeveralFilesAreOneStreamInTheOrderGiven) {
+  const std::string ipv6 = capture("ipv6.pcap").string();
+  const Finished both = run_sniffer({"-r", kShop, ipv6, "--format", "ndjson"});
+  EXPECT_EQ(both.exit.code, 0) << both.err;
+  std::vector<std::string> expected =
+      lines_of(run_sniffer({"-r", kShop, "--format", "ndjson"}).out);
+  for (std::string& line : lines_of(run_sniffer({"-r", ipv6, "--format", "ndjson"}).out)) {
+    expected.push_back(std::move(line));
+  }
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(sorted_lines(both.out), expected);
+}
+
+TEST(Input, AConnectionGoesOnInTheNextFile) {
+  const TemporaryFolder folder;
+  const std::string whole = content_of(std::filesystem::path(kShop));
+  // The header of the file, then records: cut behind the 20th.
+  size_t at = 24;
+  for (int i = 0; i < 20; i++) {
+    uint32_t size = 0;
+    std::memcpy(&size, whole.data() + at + 8, 4);
+    at += 16 + size;
+  }
+  write_file(folder / "1.pcap", whole.substr(0, at));
+  write_file(folder / "2.pcap", whole.substr(0, 24) + whole.substr(at));
+  const Finished parts = run_sniffer(
+      {"-r", (folder / "1.pcap").string(), (folder / "2.pcap").string(), "--format", "ndjson"});
+  EXPECT_EQ(sorted_lines(parts.out),
+            sorted_lines(run_sniffer({"-r", kShop, "--format", "ndjson"}).out));
+}
+
+// ------------------------------------------------------------------ configuration
+
+TEST(Configuration, ComesFromAFileOrFromStandardInputAndFlagsBeatIt) {
+  const TemporaryFolder folder;
+  const Json config = {{"files", {kShop}}, {"format", "ndjson"}, {"maxBodySize", 0}};
+  write_file(folder / "config.json", config.dump());
+  const Finished by_flags =
+      run_sniffer({"-r", kShop, "--format", "ndjson", "--max-body-size", "0"});
+  const Finished by_file = run_sniffer({"--config", (folder / "config.json").string()});
+  const Finished by_input = run_sniffer({"--config", "-"}, config.dump() + "\n");
+  EXPECT_EQ(by_flags.exit.code, 0) << by_flags.err;
+  EXPECT_EQ(by_flags.out.find("\"body\":"), std::string::npos);
+  EXPECT_EQ(sorted_lines(by_file.out), sorted_lines(by_flags.out));
+  EXPECT_EQ(sorted_lines(by_input.out), sorted_lines(by_flags.out));
+  const Finished beaten =
+      run_sniffer({"--config", (folder / "config.json").string(), "--max-body-size", "10"});
+  EXPECT_NE(beaten.out.find("\"bodyTruncated\":true"), std::string::npos);
+}
+
+TEST(Configuration, TheFilterChoosesPacketsOfFiles) {
+  const std::string mixed = capture("pipelining.pcap").string();
+  const Finished all = run_sniffer({"-r", mixed, "--format", "ndjson"});
+  const Finished some = run_sniffer({"-r", mixed, "--format", "ndjson", "--filter", "port 8080"});
+  EXPECT_EQ(some.exit.code, 0) << some.err;
+  std::vector<std::string> expected;
+  for (const std::string& line : sorted_lines(all.out)) {
+    if (Json::parse(line)["receiver"]["port"] == 8080) expected.push_back(line);
+  }
+  EXPECT_FALSE(expected.empty());
+  EXPECT_EQ(sorted_lines(some.out), expected);
+  const Json stopped = event_named(some.err, "stopped");
+  expect_ledger_closes(stopped);
+  EXPECT_GT(stopped["frames"]["filtered"], 0);
+}
+
+TEST(Configuration, ThePortsChooseConnections) {
+  const std::string mixed = capture("pipelining.pcap").string();
+  const Finished some = run_sniffer({"-r", mixed, "--format", "ndjson", "-p", "8080,1234"});
+  EXPECT_FALSE(some.out.empty());
+  for (const Json& line : json_lines(some.out)) EXPECT_EQ(line["receiver"]["port"], 8080);
+  const Json stopped = event_named(some.err, "stopped");
+  expect_ledger_closes(stopped);
+  EXPECT_GT(stopped["frames"]["other_port"], 0);
+}
+
+TEST(Configuration, TheSampleIsAFractionOfWholeConnectionsAndTheSameInEveryRun) {
+  CaptureMaker maker;
+  constexpr size_t kConnections = 2000;
+  for (size_t i = 0; i < kConnections; i++) {
+    auto connection = maker.open();
+    maker.exchange(connection, "/" + std::to_string(i), "x");
+    maker.close(connection);
+  }
+  const auto sample = [&](const char* rate, const char* shards, const char* seed = "0") {
+    const Finished run = run_sniffer({"-r", "-", "--format", "ndjson", "--sample-rate", rate,
+                                      "--shards", shards, "--sample-seed", seed},
+                                     maker.bytes());
+    expect_ledger_closes(event_named(run.err, "stopped"));
+    return sorted_lines(run.out);
+  };
+  const std::vector<std::string> tenth = sample("0.1", "0");
+  // 200 connections expected, standard deviation 13.4.
+  EXPECT_GT(tenth.size(), 2 * 140u);
+  EXPECT_LT(tenth.size(), 2 * 260u);
+  std::map<std::string, size_t> messages;
+  for (const std::string& line : tenth) messages[Json::parse(line)["connectionId"]]++;
+  for (const auto& [id, count] : messages) EXPECT_EQ(count, 2u) << id;
+  for (const char* shards : {"1", "2", "4"}) EXPECT_EQ(sample("0.1", shards), tenth);
+  EXPECT_NE(sample("0.1", "1", "7"), tenth);
+  EXPECT_EQ(sample("1", "1").size(), 2 * kConnections);
+  EXPECT_EQ(sample("0", "1").size(), 0u);
+}
+
+TEST(Configuration, BodiesAreCutAtMaxBodySize) {
+  const std::string download = capture("download.pcap").string();
+  const Finished run =
+      run_sniffer({"-r", download, "--format", "ndjson", "--max-body-size", "1000"});
+  size_t cut = 0;
+  for (const Json& line : json_lines(run.out)) {
+    const bool truncated = line.value("bodyTruncated", false);
+    EXPECT_EQ(truncated, line["bodySize"] > 1000) << line["bodySize"];
+    if (line.contains("body")) {
+      EXPECT_LE(line["body"].get<std::string>().size(), 1000u);
+      EXPECT_TRUE(!truncated || line["body"].get<std::string>().size() == 1000);
+    }
+    EXPECT_FALSE(line.contains("incomplete"));
+    cut += truncated ? 1u : 0u;
+  }
+  EXPECT_GE(cut, 2u);
+}
+
+TEST(Configuration, WhatIsRedactedStandsNowhere) {
+  const Finished run =
+      run_sniffer({"-r", kShop, "--format", "ndjson", "--raw-headers", "--redact-headers",
+                   "cookie,set-cookie", "--redact-query", "limit"});
+  EXPECT_EQ(run.exit.code, 0) << run.err;
+  bool cookie = false;
+  bool query = false;
+  for (const Json& line : json_lines(run.out)) {
+    for (const auto& [name, value] : line["headers"].items()) {
+      if (name != "cookie" && name != "set-cookie") continue;
+      cookie = true;
+      if (value.is_array()) {
+        for (const Json& each : value) EXPECT_EQ(each, "[redacted]");
+      } else {
+        EXPECT_EQ(value, "[redacted]");
+      }
+    }
+    ASSERT_TRUE(line.contains("rawHeaders"));
+    for (const Json& pair : line["rawHeaders"]) {
+      const bool secret = pair[0] == "Cookie" || pair[0] == "Set-Cookie";
+      EXPECT_TRUE(!secret || pair[1] == "[redacted]") << pair;
+    }
+    const std::string path = line.value("path", "");
+    EXPECT_EQ(path.find("limit=3"), std::string::npos);
+    query |= path.find("limit=[redacted]") != std::string::npos;
+  }
+  EXPECT_TRUE(cookie);
+  EXPECT_TRUE(query);
+}
+
+TEST(Configuration, ExtendedFieldsAreThereWhenAskedFor) {
+  const Finished run = run_sniffer(
+      {"-r", capture("vlan.pcap").string(), "--format", "ndjson", "--fields", "extended"});
+  const std::vector<Json> lines = json_lines(run.out);
+  ASSERT_FALSE(lines.empty());
+  for (const Json& line : lines) {
+    EXPECT_GT(line["firstFrame"], 0);
+    EXPECT_GE(line["lastFrame"], line["firstFrame"]);
+    EXPECT_GT(line["headersSize"], 0);
+    EXPECT_EQ(line["vlan"], 100);
+    EXPECT_TRUE(line["communityId"].get<std::string>().starts_with("1:")) << line;
+    EXPECT_GE(line["connectMs"], 0);
+  }
+}
+
+// ------------------------------------------------------------------ forms of output
+
+uint32_t le32_at(std::string_view text, size_t at) {
+  uint32_t value = 0;
+  for (size_t i = 0; i < 4; i++) {
+    value |= static_cast<uint32_t>(static_cast<uint8_t>(text[at + i])) << (8 * i);
+  }
+  return value;
+}
+
+TEST(Framed, HoldsTheSameMessagesWithTheirBodiesRaw) {
+  const std::string posts = capture("posts.pcap").string();
+  const Finished framed = run_sniffer({"-r", posts, "--format", "framed", "--shards", "0"});
+  ASSERT_TRUE(framed.out.starts_with("TCPSNIF1"));
+  const std::vector<Json> expected = json_lines(
+      run_sniffer({"-r", posts, "--format", "ndjson", "--binary-body", "base64", "--shards", "0"})
+          .out);
+  size_t at = 8;
+  for (const Json& line : expected) {
+    ASSERT_LE(at + 8, framed.out.size());
+    const size_t json_size = le32_at(framed.out, at);
+    const size_t body_size = le32_at(framed.out, at + 4);
+    ASSERT_LE(at + 8 + json_size + body_size, framed.out.size());
+    Json message = Json::parse(framed.out.substr(at + 8, json_size));
+    const std::string body = framed.out.substr(at + 8 + json_size, body_size);
+    at += 8 + json_size + body_size;
+    EXPECT_FALSE(message.contains("body"));
+    Json wanted = line;
+    if (wanted.value("bodyEncoding", "") == "base64") {
+      EXPECT_EQ(message["bodyEncoding"], "binary");
+      EXPECT_EQ(body.size(), line["bodySize"]);
+    } else {
+      EXPECT_EQ(message["bodyEncoding"], "utf8");
+      EXPECT_EQ(body, line["body"]);
+    }
+    for (Json* value : {&message, &wanted}) {
+      value->erase("bodyEncoding");
+      value->erase("body");
+    }
+    EXPECT_EQ(message, wanted);
+  }
+  EXPECT_EQ(at, framed.out.size());
+}
+
+TEST(Pretty, HasALineForEachExchangeWithoutColoursWhenItIsNoTerminal) {
+  const Finished run = run_sniffer({"-r", kShop, "--format", "pretty"});
+  EXPECT_EQ(run.exit.code, 0) << run.err;
+  const std::vector<std::string> lines = lines_of(run.out);
+  EXPECT_EQ(lines.size(), kShopMessages / 2);
+  EXPECT_EQ(run.out.find('\033'), std::string::npos);
+  EXPECT_NE(lines[0].find("GET"), std::string::npos);
+  EXPECT_NE(lines[0].find("200"), std::string::npos);
+  EXPECT_NE(lines[0].find("10.77.0.2/"), std::string::npos);
+}
+
+// ------------------------------------------------------------------ the output's end
+
+TEST(Output, AReaderThatLeavesAfterOneLineEndsTheRunQuietly) {
+  const TemporaryFolder folder;
+  write_file(folder / "many.pcap", many_exchanges(50000));
+  for (const char* shards : {"0", "2"}) {
+    Pipe pipe = make_pipe();
+    const Descriptor err = memory_file();
+    Child child(
+        sniffer({"-r", (folder / "many.pcap").string(), "--format", "ndjson", "--shards", shards}),
+        {-1, pipe.write_end.get(), err.get()});
+    pipe.write_end.reset();
+    const std::string text = read_all(pipe.read_end.get(), [](const std::string& so_far) {
+      return so_far.find('\n') != std::string::npos;
+    });
+    pipe.read_end.reset();
+    const Exit exit = child.wait(30s);
+    EXPECT_EQ(exit.code, 0) << "signal " << exit.signal;
+    const std::string said = content_of(err);
+    EXPECT_TRUE(events_named(said, "fatal").empty()) << said;
+    EXPECT_TRUE(events_named(said, "drain_incomplete").empty()) << said;
+    const Json stopped = event_named(said, "stopped");
+    expect_ledger_closes(stopped);
+    EXPECT_GT(stopped["messages"]["discarded"], 0);
+    EXPECT_FALSE(stopped["deterministic"]);
+  }
+}
+
+TEST(Output, AFullDiskIsAnErrorWithExitCode7) {
+  const Descriptor full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+  ASSERT_GE(full.get(), 0);
+  const Descriptor err = memory_file();
+  Child child(sniffer({"-r", kShop, "--format", "ndjson"}), {-1, full.get(), err.get()});
+  EXPECT_EQ(child.wait(30s).code, 7);
+  const std::string said = content_of(err);
+  EXPECT_EQ(event_named(said, "fatal")["code"], "OUTPUT_FAILED");
+  const Json stopped = event_named(said, "stopped");
+  expect_ledger_closes(stopped);
+  EXPECT_EQ(stopped["messages"]["written"], 0);
+  EXPECT_EQ(stopped["messages"]["discarded"], kShopMessages);
+}
+
+TEST(Output, AFolderCanNotBeTheOutput) {
+  const TemporaryFolder folder;
+  const Finished run = run_sniffer({"-r", kShop, "--output", folder.path().string()});
+  EXPECT_EQ(run.exit.code, 7);
+  const Json fatal = fatal_of(run);
+  EXPECT_EQ(fatal["code"], "OUTPUT_FAILED");
+  EXPECT_NE(fatal["message"].get<std::string>().find(folder.path().string()), std::string::npos);
+}
+
+TEST(Output, AClosedStandardOutputHarmsNobody) {
+  const Descriptor err = memory_file();
+  Child child(sniffer({"-r", kShop, "--format", "ndjson"}),
+              {.in = -1, .out = -1, .err = err.get(), .out_closed = true});
+  EXPECT_EQ(child.wait(30s).code, 0);
+  EXPECT_EQ(event_named(content_of(err), "stopped")["messages"]["written"], kShopMessages);
+}
+
+TEST(Output, AFileIsAppendedTo) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "lines").string();
+  for (size_t runs = 1; runs <= 2; runs++) {
+    const Finished run = run_sniffer({"-r", kShop, "--format", "ndjson", "--output", path});
+    EXPECT_EQ(run.exit.code, 0) << run.err;
+    EXPECT_EQ(run.out, "");
+    EXPECT_EQ(lines_of(content_of(std::filesystem::path(path))).size(), runs * kShopMessages);
+  }
+}
+
+TEST(Output, ALineLongerThanAPipeIsWrittenWhole) {
+  CaptureMaker maker;
+  auto connection = maker.open();
+  const std::string body(3u << 20, 'y');
+  maker.exchange(connection, "/long", body);
+  maker.exchange(connection, "/short", "z");
+  maker.close(connection);
+  Pipe in = make_pipe();
+  Pipe out = make_pipe();
+  Child child(sniffer({"-r", "-", "--format", "ndjson", "--max-body-size", "8M"}),
+              {in.read_end.get(), out.write_end.get(), -1});
+  out.write_end.reset();
+  in.read_end.reset();
+  const Feeder feeder(std::move(in.write_end), maker.bytes());
+  const std::vector<Json> lines = json_lines(read_all(out.read_end.get()));
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_EQ(lines[1]["body"], body);
+  EXPECT_EQ(child.wait(30s).code, 0);
+}
+
+// ------------------------------------------------------------------ signals and slow readers
+
+// A program that reads a capture which does not end, and what it writes.
+class Running {
+ public:
+  explicit Running(std::vector<std::string> arguments, const std::string& capture_bytes)
+      : in_(make_pipe()), out_(make_pipe()), err_(memory_file()) {
+    arguments.insert(arguments.begin(), {"-r", "-", "--format", "ndjson"});
+    child_ = std::make_unique<Child>(
+        sniffer(std::move(arguments)),
+        Child::Streams{in_.read_end.get(), out_.write_end.get(), err_.get()});
+    out_.write_end.reset();
+    in_.read_end.reset();
+    feeder_ = std::thread([this, capture_bytes] {
+      std::string_view rest = capture_bytes;
+      while (!rest.empty()) {
+        const ssize_t size = ::write(in_.write_end.get(), rest.data(), rest.size());
+        if (size <= 0) return;
+        rest.remove_prefix(static_cast<size_t>(size));
+      }
+      fed_.store(true);
+    });
+  }
+  ~Running() {
+    child_.reset();
+    feeder_.join();
+  }
+
+  Child& child() { return *child_; }
+  int out() const { return out_.read_end.get(); }
+  bool fed() const { return fed_.load(); }
+  std::string said() const { return content_of(err_); }
+
+ private:
+  Pipe in_;
+  Pipe out_;
+  Descriptor err_;
+  std::unique_ptr<Child> child_;
+  std::atomic<bool> fed_{false};
+  std::thread feeder_;
+};
+
+TEST(Signals, TheFirstEndsTheRunInOrderAndTheLastLineIsWhole) {
+  for (const int number : {SIGINT, SIGTERM}) {
+    for (const char* shards : {"0", "2"}) {
+      SCOPED_TRACE(std::string(strsignal(number)) + ", shards " + shards);
+      Running running({"--shards", shards}, many_exchanges(2000));
+      std::string text = read_all(running.out(), [](const std::string& so_far) {
+        return std::count(so_far.begin(), so_far.end(), '\n') >= 100;
+      });
+      running.child().signal(number);
+      text += read_all(running.out());
+      const Exit exit = running.child().wait(30s);
+      EXPECT_EQ(exit.code, 0) << "signal " << exit.signal;
+      EXPECT_TRUE(all_lines_whole(text));
+      const Json stopped = event_named(running.said(), "stopped");
+      expect_ledger_closes(stopped);
+      EXPECT_EQ(stopped["messages"]["written"], lines_of(text).size());
+    }
+  }
+}
+
+TEST(Signals, HangUpReopensTheOutputFile) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "lines").string();
+  const std::string old_path = (folder / "lines.1").string();
+  const std::string bytes = many_exchanges(1000);
+  Pipe in = make_pipe();
+  const Descriptor err = memory_file();
+  Child child(sniffer({"-r", "-", "--format", "ndjson", "--output", path}),
+              {in.read_end.get(), -1, err.get()});
+  in.read_end.reset();
+  const auto write_all = [&](std::string_view part) {
+    while (!part.empty()) {
+      const ssize_t size = ::write(in.write_end.get(), part.data(), part.size());
+      ASSERT_GT(size, 0);
+      part.remove_prefix(static_cast<size_t>(size));
+    }
+  };
+  const auto wait_for = [&](const std::function<bool()>& done) {
+    for (int i = 0; i < 10000 && !done(); i++) std::this_thread::sleep_for(1ms);
+    return done();
+  };
+  write_all(std::string_view(bytes).substr(0, bytes.size() / 2));
+  ASSERT_TRUE(wait_for([&] {
+    std::error_code error;
+    return std::filesystem::file_size(path, error) > 0 && !error;
+  }));
+  std::filesystem::rename(path, old_path);
+  child.signal(SIGHUP);
+  // The signal takes effect before a later line is written; wait until it was taken.
+  std::this_thread::sleep_for(200ms);
+  write_all(std::string_view(bytes).substr(bytes.size() / 2));
+  in.write_end.reset();
+  EXPECT_EQ(child.wait(30s).code, 0);
+  const std::string before = content_of(std::filesystem::path(old_path));
+  const std::string after = content_of(std::filesystem::path(path));
+  EXPECT_TRUE(all_lines_whole(before));
+  EXPECT_TRUE(all_lines_whole(after));
+  EXPECT_FALSE(before.empty());
+  EXPECT_FALSE(after.empty());
+  EXPECT_EQ(lines_of(before).size() + lines_of(after).size(), 2000u);
+}
+
+// Nobody reads: the pipes fill up to the file. Then the stop may take drainTimeoutMs, no longer.
+TEST(SlowReader, AtStopLinesNobodyTakesInTimeAreDiscardedAndCounted) {
+  for (const char* shards : {"0", "2"}) {
+    SCOPED_TRACE("shards " + std::string(shards));
+    Running running({"--shards", shards, "--drain-timeout-ms", "300"}, many_exchanges(40000));
+    // A line a millisecond for a while, then nothing.
+    std::string text;
+    char byte = 0;
+    for (int lines = 0; lines < 100;) {
+      ASSERT_EQ(::read(running.out(), &byte, 1), 1);
+      text += byte;
+      if (byte != '\n') continue;
+      lines++;
+      std::this_thread::sleep_for(1ms);
+    }
+    std::this_thread::sleep_for(300ms);
+    const auto begin = std::chrono::steady_clock::now();
+    running.child().signal(SIGTERM);
+    const Exit exit = running.child().wait(30s);
+    const auto took = std::chrono::steady_clock::now() - begin;
+    EXPECT_EQ(exit.code, 0) << "signal " << exit.signal;
+    EXPECT_LT(took, kSanitized ? 10s : 3s);
+    text += read_all(running.out());
+    EXPECT_TRUE(all_lines_whole(text)) << text.substr(text.size() - 300);
+    const Json stopped = event_named(running.said(), "stopped");
+    expect_ledger_closes(stopped);
+    EXPECT_EQ(stopped["messages"]["written"], lines_of(text).size());
+    EXPECT_GT(stopped["messages"]["discarded"], 0);
+    EXPECT_FALSE(stopped["deterministic"]);
+    const Json drain = event_named(running.said(), "drain_incomplete");
+    EXPECT_EQ(drain["discarded"], stopped["messages"]["discarded"]);
+  }
+}
+
+TEST(SlowReader, ASecondSignalEndsAtOnceWithoutCuttingALine) {
+  for (const char* shards : {"0", "2"}) {
+    SCOPED_TRACE("shards " + std::string(shards));
+    Running running({"--shards", shards, "--drain-timeout-ms", "60000"}, many_exchanges(40000));
+    pollfd ready{running.out(), POLLIN, 0};
+    ASSERT_EQ(::poll(&ready, 1, 30000), 1);
+    std::this_thread::sleep_for(200ms);
+    running.child().signal(SIGINT);
+    std::this_thread::sleep_for(300ms);
+    running.child().signal(SIGINT);
+    const Exit exit = running.child().wait(20s);
+    EXPECT_TRUE(exit.in_time);
+    EXPECT_EQ(exit.code, 0) << "signal " << exit.signal;
+    const std::string text = read_all(running.out());
+    EXPECT_TRUE(all_lines_whole(text));
+    const Json stopped = event_named(running.said(), "stopped");
+    expect_ledger_closes(stopped);
+    EXPECT_EQ(stopped["messages"]["written"], lines_of(text).size());
+  }
+}
+
+TEST(SlowReader, AReaderThatIsOnlySlowGetsEveryLine) {
+  const TemporaryFolder folder;
+  write_file(folder / "many.pcap", many_exchanges(20000));
+  Pipe pipe = make_pipe();
+  Child child(sniffer({"-r", (folder / "many.pcap").string(), "--format", "ndjson"}),
+              {-1, pipe.write_end.get(), -1});
+  pipe.write_end.reset();
+  std::string text;
+  char bytes[4096];
+  for (int reads = 0;; reads++) {
+    const ssize_t size = ::read(pipe.read_end.get(), bytes, sizeof(bytes));
+    if (size <= 0) break;
+    text.append(bytes, static_cast<size_t>(size));
+    if (reads % 100 == 0) std::this_thread::sleep_for(2ms);
+  }
+  EXPECT_EQ(child.wait(30s).code, 0);
+  EXPECT_TRUE(all_lines_whole(text));
+  EXPECT_EQ(lines_of(text).size(), 40000u);
+}
+
+TEST(SlowReader, WithOverloadDropWholeLinesAreDroppedAndCounted) {
+  Running running({"--shards", "0", "--overload", "drop", "--drain-timeout-ms", "300"},
+                  many_exchanges(40000));
+  // With nobody reading, the capture is taken in to its end all the same.
+  for (int i = 0; i < 30000 && !running.fed(); i++) std::this_thread::sleep_for(1ms);
+  EXPECT_TRUE(running.fed()) << "the reader of the output held up the capture";
+  std::this_thread::sleep_for(100ms);
+  running.child().signal(SIGTERM);
+  EXPECT_EQ(running.child().wait(30s).code, 0);
+  const std::string text = read_all(running.out());
+  EXPECT_TRUE(all_lines_whole(text));
+  const Json stopped = event_named(running.said(), "stopped");
+  expect_ledger_closes(stopped);
+  EXPECT_GT(stopped["messages"]["dropped_overload"], 0);
+  EXPECT_EQ(stopped["messages"]["written"], lines_of(text).size());
+  EXPECT_FALSE(stopped["deterministic"]);
+}
+
+// ------------------------------------------------------------------ questions
+
+TEST(Questions, HelpAndVersionAreAnsweredOnStandardOutput) {
+  const Finished help = run_sniffer({"--help"});
+  EXPECT_EQ(help.exit.code, 0);
+  EXPECT_NE(help.out.find("--max-body-size"), std::string::npos);
+  const Finished version = run_sniffer({"--version"});
+  EXPECT_EQ(version.exit.code, 0);
+  for (const char* part : {"libpcap", "llhttp", "xxHash"}) {
+    EXPECT_NE(version.out.find(part), std::string::npos) << version.out;
+  }
+}
+
+TEST(Questions, CheckSaysWhatWouldBeReadAndReadsNothing) {
+  const Finished run = run_sniffer({"--check", "-r", kShop});
+  EXPECT_EQ(run.exit.code, 0) << run.err;
+  EXPECT_NE((run.out + run.err).find("site_and_api.pcap"), std::string::npos);
+  EXPECT_EQ(run.out.find("connectionId"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tcp_sniffer
