@@ -1,0 +1,143 @@
+#pragma once
+
+#include <gtest/gtest.h>
+#include <xxhash.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shard/shard.h"
+
+// A shard as with `shards: 0`, fed segment by segment, its lines and events taken from the queue.
+namespace tcp_sniffer::shard_harness {
+
+constexpr int64_t kMs = 1'000'000;
+constexpr int64_t kStartNs = 1'740'139'200'000'000'000;  // 2025-02-21T12:00:00Z
+
+// A connection from 10.0.0.1:client_port to 10.0.0.2:server_port; the client is the low side.
+inline FlowKey key_of(uint16_t client_port, uint16_t server_port = 80) {
+  FlowKey key;
+  key.low_ip = key.high_ip = kV4MappedPrefix;
+  key.low_ip[12] = key.high_ip[12] = 10;
+  key.low_ip[15] = 1;
+  key.high_ip[15] = 2;
+  key.low_port = client_port;
+  key.high_port = server_port;
+  return key;
+}
+
+inline uint64_t hash_of(const FlowKey& key) {
+  return XXH3_64bits(&key, sizeof(key));
+}
+
+struct RecordedEvents final : EventSink {
+  std::vector<EventRecord> records;
+  bool has_room = true;
+
+  bool put(const EventRecord& record) override {
+    if (has_room) records.push_back(record);
+    return has_room;
+  }
+};
+
+inline std::string_view name_of(EventKind kind) {
+  constexpr std::array<std::string_view, 5> kNames = {"connection_evicted", "reassembly_gap",
+                                                      "not_http", "parse_error", "limit"};
+  return kNames.at(static_cast<size_t>(kind));
+}
+
+class ShardHarness {
+ public:
+  explicit ShardHarness(const ShardSettings& settings)
+      : shard_(0, settings, census, queue_, true, events), block_(new PacketBlock) {}
+  ~ShardHarness() { take_lines(); }
+  ShardHarness(const ShardHarness&) = delete;
+  ShardHarness& operator=(const ShardHarness&) = delete;
+
+  // The payload is copied; `segment.payload_size` bytes of `text` are captured.
+  void add(Segment segment, std::string_view text) {
+    if (block_->count == block_->segments.size()) process();
+    const auto* from = reinterpret_cast<const uint8_t*>(text.data());
+    segment.payload = block_->copy(from, segment.payload_size);
+    if (segment.payload == nullptr) {
+      process();
+      segment.payload = block_->copy(from, segment.payload_size);
+    }
+    segment.flow_hash = hash_of(segment.key);
+    segment.frame = ++frame_;
+    block_->clock_ns = segment.clock_ns;
+    block_->segments.at(block_->count++) = segment;
+  }
+
+  // Hands the block over.
+  void process(int64_t clock_ns = 0) {
+    if (clock_ns != 0) block_->clock_ns = clock_ns;
+    // A fresh one, so that the sanitizer sees who keeps a view of the old one.
+    shard_.process(*block_);
+    block_ = std::make_unique<PacketBlock>();
+    take_lines();
+  }
+  void drain() {
+    process();
+    shard_.drain();
+    take_lines();
+  }
+
+  Shard& shard() { return shard_; }
+  uint64_t count(ShardCounter counter) const { return shard_.counters().get(counter); }
+
+  // Every captured byte has one counter, every message is written, nothing is left behind.
+  // Bytes of an unfinished head are counted with its fate: to be called after a drain.
+  void check_ledger() {
+    using C = ShardCounter;
+    EXPECT_EQ(count(C::captured), count(C::parsed) + count(C::tunnel) + count(C::ignored_stream) +
+                                      count(C::skipped_in_resync) + count(C::bridged_late) +
+                                      count(C::duplicate) + count(C::out_of_window) +
+                                      count(C::refused) + count(C::evicted) + count(C::buffered));
+    EXPECT_EQ(count(C::messages_parsed),
+              count(C::messages_written) + count(C::messages_dropped_overload));
+    EXPECT_EQ(count(C::messages_parsed), count(C::requests) + count(C::responses));
+    for (const C gauge : {C::buffered, C::reorder_buffers, C::memory_bytes, C::connections_open,
+                          C::connections_half_open}) {
+      EXPECT_EQ(count(gauge), 0u) << kShardCounters.at(static_cast<size_t>(gauge)).name;
+    }
+    EXPECT_EQ(count(C::connections_opened),
+              count(C::connections_closed) + count(C::connections_idle) +
+                  count(C::connections_evicted) + count(C::connections_reused) +
+                  count(C::connections_drained));
+  }
+
+  std::vector<std::string> lines;
+  RecordedEvents events;
+  ConnectionCensus census{2};
+
+ private:
+  void take_lines() {
+    shard_.output().flush();
+    LineBlock* block = nullptr;
+    while (queue_.try_dequeue(block)) {
+      std::string_view text(block->data, block->used);
+      while (!text.empty()) {
+        const size_t end = text.find('\n');
+        if (end == std::string_view::npos) {
+          ADD_FAILURE() << "a line without an end";
+          break;
+        }
+        lines.emplace_back(text.substr(0, end));
+        text.remove_prefix(end + 1);
+      }
+      block->owner->give_back(block);
+    }
+  }
+
+  LineQueue queue_;
+  Shard shard_;
+  std::unique_ptr<PacketBlock> block_;
+  uint64_t frame_ = 0;
+};
+
+}  // namespace tcp_sniffer::shard_harness
