@@ -69,7 +69,8 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
   counters_.subtract(ShardCounter::skipped_in_resync, candidate.kept.size());
   parser->body_size = 0;
   parser->head.size = static_cast<uint32_t>(candidate.kept.size());
-  if (candidate.kept.data() != reinterpret_cast<const char*>(parser->head.memory.data)) {
+  if (!candidate.kept.empty() &&
+      candidate.kept.data() != reinterpret_cast<const char*>(parser->head.memory.data)) {
     std::memmove(parser->head.memory.data, candidate.kept.data(), candidate.kept.size());
   }
   if (candidate.offset == input.text.size()) {
@@ -156,7 +157,7 @@ void HttpEngine::ignore_stream(HttpContext& context, Side side, StreamNature nat
     record.kind = EventKind::kNotHttp;
     record.nature = nature;
     record.sample_size = static_cast<uint8_t>(std::min<size_t>(sample.size(), kSampleMax));
-    std::memcpy(record.sample.data(), sample.data(), record.sample_size);
+    std::copy_n(sample.begin(), record.sample_size, record.sample.begin());
     put_event(context, side, record);
   }
   release_parser(here);
