@@ -305,7 +305,35 @@ void Engine::capture_live(Capture& capture) {
       if (own_shard != nullptr) own_shard->output().flush();
     }
   }
+  if (!capture.failed) empty_kernel_buffer(capture);
   capture.live->update_statistics();
+}
+
+// What had come before the stop is still in the kernel's buffer, the last of it in a block that the
+// kernel hands out when its timeout has run. Later frames are not waited for.
+void Engine::empty_kernel_buffer(Capture& capture) {
+  Dispatcher& dispatcher = *capture.dispatcher;
+  const int timeout_ms = block_timeout_ms(config_);
+  // Two ticks of a slow kernel timer on top, for the timeout is rounded up to them.
+  const auto patience = std::chrono::milliseconds(timeout_ms + 20);
+  const auto begin = Clock::now();
+  const int64_t stop_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                              std::chrono::system_clock::now().time_since_epoch())
+                              .count();
+  auto last_packet = begin;
+  while (!abort_requested_.load(std::memory_order_relaxed) &&
+         Clock::now() - begin < std::chrono::seconds(1)) {
+    const SourceStatus status = capture.source->poll(dispatcher);
+    dispatcher.flush();
+    if (status == SourceStatus::kMore) {
+      if (dispatcher.clock_ns() >= stop_ns) return;
+      last_packet = Clock::now();
+    } else if (status != SourceStatus::kIdle || Clock::now() - last_packet >= patience) {
+      return;
+    } else {
+      capture.live->wait(timeout_ms);
+    }
+  }
 }
 
 }  // namespace tcp_sniffer

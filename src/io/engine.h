@@ -73,6 +73,7 @@ class Engine {
 
   void capture_loop(Capture& capture);
   void capture_live(Capture& capture);
+  void empty_kernel_buffer(Capture& capture);
   void capture_file(Capture& capture);
 
   void control_loop();
@@ -107,7 +108,7 @@ class Engine {
   std::unique_ptr<MetricsServer> metrics_;  // behind everything it reads
   std::atomic<bool> stop_{false};
   bool stop_requested_ = false;
-  bool abort_requested_ = false;
+  std::atomic<bool> abort_requested_{false};
   bool no_packets_said_ = false;
   bool interface_up_ = true;
   bool progress_shown_ = false;
