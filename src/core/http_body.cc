@@ -39,7 +39,10 @@ size_t HttpEngine::head_in_segment(HttpContext& context, Side side, const Input&
     exchange = find_exchange(context, side, input.offset);
     framing = response_framing(
         head, exchange != nullptr ? exchange->method : RequestMethodKind::kUnknown);
-    if (framing.body_may_be_absent && looks_like_response(behind)) framing.kind = BodyKind::kNone;
+    if (framing.body_may_be_absent && looks_like_response(behind)) {
+      framing.kind = BodyKind::kNone;
+      framing.length = 0;
+    }
   }
   const bool whole = framing.kind == BodyKind::kNone ||
                      (framing.kind == BodyKind::kLength && framing.length <= behind.size());
