@@ -18,8 +18,11 @@ MessageDirection direction_of(const HttpHead& head) {
 // Nearly every binary format shows itself in its first bytes.
 constexpr size_t kBinarySample = 512;
 
+// A status line, or as much of one as the segment holds.
 bool looks_like_response(std::string_view bytes) {
-  return bytes.starts_with("HTTP/1.") && guess_start(bytes) == StartGuess::kResponse;
+  if (!bytes.starts_with("HTTP/1.")) return false;
+  const StartGuess guess = guess_start(bytes);
+  return guess == StartGuess::kResponse || guess == StartGuess::kMaybe;
 }
 
 }  // namespace
