@@ -117,7 +117,10 @@ std::vector<std::string> keys_without_effect(const Config& config) {
     if (idle && is_given(config, name)) names.emplace_back(name);
   };
   for (const KeySpec& key : config_keys()) add_if(key.name, key.live_only && !config.live());
-  const bool extracts = !config.extract_dir.empty();
+  const bool extracts = !config.extract_dir.empty() && config.max_body_size > 0;
+  add_if("extractDir", config.max_body_size == 0);
+  add_if("decodeBodies",
+         config.max_body_size == 0 || (config.format == OutputFormat::kPretty && !extracts));
   add_if("writeIncomplete", !extracts);
   add_if("extractMaxBytes", !extracts);
   add_if("extractMaxFiles", !extracts);

@@ -42,7 +42,7 @@ class DebugLog {
   const bool hex_dump_;
   int fd_ = -1;
   std::atomic<int> error_{0};
-  std::vector<std::unique_ptr<Section>> sections_;
+  std::vector<std::unique_ptr<SegmentTrace>> sections_;
 };
 
 }  // namespace tcp_sniffer

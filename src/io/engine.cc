@@ -57,7 +57,9 @@ int Engine::fail(ErrorCode code, const std::string& message) {
 int Engine::run() {
   started_at_ = Clock::now();
   // The output is opened by the user the run goes on as, as it will be at each SIGHUP.
-  if (!open_sources() || !drop_privileges() || !open_output()) return exit_status_;
+  if (!open_sources() || !drop_privileges() || !open_output() || !open_side_outputs()) {
+    return exit_status_;
+  }
   make_shards();
   for (const auto& capture : captures_) connect(*capture);
   if (!start_metrics()) return exit_status_;
@@ -106,6 +108,21 @@ bool Engine::open_output() {
   if (place < config_.pin_cpus.size()) settings.cpu = config_.pin_cpus[place];
   writer_ = std::make_unique<OutputWriter>(settings, lines_);
   const std::string error = writer_->open();
+  if (!error.empty()) fail(ErrorCode::kOutputFailed, error);
+  return error.empty();
+}
+
+// What is written beside the messages: bodies (extractDir), segments (debug, hexDump).
+bool Engine::open_side_outputs() {
+  std::string error;
+  if (!config_.extract_dir.empty()) {
+    extractor_ = std::make_unique<BodyExtractor>(extract_settings(config_));
+    error = extractor_->open();
+  }
+  if (error.empty() && (config_.debug || config_.hex_dump)) {
+    debug_log_ = std::make_unique<DebugLog>(config_.hex_dump);
+    error = debug_log_->open(config_.debug_log);
+  }
   if (!error.empty()) fail(ErrorCode::kOutputFailed, error);
   return error.empty();
 }
@@ -167,7 +184,9 @@ void Engine::make_shards() {
   // A shard with a thread of its own may always wait for the output: then its inbox fills, and the
   // capture thread waits or drops. On the capture thread itself waiting means to lose packets.
   const bool may_wait = own_threads || config_.overload == Overload::kBlock;
+  settings.bodies.extract = extractor_.get();
   for (uint32_t i = 0; i < count; i++) {
+    if (debug_log_) settings.trace = debug_log_->add_section();
     shards_.push_back(std::make_unique<Shard>(i, settings, *census_, lines_, may_wait, events_));
     if (own_threads) shard_threads_.push_back(std::make_unique<ShardThread>(*shards_.back()));
   }
@@ -219,6 +238,15 @@ void Engine::say_started() {
 
 void Engine::start_threads() {
   writer_->start([this] { control_event_.notify(); });
+  if (extractor_) {
+    extractor_->start([this](const std::string& file, const std::string& error) {
+      EventFields fields;
+      fields["file"] = file;
+      fields["error"] = error;
+      log_.emit(LogLevel::kWarn, event::kExtractFailed, "a body was not written to its file",
+                fields);
+    });
+  }
   const auto cpu = [&](size_t index) {
     return index < config_.pin_cpus.size() ? int{config_.pin_cpus[index]} : -1;
   };

@@ -8,8 +8,10 @@
 #include <thread>
 #include <vector>
 
+#include "io/body_extractor.h"
 #include "io/capture_filter.h"
 #include "io/config.h"
+#include "io/debug_log.h"
 #include "io/dispatcher.h"
 #include "io/event_log.h"
 #include "io/event_queue.h"
@@ -64,6 +66,7 @@ class Engine {
   bool drop_privileges();
   bool start_metrics();
   bool open_output();
+  bool open_side_outputs();
   bool open_sources();
   bool open_live(Capture& capture, const CaptureFilter& filter, uint16_t fanout_group);
   void make_shards();
@@ -101,6 +104,8 @@ class Engine {
   LineQueue lines_;
   std::unique_ptr<ConnectionCensus> census_;
   std::unique_ptr<PiecePool> pieces_;
+  std::unique_ptr<BodyExtractor> extractor_;  // with extractDir
+  std::unique_ptr<DebugLog> debug_log_;       // with debug or hexDump
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<ShardThread>> shard_threads_;
   std::vector<std::unique_ptr<Capture>> captures_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -71,6 +72,7 @@ void Engine::control_loop() {
          now >= stop_at_ + milliseconds(config_.drain_timeout_ms))) {
       // Nobody takes the lines: shards and capture threads must not wait for that.
       for (const auto& shard : shards_) shard->output().abandon();
+      if (extractor_) extractor_->abort();
     }
     drain_events();
     timed_duties(now);
@@ -131,9 +133,10 @@ void Engine::wait_for_shards(int signal_fd, Clock::time_point deadline) {
   std::thread joiner([this] {
     for (const auto& thread : shard_threads_) thread->join();
     writer_->end_of_input();
+    if (extractor_) extractor_->end_of_input();
   });
   bool given_up = false;
-  while (!writer_->done()) {
+  while (!writer_->done() || (extractor_ && !extractor_->done())) {
     pollfd watched[2] = {{signal_fd, POLLIN, 0}, {control_event_.fd(), POLLIN, 0}};
     poll(watched, 2, 2);
     control_event_.drain();
@@ -150,6 +153,7 @@ void Engine::wait_for_shards(int signal_fd, Clock::time_point deadline) {
       given_up = true;
       for (const auto& shard : shards_) shard->output().abandon();
       writer_->abort();
+      if (extractor_) extractor_->abort();
     }
   }
   joiner.join();
@@ -171,6 +175,7 @@ Totals Engine::totals() const {
   totals.discarded = writer_->discarded();
   totals.output_bytes = writer_->bytes();
   totals.live = config_.live();
+  if (extractor_) totals.extracted = extractor_->counts();
   for (const auto& capture : captures_) {
     if (!capture->live) continue;
     const LiveStatistics statistics = capture->live->statistics();
@@ -283,6 +288,12 @@ int Engine::finish_report() {
   }
   if (writer_->end() == OutputWriter::End::kFailed) {
     fail(ErrorCode::kOutputFailed, writer_->error());
+  }
+  if (debug_log_ && debug_log_->error() != 0) {
+    fields["file"] = config_.debug_log;
+    fields["error"] = std::strerror(debug_log_->error());
+    log_.emit(LogLevel::kWarn, event::kDebugLogFailed, "debugLog is not complete", fields);
+    fields.clear();
   }
   fields["deterministic"] = ending.deterministic();
   fields["seconds"] = seconds(Clock::now() - started_at_);

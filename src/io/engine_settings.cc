@@ -12,6 +12,12 @@ uint64_t fragment_memory(const Config& config) {
   return std::min<uint64_t>(config.memory_limit / 16, uint64_t{32} << 20);
 }
 
+// Enough to bridge a pause of the disk.
+uint64_t extract_memory(const Config& config) {
+  if (config.extract_dir.empty()) return 0;
+  return std::min<uint64_t>(config.memory_limit / 16, uint64_t{64} << 20);
+}
+
 LineOptions::Format line_format(OutputFormat format) {
   switch (format) {
     case OutputFormat::kFramed:
@@ -69,11 +75,13 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   settings.lines.redact_headers = config.redact_headers;
   settings.lines.redact_query = config.redact_query;
   if (config.live()) settings.lines.link_names = {config.interface};
+  settings.bodies.decode = config.decode_bodies;
+  settings.bodies.decoded_max = settings.http.body_max;
   settings.ports = PortSet(config.ports);
   settings.idle_timeout_ns = static_cast<int64_t>(config.connection_idle_timeout_ms) * kNsPerMs;
   settings.connections_max = config.max_concurrent_connections;
-  settings.memory_bytes_max =
-      static_cast<size_t>((config.memory_limit - fragment_memory(config)) / shards);
+  settings.memory_bytes_max = static_cast<size_t>(
+      (config.memory_limit - fragment_memory(config) - extract_memory(config)) / shards);
   settings.allow_missing_init = config.allow_missing_init;
   settings.ignore_fsm_errors = config.ignore_fsm_errors;
   settings.check_tcp_options = config.check_tcp_options;
@@ -83,6 +91,17 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
 
 int block_timeout_ms(const Config& config) {
   return config.overload == Overload::kBlock ? 20 : 1;
+}
+
+BodyExtractor::Settings extract_settings(const Config& config) {
+  BodyExtractor::Settings settings;
+  settings.directory = config.extract_dir;
+  settings.write_incomplete = config.write_incomplete;
+  settings.bytes_max = config.extract_max_bytes;
+  settings.files_max = config.extract_max_files;
+  settings.may_wait = config.overload == Overload::kBlock;
+  settings.queue_bytes_max = extract_memory(config);
+  return settings;
 }
 
 CaptureFilter::Options filter_options(const Config& config) {

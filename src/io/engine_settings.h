@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "io/body_extractor.h"
 #include "io/capture_filter.h"
 #include "io/config.h"
 #include "io/dispatcher.h"
@@ -14,8 +15,12 @@ namespace tcp_sniffer {
 // `hash_secret` is this run's own. The defragmenter's share of memoryLimit is one sixteenth.
 DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secret);
 
-// For one of `shards` shards, which share the rest of memoryLimit evenly.
+// For one of `shards` shards, which share the rest of memoryLimit evenly. Where bodies and debug
+// lines go is the caller's to add.
 ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours);
+
+// With extractDir: bodies that wait for the disk may take one sixteenth of memoryLimit.
+BodyExtractor::Settings extract_settings(const Config& config);
 
 CaptureFilter::Options filter_options(const Config& config);
 // LiveOptions::block_timeout_ms: short for short delays, long where nothing may be lost while the

@@ -24,7 +24,10 @@ inline constexpr std::string_view kStopped = "stopped";
 inline constexpr std::string_view kFatal = "fatal";
 inline constexpr std::string_view kInterfaceDown = "interface_down";
 inline constexpr std::string_view kInterfaceUp = "interface_up";
-// Beyond the contract's list: how many events the log itself held back or lost.
+// Beyond the contract's list: files beside the output that could not be written.
+inline constexpr std::string_view kExtractFailed = "extract_failed";
+inline constexpr std::string_view kDebugLogFailed = "debug_log_failed";
+// How many events the log itself held back or lost.
 inline constexpr std::string_view kEventsSuppressed = "events_suppressed";
 inline constexpr std::string_view kEventsDropped = "events_dropped";
 }  // namespace event

@@ -52,8 +52,9 @@ bool Totals::deterministic() const {
   return of(ShardCounter::connections_evicted) == 0 && of(ShardCounter::connections_refused) == 0 &&
          of(ShardCounter::memory_refusals) == 0 &&
          of(ShardCounter::messages_dropped_overload) == 0 &&
-         of(ShardCounter::tombstones_forgotten) == 0 && of(FrameCounter::dropped_overload) == 0 &&
-         discarded_messages() == 0 && kernel_dropped == 0;
+         of(ShardCounter::bodies_too_slow) == 0 && of(ShardCounter::tombstones_forgotten) == 0 &&
+         of(FrameCounter::dropped_overload) == 0 && discarded_messages() == 0 &&
+         kernel_dropped == 0;
 }
 
 Totals sum_totals(std::span<const FrameCounters* const> frames,
@@ -85,6 +86,15 @@ void add_ledger(const Totals& totals, EventFields& fields) {
   messages["discarded"] = totals.discarded_messages();
   messages["queued"] = totals.queued_messages();
   fields["output"]["bytes_written"] = totals.output_bytes;
+  if (totals.extracted) {
+    EventFields& extracted = fields["extracted"];
+    extracted["files"] = totals.extracted->files;
+    extracted["bytes"] = totals.extracted->bytes;
+    extracted["incomplete"] = totals.extracted->incomplete;
+    extracted["limited"] = totals.extracted->limited;
+    extracted["dropped"] = totals.extracted->dropped;
+    extracted["errors"] = totals.extracted->errors;
+  }
   if (totals.live) {
     fields["kernel"]["received"] = totals.kernel_received;
     fields["kernel"]["dropped"] = totals.kernel_dropped;

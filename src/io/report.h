@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "core/counters.h"
 #include "core/event_record.h"
+#include "io/body_extractor.h"
 #include "io/events.h"
 
 namespace tcp_sniffer {
@@ -23,6 +25,7 @@ struct Totals {
   uint64_t kernel_dropped = 0;
   uint64_t interface_dropped = 0;
   bool live = false;
+  std::optional<BodyExtractor::Counts> extracted;  // with extractDir
 
   uint64_t of(FrameCounter counter) const { return frames[static_cast<size_t>(counter)]; }
   uint64_t of(ShardCounter counter) const { return shards[static_cast<size_t>(counter)]; }

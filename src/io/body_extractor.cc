@@ -1,0 +1,163 @@
+#include "io/body_extractor.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+namespace tcp_sniffer {
+
+namespace {
+
+// A response without a known request is named by its time; pipelined ones may share it.
+constexpr int kSameTimeMax = 10;
+
+}  // namespace
+
+BodyExtractor::~BodyExtractor() {
+  if (thread_.joinable()) {
+    abort();
+    end_of_input();
+    thread_.join();
+  }
+  Body* body = nullptr;
+  while (queue_.try_dequeue(body)) delete body;
+  if (directory_ >= 0) close(directory_);
+}
+
+std::string BodyExtractor::open() {
+  directory_ = ::open(settings_.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool usable = directory_ >= 0 && faccessat(directory_, ".", W_OK | X_OK, AT_EACCESS) == 0;
+  if (usable) return {};
+  return "extractDir: cannot write files into " + settings_.directory + ": " + std::strerror(errno);
+}
+
+void BodyExtractor::start(OnError on_error) {
+  on_error_ = std::move(on_error);
+  thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), "extract");
+}
+
+// ---------------------------------------------------------------- shards
+
+void BodyExtractor::put(const HttpMessage& message) {
+  if (message.body.empty()) return;
+  if (!settings_.write_incomplete && body_is_incomplete(message)) return add(incomplete_);
+  const size_t size = message.body.size();
+  // Known before the body is copied: what is written only grows.
+  if (files_.load(std::memory_order_relaxed) >= settings_.files_max ||
+      bytes_.load(std::memory_order_relaxed) + size > settings_.bytes_max) {
+    return add(limited_);
+  }
+  if (!take_room(size)) return add(dropped_);
+  auto* body = new (std::nothrow) Body{BodyFileName(message), nullptr, size};
+  if (body != nullptr) body->bytes.reset(new (std::nothrow) char[size]);
+  if (body == nullptr || body->bytes == nullptr) {
+    delete body;
+    waiting_bytes_.fetch_sub(size, std::memory_order_release);
+    waiting_bytes_.notify_all();
+    return add(dropped_);
+  }
+  std::memcpy(body->bytes.get(), message.body.data(), size);
+  queue_.enqueue(body);
+}
+
+// A body larger than the queue is let in when the queue is empty.
+bool BodyExtractor::take_room(size_t size) {
+  uint64_t waiting = waiting_bytes_.load(std::memory_order_acquire);
+  for (;;) {
+    if ((waiting & kAborted) != 0) return false;
+    if (waiting == 0 || waiting + size <= settings_.queue_bytes_max) {
+      if (waiting_bytes_.compare_exchange_weak(waiting, waiting + size,
+                                               std::memory_order_acq_rel)) {
+        return true;
+      }
+      continue;
+    }
+    if (!settings_.may_wait) return false;
+    waiting_bytes_.wait(waiting, std::memory_order_acquire);
+    waiting = waiting_bytes_.load(std::memory_order_acquire);
+  }
+}
+
+void BodyExtractor::end_of_input() {
+  queue_.enqueue(nullptr);
+}
+
+void BodyExtractor::abort() {
+  waiting_bytes_.fetch_or(kAborted, std::memory_order_release);
+  waiting_bytes_.notify_all();
+}
+
+BodyExtractor::Counts BodyExtractor::counts() const {
+  const auto value = [](const Counter& counter) { return counter.load(std::memory_order_relaxed); };
+  return {value(files_),   value(bytes_),   value(incomplete_),
+          value(limited_), value(dropped_), value(errors_)};
+}
+
+// ---------------------------------------------------------------- the thread
+
+void BodyExtractor::run() {
+  for (;;) {
+    Body* next = nullptr;
+    queue_.wait_dequeue(next);
+    const std::unique_ptr<Body> body(next);
+    if (body == nullptr) break;
+    write_body(*body);
+    waiting_bytes_.fetch_sub(body->size, std::memory_order_release);
+    waiting_bytes_.notify_all();
+  }
+  done_.store(true, std::memory_order_release);
+}
+
+void BodyExtractor::write_body(const Body& body) {
+  if ((waiting_bytes_.load(std::memory_order_acquire) & kAborted) != 0) return add(dropped_);
+  if (files_.load(std::memory_order_relaxed) >= settings_.files_max ||
+      bytes_.load(std::memory_order_relaxed) + body.size > settings_.bytes_max) {
+    return add(limited_);
+  }
+  std::string name(body.name.view());
+  const int fd = make_file(body, name);
+  if (fd < 0) return failed(name, errno);
+  int error = write_all(fd, body) ? 0 : errno;
+  if (close(fd) != 0 && error == 0) error = errno;
+  if (error != 0) {
+    unlinkat(directory_, name.c_str(), 0);
+    return failed(name, error);
+  }
+  add(files_);
+  add(bytes_, body.size);
+}
+
+int BodyExtractor::make_file(const Body& body, std::string& name) {
+  for (int i = 1;; i++) {
+    const int fd = openat(directory_, name.c_str(),
+                          O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd >= 0 || errno != EEXIST || !body.name.by_time() || i == kSameTimeMax) return fd;
+    name = std::string(body.name.view());
+    name.insert(name.find('.'), "-" + std::to_string(i));
+  }
+}
+
+bool BodyExtractor::write_all(int fd, const Body& body) {
+  size_t done = 0;
+  while (done < body.size) {
+    const ssize_t written = write(fd, body.bytes.get() + done, body.size - done);
+    if (written >= 0) {
+      done += static_cast<size_t>(written);
+    } else if (errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void BodyExtractor::failed(const std::string& name, int error) {
+  add(errors_);
+  if (on_error_) on_error_(name, std::strerror(error));
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <blockingconcurrentqueue.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "core/body_file_name.h"
+#include "core/body_sink.h"
+#include "shard/line_output.h"
+
+namespace tcp_sniffer {
+
+// Writes response bodies to files (extractDir), on a thread of its own: shards copy a body into a
+// bounded queue and go on. When the queue is full they wait (overload: block) or the body is left
+// out and counted (drop).
+//
+// The directory is opened once, and every file is made in it by that descriptor, with
+// O_EXCL | O_NOFOLLOW and mode 0600: nothing that lies in the directory, or is put there
+// meanwhile, is followed or written over. Names: core/body_file_name.h.
+//
+// Each body that put() is given has one fate, and one counter. A file whose writing fails is
+// removed.
+//
+// Opened before, started and finished by the engine; outlives the shards.
+class BodyExtractor final : public BodySink {
+ public:
+  struct Settings {
+    std::string directory;
+    bool write_incomplete = false;
+    uint64_t bytes_max = 0;        // extractMaxBytes
+    uint64_t files_max = 0;        // extractMaxFiles
+    bool may_wait = true;          // overload: block
+    uint64_t queue_bytes_max = 0;  // bodies that wait; a single one may be larger
+  };
+  struct Counts {
+    uint64_t files = 0;
+    uint64_t bytes = 0;
+    uint64_t incomplete = 0;  // left out: not complete, and writeIncomplete is off
+    uint64_t limited = 0;     // left out: extractMaxBytes or extractMaxFiles
+    uint64_t dropped = 0;     // left out: the queue was full, or the end did not wait
+    uint64_t errors = 0;      // left out: the system refused
+  };
+  // What went wrong with which file, in words; on the extractor's thread.
+  using OnError = std::function<void(const std::string& file, const std::string& error)>;
+
+  explicit BodyExtractor(const Settings& settings) : settings_(settings) {}
+  ~BodyExtractor() override;
+
+  // Opens the directory. Empty: good; else the error in words.
+  std::string open();
+  void start(OnError on_error);
+
+  void put(const HttpMessage& message) override;
+
+  // No more bodies will come: the thread ends when the queue is empty. Any thread.
+  void end_of_input();
+  bool done() const { return done_.load(std::memory_order_acquire); }
+  // Bodies that wait are left out, and nobody waits for room any more. Any thread.
+  void abort();
+
+  // Any thread.
+  Counts counts() const;
+
+ private:
+  struct Body {
+    BodyFileName name;
+    std::unique_ptr<char[]> bytes;
+    size_t size;
+  };
+  using Counter = std::atomic<uint64_t>;
+
+  bool take_room(size_t size);
+  void run();
+  void write_body(const Body& body);
+  int make_file(const Body& body, std::string& name);
+  bool write_all(int fd, const Body& body);
+  void failed(const std::string& name, int error);
+  static void add(Counter& counter, uint64_t amount = 1) {
+    counter.fetch_add(amount, std::memory_order_relaxed);
+  }
+
+  const Settings settings_;
+  int directory_ = -1;
+  OnError on_error_;
+  std::thread thread_;
+  moodycamel::BlockingConcurrentQueue<Body*, QueueTraits> queue_;
+  // Bytes that wait; kAborted is added to it so that waiting for a change of it ends.
+  static constexpr uint64_t kAborted = uint64_t{1} << 63;
+  std::atomic<uint64_t> waiting_bytes_{0};
+  std::atomic<bool> done_{false};
+  Counter files_{0};
+  Counter bytes_{0};
+  Counter incomplete_{0};
+  Counter limited_{0};
+  Counter dropped_{0};
+  Counter errors_{0};
+};
+
+}  // namespace tcp_sniffer
