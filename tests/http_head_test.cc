@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -281,22 +283,27 @@ TEST_F(HeadReaderTest, CandidateIsRefusedAtTheFirstBadLineHoweverItIsCut) {
             HeadStatus::kInvalid);
 }
 
-TEST(ByteSearch, LineMasksFindEveryLineFeedAndColon) {
+TEST(ByteSearch, EveryKernelFindsEveryLineFeedAndColonAndReadsNothingBehindTheText) {
   std::mt19937 random(7);
-  for (int round = 0; round < 2000; ++round) {
-    char block[kMaskBlockBytes];
-    for (char& c : block) {
-      c = "\n:\x0b\x3b\x8a\xba z"[random() % 8];
-      if (random() % 3 == 0) c = static_cast<char>(random());
+  for (size_t round = 0; round < 2000; ++round) {
+    const size_t size = round % (4 * kMaskBlockBytes) + 1;
+    const auto text = std::make_unique<char[]>(size);  // its end is where reading must stop
+    std::array<LineMasks, 4> expected{};
+    for (size_t i = 0; i < size; ++i) {
+      text[i] = "\n:\x0b\x3b\x8a\xba z"[random() % 8];
+      if (random() % 3 == 0) text[i] = static_cast<char>(random());
+      LineMasks& block = expected[i / kMaskBlockBytes];
+      block.line_feed |= static_cast<uint64_t>(text[i] == '\n') << (i % kMaskBlockBytes);
+      block.colon |= static_cast<uint64_t>(text[i] == ':') << (i % kMaskBlockBytes);
     }
-    LineMasks expected;
-    for (unsigned i = 0; i < kMaskBlockBytes; ++i) {
-      expected.line_feed |= static_cast<uint64_t>(block[i] == '\n') << i;
-      expected.colon |= static_cast<uint64_t>(block[i] == ':') << i;
-    }
-    for (const LineMasks masks : {line_masks(block), line_masks_portable(block)}) {
-      ASSERT_EQ(masks.line_feed, expected.line_feed);
-      ASSERT_EQ(masks.colon, expected.colon);
+    for (const LineMaskKernel kernel : line_mask_kernels()) {
+      if (kernel == nullptr) continue;
+      std::array<LineMasks, 4> masks{};
+      kernel(text.get(), size, masks.data());
+      for (size_t i = 0; i < masks.size(); ++i) {
+        ASSERT_EQ(masks[i].line_feed, expected[i].line_feed) << size;
+        ASSERT_EQ(masks[i].colon, expected[i].colon) << size;
+      }
     }
   }
 }

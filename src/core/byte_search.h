@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -45,23 +46,15 @@ inline LineMasks line_masks_portable(const char* block) {
   return masks;
 }
 
-inline LineMasks line_masks(const char* block) {
-#if defined(__SSE2__)
-  const __m128i line_feed = _mm_set1_epi8('\n');
-  const __m128i colon = _mm_set1_epi8(':');
-  LineMasks masks;
-  for (unsigned i = 0; i < 4; ++i) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * i));
-    const auto feeds = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, line_feed)));
-    const auto colons = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, colon)));
-    masks.line_feed |= static_cast<uint64_t>(feeds) << (16 * i);
-    masks.colon |= static_cast<uint64_t>(colons) << (16 * i);
-  }
-  return masks;
-#else
-  return line_masks_portable(block);
-#endif
-}
+// Fills one LineMasks for each 64 bytes of the text, the last one padded with zero bits. One set of
+// instructions per kernel; all say the same.
+using LineMaskKernel = void (*)(const char* bytes, size_t size, LineMasks* masks);
+
+void line_masks_in_words(const char* bytes, size_t size, LineMasks* masks);
+// The fastest kernel that this processor runs.
+LineMaskKernel line_mask_kernel();
+// Every kernel that it runs, for the tests; unused places are null.
+std::array<LineMaskKernel, 4> line_mask_kernels();
 
 // Offset of the first "HTTP/1." at or behind `from`, or npos. Picks the widest version this
 // machine can run (AVX2, SSE2, portable) once, at the first call.

@@ -1,6 +1,7 @@
 #include "core/http_framing.h"
 
-#include <algorithm>
+#include <array>
+#include <cstring>
 #include <limits>
 
 #include "core/ascii_case.h"
@@ -36,6 +37,48 @@ void for_each_element(std::string_view list, Use use) {
   }
 }
 
+// A word of 8 to 16 letters and hyphens that is compared without regard to case, in two overlapping
+// pieces. Exact: the bit of case is set in the bytes alone whose letter is asked for.
+class CaselessWord {
+ public:
+  template <size_t N>
+  consteval explicit CaselessWord(const char (&word)[N]) : size_(N - 1) {
+    static_assert(N - 1 >= kPiece && N - 1 <= 2 * kPiece);
+    for (size_t i = 0; i < kPiece; ++i) {
+      first_[i] = word[i];
+      last_[i] = word[size_ - kPiece + i];
+      first_case_[i] = word[i] == '-' ? '\0' : '\x20';
+      last_case_[i] = word[size_ - kPiece + i] == '-' ? '\0' : '\x20';
+    }
+  }
+
+  bool equals(std::string_view text) const {
+    return text.size() == size_ && equals_in_piece(text.data(), first_, first_case_) &&
+           equals_in_piece(text.data() + size_ - kPiece, last_, last_case_);
+  }
+
+ private:
+  static constexpr size_t kPiece = 8;
+
+  static uint64_t load(const char* bytes) {
+    uint64_t piece;
+    std::memcpy(&piece, bytes, kPiece);
+    return piece;
+  }
+  static bool equals_in_piece(const char* text, const char* word, const char* letter_case) {
+    return (load(text) | load(letter_case)) == load(word);
+  }
+
+  size_t size_;
+  char first_[kPiece];
+  char last_[kPiece];
+  char first_case_[kPiece];
+  char last_case_[kPiece];
+};
+
+constexpr CaselessWord kConnection("connection");
+constexpr CaselessWord kContentLength("content-length");
+
 enum class LastCoding : uint8_t { kAbsent, kChunked, kOther };
 
 // What the framing fields of a head say, before direction and status are looked at.
@@ -52,7 +95,16 @@ struct FramingFields {
 };
 
 bool read_decimal(std::string_view digits, uint64_t& value) {
+  constexpr size_t kSafeDigits = 18;  // cannot exceed kLengthMax
   value = 0;
+  if (digits.size() <= kSafeDigits) {
+    for (const char c : digits) {
+      const auto digit = static_cast<uint8_t>(c - '0');
+      if (digit > 9) return false;
+      value = value * 10 + digit;
+    }
+    return !digits.empty();
+  }
   for (const char c : digits) {
     if (c < '0' || c > '9') return false;
     const auto digit = static_cast<uint64_t>(c - '0');
@@ -75,6 +127,12 @@ void take_length(std::string_view element, FramingFields& fields) {
 }
 
 void take_lengths(std::string_view value, FramingFields& fields) {
+  uint64_t length = 0;
+  if (!fields.has_length && read_decimal(value, length)) {
+    fields.has_length = fields.length_valid = true;
+    fields.length = length;
+    return;
+  }
   bool any = false;
   while (!value.empty()) {
     const size_t comma = value.find(',');
@@ -87,6 +145,42 @@ void take_lengths(std::string_view value, FramingFields& fields) {
     value.remove_prefix(comma + 1);
   }
   if (!any) take_length({}, fields);
+}
+
+// The fields that say how a body is framed, sorted out by the size of a name and its first letter.
+constexpr size_t kNameSizeMax = 17;
+constexpr std::array<char, 32> kFirstLetters = [] {
+  std::array<char, 32> letters{};
+  letters[6] = 'e';   // expect
+  letters[7] = 'u';   // upgrade
+  letters[10] = 'c';  // connection
+  letters[14] = 'c';  // content-length
+  letters[17] = 't';  // transfer-encoding
+  return letters;
+}();
+
+bool may_frame(std::string_view name) {
+  const size_t size = name.size();
+  return size - 1 < kNameSizeMax && (name.front() | 0x20) == kFirstLetters[size];
+}
+
+void take_connection(std::string_view value, FramingFields& fields) {
+  if (value == "keep-alive") {
+    fields.keep_alive = true;
+    return;
+  }
+  for_each_element(value, [&](std::string_view element) {
+    fields.close |= equal_ignoring_case(element, "close");
+    fields.keep_alive |= equal_ignoring_case(element, "keep-alive");
+  });
+}
+
+void take_coding(std::string_view element, FramingFields& fields) {
+  if (equal_ignoring_case(element, "chunked")) {
+    fields.coding = LastCoding::kChunked;
+  } else if (fields.coding != LastCoding::kAbsent || !equal_ignoring_case(element, "identity")) {
+    fields.coding = LastCoding::kOther;
+  }
 }
 
 void take_field(const HeaderField& field, FramingFields& fields) {
@@ -102,26 +196,15 @@ void take_field(const HeaderField& field, FramingFields& fields) {
       if (equal_ignoring_case(field.name, "upgrade")) fields.upgrade |= !field.value.empty();
       break;
     case 10:
-      if (equal_ignoring_case(field.name, "connection")) {
-        for_each_element(field.value, [&](std::string_view element) {
-          fields.close |= equal_ignoring_case(element, "close");
-          fields.keep_alive |= equal_ignoring_case(element, "keep-alive");
-        });
-      }
+      if (kConnection.equals(field.name)) take_connection(field.value, fields);
       break;
     case 14:
-      if (equal_ignoring_case(field.name, "content-length")) take_lengths(field.value, fields);
+      if (kContentLength.equals(field.name)) take_lengths(field.value, fields);
       break;
-    case 17:
+    case kNameSizeMax:
       if (equal_ignoring_case(field.name, "transfer-encoding")) {
-        for_each_element(field.value, [&](std::string_view element) {
-          if (equal_ignoring_case(element, "chunked")) {
-            fields.coding = LastCoding::kChunked;
-          } else if (fields.coding != LastCoding::kAbsent ||
-                     !equal_ignoring_case(element, "identity")) {
-            fields.coding = LastCoding::kOther;
-          }
-        });
+        for_each_element(field.value,
+                         [&](std::string_view element) { take_coding(element, fields); });
       }
       break;
     default:
@@ -131,7 +214,9 @@ void take_field(const HeaderField& field, FramingFields& fields) {
 
 FramingFields read_framing_fields(const HttpHead& head) {
   FramingFields fields;
-  for (const HeaderField& field : head.fields) take_field(field, fields);
+  for (const HeaderField& field : head.fields) {
+    if (may_frame(field.name)) take_field(field, fields);
+  }
   return fields;
 }
 

@@ -1,6 +1,7 @@
 #include "core/http_head.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -15,6 +16,14 @@ constexpr size_t kNone = std::string_view::npos;
 bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
+
+// Neither blank nor control: what a name or a value begins and ends with on nearly every line.
+bool is_visible(char c) {
+  return static_cast<unsigned char>(c) > ' ';
+}
+
+// Text whose masks are made at once: most heads in one go, little of the body behind them.
+constexpr size_t kMaskedBytes = 512;
 
 bool is_http1(StartLineKind kind) {
   return kind == StartLineKind::kRequest || kind == StartLineKind::kResponse;
@@ -72,9 +81,10 @@ class HeadReader::LineReader {
  public:
   enum class End : uint8_t { kEmptyLine, kBytes, kBadStart };
 
-  LineReader(std::string_view bytes, bool has_start_line, std::span<HeaderField> fields,
-             HttpHead& head)
-      : data_(bytes.data()),
+  LineReader(LineMaskKernel masks, std::string_view bytes, bool has_start_line,
+             std::span<HeaderField> fields, HttpHead& head)
+      : masks_(masks),
+        data_(bytes.data()),
         size_(bytes.size()),
         fields_(fields),
         head_(head),
@@ -89,10 +99,11 @@ class HeadReader::LineReader {
   enum class Line : uint8_t { kMore, kEmpty, kBadStart };
 
   Line take_line(size_t begin, size_t colon, size_t line_feed);
+  bool take_usual_field(size_t begin, size_t colon, size_t line_feed);
   void take_field(size_t begin, size_t colon, size_t end);
   void take_continuation(size_t begin, size_t end);
-  LineMasks masks_at(size_t base) const;
 
+  const LineMaskKernel masks_;
   const char* data_;
   size_t size_;
   std::span<HeaderField> fields_;
@@ -103,41 +114,59 @@ class HeadReader::LineReader {
   bool too_many_fields_ = false;
 };
 
-LineMasks HeadReader::LineReader::masks_at(size_t base) const {
-  if (size_ - base >= kMaskBlockBytes) return line_masks(data_ + base);
-  char tail[kMaskBlockBytes] = {};
-  std::memcpy(tail, data_ + base, size_ - base);
-  return line_masks(tail);
-}
-
 HeadReader::LineReader::End HeadReader::LineReader::read() {
+  std::array<LineMasks, kMaskedBytes / kMaskBlockBytes> masks;
   size_t begin = 0;      // of the line
   size_t colon = kNone;  // the line's first, when it lies in a block before this one
-  End end = End::kBytes;
-  for (size_t base = 0; base < size_ && end == End::kBytes; base += kMaskBlockBytes) {
-    LineMasks masks = masks_at(base);
-    for (;;) {
-      const auto feed_bit = static_cast<unsigned>(std::countr_zero(masks.line_feed));
-      if (colon == kNone && masks.colon != 0) {
-        const auto colon_bit = static_cast<unsigned>(std::countr_zero(masks.colon));
-        if (colon_bit < feed_bit) colon = base + colon_bit;
+  for (size_t base = 0; base < size_; base += kMaskBlockBytes) {
+    const size_t block = base % kMaskedBytes / kMaskBlockBytes;
+    if (block == 0) masks_(data_ + base, std::min(size_ - base, kMaskedBytes), masks.data());
+    uint64_t feeds = masks[block].line_feed;
+    uint64_t colons = masks[block].colon;
+    while (feeds != 0) {
+      const uint64_t feed = feeds & (0 - feeds);
+      const uint64_t colons_before = colons & (feed - 1);
+      if (colon == kNone && colons_before != 0) {
+        colon = base + static_cast<size_t>(std::countr_zero(colons_before));
       }
-      if (masks.line_feed == 0) break;
-      const size_t line_feed = base + feed_bit;
-      const Line line = take_line(begin, colon, line_feed);
+      const size_t line_feed = base + static_cast<size_t>(std::countr_zero(feeds));
+      if (!take_usual_field(begin, colon, line_feed)) {
+        const Line line = take_line(begin, colon, line_feed);
+        if (line != Line::kMore) {
+          if (line == Line::kEmpty) head_.size = line_feed + 1;
+          head_.fields = fields_.first(count_);
+          return line == Line::kEmpty ? End::kEmptyLine : End::kBadStart;
+        }
+      }
       begin = line_feed + 1;
       colon = kNone;
-      if (line != Line::kMore) {
-        end = line == Line::kEmpty ? End::kEmptyLine : End::kBadStart;
-        if (line == Line::kEmpty) head_.size = begin;
-        break;
-      }
-      masks.line_feed &= masks.line_feed - 1;
-      masks.colon &= ~uint64_t{0} << feed_bit;  // the line's own colons; the feed is none
+      feeds ^= feed;
+      colons &= 0 - feed;
+    }
+    if (colon == kNone && colons != 0) {
+      colon = base + static_cast<size_t>(std::countr_zero(colons));
     }
   }
   head_.fields = fields_.first(count_);
-  return end;
+  return End::kBytes;
+}
+
+// `name: value` and CRLF, as nearly every line is. False, and nothing done, for any other.
+inline bool HeadReader::LineReader::take_usual_field(size_t begin, size_t colon, size_t line_feed) {
+  if (start_line_next_ || colon == kNone || colon == begin || line_feed - colon < 4) return false;
+  const size_t end = line_feed - 1;
+  const size_t value = colon + 2;
+  if (data_[end] != '\r' || data_[colon + 1] != ' ' || !is_visible(data_[begin]) ||
+      !is_visible(data_[colon - 1]) || !is_visible(data_[value]) || !is_visible(data_[end - 1]) ||
+      count_ == fields_.size()) {
+    return false;
+  }
+  HeaderField& field = fields_[count_++];
+  field.name = {data_ + begin, colon - begin};
+  field.value = {data_ + value, end - value};
+  field.folded = false;
+  field_open_ = true;
+  return true;
 }
 
 HeadReader::LineReader::Line HeadReader::LineReader::take_line(size_t begin, size_t colon,
@@ -201,7 +230,8 @@ void HeadReader::LineReader::take_continuation(size_t begin, size_t end) {
 }
 
 HeadReader::HeadReader(uint32_t bytes_max, uint32_t fields_max)
-    : bytes_max_(bytes_max),
+    : masks_(line_mask_kernel()),
+      bytes_max_(bytes_max),
       fields_max_(fields_max),
       fields_(std::make_unique<HeaderField[]>(fields_max)) {}
 
@@ -224,7 +254,7 @@ HeadStatus HeadReader::read_section(std::string_view bytes, bool has_start_line,
     }
     if (!find_head_end(allowed, progress)) return without_end;
   }
-  LineReader lines(allowed, has_start_line, {fields_.get(), fields_max_}, head);
+  LineReader lines(masks_, allowed, has_start_line, {fields_.get(), fields_max_}, head);
   const LineReader::End end = lines.read();
   progress.start_judged = lines.start_judged();
   if (end == LineReader::End::kBadStart) return HeadStatus::kInvalid;
@@ -245,13 +275,13 @@ HeadStatus HeadReader::read_fields(std::string_view bytes, HeadProgress& progres
 
 bool HeadReader::read_partial(std::string_view bytes, HttpHead& head) {
   head = HttpHead{};
-  LineReader lines(bytes, true, {fields_.get(), fields_max_}, head);
+  LineReader lines(masks_, bytes, true, {fields_.get(), fields_max_}, head);
   return lines.read() != LineReader::End::kBadStart && lines.start_judged();
 }
 
 void HeadReader::read_partial_fields(std::string_view bytes, HttpHead& head) {
   head = HttpHead{};
-  LineReader(bytes, false, {fields_.get(), fields_max_}, head).read();
+  LineReader(masks_, bytes, false, {fields_.get(), fields_max_}, head).read();
 }
 
 HeadStatus HeadReader::read_candidate(std::string_view bytes, HeadProgress& progress,

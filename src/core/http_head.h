@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "core/byte_search.h"
 #include "core/http_message.h"
 #include "core/http_start_line.h"
 
@@ -86,6 +87,7 @@ class HeadReader {
   HeadStatus read_section(std::string_view bytes, bool has_start_line, HeadProgress& progress,
                           HttpHead& head);
 
+  const LineMaskKernel masks_;
   uint32_t bytes_max_;
   uint32_t fields_max_;
   std::unique_ptr<HeaderField[]> fields_;

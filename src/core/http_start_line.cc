@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "core/byte_search.h"
 
@@ -105,13 +106,6 @@ std::string_view trim_blanks(std::string_view text) {
   return text;
 }
 
-// Without an early exit, so that the compiler vectorises it.
-bool has_blank_or_control(std::string_view text) {
-  bool odd = false;
-  for (const char c : text) odd |= static_cast<unsigned char>(c) <= ' ' || c == 0x7f;
-  return odd;
-}
-
 bool is_version(std::string_view word) {
   return word.size() == kVersionBytes && word.starts_with(kVersionStart) && is_digit(word[7]);
 }
@@ -126,6 +120,103 @@ size_t token_length(std::string_view bytes) {
   size_t length = 0;
   while (length < limit && is_token_char(bytes[length])) ++length;
   return length;
+}
+
+uint64_t load_word(const char* bytes) {
+  uint64_t word;
+  std::memcpy(&word, bytes, sizeof(word));
+  return word;
+}
+
+// Eight bytes as a word that compares to load_word.
+template <size_t N>
+uint64_t word_of(const char (&text)[N]) {
+  static_assert(N == sizeof(uint64_t) + 1);
+  return load_word(text);
+}
+
+bool is_version_at(const char* bytes) {
+  // The digit's upper half is checked with the word, its lower half by itself.
+  const uint64_t upper_half = word_of("\xff\xff\xff\xff\xff\xff\xff\xf0");
+  return (load_word(bytes) & upper_half) == word_of("HTTP/1.0") && bytes[7] <= '9';
+}
+
+// `HTTP/1.x NNN` and a reason behind one space. False for any other line; the careful reading
+// below decides about that.
+bool read_usual_status_line(std::string_view line, StartLine& start) {
+  constexpr size_t kReasonAt = kVersionBytes + 5;
+  if (line.size() <= kReasonAt || !is_version_at(line.data())) return false;
+  const char* digits = line.data() + kVersionBytes + 1;
+  const auto hundreds = static_cast<uint8_t>(digits[0] - '0');
+  const auto tens = static_cast<uint8_t>(digits[1] - '0');
+  const auto ones = static_cast<uint8_t>(digits[2] - '0');
+  if (digits[-1] != ' ' || digits[3] != ' ' || hundreds > 9 || hundreds == 0 || tens > 9 ||
+      ones > 9 || line[kReasonAt] <= ' ' || line.back() <= ' ') {
+    return false;
+  }
+  start.kind = StartLineKind::kResponse;
+  start.version_minor = minor_of(line[7]);
+  start.status = static_cast<uint16_t>(hundreds * 100 + tens * 10 + ones);
+  start.reason = line.substr(kReasonAt);
+  return true;
+}
+
+// The length of one of the methods that nearly every request has, when `line` begins with it and a
+// space; else 0. `line` has at least eight bytes.
+size_t usual_method_length(const char* line) {
+  const uint64_t word = load_word(line);
+  constexpr auto starts = [](uint64_t bytes, const char(&method)[9], const char(&mask)[9]) {
+    return (bytes & word_of(mask)) == word_of(method);
+  };
+  if (starts(word, "GET \0\0\0\0", "\xff\xff\xff\xff\0\0\0\0")) return 3;
+  if (starts(word, "POST \0\0\0", "\xff\xff\xff\xff\xff\0\0\0")) return 4;
+  if (starts(word, "PUT \0\0\0\0", "\xff\xff\xff\xff\0\0\0\0")) return 3;
+  if (starts(word, "HEAD \0\0\0", "\xff\xff\xff\xff\xff\0\0\0")) return 4;
+  if (starts(word, "DELETE \0", "\xff\xff\xff\xff\xff\xff\xff\0")) return 6;
+  if (starts(word, "OPTIONS ", "\xff\xff\xff\xff\xff\xff\xff\xff")) return 7;
+  return 0;
+}
+
+bool word_has_blank_or_control(uint64_t word) {
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  constexpr uint64_t kHighBits = kOnes * 0x80;
+  const uint64_t low = (word - kOnes * 0x21) & ~word;
+  const uint64_t del = word ^ (kOnes * 0x7f);
+  return ((low | ((del - kOnes) & ~del)) & kHighBits) != 0;
+}
+
+bool has_blank_or_control(std::string_view text) {
+  constexpr size_t kWord = sizeof(uint64_t);
+  if (text.size() < kWord) {
+    return std::any_of(text.begin(), text.end(),
+                       [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; });
+  }
+  size_t at = 0;
+  for (; at + kWord < text.size(); at += kWord) {
+    if (word_has_blank_or_control(load_word(text.data() + at))) return true;
+  }
+  return word_has_blank_or_control(load_word(text.data() + text.size() - kWord));
+}
+
+// A usual method, a target without blanks and control characters, and the version, with one space
+// between them. False for any other line; the careful reading below decides about that.
+bool read_usual_request_line(std::string_view line, StartLine& start) {
+  if (line.size() < kVersionBytes + 6) return false;
+  const size_t method_bytes = usual_method_length(line.data());
+  const size_t target_end = line.size() - kVersionBytes - 1;
+  const size_t target_begin = method_bytes + 1;
+  if (method_bytes == 0 || target_begin >= target_end || line[target_end] != ' ' ||
+      !is_version_at(line.data() + target_end + 1)) {
+    return false;
+  }
+  const std::string_view target = line.substr(target_begin, target_end - target_begin);
+  if (has_blank_or_control(target)) return false;
+  start.kind = StartLineKind::kRequest;
+  start.method = line.substr(0, method_bytes);
+  start.target = target;
+  start.version_minor = minor_of(line.back());
+  start.known_method = true;
+  return true;
 }
 
 StartLine read_status_line(std::string_view line) {
@@ -223,8 +314,9 @@ size_t known_method_suffix(std::string_view word) {
 }
 
 StartLine read_start_line(std::string_view line) {
-  if (line.starts_with(kVersionStart)) return read_status_line(line);
   StartLine start;
+  if (read_usual_request_line(line, start) || read_usual_status_line(line, start)) return start;
+  if (line.starts_with(kVersionStart)) return read_status_line(line);
   if (is_tls_handshake(line)) {
     start.kind = StartLineKind::kTls;
     return start;
