@@ -1,0 +1,223 @@
+// How a live run begins, goes on and ends: events, signals, the interface's ups and downs.
+
+#include "live_lab.h"
+
+namespace tcp_sniffer {
+namespace {
+
+using namespace std::chrono_literals;
+
+class LiveLifecycle : public LiveLab {
+ protected:
+  std::string code_of(const LiveSniffer& sniffer) {
+    return event_named(sniffer.said(), "fatal").value("code", "");
+  }
+  // Exchanges with the server, one connection for each call.
+  void exchange(uint64_t count) {
+    Load load;
+    load.connections = 1;
+    load.exchanges = count;
+    EXPECT_EQ(send(load).exchanges, count);
+  }
+  static bool until(const std::function<bool()>& done) {
+    for (double end = now_seconds() + 10; now_seconds() < end;) {
+      if (done()) return true;
+      std::this_thread::sleep_for(5ms);
+    }
+    return false;
+  }
+};
+
+TEST_F(LiveLifecycle, StartedSaysWhatWasOpenedAndInstalled) {
+  if (IsSkipped()) return;
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80,8080", "--filter", "not udp"});
+  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+  const Json started = sniffer.events("started")[0];
+  EXPECT_EQ(started["schemaVersion"], 1);
+  EXPECT_EQ(started["interface"], "right");
+  EXPECT_EQ(started["linkType"], 1);
+  EXPECT_EQ(started["ports"], Json({80, 8080}));
+  EXPECT_NE(started["filter"].get<std::string>().find("not udp"), std::string::npos);
+  EXPECT_GT(started["filterInstructions"], 10);
+  EXPECT_EQ(started["captureThreads"], 1);
+  EXPECT_EQ(sniffer.stop().code, 0);
+}
+
+TEST_F(LiveLifecycle, ABadFilterIsRefusedWithTheWordsOfLibpcap) {
+  if (IsSkipped()) return;
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--filter", "hots 10.0.0.1"});
+  EXPECT_EQ(sniffer.wait().code, 2);
+  EXPECT_EQ(code_of(sniffer), "INVALID_CONFIG");
+  EXPECT_NE(sniffer.said().find("syntax error"), std::string::npos) << sniffer.said();
+}
+
+TEST_F(LiveLifecycle, AnUnknownInterfaceIsAnsweredWithTheInterfacesThereAre) {
+  if (IsSkipped()) return;
+  LiveSniffer sniffer(server_, {"-i", "rihgt", "-p", "80"});
+  EXPECT_EQ(sniffer.wait().code, 3);
+  EXPECT_EQ(code_of(sniffer), "INVALID_INTERFACE");
+  EXPECT_NE(sniffer.said().find("right"), std::string::npos) << sniffer.said();
+}
+
+TEST_F(LiveLifecycle, SilenceIsSaidOnceAndStatisticsAtEveryInterval) {
+  if (IsSkipped()) return;
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "81", "--no-packets-warning-ms", "200ms",
+                                "--stats-interval-ms", "300ms"});
+  ASSERT_TRUE(sniffer.wait_for("stats", 4)) << sniffer.said();
+  EXPECT_EQ(sniffer.stop().code, 0);
+  EXPECT_EQ(sniffer.events("no_packets").size(), 1u) << sniffer.said();
+  for (const Json& stats : sniffer.events("stats")) {
+    EXPECT_EQ(stats["rates"]["messages_per_second"], 0);
+    EXPECT_TRUE(stats.contains("kernel"));
+  }
+}
+
+TEST_F(LiveLifecycle, WithPacketsNoSilenceIsSaid) {
+  if (IsSkipped()) return;
+  if (!start_server()) GTEST_SKIP() << "nginx is not installed";
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--no-packets-warning-ms", "700ms",
+                                "--stats-interval-ms", "500ms"});
+  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+  exchange(10);
+  ASSERT_TRUE(sniffer.wait_for("stats", 2)) << sniffer.said();
+  EXPECT_EQ(sniffer.stop().code, 0);
+  EXPECT_TRUE(sniffer.events("no_packets").empty()) << sniffer.said();
+  EXPECT_EQ(sniffer.events("stats").back()["messages"]["written"], 20);
+}
+
+TEST_F(LiveLifecycle, TheEndOfStandardInputEndsARunThatWasConfiguredThere) {
+  if (IsSkipped()) return;
+  if (!start_server()) GTEST_SKIP() << "nginx is not installed";
+  Pipe input = make_pipe();
+  LiveSniffer::Options options;
+  options.in = input.read_end.get();
+  LiveSniffer sniffer(server_, {"--config", "-"}, options);
+  const std::string config = "{\"interface\":\"right\",\"ports\":[80]}\n";
+  ASSERT_EQ(::write(input.write_end.get(), config.data(), config.size()),
+            static_cast<ssize_t>(config.size()));
+  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+  exchange(3);
+  input.write_end.reset();
+  EXPECT_EQ(sniffer.wait(10s).code, 0);
+  EXPECT_EQ(sniffer.lines(), 6u);
+  expect_ledger_closes(sniffer.stopped());
+}
+
+TEST_F(LiveLifecycle, AReaderThatDoesNotReadIsGivenUpAfterTheDrainTimeout) {
+  if (IsSkipped()) return;
+  if (!start_server()) GTEST_SKIP() << "nginx is not installed";
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--drain-timeout-ms", "500ms"});
+  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+  sniffer.stop_reading();
+  exchange(8000);
+  const double asked_at = now_seconds();
+  sniffer.signal(SIGTERM);
+  EXPECT_TRUE(sniffer.wait_for("stopped"));
+  EXPECT_LT(now_seconds() - asked_at, kSanitized ? 10 : 2);
+  sniffer.go_on_reading();
+  EXPECT_EQ(sniffer.wait(10s).code, 0);
+  EXPECT_EQ(sniffer.events("drain_incomplete").size(), 1u) << sniffer.said();
+  const Json stopped = sniffer.stopped();
+  EXPECT_GT(stopped["messages"]["discarded"], 0);
+  EXPECT_EQ(stopped["messages"]["parsed"],
+            sniffer.lines() + stopped["messages"]["discarded"].get<uint64_t>() +
+                stopped["messages"]["dropped_overload"].get<uint64_t>());
+  EXPECT_TRUE(sniffer.last_line_is_whole());
+}
+
+TEST_F(LiveLifecycle, ASecondSignalEndsAtOnceWithoutCuttingALine) {
+  if (IsSkipped()) return;
+  if (!start_server()) GTEST_SKIP() << "nginx is not installed";
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--drain-timeout-ms", "60s"});
+  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+  sniffer.stop_reading();
+  exchange(8000);
+  sniffer.signal(SIGTERM);
+  std::this_thread::sleep_for(500ms);
+  EXPECT_TRUE(sniffer.events("stopped").empty()) << "the first signal waits for the reader";
+  const double asked_at = now_seconds();
+  sniffer.signal(SIGINT);
+  EXPECT_TRUE(sniffer.wait_for("stopped"));
+  EXPECT_LT(now_seconds() - asked_at, kSanitized ? 5 : 0.5);
+  sniffer.go_on_reading();
+  EXPECT_EQ(sniffer.wait(10s).code, 0);
+  EXPECT_TRUE(sniffer.last_line_is_whole());
+}
+
+TEST_F(LiveLifecycle, SighupOpensTheOutputAnew) {
+  if (IsSkipped()) return;
+  if (!start_server()) GTEST_SKIP() << "nginx is not installed";
+  const auto path = folder_ / "messages.ndjson";
+  const auto rotated = folder_ / "messages.1";
+  const auto lines_in = [](const std::filesystem::path& file) {
+    const std::string text = content_of(file);
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--output", path.string()});
+  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+  exchange(5);
+  ASSERT_TRUE(until([&] { return lines_in(path) == 10; }));
+  std::filesystem::rename(path, rotated);
+  sniffer.signal(SIGHUP);
+  // The signal is taken at the control thread's next turn, the file opened before the next write.
+  std::this_thread::sleep_for(200ms);
+  exchange(3);
+  ASSERT_TRUE(until([&] { return std::filesystem::exists(path) && lines_in(path) == 6; }));
+  EXPECT_EQ(lines_in(rotated), 10);
+  EXPECT_EQ(sniffer.stop().code, 0);
+}
+
+TEST_F(LiveLifecycle, AnInterfaceThatGoesDownAndComesBackIsSaidAndCapturedAgain) {
+  if (IsSkipped()) return;
+  if (!start_server()) GTEST_SKIP() << "nginx is not installed";
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80"});
+  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+  exchange(2);
+  ASSERT_TRUE(server_.ip("link set right down"));
+  ASSERT_TRUE(sniffer.wait_for("interface_down")) << sniffer.said();
+  ASSERT_TRUE(server_.ip("link set right up"));
+  ASSERT_TRUE(sniffer.wait_for("interface_up")) << sniffer.said();
+  ASSERT_TRUE(until([&] { return listens(); }));
+  exchange(3);
+  EXPECT_EQ(sniffer.stop().code, 0);
+  EXPECT_EQ(sniffer.lines(), 10u);
+}
+
+TEST_F(LiveLifecycle, AnInterfaceThatIsRemovedEndsTheRunWithItsLedger) {
+  if (IsSkipped()) return;
+  if (!start_server()) GTEST_SKIP() << "nginx is not installed";
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80"});
+  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+  exchange(2);
+  ASSERT_TRUE(until([&] { return sniffer.lines() == 4; }));
+  ASSERT_TRUE(server_.ip("link del right"));
+  EXPECT_EQ(sniffer.wait(10s).code, 5);
+  EXPECT_EQ(code_of(sniffer), "CAPTURE_FAILED");
+  expect_ledger_closes(sniffer.stopped());
+}
+
+TEST_F(LiveLifecycle, OpenConnectionsAreWaitedForWhenAsked) {
+  if (IsSkipped()) return;
+  if (!start_server()) GTEST_SKIP() << "nginx is not installed";
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--wait-for-connections"});
+  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+  std::atomic<bool> enough{false};
+  Load load;
+  load.connections = 1;
+  load.per_second = 100;
+  load.stop = &enough;
+  LoadResult sent;
+  std::thread flow([&] { sent = send(load); });
+  ASSERT_TRUE(until([&] { return sniffer.lines() > 20; }));
+  sniffer.signal(SIGTERM);
+  const uint64_t then = sniffer.lines();
+  EXPECT_TRUE(until([&] { return sniffer.lines() > then + 60; })) << "it must go on capturing";
+  enough.store(true);
+  flow.join();
+  EXPECT_EQ(sniffer.wait(10s).code, 0);
+  EXPECT_EQ(sniffer.lines(), sent.exchanges * 2);
+  EXPECT_EQ(sniffer.stopped()["connections"]["drained"], 0);
+}
+
+}  // namespace
+}  // namespace tcp_sniffer
