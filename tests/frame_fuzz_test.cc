@@ -139,7 +139,7 @@ void check_segment(const Segment& segment, std::span<const uint8_t> within) {
   ASSERT_LE(std::memcmp(segment.key.low_ip.data(), segment.key.high_ip.data(), 16), 0);
   ASSERT_LE(segment.key.mapped_on_wire, 1);
   if (segment.key.mapped_on_wire == 1) {
-    ASSERT_TRUE(is_v4_mapped(segment.key.low_ip) || is_v4_mapped(segment.key.high_ip));
+    ASSERT_TRUE(is_v4_mapped(segment.key.low_ip) && is_v4_mapped(segment.key.high_ip));
   }
 }
 
