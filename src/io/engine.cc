@@ -148,7 +148,7 @@ bool Engine::open_sources() {
   }
   Capture& capture = *captures_[0];
   pieces_ = std::make_unique<PiecePool>(piece_count(config_.shards));
-  capture.file = std::make_unique<FileSource>(config_.files, *pieces_);
+  capture.file = std::make_unique<FileSource>(config_.files, *pieces_, config_.shards > 0);
   capture.source = capture.file.get();
   capture.filter = std::make_unique<CaptureFilter>(std::get<CaptureFilter>(std::move(filter)));
   return true;

@@ -3,8 +3,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "io/printable.h"
@@ -31,12 +33,25 @@ uint64_t total_size(const std::vector<std::string>& paths) {
   return total;
 }
 
+// A regular file of several pieces; for a small one a thread costs more than it saves.
+bool is_worth_reading_ahead(int fd, size_t piece_size) {
+  struct stat status {};
+  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+         static_cast<uint64_t>(status.st_size) > 4 * uint64_t{piece_size} &&
+         piece_size > 2 * ReadAhead::kHeadroom;
+}
+
 }  // namespace
 
-FileSource::FileSource(std::vector<std::string> paths, PiecePool& pool)
-    : pool_(pool), paths_(std::move(paths)), bytes_total_(total_size(paths_)) {}
+FileSource::FileSource(std::vector<std::string> paths, PiecePool& pool, bool read_ahead)
+    : pool_(pool),
+      may_read_ahead_(read_ahead),
+      paths_(std::move(paths)),
+      bytes_total_(total_size(paths_)) {}
 
 FileSource::~FileSource() {
+  ahead_.stop();
+  if (chunk_.piece != nullptr) chunk_.piece->release();
   if (piece_ != nullptr) piece_->release();
 }
 
@@ -78,6 +93,8 @@ bool FileSource::open_next(FrameSink& sink) {
   begin_offset_ = 0;
   skip_ = 0;
   wanted_ = kMagicSize;
+  reading_ahead_ = may_read_ahead_ && is_worth_reading_ahead(reader_.fd(), pool_.piece_size());
+  if (reading_ahead_) ahead_.start();
   sink.on_file(path);
   return true;
 }
@@ -172,24 +189,75 @@ bool FileSource::make_room() {
 }
 
 FileSource::Refill FileSource::refill() {
+  if (reading_ahead_) return refill_ahead();
   waiting_for_piece_ = !make_room();
   if (waiting_for_piece_) return Refill::kIdle;
   const ReadResult result = reader_.read({piece_->data + end_, piece_->capacity - end_});
   bytes_read_.store(bytes_of_ended_files_ + reader_.file_bytes(), std::memory_order_relaxed);
-  switch (result.status) {
-    case ReadStatus::kData:
-      end_ += result.size;
-      piece_->size = end_;
-      return Refill::kMore;
-    case ReadStatus::kNotReady:
-      return Refill::kIdle;
-    case ReadStatus::kEnd:
-      return Refill::kFileEnd;
-    case ReadStatus::kError:
-      break;
-  }
+  if (result.status != ReadStatus::kData) return ended(result.status);
+  end_ += result.size;
+  piece_->size = end_;
+  return Refill::kMore;
+}
+
+FileSource::Refill FileSource::ended(ReadStatus status) {
+  if (status == ReadStatus::kNotReady) return Refill::kIdle;
+  if (status == ReadStatus::kEnd) return Refill::kFileEnd;
   fail(reader_.error());
   return Refill::kFailed;
+}
+
+FileSource::Refill FileSource::refill_ahead() {
+  constexpr int64_t kPatienceUs = 1000;  // about what it takes to read a few pieces
+  if (chunk_.piece == nullptr) {
+    if (!ahead_.take(chunk_, kPatienceUs)) return Refill::kIdle;
+    bytes_read_.store(bytes_of_ended_files_ + chunk_.file_bytes, std::memory_order_relaxed);
+    if (chunk_.piece == nullptr) {
+      ahead_.stop();
+      return ended(chunk_.status);
+    }
+  }
+  waiting_for_piece_ = !take_chunk(chunk_);
+  if (waiting_for_piece_) return Refill::kIdle;
+  chunk_.piece = nullptr;
+  return Refill::kMore;
+}
+
+// Goes on in a chunk that was read ahead: the part of a frame at the old piece's end is put in
+// front of it, or, when it is too long for that, both into a piece large enough. False: there is
+// no such piece now.
+bool FileSource::take_chunk(const ReadAhead::Chunk& chunk) {
+  const size_t left = end_ - begin_;
+  if (left > ReadAhead::kHeadroom) return join_chunk(chunk);
+  CapturePiece* next = chunk.piece;
+  begin_ = ReadAhead::kHeadroom - left;
+  if (left > 0) std::memcpy(next->data + begin_, piece_->data + end_ - left, left);
+  if (piece_ != nullptr) piece_->release();
+  piece_ = next;
+  end_ = next->size;
+  return true;
+}
+
+// The rare case: what is left is kept aside, for of pieces that are larger than the others only
+// one may be out, and that may be the one it lies in.
+bool FileSource::join_chunk(const ReadAhead::Chunk& chunk) {
+  if (piece_ != nullptr) {
+    left_.assign(piece_->data + begin_, piece_->data + end_);
+    piece_->release();
+    piece_ = nullptr;
+  }
+  const size_t fresh = chunk.piece->size - ReadAhead::kHeadroom;
+  CapturePiece* next = pool_.take(std::max(left_.size() + fresh, pool_.piece_size() + 1));
+  if (next == nullptr) return false;
+  std::memcpy(next->data, left_.data(), left_.size());
+  std::memcpy(next->data + left_.size(), chunk.piece->data + ReadAhead::kHeadroom, fresh);
+  next->size = left_.size() + fresh;
+  chunk.piece->release();
+  left_.clear();
+  piece_ = next;
+  begin_ = 0;
+  end_ = next->size;
+  return true;
 }
 
 // The file has no more bytes: false when it may not end here.
@@ -236,7 +304,10 @@ void FileSource::fail(const std::string& text) {
 }
 
 void FileSource::wait(int timeout_ms) {
-  if (waiting_for_piece_) {
+  if (reading_ahead_) {
+    // The read-ahead thread has the pool's event; it is never far away.
+    std::this_thread::sleep_for(std::chrono::milliseconds(std::clamp(timeout_ms, 0, 1)));
+  } else if (waiting_for_piece_) {
     pool_.wait(wanted_, timeout_ms);
   } else {
     pool_.event().wait(reader_.fd(), timeout_ms);

@@ -14,6 +14,7 @@
 #include "io/pcap_format.h"
 #include "io/pcapng_format.h"
 #include "io/piece_pool.h"
+#include "io/read_ahead.h"
 
 namespace tcp_sniffer {
 
@@ -38,7 +39,8 @@ namespace tcp_sniffer {
 // handlers, the byte counts from any thread; everything else on the capture thread.
 class FileSource final : public PacketSource {
  public:
-  FileSource(std::vector<std::string> paths, PiecePool& pool);
+  // With `read_ahead`, regular files of some size are read (and inflated) by a thread of their own.
+  FileSource(std::vector<std::string> paths, PiecePool& pool, bool read_ahead = false);
   ~FileSource() override;
   FileSource(const FileSource&) = delete;
   FileSource& operator=(const FileSource&) = delete;
@@ -65,16 +67,25 @@ class FileSource final : public PacketSource {
   template <typename Format>
   size_t parse_burst(Format& format);
   Refill refill();
+  Refill refill_ahead();
+  bool take_chunk(const ReadAhead::Chunk& chunk);
+  bool join_chunk(const ReadAhead::Chunk& chunk);
+  Refill ended(ReadStatus status);
   bool make_room();
   bool end_file();
   void fail(const std::string& text);
   std::string at_byte() const;
 
   PiecePool& pool_;
+  const bool may_read_ahead_;
   std::vector<std::string> paths_;
   size_t next_path_ = 0;
 
   ByteReader reader_;
+  ReadAhead ahead_{reader_, pool_};
+  bool reading_ahead_ = false;
+  ReadAhead::Chunk chunk_;  // the next one, when it has no room yet
+  std::vector<uint8_t> left_;  // the part of a large frame that it continues
   std::variant<std::monostate, PcapFormat, PcapngFormat> format_;
   CapturePiece* piece_ = nullptr;
   size_t begin_ = 0;
