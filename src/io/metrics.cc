@@ -1,12 +1,19 @@
 #include "io/metrics.h"
 
+#include <netdb.h>
 #include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
 #include <prometheus/metric_family.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
+#include <chrono>
 #include <exception>
 #include <limits>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "io/version.h"
@@ -69,6 +76,22 @@ void add_histogram(MetricFamily& to, std::vector<ClientMetric::Label> labels,
   metric.histogram.sample_count = count;
   metric.histogram.sample_sum = static_cast<double>(histogram.published_sum_us()) / 1e6;
   to.metric.push_back(std::move(metric));
+}
+
+// Connects, and is gone.
+void knock(const std::string& host, int port) {
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* to = nullptr;
+  if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &to) != 0) return;
+  const int fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd >= 0) {
+    // Refused: the server does not listen any more, which is as good.
+    if (connect(fd, to->ai_addr, to->ai_addrlen) != 0) errno = 0;
+    close(fd);
+  }
+  freeaddrinfo(to);
 }
 
 ClientMetric::Label label(const char* name, size_t index) {
@@ -189,12 +212,29 @@ class MetricsServer::Collector final : public prometheus::Collectable {
 };
 
 struct MetricsServer::Parts {
+  std::string host;
+  int port = 0;
   std::shared_ptr<Collector> collector;
   std::unique_ptr<prometheus::Exposer> exposer;
 };
 
 MetricsServer::MetricsServer() = default;
-MetricsServer::~MetricsServer() = default;
+
+// The web server looks for its end only when somebody connects, or every two seconds: so it is
+// knocked at until it has ended.
+MetricsServer::~MetricsServer() {
+  if (!parts_) return;
+  std::atomic<bool> ended{false};
+  std::thread ending([&] {
+    parts_->exposer.reset();
+    ended.store(true, std::memory_order_release);
+  });
+  while (!ended.load(std::memory_order_acquire)) {
+    knock(parts_->host, parts_->port);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  ending.join();
+}
 
 std::string MetricsServer::start(const std::string& listen, MetricsSources sources) {
   auto parts = std::make_unique<Parts>();
@@ -208,14 +248,16 @@ std::string MetricsServer::start(const std::string& listen, MetricsSources sourc
   } catch (const std::exception& exception) {
     return "metricsListen: nothing can be served on " + listen + ": " + exception.what();
   }
+  const std::vector<int> ports = parts->exposer->GetListeningPorts();
+  parts->port = ports.empty() ? 0 : ports.front();
+  parts->host = listen.substr(0, listen.rfind(':'));
+  if (parts->host.starts_with('[')) parts->host = parts->host.substr(1, parts->host.size() - 2);
   parts_ = std::move(parts);
   return {};
 }
 
 int MetricsServer::port() const {
-  if (!parts_) return 0;
-  const std::vector<int> ports = parts_->exposer->GetListeningPorts();
-  return ports.empty() ? 0 : ports.front();
+  return parts_ ? parts_->port : 0;
 }
 
 }  // namespace tcp_sniffer
