@@ -26,12 +26,12 @@ Buffer BufferPool::allocate(size_t size) {
     return {reinterpret_cast<uint8_t*>(idle), capacity};
   }
   if (used_bytes_ + idle_bytes_ + capacity > limit_bytes_ && !drop_idle(capacity)) {
-    refusals_++;
+    refuse();
     return {};
   }
   auto* data = static_cast<uint8_t*>(std::malloc(capacity));
   if (data == nullptr) {
-    refusals_++;
+    refuse();
     return {};
   }
   used_bytes_ += capacity;

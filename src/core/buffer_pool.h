@@ -51,13 +51,24 @@ class BufferPool {
   }
 
   size_t used_bytes() const { return used_bytes_; }
-  // The order in which memory gives way when it runs short (ARCHITECTURE.md, "Memory"): from here
-  // on bodies are cut and idle connections given up …
-  bool scarce() const { return used_bytes_ > limit_bytes_ - limit_bytes_ / 8; }
-  // … until this is true again …
-  bool ample() const { return used_bytes_ <= limit_bytes_ - limit_bytes_ / 4; }
-  // … and here new connections are refused. What is left is for those that are being read.
-  bool exhausted() const { return used_bytes_ > limit_bytes_ - limit_bytes_ / 16; }
+  // The order in which memory gives way when it runs short: large bodies take none of the last
+  // eighth, small ones none of the last sixteenth …
+  bool spares(size_t size, bool small) const {
+    return used_bytes_ + capacity_of(size) <= limit_bytes_ - limit_bytes_ / (small ? 16 : 8);
+  }
+  // … which is a refusal, too. After one, memory is short …
+  void refuse() {
+    refusals_++;
+    short_ = true;
+  }
+  // … and idle connections are given up until a quarter is free again …
+  bool is_short() {
+    short_ = short_ && used_bytes_ > limit_bytes_ / 4 * 3;
+    return short_;
+  }
+  // … and from here on new connections are refused. What is left is for the heads and holes of
+  // those that are being read.
+  bool exhausted() const { return used_bytes_ > limit_bytes_ - limit_bytes_ / 32; }
   size_t limit_bytes() const { return limit_bytes_; }
   uint64_t refusals() const { return refusals_; }
 
@@ -75,6 +86,7 @@ class BufferPool {
   size_t used_bytes_ = 0;
   size_t idle_bytes_ = 0;
   uint64_t refusals_ = 0;
+  bool short_ = false;
   std::array<Idle*, kClasses> idle_{};
 };
 

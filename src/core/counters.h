@@ -51,10 +51,10 @@ namespace tcp_sniffer {
   X(connections_midstream, "connections", "midstream", "connections met without their SYN")       \
   X(connections_closed, "connections", "closed", "connections ended by FIN or RST")               \
   X(connections_idle, "connections", "idle", "connections ended by the idle timeout")             \
-  X(connections_evicted, "connections", "evicted", "connections given up for a free slot")        \
+  X(connections_evicted, "connections", "evicted", "connections given up for room")               \
   X(connections_reused, "connections", "reused", "connections ended by a new SYN on their ports") \
   X(connections_drained, "connections", "drained", "connections open at the end of the capture")  \
-  X(connections_refused, "connections", "refused", "connections without a place in the table")    \
+  X(connections_refused, "connections", "refused", "connections without a place or memory")       \
   X(connections_one_sided, "connections", "one_sided", "ended connections seen from one side")    \
   X(connections_open, "connections", "open", "connections now (g)")                               \
   X(connections_half_open, "connections", "half_open", "of them with a SYN only (g)")             \

@@ -188,8 +188,24 @@ size_t HttpEngine::continue_chunked(HttpContext& context, Side side, const Input
   }
 }
 
-// Body bytes: the first body_max are kept, the others counted. Memory comes in steps; a body whose
-// length is announced gets its final size as soon as it has outgrown the first few kilobytes.
+// Memory comes in steps; a body whose length is announced gets its final size as soon as it has
+// outgrown the first few kilobytes. Large bodies leave a part of the memory to small ones, and all
+// of them the last part to heads and holes. False: nothing was added.
+bool HttpEngine::keep_body(HttpParser& parser, std::string_view bytes) {
+  constexpr size_t kSmallBody = 16384;
+  const size_t needed = parser.body.size + bytes.size();
+  if (needed <= parser.body.memory.capacity) return parser.body.append(pool_, bytes);
+  const bool small = needed <= kSmallBody;
+  const auto final_size =
+      static_cast<size_t>(std::min<uint64_t>(needed + parser.remaining, settings_.body_max));
+  for (const size_t size : {small ? needed : final_size, needed}) {
+    if (pool_.spares(size, small) && parser.body.append(pool_, bytes, size)) return true;
+  }
+  pool_.refuse();
+  return false;
+}
+
+// Body bytes: the first body_max are kept, the others counted.
 void HttpEngine::take_body(HttpParser& parser, std::string_view bytes, const SegmentMeta& meta) {
   parser.last = meta;
   const bool first = parser.body_size == 0;
@@ -212,17 +228,7 @@ void HttpEngine::take_body(HttpParser& parser, std::string_view bytes, const Seg
   const std::string_view kept = bytes.substr(0, std::min(room, bytes.size()));
   if (kept.size() < bytes.size()) parser.body_truncated = true;
   if (kept.empty() || parser.body_given_up) return;
-  constexpr uint32_t kSmallBody = 16384;
-  size_t hint = 0;
-  if (parser.body.size + kept.size() > kSmallBody) {
-    hint = static_cast<size_t>(
-        std::min<uint64_t>(parser.body.size + kept.size() + parser.remaining, settings_.body_max));
-  }
-  const bool must_grow = parser.body.size + kept.size() > parser.body.memory.capacity;
-  if (!(must_grow && pool_.scarce()) &&
-      (parser.body.append(pool_, kept, hint) || (hint > 0 && parser.body.append(pool_, kept)))) {
-    return;
-  }
+  if (keep_body(parser, kept)) return;
   // Memory gives way at the bodies first: the message goes on without the rest of this one.
   parser.cause = Incomplete::kLimit;
   parser.body_given_up = true;

@@ -100,6 +100,7 @@ class HttpEngine {
   size_t continue_body(HttpContext& context, Side side, const Input& input);
   size_t continue_chunked(HttpContext& context, Side side, const Input& input);
   void take_body(HttpParser& parser, std::string_view bytes, const SegmentMeta& meta);
+  bool keep_body(HttpParser& parser, std::string_view bytes);
   void finish(HttpContext& context, Side side);
   void after_message(HttpContext& context, Side side);
   void make_tunnel(HttpContext& context, Side side);

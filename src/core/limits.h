@@ -36,6 +36,11 @@ constexpr int64_t kGapAckedWaitMaxNs = 1'000'000'000;
 // maximum RTO backoff steps seen after a FIN), packet time.
 constexpr int64_t kTombstoneNs = 10'000'000'000;
 
+// When memory is scarce, connections that hold some of it and sent nothing for this long (packet
+// time) are given up. Longer than the pauses of a transfer (RFC 6298 section 2.4: an RTO is at
+// least 1 s), so that what is being read stays.
+constexpr int64_t kScarceIdleNs = 2'000'000'000;
+
 // Two captures of one frame are this close at most, packet time: a mirror or a bridge needs
 // microseconds, a busy one some milliseconds, and a retransmission timer 200 ms (RFC 6298 asks
 // for 1 s).

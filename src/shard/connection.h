@@ -74,13 +74,24 @@ class ConnectionList {
   }
   void remove(Connection* connection) {
     ConnectionLink& link = connection->*kLink;
+    if (connection == passed_) passed_ = link.previous;
     (link.previous != nullptr ? (link.previous->*kLink).next : front_) = link.next;
     (link.next != nullptr ? (link.next->*kLink).previous : back_) = link.previous;
     link = {};
     size_--;
   }
+  // A bookmark for searches from the front that are to go on where they ended: everything up to
+  // the passed one was looked at, and none of it has moved since. nullptr: nothing was.
+  Connection* first_unpassed() const {
+    return passed_ == nullptr ? front_ : (passed_->*kLink).next;
+  }
+  void pass(Connection* connection) { passed_ = connection; }
+
   void move_to_back(Connection* connection) {
-    if (back_ == connection) return;
+    if (back_ == connection) {
+      if (passed_ == connection) passed_ = (connection->*kLink).previous;
+      return;
+    }
     remove(connection);
     push_back(connection);
   }
@@ -88,6 +99,7 @@ class ConnectionList {
  private:
   Connection* front_ = nullptr;
   Connection* back_ = nullptr;
+  Connection* passed_ = nullptr;
   uint64_t size_ = 0;
 };
 

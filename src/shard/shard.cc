@@ -79,6 +79,8 @@ void Shard::process(const PacketBlock& block) {
   if (settings_.trace != nullptr) settings_.trace->flush();
   clock_ns_ = std::max(clock_ns_, block.clock_ns);
   sweep(clock_ns_);
+  if (pool_.is_short()) [[unlikely]]
+    relieve_memory();
   if (block.order == BlockOrder::kDrain) drain();
   publish();
 }
@@ -284,7 +286,10 @@ Connection* Shard::insert(const Segment& segment) {
   if (table_.size() + census_.others(index_) >= settings_.connections_max) {
     make_room(segment.clock_ns);
   }
-  Connection* connection = table_.insert(segment.flow_hash, segment.key);
+  const bool no_memory = pool_.exhausted();
+  if (no_memory) pool_.refuse();
+  Connection* connection =
+      no_memory ? nullptr : table_.insert(segment.flow_hash, segment.key);
   if (connection == nullptr) {
     count_dropped(ShardCounter::connections_refused, ShardCounter::refused, segment);
     return nullptr;

@@ -1,0 +1,51 @@
+// Shard: what gives way when memory runs short.
+
+#include "core/limits.h"
+#include "shard/shard.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+// A connection that waits for nothing holds no memory of the pool.
+bool holds_memory(const Connection& connection) {
+  for (const TcpStream& stream : connection.streams) {
+    if (stream.reorder != nullptr) return true;
+  }
+  for (const HttpStream& stream : connection.http.streams) {
+    if (stream.parser != nullptr) return true;
+  }
+  return static_cast<bool>(connection.http.exchanges);
+}
+
+}  // namespace
+
+// The order in which memory gives way (thresholds in core/buffer_pool.h): bodies are cut where
+// they grow (HttpEngine::take_body); then, after the block, connections go that hold memory and
+// are idle, the least recently active first; then new ones are refused (insert). So what is cut
+// makes room for what comes, and who is active beside an attack is not touched.
+void Shard::relieve_memory() {
+  for (const ConnectionState state : {ConnectionState::kReset, ConnectionState::kClosing,
+                                      ConnectionState::kHandshake, ConnectionState::kEstablished}) {
+    while (pool_.is_short() && give_up_idle(list_of(state))) {
+    }
+  }
+}
+
+// The list's least recently active connection that holds memory, if it is idle. Those that hold
+// none are passed once and not looked at again until they move, for memory only grows when a
+// segment comes: the search is linear in segments, whatever the number of connections.
+bool Shard::give_up_idle(ActivityList& list) {
+  Connection* connection = list.first_unpassed();
+  while (connection != nullptr && clock_ns_ - connection->last_clock_ns >= kScarceIdleNs) {
+    if (holds_memory(*connection)) {
+      evict(connection, "idle, for memory");
+      return true;
+    }
+    list.pass(connection);
+    connection = connection->by_activity.next;
+  }
+  return false;
+}
+
+}  // namespace tcp_sniffer
