@@ -31,6 +31,7 @@ struct HttpStream {
   bool direct : 1 = false;           // kSearch: nothing was skipped since the loss
   bool said_not_http : 1 = false;    // each event once per stream
   bool said_parse_error : 1 = false;
+  bool order_lost : 1 = false;       // messages may be missing in front of the next one
   uint32_t held_frame = 0;           // low bits of the frame whose bytes were refused at first
 };
 
@@ -42,7 +43,7 @@ struct HttpConnection {
   uint16_t first_exchange = 0;        // ring: index of the oldest
   uint16_t exchange_count = 0;
   uint32_t next_exchange = 0;         // number of the next request
-  bool pairing_in_order = true;       // false after a loss, until an acknowledgment proves a pair
+  bool pipelines = false;             // requests were sent without waiting for responses
   bool tunnel = false;
   bool said_gap = false;
 };

@@ -78,6 +78,8 @@ void HttpEngine::emit(HttpContext& context, Side side, HttpMessage& message) {
     identity.receiver = message.direction == MessageDirection::kRequest ? other(side) : side;
     identity.receiver_known = true;
   }
+  // A first byte that came again took longer than the last one.
+  message.last_byte_ns = std::max(message.first_byte_ns, message.last_byte_ns);
   message.receiver = identity.endpoint(identity.receiver);
   message.destination = identity.endpoint(other(identity.receiver));
   message.connection_id = identity.id;

@@ -20,7 +20,7 @@ void HttpEngine::start_midstream(HttpConnection& http, Side side) {
   HttpStream& stream = http.streams[static_cast<size_t>(side)];
   stream.phase = HttpPhase::kSearch;
   stream.direct = true;
-  http.pairing_in_order = false;
+  stream.order_lost = true;
 }
 
 bool HttpEngine::in_message(const HttpConnection& http, Side side) {

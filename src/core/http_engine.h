@@ -46,8 +46,9 @@ struct HttpContext {
 // 3. Two things are refused (StreamProtocol): a response, while the request it would answer is
 //    incomplete; and the first bytes of a stream met in its middle that begin no message, until
 //    the connection's next segment: capture reorders, and what comes before them may still come.
-// 4. Pairing: by order, as long as nothing was lost; after a loss a response belongs to the
-//    request that was sent when exactly the bytes before it had been received, or to none.
+// 4. Pairing: by order, as long as nothing was lost in front of the request or the response; after
+//    a loss a response belongs to the request that was sent when exactly the bytes before it had
+//    been received, or to none.
 //
 // One per shard, used by its thread; all memory from the pool, which outlives it.
 class HttpEngine {
@@ -126,7 +127,6 @@ class HttpEngine {
   Exchange* find_exchange(HttpContext& context, Side side, uint64_t start_offset);
   void describe_request(HttpMessage& message, const Exchange* exchange, int64_t first_byte_ns);
   static void take_request_text(HttpParser& parser, Exchange& exchange);
-  static void lose_order(HttpContext& context) { context.http.pairing_in_order = false; }
 
   // ---- http_emit.cc
   void emit_parser(HttpContext& context, Side side, bool partial_head);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 #include "core/buffer_pool.h"
@@ -18,13 +19,17 @@ struct Exchange {
   uint64_t body_size = 0;
   int64_t first_byte_ns = 0;
   RequestMethodKind method = RequestMethodKind::kOther;
-  bool complete = false;       // the request's last byte was seen
+  bool complete : 1 = false;    // the request's last byte was seen
+  bool after_loss : 1 = false;  // requests may be missing between the one before and this
   Side side = Side::kLow;      // the requester
   uint8_t method_size = 0;     // format pretty only: method, target and host, one after the other
   uint16_t target_size = 0;
   uint16_t host_size = 0;
   Buffer text;
 };
+
+// So that a buffer, whose capacity is a power of two, holds a power of two of them.
+static_assert(std::has_single_bit(sizeof(Exchange)));
 
 // The ring of a connection's exchanges, in memory of the pool that exists only while there are
 // any. Free functions over HttpConnection, which stays plain data.
@@ -34,7 +39,6 @@ class ExchangeRing {
 
   bool empty() const { return http_.exchange_count == 0; }
   uint16_t size() const { return http_.exchange_count; }
-  // The capacity is a power of two, as every buffer's is.
   Exchange& at(uint16_t index) {
     return slots()[(http_.first_exchange + index) & (capacity() - 1)];
   }

@@ -26,15 +26,20 @@ void HttpEngine::open_exchange(HttpContext& context, Side side, const HttpHead& 
                                const SegmentMeta& first, uint64_t& number) {
   number = context.http.next_exchange++;
   ExchangeRing ring(context.http, pool_);
+  // The same acknowledgment twice: the second did not wait for the response to the first.
+  context.http.pipelines |= !ring.empty() && first.acknowledged != 0 &&
+                            ring.back().sent_ack == first.acknowledged;
   Exchange* exchange = ring.push(settings_.outstanding_max);
   if (exchange == nullptr) {
     limit_reached(context, side, "maxOutstandingRequests", settings_.outstanding_max);
-    lose_order(context);
+    stream(context, side).order_lost = true;
     return;
   }
   exchange->number = number;
   exchange->side = side;
   exchange->sent_ack = first.acknowledged;
+  exchange->after_loss = stream(context, side).order_lost;
+  stream(context, side).order_lost = false;
   exchange->first_byte_ns = first.time_ns;
   exchange->method = method_kind(head.start.method);
   if (!settings_.keep_request_text) return;
@@ -67,23 +72,26 @@ void HttpEngine::complete_exchange(HttpContext& context, uint64_t number, int64_
 }
 
 // The request that a response starting at `start_offset` of its stream answers, made the front of
-// the ring; nullptr when that is not known. In order until something was lost; then the request
-// sent when exactly the bytes before the response had been received – which proves the order for
-// those behind it.
+// the ring; nullptr when that is not known. In order, unless something was lost in front of the
+// response or of the request; then the request sent when exactly the bytes before the response had
+// been received. Where requests do not wait for responses, that one may have been lost itself.
 Exchange* HttpEngine::find_exchange(HttpContext& context, Side side, uint64_t start_offset) {
   ExchangeRing ring(context.http, pool_);
   if (ring.empty()) return nullptr;
-  if (context.http.pairing_in_order) {
+  HttpStream& here = stream(context, side);
+  if (!here.order_lost && !ring.front().after_loss) {
     return ring.front().side == side ? nullptr : &ring.front();
   }
+  const auto answered = [&](const Exchange& exchange) {
+    return exchange.side != side && exchange.sent_ack == start_offset &&
+           !(exchange.after_loss && context.http.pipelines);
+  };
   uint16_t index = 0;
-  while (index < ring.size() &&
-         (ring.at(index).sent_ack != start_offset || ring.at(index).side == side)) {
-    index++;
-  }
+  while (index < ring.size() && !answered(ring.at(index))) index++;
   if (index == ring.size()) return nullptr;
   while (index-- > 0) ring.pop_front();
-  context.http.pairing_in_order = true;
+  here.order_lost = false;
+  ring.front().after_loss = false;
   return &ring.front();
 }
 

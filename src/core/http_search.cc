@@ -21,7 +21,7 @@ void HttpEngine::start_search(HttpContext& context, Side side, bool direct) {
   release_parser(here);
   here.phase = context.http.tunnel ? HttpPhase::kTunnel : HttpPhase::kSearch;
   here.direct = direct;
-  lose_order(context);
+  here.order_lost = true;
 }
 
 size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
@@ -162,6 +162,7 @@ void HttpEngine::ignore_stream(HttpContext& context, Side side, StreamNature nat
   }
   release_parser(here);
   here.phase = HttpPhase::kIgnored;
+  here.order_lost = true;
 }
 
 void HttpEngine::say_parse_error(HttpContext& context, Side side) {
