@@ -82,13 +82,12 @@ Exchange* HttpEngine::find_exchange(HttpContext& context, Side side, uint64_t st
   if (!here.order_lost && !ring.front().after_loss) {
     return ring.front().side == side ? nullptr : &ring.front();
   }
-  const auto answered = [&](const Exchange& exchange) {
-    return exchange.side != side && exchange.sent_ack == start_offset &&
-           !(exchange.after_loss && context.http.pipelines);
-  };
   uint16_t index = 0;
-  while (index < ring.size() && !answered(ring.at(index))) index++;
-  if (index == ring.size()) return nullptr;
+  while (index < ring.size() &&
+         (ring.at(index).sent_ack != start_offset || ring.at(index).side == side)) {
+    index++;
+  }
+  if (index == ring.size() || (ring.at(index).after_loss && context.http.pipelines)) return nullptr;
   while (index-- > 0) ring.pop_front();
   here.order_lost = false;
   ring.front().after_loss = false;
