@@ -105,19 +105,20 @@ function jobsFor(engine) {
   return { jobs, sizes: forms.map((format) => statSync(recorded[format]).size) };
 }
 
-function row({ name, job, results }, messages, bodyBytes, outputBytes) {
+function row({ name, job, results }, messages, bodyBytes) {
   const seconds = median(results.map(({ ms }) => ms)) / 1000;
   const memory = median(results.map(({ peakKiB }) => peakKiB)) / 1024;
   const cpuMs = median(results.map((result) => result.cpuMs));
   const isNode = job.way !== 'engineAlone';
   const figure = (value) => Math.round(value).toLocaleString('en');
+  const perCpu = (value) => (isNode ? figure(value / (cpuMs / 1000)) : '');
   return `| ${[
     name,
     job.format,
     figure(messages / seconds),
-    figure(outputBytes / 1e6 / seconds),
     figure(bodyBytes / 1e6 / seconds),
-    isNode ? (cpuMs / 1000).toFixed(2) : '',
+    perCpu(messages),
+    perCpu(bodyBytes / 1e6),
     isNode ? figure(memory) : '',
   ].join(' | ')} |`;
 }
@@ -145,10 +146,10 @@ for (const capture of captures) {
     `\n${basename(capture)}: ${messages} messages, ${Math.round(bodyBytes / 1e6)} MB of bodies, ${Math.round(sizes[0] / 1e6)} MB as ndjson, ${Math.round(sizes[1] / 1e6)} MB framed\n`,
   );
   console.log(
-    '| way | form | messages/s | output MB/s | bodies MB/s | Node CPU s | Node peak MB |',
+    '| way | form | messages/s | bodies MB/s | messages per CPU s | bodies MB per CPU s | peak MB |',
   );
   console.log('|---|---|--:|--:|--:|--:|--:|');
   for (const one of jobs) {
-    console.log(row(one, messages, bodyBytes, one.job.format === 'ndjson' ? sizes[0] : sizes[1]));
+    console.log(row(one, messages, bodyBytes));
   }
 }

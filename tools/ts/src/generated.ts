@@ -515,7 +515,7 @@ export interface EngineConfig {
   maxBodySize?: number | string;
   /** Bodies that are not UTF-8: left out, or written in base64. */
   binaryBody?: 'omit' | 'base64';
-  /** Undo gzip, deflate, br and zstd. */
+  /** Undo gzip, deflate, br and zstd, up to maxBodySize of what was sent and of what comes out. */
   decodeBodies?: boolean;
   /** Add the headers as sent, in their order. */
   rawHeaders?: boolean;
@@ -581,9 +581,9 @@ export interface EngineConfig {
   noPacketsWarningMs?: number;
   /** Serve Prometheus metrics here; a port alone means 127.0.0.1. Default: off. */
   metricsListen?: string;
-  /** Write one line a segment into debugLog. */
+  /** Write one line a segment into debugLog: what became of it. */
   debug?: boolean;
-  /** Write the bytes of each segment into debugLog. */
+  /** The same, and below each line the segment's bytes, as they were sent. */
   hexDump?: boolean;
   /** The file for debug and hexDump. */
   debugLog?: string;
@@ -770,7 +770,7 @@ export const configSchema = {
       "default": "omit"
     },
     "decodeBodies": {
-      "description": "Undo gzip, deflate, br and zstd.",
+      "description": "Undo gzip, deflate, br and zstd, up to maxBodySize of what was sent and of what comes out.",
       "type": "boolean",
       "default": false
     },
@@ -1029,12 +1029,12 @@ export const configSchema = {
       "x-kind": "listener"
     },
     "debug": {
-      "description": "Write one line a segment into debugLog.",
+      "description": "Write one line a segment into debugLog: what became of it.",
       "type": "boolean",
       "default": false
     },
     "hexDump": {
-      "description": "Write the bytes of each segment into debugLog.",
+      "description": "The same, and below each line the segment's bytes, as they were sent.",
       "type": "boolean",
       "default": false
     },
