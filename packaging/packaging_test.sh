@@ -1,0 +1,109 @@
+#!/bin/sh
+# Installs into a folder, makes the Debian package and looks into it: packaging_test.sh BUILD_DIR.
+# With TCP_SNIFFER_TEST_INSTALL=1 the package is also installed on this machine, and removed.
+set -eu
+build=$1
+here=$(dirname "$0")
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+
+check_tree() {
+  root=$1
+  for file in bin/tcp-sniffer share/man/man1/tcp-sniffer.1 \
+    share/bash-completion/completions/tcp-sniffer share/tcp-sniffer/grafana-dashboard.json \
+    share/doc/tcp-sniffer/copyright lib/systemd/system/tcp-sniffer.service; do
+    [ -s "$root/usr/$file" ] || fail "usr/$file is missing"
+  done
+  [ -s "$root/etc/tcp-sniffer/config.json" ] || fail "the configuration is missing"
+  "$root/usr/bin/tcp-sniffer" --version | grep -q '^tcp-sniffer ' || fail "the program does not run"
+}
+
+# Every flag of the help has its entry in the man page, and the completion knows it.
+check_flags() {
+  root=$1
+  flags=$("$root/usr/bin/tcp-sniffer" --help | grep -oE '^ +(-[a-z], )?--[][a-z-]+' |
+    grep -oE -- '--[][a-z-]+')
+  [ "$(echo "$flags" | wc -l)" -gt 40 ] || fail "the help lists too few flags"
+  sed 's/\\-/-/g' "$root/usr/share/man/man1/tcp-sniffer.1" >"$folder/page"
+  completed=$(PATH="$root/usr/bin:$PATH" bash -c '
+    . "$1"
+    COMP_WORDS=(tcp-sniffer --) COMP_CWORD=1
+    _tcp_sniffer tcp-sniffer
+    printf "%s\n" "${COMPREPLY[@]}"' bash "$root/usr/share/bash-completion/completions/tcp-sniffer")
+  for flag in $flags; do
+    grep -qF -- "$flag" "$folder/page" || fail "$flag is not in the man page"
+    name=$(echo "$flag" | sed 's/\[no-\]//')
+    echo "$completed" | grep -qx -- "$name" || fail "$name is not completed"
+  done
+  words=$(PATH="$root/usr/bin:$PATH" bash -c '
+    . "$1"
+    COMP_WORDS=(tcp-sniffer --overload d) COMP_CWORD=2
+    _tcp_sniffer tcp-sniffer
+    echo "${COMPREPLY[*]}"' bash "$root/usr/share/bash-completion/completions/tcp-sniffer")
+  [ "$words" = drop ] || fail "the words of --overload are not completed: $words"
+}
+
+# The example must be accepted; only the interface and the rights are this machine's affair.
+check_config() {
+  sed "s|/var/log/tcp-sniffer|$folder|" "$1/etc/tcp-sniffer/config.json" >"$folder/config.json"
+  status=0
+  "$1/usr/bin/tcp-sniffer" --config "$folder/config.json" --check >"$folder/check" 2>&1 ||
+    status=$?
+  [ $status -ne 2 ] || fail "the example configuration is refused: $(cat "$folder/check")"
+}
+
+echo "cmake --install"
+DESTDIR=$folder/tree cmake --install "$build" --prefix /usr >/dev/null
+check_tree "$folder/tree"
+check_flags "$folder/tree"
+check_config "$folder/tree"
+if command -v man >/dev/null; then
+  MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z \
+    "$folder/tree/usr/share/man/man1/tcp-sniffer.1" 2>"$folder/warnings" >/dev/null
+  [ ! -s "$folder/warnings" ] || fail "man: $(cat "$folder/warnings")"
+fi
+if command -v systemd-analyze >/dev/null; then
+  sed "s|/usr/bin/tcp-sniffer|$folder/tree/usr/bin/tcp-sniffer|" \
+    "$here/tcp-sniffer.service" >"$folder/tcp-sniffer.service"
+  systemd-analyze verify --man=no "$folder/tcp-sniffer.service" 2>"$folder/verify" ||
+    fail "systemd-analyze: $(cat "$folder/verify")"
+fi
+
+command -v dpkg-shlibdeps >/dev/null || {
+  echo "SKIPPED the package: dpkg-dev is not installed"
+  exit 77
+}
+echo "cpack"
+cpack -G DEB --config "$build/CPackConfig.cmake" -B "$folder/package" >"$folder/log" 2>&1 ||
+  fail "cpack: $(cat "$folder/log")"
+package=$(ls "$folder"/package/*.deb)
+dpkg-deb -x "$package" "$folder/unpacked"
+check_tree "$folder/unpacked"
+dpkg-deb -f "$package" Depends | grep -q libpcap || fail "the package does not depend on libpcap"
+outside=$(dpkg-deb -c "$package" | awk '{ print $6 }' | grep -vE '^\./((usr|etc)/.*)?$' || true)
+[ -z "$outside" ] || fail "the package has files outside of /usr and /etc: $outside"
+
+if [ "${TCP_SNIFFER_TEST_INSTALL:-0}" != 1 ]; then
+  echo "SKIPPED the installation on this machine: TCP_SNIFFER_TEST_INSTALL=1 asks for it"
+  exit 0
+fi
+if dpkg -s tcp-sniffer >/dev/null 2>&1; then
+  echo "SKIPPED the installation on this machine: tcp-sniffer is installed already"
+  exit 0
+fi
+echo "dpkg -i"
+dpkg -i "$package" >"$folder/log" 2>&1 || fail "dpkg -i: $(cat "$folder/log")"
+/usr/bin/tcp-sniffer --version >/dev/null || fail "the installed program does not run"
+dpkg -r tcp-sniffer >"$folder/log" 2>&1 || fail "dpkg -r: $(cat "$folder/log")"
+[ -e /etc/tcp-sniffer/config.json ] || fail "a removal must leave the configuration"
+dpkg -P tcp-sniffer >"$folder/log" 2>&1 || fail "dpkg -P: $(cat "$folder/log")"
+for file in /usr/bin/tcp-sniffer /etc/tcp-sniffer /usr/share/tcp-sniffer \
+  /usr/lib/systemd/system/tcp-sniffer.service; do
+  [ ! -e "$file" ] || fail "$file is left behind"
+done
+echo "installed, removed and purged"
