@@ -8,10 +8,12 @@ ConnectionTable::ConnectionTable() : slots_(kSlotsMin), mask_(kSlotsMin - 1) {}
 
 Connection* ConnectionTable::insert(uint64_t hash, const FlowKey& key) {
   if ((size_ + 1) * 8 > slots_.size() * 5) double_slots();
-  size_t i = index_of(hash);
-  for (uint32_t probes = 0; slots_[i].connection != nullptr; i = (i + 1) & mask_) {
-    if (++probes >= kProbesMax) return nullptr;
+  size_t i = free_slot(hash);
+  while (i == kNoSlot && size_ * 4 > slots_.size()) {
+    double_slots();
+    i = free_slot(hash);
   }
+  if (i == kNoSlot) return nullptr;
   Connection* connection = take_object();
   *connection = {};
   connection->hash = hash;
@@ -19,6 +21,14 @@ Connection* ConnectionTable::insert(uint64_t hash, const FlowKey& key) {
   slots_[i] = {hash, connection};
   size_++;
   return connection;
+}
+
+size_t ConnectionTable::free_slot(uint64_t hash) const {
+  size_t i = index_of(hash);
+  for (uint32_t probes = 0; slots_[i].connection != nullptr; i = (i + 1) & mask_) {
+    if (++probes >= kProbesMax) return kNoSlot;
+  }
+  return i;
 }
 
 void ConnectionTable::erase(Connection* connection) {

@@ -14,8 +14,10 @@ namespace tcp_sniffer {
 // hash, keys compared whole. Connection objects come from slabs and are reused, so after warm-up
 // nothing is allocated; the slots double when 5/8 are taken.
 //
-// The hash is keyed with a secret of the run, so the wire can not build long probe chains; one of
-// more than kProbesMax is refused and counted by the caller.
+// The hash is keyed with a secret of the run, so the wire can not build long probe chains. One of
+// more than kProbesMax comes about by chance in a table that is nearly due to double (a few times
+// in 100,000 connections): then it doubles now. In a table less than a quarter full it is no
+// chance: refused, and counted by the caller.
 //
 // Single thread. Pointers to connections stay valid until erase.
 class ConnectionTable {
@@ -54,8 +56,10 @@ class ConnectionTable {
   };
   static constexpr size_t kSlotsMin = 4096;
   static constexpr size_t kSlabConnections = 128;
+  static constexpr size_t kNoSlot = ~size_t{0};
 
   size_t index_of(uint64_t hash) const { return hash & mask_; }
+  size_t free_slot(uint64_t hash) const;  // kNoSlot: the chain is too long
   void double_slots();
   Connection* take_object();
 
