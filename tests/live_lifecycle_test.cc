@@ -43,6 +43,23 @@ TEST_F(LiveLifecycle, StartedSaysWhatWasOpenedAndInstalled) {
   EXPECT_EQ(sniffer.stop().code, 0);
 }
 
+TEST_F(LiveLifecycle, TheCheckSaysWhatWouldBeCapturedAndWhatDistortsIt) {
+  if (IsSkipped()) return;
+  if (!has_program("ethtool")) GTEST_SKIP() << "ethtool is not installed";
+  const auto check = [&] {
+    return run(server_.command({TCP_SNIFFER_BINARY, "-i", "right", "-p", "80", "--check"}));
+  };
+  set_offloads(true);
+  const Finished with = check();
+  EXPECT_EQ(with.exit.code, 0) << with.out;
+  for (const char* word : {"right, up", "link type:  1", "rights:", "tcp port 80", "4096",
+                           "generic-receive-offload", "before they are cut", "ready"}) {
+    EXPECT_NE(with.out.find(word), std::string::npos) << word << " in\n" << with.out;
+  }
+  set_offloads(false);
+  EXPECT_NE(check().out.find("none that changes"), std::string::npos);
+}
+
 TEST_F(LiveLifecycle, ABadFilterIsRefusedWithTheWordsOfLibpcap) {
   if (IsSkipped()) return;
   LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--filter", "hots 10.0.0.1"});

@@ -7,12 +7,15 @@
 #include <cstring>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "io/capture_filter.h"
 #include "io/config_check.h"
 #include "io/engine_settings.h"
 #include "io/exit_code.h"
 #include "io/live_source.h"
+#include "io/offloads.h"
+#include "io/privileges.h"
 
 namespace tcp_sniffer {
 
@@ -48,6 +51,38 @@ int check_files(const Config& config) {
   return status;
 }
 
+// GRO, LRO and their kin distort what is captured; said once for each meaning.
+void say_offloads(const std::string& interface) {
+  std::string names;
+  const std::vector<Offload> active = active_offloads(interface);
+  for (size_t i = 0; i < active.size(); i++) {
+    names += (names.empty() ? "" : ", ") + active[i].name;
+    if (i + 1 < active.size() && active[i + 1].meaning == active[i].meaning) continue;
+    say("offloads:   " + names + ": " + active[i].meaning);
+    names.clear();
+  }
+  if (active.empty()) {
+    say("offloads:   none that changes what is captured");
+  } else {
+    say("            see them with ethtool -k " + interface + ", and change them with ethtool -K");
+  }
+}
+
+int check_user(const std::string& name) {
+  if (name.empty()) return 0;
+  const auto user = find_user(name);
+  if (const auto* error = std::get_if<std::string>(&user)) {
+    say("problem:    INVALID_CONFIG: " + *error);
+    return exit_status(ErrorCode::kInvalidConfig);
+  }
+  if (geteuid() != 0 && geteuid() != std::get<UserIdentity>(user).uid) {
+    say("problem:    PERMISSION_DENIED: user: only root can become " + name);
+    return exit_status(ErrorCode::kPermissionDenied);
+  }
+  say("user:       " + name + ", once the capture is open");
+  return 0;
+}
+
 int check_live(const Config& config, const CaptureFilter& filter) {
   LiveOptions options;
   options.interface = config.interface;
@@ -67,7 +102,8 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   say("filter:     " + live.filter_text());
   say("            " + std::to_string(live.filter_instructions()) + " instructions of 4096");
   if (!live.warning().empty()) say("note:       " + live.warning());
-  return 0;
+  if (config.interface != "any") say_offloads(live.interface());
+  return check_user(config.user);
 }
 
 }  // namespace

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace tcp_sniffer {
+
+// What the interface or the kernel does to packets before a capture sees them.
+struct Offload {
+  std::string name;     // as ethtool -k calls it
+  std::string meaning;  // for who reads a capture
+};
+
+// The offloads that are on and change what is captured. Empty for `any`, and where the kernel does
+// not say.
+std::vector<Offload> active_offloads(const std::string& interface);
+
+}  // namespace tcp_sniffer
