@@ -251,7 +251,7 @@ void check_against(const Conversation& conversation, const std::vector<std::stri
 }
 
 TEST(HttpStreams, EveryMessageComesWholeHoweverItIsCut) {
-  for (uint64_t seed = 0; seed < 1500 && !testing::Test::HasFailure(); seed++) {
+  for (uint64_t seed = 0; seed < 600 && !testing::Test::HasFailure(); seed++) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const Conversation conversation = Author(seed, true).write(false);
     const auto whole = Carrier({.seed = seed}).carry(conversation);
@@ -275,7 +275,7 @@ TEST(HttpStreams, EveryMessageComesWholeHoweverItIsCut) {
 }
 
 TEST(HttpStreams, ReorderedAndRepeatedSegmentsChangeNothing) {
-  for (uint64_t seed = 0; seed < 1000 && !testing::Test::HasFailure(); seed++) {
+  for (uint64_t seed = 0; seed < 400 && !testing::Test::HasFailure(); seed++) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const Conversation conversation = Author(seed, true).write(false);
     const auto whole = Carrier({.seed = seed}).carry(conversation);
@@ -286,9 +286,9 @@ TEST(HttpStreams, ReorderedAndRepeatedSegmentsChangeNothing) {
 }
 
 TEST(HttpStreams, RubbishBetweenMessagesIsPassedOverHoweverItIsCut) {
-  for (uint64_t seed = 0; seed < 1000 && !testing::Test::HasFailure(); seed++) {
+  for (uint64_t seed = 0; seed < 400 && !testing::Test::HasFailure(); seed++) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    const Conversation conversation = Author(seed, true).write(true);
+    const Conversation conversation = Author(seed, false).write(true);
     const auto whole = Carrier({.seed = seed}).carry(conversation);
     ASSERT_NO_FATAL_FAILURE(check_against(conversation, whole));
     for (const size_t segment_max : {1, 7, 100}) {
@@ -318,15 +318,15 @@ void lose_and_check(uint64_t seeds, bool pipelines, bool handshake) {
 }
 
 TEST(HttpStreams, WhatSurvivesLossesIsRight) {
-  lose_and_check(3000, false, true);
+  lose_and_check(1500, false, true);
 }
 
 TEST(HttpStreams, WhatSurvivesLossesOfPipelinedMessagesIsRight) {
-  lose_and_check(2000, true, true);
+  lose_and_check(1000, true, true);
 }
 
 TEST(HttpStreams, WhatIsFoundInTheMiddleIsRight) {
-  lose_and_check(1500, false, false);
+  lose_and_check(800, false, false);
 }
 
 }  // namespace
