@@ -210,6 +210,11 @@ class Player {
         {"memoryLimit", [&] { settings_.memory_bytes_max = number(); }},
         {"reassemblyBufferSize", [&] { settings_.reassembly.buffer_max = number(); }},
         {"gapPolicy", [&] { settings_.reassembly.by_evidence = value == "evidence"; }},
+        {"protocols",
+         [&] {
+           settings_.parse_http = value.find("http") != std::string::npos;
+           settings_.parse_pop3 = value.find("pop3") != std::string::npos;
+         }},
         {"allowMissingInit", [&] { settings_.allow_missing_init = value == "true"; }},
         {"ignoreFsmErrors", [&] { settings_.ignore_fsm_errors = value == "true"; }},
         {"checkTcpOptions", [&] { settings_.check_tcp_options = value == "true"; }},

@@ -80,10 +80,10 @@ size_t HttpEngine::head_in_segment(HttpContext& context, Side side, const Input&
   if (direction == MessageDirection::kRequest) {
     open_exchange(context, side, head, input.meta, message.exchange);
     complete_exchange(context, message.exchange, input.meta.time_ns, body.size());
-    emit(context, side, message);
+    emitter_.emit(context.identity, side, message);
   } else {
     describe_request(message, exchange, input.meta.time_ns);
-    emit(context, side, message);
+    emitter_.emit(context.identity, side, message);
     if (framing.tunnel) make_tunnel(context, side);
     if (exchange != nullptr && !framing.interim) ExchangeRing(context.http, pool_).pop_front();
   }

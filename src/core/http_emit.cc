@@ -68,40 +68,7 @@ void HttpEngine::emit_parser(HttpContext& context, Side side, bool partial_head)
         size_t{parser.request_method_size} + parser.request_target_size, parser.request_host_size);
     if (message.exchange == kNoExchange) counters_.add(ShardCounter::unpaired);
   }
-  emit(context, side, message);
-}
-
-void HttpEngine::emit(HttpContext& context, Side side, HttpMessage& message) {
-  ConnectionIdentity& identity = context.identity;
-  if (!identity.receiver_known) {
-    // Neither port nor SYN told: the side that was sent the first request, or that answered.
-    identity.receiver = message.direction == MessageDirection::kRequest ? other(side) : side;
-    identity.receiver_known = true;
-  }
-  // A first byte that came again took longer than the last one.
-  message.last_byte_ns = std::max(message.first_byte_ns, message.last_byte_ns);
-  message.receiver = identity.endpoint(identity.receiver);
-  message.destination = identity.endpoint(other(identity.receiver));
-  message.connection_id = identity.id;
-  message.vlan = identity.vlan;
-  message.link_id = identity.link_id;
-  message.connect_ns = identity.connect_us < 0 ? -1 : int64_t{identity.connect_us} * 1000;
-
-  counters_.add(ShardCounter::messages_parsed);
-  if (message.direction == MessageDirection::kRequest) {
-    counters_.add(ShardCounter::requests);
-  } else {
-    counters_.add(ShardCounter::responses);
-    if (message.status < 200 && message.status != 101) counters_.add(ShardCounter::interim);
-  }
-  if (message.after_gap) counters_.add(ShardCounter::after_gap);
-  if (message.incomplete != Incomplete::kNo) {
-    // The counters incomplete_gap … incomplete_parse_error stand in the order of Incomplete.
-    const auto index = static_cast<uint8_t>(message.incomplete) - 1;
-    counters_.add(
-        static_cast<ShardCounter>(static_cast<uint8_t>(ShardCounter::incomplete_gap) + index));
-  }
-  output_.on_message(message);
+  emitter_.emit(context.identity, side, message);
 }
 
 // Requests that no response will answer any more.
@@ -120,11 +87,8 @@ void HttpEngine::emit_unanswered(HttpContext& context) {
         text.substr(size_t{exchange.method_size} + exchange.target_size, exchange.host_size);
     request.body_size = exchange.body_size;
     request.first_byte_ns = exchange.first_byte_ns;
-    request.receiver = context.identity.endpoint(context.identity.receiver);
-    request.destination = context.identity.endpoint(other(context.identity.receiver));
-    request.connection_id = context.identity.id;
     request.exchange = exchange.number;
-    output_.on_unanswered(request);
+    emitter_.emit_unanswered(context.identity, request);
   }
 }
 

@@ -11,7 +11,7 @@ HttpEngine::HttpEngine(const HttpSettings& settings, BufferPool& pool, ShardCoun
     : settings_(settings),
       pool_(pool),
       counters_(counters),
-      output_(output),
+      emitter_(counters, output),
       events_(events),
       heads_(settings.header_bytes_max, settings.headers_max),
       trailers_(settings.header_bytes_max, settings.headers_max) {}

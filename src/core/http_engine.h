@@ -12,6 +12,7 @@
 #include "core/http_exchanges.h"
 #include "core/http_head.h"
 #include "core/http_parser.h"
+#include "core/message_emitter.h"
 #include "core/message_output.h"
 #include "core/stream_protocol.h"
 
@@ -63,6 +64,8 @@ class HttpEngine {
   uint32_t consume(HttpContext& context, Side side, uint64_t offset, std::span<const uint8_t> bytes,
                    const SegmentMeta& meta, bool force);
   void gap(HttpContext& context, Side side, uint64_t length, GapCause cause);
+  // The event of a connection's first gap, whatever it speaks.
+  void say_gap(HttpContext& context, Side side, uint64_t length);
   void end_of_stream(HttpContext& context, Side side, bool reset);
   static bool in_message(const HttpConnection& http, Side side);
 
@@ -100,8 +103,8 @@ class HttpEngine {
   void head_in_parser(HttpContext& context, Side side, const HttpHead& head);
   size_t continue_body(HttpContext& context, Side side, const Input& input);
   size_t continue_chunked(HttpContext& context, Side side, const Input& input);
-  void take_body(HttpParser& parser, std::string_view bytes, const SegmentMeta& meta);
   bool keep_body(HttpParser& parser, std::string_view bytes);
+  void take_body(HttpParser& parser, std::string_view bytes, const SegmentMeta& meta);
   void finish(HttpContext& context, Side side);
   void after_message(HttpContext& context, Side side);
   void make_tunnel(HttpContext& context, Side side);
@@ -130,7 +133,6 @@ class HttpEngine {
 
   // ---- http_emit.cc
   void emit_parser(HttpContext& context, Side side, bool partial_head);
-  void emit(HttpContext& context, Side side, HttpMessage& message);
   static void take_start_line(HttpMessage& message, const HttpHead& head);
   void emit_unanswered(HttpContext& context);
   void put_event(HttpContext& context, Side side, EventRecord& record);
@@ -142,7 +144,7 @@ class HttpEngine {
   HttpSettings settings_;
   BufferPool& pool_;
   ShardCounters& counters_;
-  MessageOutput& output_;
+  MessageEmitter emitter_;
   EventSink& events_;
   HeadReader heads_;
   HeadReader trailers_;

@@ -5,6 +5,7 @@
 
 #include "core/buffer_pool.h"
 #include "core/chunked_decoder.h"
+#include "core/growing_text.h"
 #include "core/http_framing.h"
 #include "core/http_head.h"
 #include "core/http_message.h"
@@ -12,29 +13,6 @@
 #include "core/reorder_buffer.h"
 
 namespace tcp_sniffer {
-
-// Bytes that grow, in memory of the shard's pool.
-struct GrowingText {
-  Buffer memory;
-  uint32_t size = 0;
-
-  std::string_view text() const { return {reinterpret_cast<const char*>(memory.data), size}; }
-  // False: over the memory limit, nothing was added.
-  bool append(BufferPool& pool, std::string_view bytes, size_t size_hint = 0) {
-    const size_t needed = size + bytes.size();
-    if (needed > memory.capacity &&
-        !pool.grow(memory, needed > size_hint ? needed : size_hint, size)) {
-      return false;
-    }
-    if (!bytes.empty()) __builtin_memcpy(memory.data + size, bytes.data(), bytes.size());
-    size = static_cast<uint32_t>(needed);
-    return true;
-  }
-  void release(BufferPool& pool) {
-    pool.release(memory);
-    size = 0;
-  }
-};
 
 // A message in the making that does not fit one segment, or a partial line kept while searching.
 // Taken from the pool when needed and given back with everything it holds.

@@ -124,8 +124,12 @@ void MessageLineWriter::write_framed(const HttpMessage& message, LineSink& sink)
 void MessageLineWriter::append_fields(const HttpMessage& message, LineSink& sink) {
   latin1_.clear();
   append_identity(message, sink);
-  append_start_line(message, sink);
-  append_headers(message, sink);
+  if (message.protocol == MessageProtocol::kPop3) [[unlikely]] {
+    append_pop3_line(message, sink);
+  } else {
+    append_start_line(message, sink);
+    append_headers(message, sink);
+  }
   append_measures(message, sink);
   append_losses(message, sink);
   if (options_.extended) append_extended(message, sink);
@@ -159,6 +163,17 @@ void MessageLineWriter::append_text_field(std::string_view key, std::string_view
   if (strings_.write_utf8(text, sink)) return;
   strings_.write_latin1(text, sink);
   append_verbatim(latin1_name, latin1_);
+}
+
+void MessageLineWriter::append_pop3_line(const HttpMessage& message, LineSink& sink) {
+  append_verbatim(",\"protocol\":\"pop3\"", sink);
+  if (message.direction == MessageDirection::kRequest) {
+    append_text_field(",\"method\":", message.method, "\"method\",", sink);
+    append_text_field(",\"argument\":", message.target, "\"argument\",", sink);
+  } else {
+    append_text_field(",\"status\":", message.method, "\"status\",", sink);
+    append_text_field(",\"statusText\":", message.reason, "\"statusText\",", sink);
+  }
 }
 
 void MessageLineWriter::append_start_line(const HttpMessage& message, LineSink& sink) {

@@ -60,6 +60,7 @@ class MessageLineWriter {
   // The object up to where `bodyEncoding` would follow, without its closing brace.
   void append_fields(const HttpMessage& message, LineSink& sink);
   void append_identity(const HttpMessage& message, LineSink& sink);
+  void append_pop3_line(const HttpMessage& message, LineSink& sink);
   void append_start_line(const HttpMessage& message, LineSink& sink);
   void append_headers(const HttpMessage& message, LineSink& sink);
   void append_measures(const HttpMessage& message, LineSink& sink);

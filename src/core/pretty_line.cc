@@ -116,14 +116,16 @@ bool names_host(std::string_view method, std::string_view target) {
 void PrettyLineWriter::write(const HttpMessage& message, LineSink& sink) {
   if (message.direction == MessageDirection::kRequest) return;
   if (message.status >= 100 && message.status < 200 && message.status != 101) return;
-  const ShortText status = status_text(message.status);
+  const bool is_http = message.protocol == MessageProtocol::kHttp;
+  const ShortText status_number = status_text(message.status);
+  const std::string_view status = is_http ? status_number.view() : message.method;
   const ShortText latency = message.has_latency ? latency_text(message.latency_ns) : ShortText{};
   const bool request_known = !message.request_method.empty();
   const ShortText request_size = request_known ? size_text(message.request_body_size) : ShortText{};
   const ShortText response_size = size_text(message.body_size);
   append_line(
       {message.first_byte_ns, request_known ? message.request_method : "?", message.request_target,
-       status.view(), latency.view(), request_size.view(), response_size.view()},
+       status, latency.view(), request_size.view(), response_size.view()},
       message, false, sink);
 }
 

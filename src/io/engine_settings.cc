@@ -64,6 +64,12 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   settings.http.headers_max = static_cast<uint32_t>(config.max_headers);
   settings.http.outstanding_max = static_cast<uint16_t>(config.max_outstanding_requests);
   settings.http.keep_request_text = config.format == OutputFormat::kPretty;
+  const auto speaks = [&](Protocol protocol) {
+    return std::find(config.protocols.begin(), config.protocols.end(), protocol) !=
+           config.protocols.end();
+  };
+  settings.parse_http = speaks(Protocol::kHttp);
+  settings.parse_pop3 = speaks(Protocol::kPop3);
   settings.reassembly.by_evidence = config.gap_policy == GapPolicy::kEvidence;
   settings.reassembly.gap_timeout_ns = static_cast<int64_t>(config.gap_timeout_ms) * kNsPerMs;
   settings.reassembly.buffer_max = config.reassembly_buffer_size;

@@ -31,6 +31,7 @@ struct PendingSyn {
 };
 
 struct Connection;
+struct Pop3Connection;  // core/pop3/pop3_engine.h
 
 // A place in two intrusive lists: by activity (always), and of the connections whose hole is timed.
 struct ConnectionLink {
@@ -48,8 +49,10 @@ struct Connection {
   ConnectionState state = ConnectionState::kHandshake;
   bool syn_seen = false;
   bool in_hole_list = false;
+  bool protocol_decided = false;
   TcpStreams streams;
   HttpConnection http;
+  Pop3Connection* pop3 = nullptr;  // when it speaks POP3; memory of the shard's pool
   ConnectionLink by_hole;
   int64_t syn_time_ns = 0;
   PendingSyn pending;

@@ -19,16 +19,52 @@ struct Shard::Handler {
 
   uint32_t try_consume(Side side, uint64_t offset, std::span<const uint8_t> bytes,
                        const SegmentMeta& meta, bool force) {
+    if (shard.settings_.parse_pop3) [[unlikely]] {
+      decide(bytes);
+      if (connection.pop3 != nullptr) {
+        shard.pop3_.consume(*connection.pop3, connection.identity, side, bytes, meta);
+        return static_cast<uint32_t>(bytes.size());
+      }
+      if (!shard.settings_.parse_http) {
+        shard.counters_.add(ShardCounter::ignored_stream, bytes.size());
+        return static_cast<uint32_t>(bytes.size());
+      }
+    }
     return shard.http_.consume(context, side, offset, bytes, meta, force);
   }
   void on_gap(Side side, uint64_t, uint64_t length, GapCause cause) {
+    shard.http_.say_gap(context, side, length);
+    if (connection.pop3 != nullptr) {
+      shard.pop3_.gap(*connection.pop3, connection.identity, side, length, cause);
+      return;
+    }
     shard.http_.gap(context, side, length, cause);
   }
   void on_end(Side side) {
+    if (connection.pop3 != nullptr) {
+      shard.pop3_.end_of_stream(*connection.pop3, connection.identity, side);
+      return;
+    }
     const TcpStream& stream = connection.streams[static_cast<size_t>(side)];
     shard.http_.end_of_stream(context, side, stream.reset);
   }
-  bool in_message(Side side) const { return HttpEngine::in_message(connection.http, side); }
+  bool in_message(Side side) const {
+    return connection.pop3 != nullptr ? Pop3Engine::in_message(*connection.pop3, side)
+                                      : HttpEngine::in_message(connection.http, side);
+  }
+
+  // The first bytes of a connection, of whichever side, say which protocol it speaks.
+  void decide(std::span<const uint8_t> bytes) {
+    if (connection.protocol_decided) return;
+    connection.protocol_decided = true;
+    if (!Pop3Engine::recognises(connection.identity.key, bytes)) return;
+    connection.pop3 = shard.pop3_.open();
+    if (connection.pop3 == nullptr) return;
+    for (const Side side : {Side::kLow, Side::kHigh}) {
+      const HttpStream& stream = connection.http.streams[static_cast<size_t>(side)];
+      if (stream.phase == HttpPhase::kSearch) Pop3Engine::start_midstream(*connection.pop3, side);
+    }
+  }
 };
 
 Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& census,
@@ -41,6 +77,8 @@ Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& ce
       output_(lines, may_wait_for_output),
       lines_(settings.lines, settings.number_frames, settings.bodies, pool_, output_, counters_),
       http_(settings.http, pool_, counters_, lines_, events),
+      emitter_(counters_, lines_),
+      pop3_({settings.http.body_max}, pool_, counters_, emitter_),
       reassembler_(pool_, counters_, settings.reassembly) {}
 
 void Shard::process(const PacketBlock& block) {
@@ -142,6 +180,7 @@ void Shard::handle(const Segment& segment) {
   TcpStream& stream = connection->streams[static_cast<size_t>(segment.side)];
   if (!stream.seen && !Reassembler::knows_start(stream, segment)) {
     HttpEngine::start_midstream(connection->http, segment.side);
+    if (connection->pop3 != nullptr) Pop3Engine::start_midstream(*connection->pop3, segment.side);
   }
   if ((segment.flags & kTcpSyn) != 0) {
     stream.window_scale = segment.window_scale;
@@ -408,7 +447,11 @@ void Shard::close_expired(Connection* connection) {
 void Shard::close(Connection* connection, Incomplete cause, ShardCounter reason) {
   Handler handler(*this, *connection, clock_ns_);
   reassembler_.flush(connection->streams, handler, clock_ns_);
-  http_.close(handler.context, cause);
+  if (connection->pop3 != nullptr) {
+    pop3_.close(connection->pop3, connection->identity, cause);
+  } else {
+    http_.close(handler.context, cause);
+  }
   reassembler_.release(connection->streams);
   counters_.add(reason);
   const TcpStreams& streams = connection->streams;

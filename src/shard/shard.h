@@ -7,6 +7,7 @@
 #include "core/event_record.h"
 #include "core/http_engine.h"
 #include "core/packet_block.h"
+#include "core/pop3/pop3_engine.h"
 #include "core/port_set.h"
 #include "core/reassembler.h"
 #include "core/segment_trace.h"
@@ -21,6 +22,8 @@ namespace tcp_sniffer {
 
 struct ShardSettings {
   HttpSettings http;
+  bool parse_http = true;              // protocols
+  bool parse_pop3 = false;
   ReassemblySettings reassembly;
   LineOptions lines;
   PortSet ports;
@@ -102,6 +105,8 @@ class Shard {
   LineOutput output_;
   ShardLines lines_;
   HttpEngine http_;
+  MessageEmitter emitter_;
+  Pop3Engine pop3_;
   Reassembler reassembler_;
   ConnectionTable table_;
   Tombstones tombstones_;

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "core/buffer_pool.h"
+#include "core/counters.h"
+#include "core/growing_text.h"
+#include "core/http_message.h"
+#include "core/message_emitter.h"
+#include "core/pop3/pop3_line.h"
+#include "core/stream_protocol.h"
+
+namespace tcp_sniffer {
+
+// A command that waits for its reply.
+struct Pop3Exchange {
+  uint64_t number = 0;
+  int64_t last_byte_ns = 0;
+  Pop3Verb verb = Pop3Verb::kOther;
+  std::array<char, 8> name{};  // for the reply's line in `pretty`
+};
+
+// One direction of a POP3 connection.
+struct Pop3Stream {
+  GrowingText line;           // the beginning of a line that is not whole yet
+  GrowingText body;           // of a multi-line reply, dots undone
+  SegmentMeta first;          // brought the message's first byte
+  SegmentMeta last;
+  uint64_t body_size = 0;
+  uint64_t missing = 0;
+  bool in_body = false;
+  bool body_truncated = false;
+  bool searching = false;     // after a loss, or met in its middle: a line must begin first
+  bool after_gap = false;
+  Incomplete cause = Incomplete::kNo;
+};
+
+// The POP3 state of a connection; memory of the shard's pool, taken when a connection turns out to
+// be POP3.
+struct Pop3Connection {
+  static constexpr size_t kWaitingMax = 64;  // pipelined commands remembered (RFC 2449 section 6.6)
+
+  std::array<Pop3Stream, 2> streams;  // by Side
+  std::array<Pop3Exchange, kWaitingMax> waiting;
+  uint32_t first_waiting = 0;
+  uint32_t waiting_count = 0;
+  uint64_t next_exchange = 0;
+  Side server = Side::kHigh;
+  bool server_known = false;
+  bool authenticating = false;  // the client's next line is no command
+  bool tunnel = false;
+  Pop3Status reply = Pop3Status::kNone;      // of the multi-line reply being read
+  GrowingText reply_text;
+  Pop3Exchange answered;                     // its command
+  bool answered_known = false;
+};
+
+struct Pop3Settings {
+  uint64_t body_max = 1u << 20;
+  uint32_t line_bytes_max = 8192;  // RFC 2449 section 4 allows 512; real servers send more
+};
+
+// Follows POP3 (RFC 1939): each command is a request, each reply a response, a multi-line reply's
+// lines its body, with the dots undone that section 3 asks for. What PASS, APOP and AUTH carry is
+// never handed on. The second user of the StreamProtocol seam, beside HttpEngine, and shares
+// nothing with it but the memory and the output.
+//
+// One per shard, used by its thread.
+class Pop3Engine {
+ public:
+  Pop3Engine(const Pop3Settings& settings, BufferPool& pool, ShardCounters& counters,
+             MessageEmitter& emitter)
+      : settings_(settings), pool_(pool), counters_(counters), emitter_(emitter) {}
+
+  // Whether a connection whose first captured bytes these are speaks POP3.
+  static bool recognises(const FlowKey& key, std::span<const uint8_t> first_bytes);
+
+  Pop3Connection* open();
+  static void start_midstream(Pop3Connection& pop3, Side side) {
+    pop3.streams[static_cast<size_t>(side)].searching = true;
+  }
+  // The StreamProtocol functions. Nothing is ever refused.
+  void consume(Pop3Connection& pop3, ConnectionIdentity& identity, Side side,
+               std::span<const uint8_t> bytes, const SegmentMeta& meta);
+  void gap(Pop3Connection& pop3, ConnectionIdentity& identity, Side side, uint64_t length,
+           GapCause cause);
+  void end_of_stream(Pop3Connection& pop3, ConnectionIdentity& identity, Side side);
+  static bool in_message(const Pop3Connection& pop3, Side side);
+  // Ends what is open and gives the memory back; the connection is over.
+  void close(Pop3Connection*& pop3, ConnectionIdentity& identity, Incomplete cause);
+
+ private:
+  struct Context {
+    Pop3Connection& pop3;
+    ConnectionIdentity& identity;
+    Side side;
+    Pop3Stream& stream;
+  };
+
+  void take_line(Context& context, std::string_view line, size_t size);
+  void take_command(Context& context, std::string_view line);
+  void take_reply(Context& context, std::string_view line);
+  void take_body_line(Context& context, std::string_view line);
+  void finish_body(Context& context);
+  void interrupt(Context& context, Incomplete cause);
+  void emit(Context& context, HttpMessage& message);
+  void emit_request(Context& context, const Pop3Command& command, bool continuation);
+  void emit_reply(Context& context, Pop3Status status, std::string_view text, bool has_body);
+
+  const Pop3Settings settings_;
+  BufferPool& pool_;
+  ShardCounters& counters_;
+  MessageEmitter& emitter_;
+};
+
+}  // namespace tcp_sniffer
