@@ -29,7 +29,24 @@ namespace tcp_sniffer {
   X(dispatched, "frames", "dispatched", "segments given to a shard")                            \
   X(received_bytes, "capture", "bytes", "captured bytes of all frames")                         \
   X(dropped_overload_bytes, "capture", "dropped_overload_bytes", "payload of dropped segments") \
-  X(clock_jumps, "capture", "clock_jumps", "jumps of packet time by more than an hour")
+  X(clock_jumps, "capture", "clock_jumps", "jumps of packet time by more than an hour")         \
+  X(opened_vlan, "encapsulation", "vlan", "VLAN tags opened around segments")                   \
+  X(opened_mpls, "encapsulation", "mpls", "MPLS label stacks opened around segments")           \
+  X(opened_pppoe, "encapsulation", "pppoe", "PPPoE sessions opened around segments")            \
+  X(opened_ppp, "encapsulation", "ppp", "PPP frames opened around segments")                    \
+  X(opened_wifi, "encapsulation", "wifi", "802.11 frames opened around segments")               \
+  X(opened_ip_in_ip, "encapsulation", "ip_in_ip",                                               \
+    "IP in IP, 6in4 included opened around segments")                                           \
+  X(opened_ether_ip, "encapsulation", "ether_ip", "EtherIP opened around segments")             \
+  X(opened_gre, "encapsulation", "gre", "GRE opened around segments")                           \
+  X(opened_pptp, "encapsulation", "pptp", "GRE version 1 of PPTP opened around segments")       \
+  X(opened_erspan, "encapsulation", "erspan", "ERSPAN opened around segments")                  \
+  X(opened_vxlan, "encapsulation", "vxlan", "VXLAN opened around segments")                     \
+  X(opened_geneve, "encapsulation", "geneve", "GENEVE opened around segments")                  \
+  X(opened_gtp, "encapsulation", "gtp", "GTP-U opened around segments")                         \
+  X(opened_teredo, "encapsulation", "teredo", "Teredo opened around segments")                  \
+  X(opened_l2tp, "encapsulation", "l2tp", "L2TP opened around segments")                        \
+  X(opened_ayiya, "encapsulation", "ayiya", "AYIYA opened around segments")
 
 // Written by a shard.
 #define TCP_SNIFFER_SHARD_COUNTERS(X)                                                             \
@@ -74,7 +91,7 @@ namespace tcp_sniffer {
   X(messages_written, "messages", "written", "messages handed to the output")                     \
   X(messages_dropped_overload, "messages", "dropped_overload",                                    \
     "messages the output had no room for")                                                        \
-  X(messages_discarded, "messages", "discarded", "messages nobody took before the end") \
+  X(messages_discarded, "messages", "discarded", "messages nobody took before the end")           \
   X(requests, "messages", "requests", "requests among the parsed")                                \
   X(responses, "messages", "responses", "responses among the parsed, interim ones included")      \
   X(interim, "messages", "interim", "1xx responses")                                              \

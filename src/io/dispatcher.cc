@@ -41,7 +41,7 @@ FrameCounter counter_of(FrameFate fate) {
 Dispatcher::Dispatcher(const DispatcherSettings& settings, std::vector<PacketLane*> lanes,
                        CaptureFilter* filter)
     : settings_(settings),
-      decoder_(settings.decode),
+      decoder_(settings.decode, &encapsulations_),
       defragmenter_(settings.defragment),
       filter_(filter),
       sample_threshold_(threshold_of(settings.sample_rate)) {
@@ -260,6 +260,14 @@ void Dispatcher::publish() {
   counters_.set(FrameCounter::fragment_merged, fragments.merged);
   if (settings_.decode.defrag) counters_.set(FrameCounter::fragment_dropped, fragments.dropped);
   counters_.set(FrameCounter::fragment_held, fragments.held);
+  // The counters opened_… stand in the order of Encapsulation.
+  static_assert(static_cast<size_t>(FrameCounter::opened_ayiya) -
+                    static_cast<size_t>(FrameCounter::opened_vlan) + 1 ==
+                kEncapsulations);
+  for (size_t i = 0; i < kEncapsulations; i++) {
+    counters_.set(static_cast<FrameCounter>(static_cast<size_t>(FrameCounter::opened_vlan) + i),
+                  encapsulations_.opened[i]);
+  }
   counters_.publish();
 }
 

@@ -76,6 +76,7 @@ class Dispatcher final : public FrameSink {
   void publish();
 
   DispatcherSettings settings_;
+  EncapsulationCounters encapsulations_;
   FrameDecoder decoder_;
   Defragmenter defragmenter_;
   CaptureFilter* filter_;
