@@ -4,7 +4,7 @@ set(faults "")
 
 # No line of the folder's files may match.
 function(forbid folder pattern reason)
-  file(GLOB sources ${SOURCE_DIR}/src/${folder}/*.h ${SOURCE_DIR}/src/${folder}/*.cc)
+  file(GLOB_RECURSE sources ${SOURCE_DIR}/src/${folder}/*.h ${SOURCE_DIR}/src/${folder}/*.cc)
   if(NOT sources)
     message(FATAL_ERROR "no source in src/${folder}: the rule would hold for nothing")
   endif()
