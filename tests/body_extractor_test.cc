@@ -12,6 +12,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace tcp_sniffer {
@@ -252,6 +253,28 @@ TEST_F(BodyExtractorTest, FullQueueWaitsAndLosesNothing) {
   const auto counts = extract(messages);
   EXPECT_EQ(counts.files, 200u);
   EXPECT_EQ(counts.dropped, 0u);
+}
+
+TEST_F(BodyExtractorTest, BodiesOfSeveralShardsAreAllWrittenBeforeTheEnd) {
+  for (int round = 0; round < 20; round++) {
+    BodyExtractor extractor(settings);
+    ASSERT_EQ(extractor.open(), "");
+    extractor.start({});
+    std::vector<std::thread> shards;
+    for (uint64_t shard = 0; shard < 4; shard++) {
+      shards.emplace_back([&, shard] {
+        for (uint64_t i = 0; i < 10; i++) {
+          HttpMessage message = response(i, "body");
+          message.connection_id = static_cast<uint64_t>(round) * 4 + shard;
+          extractor.put(message);
+        }
+      });
+    }
+    for (std::thread& shard : shards) shard.join();
+    extractor.end_of_input();
+    while (!extractor.done()) std::this_thread::yield();
+    EXPECT_EQ(extractor.counts().files, 40u) << "round " << round;
+  }
 }
 
 TEST_F(BodyExtractorTest, AbortEndsAWaitAndCountsWhatIsLeft) {

@@ -101,16 +101,20 @@ BodyExtractor::Counts BodyExtractor::counts() const {
 // ---------------------------------------------------------------- the thread
 
 void BodyExtractor::run() {
-  for (;;) {
-    Body* next = nullptr;
-    queue_.wait_dequeue(next);
-    const std::unique_ptr<Body> body(next);
-    if (body == nullptr) break;
-    write_body(*body);
-    waiting_bytes_.fetch_sub(body->size, std::memory_order_release);
-    waiting_bytes_.notify_all();
+  Body* next = nullptr;
+  for (queue_.wait_dequeue(next); next != nullptr; queue_.wait_dequeue(next)) take(next);
+  // The queue keeps the order of one producer only: bodies may stand behind the end's mark.
+  while (queue_.try_dequeue(next)) {
+    if (next != nullptr) take(next);
   }
   done_.store(true, std::memory_order_release);
+}
+
+void BodyExtractor::take(Body* next) {
+  const std::unique_ptr<Body> body(next);
+  write_body(*body);
+  waiting_bytes_.fetch_sub(body->size, std::memory_order_release);
+  waiting_bytes_.notify_all();
 }
 
 void BodyExtractor::write_body(const Body& body) {

@@ -57,7 +57,8 @@ class BodyExtractor final : public BodySink {
 
   void put(const HttpMessage& message) override;
 
-  // No more bodies will come: the thread ends when the queue is empty. Any thread.
+  // No more bodies will come, and those that came are seen by the caller: the thread ends when the
+  // queue is empty. Any thread.
   void end_of_input();
   bool done() const { return done_.load(std::memory_order_acquire); }
   // Bodies that wait are left out, and nobody waits for room any more. Any thread.
@@ -76,6 +77,7 @@ class BodyExtractor final : public BodySink {
 
   bool take_room(size_t size);
   void run();
+  void take(Body* next);
   void write_body(const Body& body);
   int make_file(const Body& body, std::string& name);
   bool write_all(int fd, const Body& body);
