@@ -1,0 +1,210 @@
+#include "shard/line_output.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstring>
+#include <random>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "core/limits.h"
+
+namespace tcp_sniffer {
+namespace {
+
+struct LineOutputTest : testing::Test {
+  LineQueue queue;
+  LineOutput output{queue, false};
+
+  ~LineOutputTest() override {
+    output.flush();
+    take();
+  }
+
+  // In pieces, as a line writer asks for room.
+  static void append(LineOutput& to, std::string_view text, size_t piece = 1000) {
+    while (!text.empty()) {
+      const std::string_view part = text.substr(0, piece);
+      char* out = to.reserve(part.size());
+      std::memcpy(out, part.data(), part.size());
+      to.commit(out + part.size());
+      text.remove_prefix(part.size());
+    }
+  }
+  bool write(std::string_view line, size_t piece = 1000) {
+    if (!output.begin_line()) return false;
+    append(output, line, piece);
+    output.end_line(1, 5);
+    return true;
+  }
+  // Everything that was handed over; the blocks go back.
+  std::string take() {
+    std::string all;
+    LineBlock* block = nullptr;
+    while (queue.try_dequeue(block)) {
+      all.append(block->data, block->used);
+      messages += block->messages;
+      blocks++;
+      block->owner->give_back(block);
+    }
+    return all;
+  }
+
+  uint64_t messages = 0;
+  uint64_t blocks = 0;
+};
+
+TEST_F(LineOutputTest, LinesAreHandedOverWhenAsked) {
+  write("one\n");
+  write("two\n");
+  EXPECT_TRUE(output.has_unsent());
+  EXPECT_EQ(output.oldest_ns(), 5);
+  EXPECT_EQ(take(), "");
+  output.flush();
+  EXPECT_FALSE(output.has_unsent());
+  EXPECT_EQ(take(), "one\ntwo\n");
+  EXPECT_EQ(messages, 2u);
+  EXPECT_EQ(blocks, 1u);
+  EXPECT_EQ(output.line_bytes(), 8u);
+}
+
+TEST_F(LineOutputTest, AFullBlockIsHandedOverByItself) {
+  const std::string line(kLineBlockBytes / 4, 'x');
+  for (int i = 0; i < 4; i++) write(line);
+  EXPECT_EQ(take().size(), line.size() * 4);
+}
+
+TEST_F(LineOutputTest, ALineThatDoesNotFitTheRestBeginsANewBlock) {
+  const std::string first(kLineBlockBytes * 3 / 4, 'a');
+  const std::string second(kLineBlockBytes / 2, 'b');
+  write(first);
+  write(second);
+  EXPECT_EQ(take(), first);
+  output.flush();
+  EXPECT_EQ(take(), second);
+  EXPECT_EQ(messages, 2u);
+}
+
+TEST_F(LineOutputTest, ALineLongerThanABlockIsInOnePiece) {
+  const std::string long_line(kLineBlockBytes * 5 + 17, 'x');
+  write("before\n");
+  write(long_line);
+  write("behind\n");
+  output.flush();
+  EXPECT_EQ(take(), "before\n" + long_line + "behind\n");
+  EXPECT_EQ(messages, 3u);
+}
+
+TEST_F(LineOutputTest, ALongLineInOneReservationIsInOnePiece) {
+  const std::string long_line(kLineBlockBytes * 3, 'x');
+  write(long_line, long_line.size());
+  write("before\n");
+  write(long_line, long_line.size());
+  output.flush();
+  EXPECT_EQ(take(), long_line + "before\n" + long_line);
+}
+
+TEST_F(LineOutputTest, WithoutABlockLinesAreRefusedUntilOneComesBack) {
+  const std::string line(kLineBlockBytes - 100, 'x');
+  for (uint32_t i = 0; i < LineOutput::kBlocksWithoutWaiting; i++) ASSERT_TRUE(write(line)) << i;
+  EXPECT_FALSE(write("lost\n"));
+  EXPECT_FALSE(write("lost\n"));
+  LineBlock* block = nullptr;
+  ASSERT_TRUE(queue.try_dequeue(block));
+  output.give_back(block);
+  EXPECT_TRUE(write("found\n"));
+  output.flush();
+  EXPECT_EQ(take().size(), line.size() * (LineOutput::kBlocksWithoutWaiting - 1) + 6);
+}
+
+TEST_F(LineOutputTest, LongLinesDoNotGoBeyondThePool) {
+  const std::string long_line(kLineBlockBytes * 2, 'x');
+  uint32_t written = 0;
+  while (written < 1000 && write(long_line)) written++;
+  EXPECT_EQ(written, LineOutput::kBlocksWithoutWaiting);
+  EXPECT_EQ(take().size(), long_line.size() * written);
+  for (uint32_t i = 0; i < LineOutput::kBlocksWithoutWaiting; i++)
+    EXPECT_TRUE(write(long_line)) << i;
+}
+
+TEST_F(LineOutputTest, ALineThatWasBegunIsAlwaysFinished) {
+  const std::string line(kLineBlockBytes - 100, 'x');
+  for (uint32_t i = 0; i < LineOutput::kBlocksWithoutWaiting - 1; i++) write(line);
+  write("short\n");
+  const std::string last(kLineBlockBytes - 10, 'y');
+  EXPECT_TRUE(write(last));
+  output.flush();
+  const std::string all = take();
+  EXPECT_EQ(all.substr(all.size() - last.size() - 6), "short\n" + last);
+}
+
+TEST_F(LineOutputTest, LinesOfEverySizeComeWholeAndInOrder) {
+  for (uint64_t seed = 0; seed < 50; seed++) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    std::string expected;
+    std::string got;
+    for (int i = 0; i < 40; i++) {
+      const size_t most = random() % 4 == 0 ? kLineBlockBytes * 2 : 5000;
+      std::string line(1 + random() % most, static_cast<char>('a' + i % 26));
+      line += '\n';
+      ASSERT_TRUE(write(line, 1 + random() % 50'000));
+      expected += line;
+      if (random() % 3 == 0) output.flush();
+      got += take();
+    }
+    output.flush();
+    got += take();
+    ASSERT_TRUE(got == expected);
+  }
+}
+
+TEST(LineOutputWaiting, AShardWaitsForABlockAndGoesOn) {
+  LineQueue queue;
+  LineOutput output(queue, true);
+  constexpr uint64_t kLines = 100;
+  const std::string line(kLineBlockBytes / 2, 'x');
+  std::thread shard([&] {
+    for (uint64_t i = 0; i < kLines; i++) {
+      ASSERT_TRUE(output.begin_line());
+      LineOutputTest::append(output, line);
+      output.end_line(1, 0);
+    }
+    output.flush();
+  });
+  uint64_t messages = 0;
+  while (messages < kLines) {
+    LineBlock* block = nullptr;
+    queue.wait_dequeue(block);
+    messages += block->messages;
+    output.give_back(block);
+  }
+  shard.join();
+  EXPECT_EQ(messages, kLines);
+}
+
+TEST(LineOutputWaiting, AbandonEndsTheWaitAndTheLinesAreLost) {
+  LineQueue queue;
+  LineOutput output(queue, true);
+  const std::string line(kLineBlockBytes - 100, 'x');
+  std::atomic<uint32_t> written{0};
+  std::thread shard([&] {
+    for (uint32_t i = 0; i < LineOutput::kBlocks + 5; i++) {
+      if (!output.begin_line()) continue;
+      LineOutputTest::append(output, line);
+      output.end_line(1, 0);
+      written++;
+    }
+  });
+  output.abandon();
+  shard.join();
+  EXPECT_LE(written, LineOutput::kBlocks);
+  LineBlock* block = nullptr;
+  while (queue.try_dequeue(block)) output.give_back(block);
+}
+
+}  // namespace
+}  // namespace tcp_sniffer
