@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 // Captures written in view of the test: pcap with link type RAW (an IPv4 packet a frame), so that
 // large ones stay small and quick.
@@ -133,6 +134,8 @@ class CaptureMaker {
   void wait_us(uint64_t duration_us) { time_us_ += duration_us; }
   uint64_t frames() const { return frames_; }
   const std::string& bytes() const { return bytes_; }
+  // What was written since the last call: for captures that are passed on as they grow.
+  std::string take() { return std::exchange(bytes_, {}); }
 
  private:
   void le32(uint32_t value) {

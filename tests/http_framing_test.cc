@@ -160,6 +160,16 @@ TEST_F(FramingTest, OnlyASuccessfulAnswerToConnectIsATunnel) {
   EXPECT_FALSE(response("", "HTTP/1.1 200 OK").tunnel);
 }
 
+TEST_F(FramingTest, WithoutItsRequestTheAnswerToConnectIsKnownByItsWords) {
+  const auto unknown = RequestMethodKind::kUnknown;
+  EXPECT_TRUE(response("", "HTTP/1.1 200 Connection Established", unknown).tunnel);
+  EXPECT_FALSE(response("", "HTTP/1.1 200 OK", unknown).tunnel);
+  EXPECT_FALSE(response("", "HTTP/1.1 502 Connection established", unknown).tunnel);
+  EXPECT_FALSE(
+      response("Content-Length: 5\n", "HTTP/1.1 200 Connection established", unknown).tunnel);
+  EXPECT_FALSE(response("", "HTTP/1.1 200 Connection established").tunnel);
+}
+
 TEST_F(FramingTest, ResponseToAnUnknownRequestMayLackItsBody) {
   const auto unknown = RequestMethodKind::kUnknown;
   EXPECT_TRUE(response("Content-Length: 5\n", "HTTP/1.1 200 OK", unknown).body_may_be_absent);

@@ -39,7 +39,7 @@ inline Finished run_engine(std::vector<std::string> arguments) {
     Engine engine(invocation.config, false, log);
     result.exit.code = engine.run();
   }
-  EXPECT_TRUE(log.close());
+  EXPECT_TRUE(log.close(60000));
   result.out = content_of(out);
   result.err = content_of(err);
   return result;

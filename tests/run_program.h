@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -118,7 +117,7 @@ struct Exit {
   int code = -1;   // -1: it did not end by itself
   int signal = 0;  // that ended it
   bool in_time = true;
-  uint64_t resident_max = 0;  // bytes, the most it ever had
+  uint64_t resident_max = 0;  // bytes, the most it had while it was waited for
 };
 
 // A program under way. Whoever leaves it running kills it.
@@ -171,14 +170,12 @@ class Child {
     const auto deadline = std::chrono::steady_clock::now() + longest;
     Exit exit;
     while (pid_ > 0) {
+      exit.resident_max = std::max(exit.resident_max, resident_max());
       int status = 0;
-      rusage usage{};
-      const pid_t ended = ::wait4(pid_, &status, WNOHANG, &usage);
-      if (ended == pid_) {
+      if (::waitpid(pid_, &status, WNOHANG) == pid_) {
         pid_ = -1;
         if (WIFEXITED(status)) exit.code = WEXITSTATUS(status);
         if (WIFSIGNALED(status)) exit.signal = WTERMSIG(status);
-        exit.resident_max = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
         return exit;
       }
       if (std::chrono::steady_clock::now() >= deadline) break;
@@ -189,6 +186,15 @@ class Child {
   }
 
  private:
+  // VmHWM. The kernel's ru_maxrss is no use here: it begins with what the parent had.
+  uint64_t resident_max() const {
+    std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("VmHWM:")) return std::strtoull(line.c_str() + 6, nullptr, 10) * 1024;
+    }
+    return 0;
+  }
+
   pid_t pid_ = -1;
 };
 

@@ -266,8 +266,12 @@ Framing response_framing(const HttpHead& head, RequestMethodKind request) {
   Framing framing = common_framing(head, read_framing_fields(head), BodyKind::kUntilClose);
   const uint16_t status = head.start.status;
   framing.interim = status < 200 && status != 101;
-  framing.tunnel =
-      status == 101 || (request == RequestMethodKind::kConnect && status >= 200 && status < 300);
+  // The answer to a lost CONNECT: the words are those of RFC 2817 section 5.3 that proxies send.
+  const bool answers_connect =
+      request == RequestMethodKind::kConnect ||
+      (request == RequestMethodKind::kUnknown && framing.kind == BodyKind::kUntilClose &&
+       equal_ignoring_case(head.start.reason, "connection established"));
+  framing.tunnel = status == 101 || (answers_connect && status >= 200 && status < 300);
   if (framing.interim || framing.tunnel || status == 204 || status == 304 ||
       request == RequestMethodKind::kHead) {
     framing.kind = BodyKind::kNone;

@@ -77,8 +77,12 @@ void HttpEngine::complete_exchange(HttpContext& context, uint64_t number, int64_
 // been received. Where requests do not wait for responses, that one may have been lost itself.
 Exchange* HttpEngine::find_exchange(HttpContext& context, Side side, uint64_t start_offset) {
   ExchangeRing ring(context.http, pool_);
-  if (ring.empty()) return nullptr;
   HttpStream& here = stream(context, side);
+  if (ring.empty()) {
+    // To a lost request, or to one captured behind it: order proves nothing for the next.
+    here.order_lost = true;
+    return nullptr;
+  }
   if (!here.order_lost && !ring.front().after_loss) {
     return ring.front().side == side ? nullptr : &ring.front();
   }
