@@ -257,11 +257,12 @@ TEST(JsonEscape, PlainFieldsMatchTheModelAndStopAtTheFirstOther) {
       for (size_t i = 0; i < count; ++i) {
         fields.push_back({texts[2 * i], texts[2 * i + 1], random() % 24 == 0});
       }
-      size_t room = kEscapeSpill;
+      size_t room = 0;
       for (const HeaderField& field : fields) room += plain_field_size_max(field);
       std::vector<char> out(room);
       const HeaderField* begin = fields.data();
-      const FieldProgress progress = kernels->write_plain_fields(begin, begin + count, out.data());
+      const FieldProgress progress =
+          kernels->write_plain_fields(begin, begin + count, out.data(), out.data() + out.size());
 
       const auto is_plain = [](const HeaderField& field) {
         const auto ascii = [](char c) { return static_cast<uint8_t>(c) < 0x80; };
@@ -288,12 +289,30 @@ TEST(JsonEscape, OrdinaryFieldsAreAllPlain) {
                                 {"Cookie", std::string_view("a=1; b=2\tc")}};
   for (const EscapeKernels* kernels : all_kernels()) {
     std::vector<char> out(4096);
-    const FieldProgress progress =
-        kernels->write_plain_fields(std::begin(fields), std::end(fields), out.data());
+    const FieldProgress progress = kernels->write_plain_fields(std::begin(fields), std::end(fields),
+                                                               out.data(), out.data() + out.size());
     EXPECT_EQ(progress.next, std::end(fields)) << kernels->name;
     EXPECT_EQ(std::string(out.data(), progress.out),
               R"("host":"example.com","content-type":"text/html; charset=\"utf-8\"","x":"",)"
               R"("cookie":"a=1; b=2\tc",)");
+  }
+}
+
+TEST(JsonEscape, PlainFieldsStopWhereTheNextMightNotFit) {
+  // Each may take more than those before it, so that the last one decides.
+  const HeaderField fields[] = {{"Y", ""}, {"X", "\x01\x01\x01"}, {"Host", "example.com"}};
+  for (const EscapeKernels* kernels : all_kernels()) {
+    size_t room = 0;
+    for (const HeaderField& field : fields) {
+      const size_t needed = plain_field_size_max(field);
+      for (const size_t short_of : {size_t{1}, size_t{0}}) {
+        std::vector<char> out(room + needed - short_of);
+        const FieldProgress progress = kernels->write_plain_fields(
+            std::begin(fields), &field + 1, out.data(), out.data() + out.size());
+        EXPECT_EQ(progress.next, &field + 1 - short_of) << kernels->name;
+        if (short_of == 0) room = static_cast<size_t>(progress.out - out.data());
+      }
+    }
   }
 }
 

@@ -25,7 +25,7 @@ LineMasks masks_of_tail(const char* bytes, size_t size, MasksOfBlock masks_of_bl
 LineMasks masks_with_sse2(const char* block) {
   const __m128i line_feed = _mm_set1_epi8('\n');
   const __m128i colon = _mm_set1_epi8(':');
-  LineMasks masks;
+  LineMasks masks{};
   for (unsigned i = 0; i < 4; ++i) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * i));
     const auto feeds = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, line_feed)));

@@ -20,8 +20,8 @@ constexpr size_t kMaskBlockBytes = 64;
 
 // Bit i is set when byte i of a 64-byte block is a line feed, or a colon.
 struct LineMasks {
-  uint64_t line_feed = 0;
-  uint64_t colon = 0;
+  uint64_t line_feed;
+  uint64_t colon;
 };
 
 inline LineMasks line_masks_portable(const char* block) {
@@ -34,7 +34,7 @@ inline LineMasks line_masks_portable(const char* block) {
     const uint64_t zero = ~(((x & kLow7) + kLow7) | x | kLow7);
     return (zero >> 7) * 0x0102040810204080u >> 56;
   };
-  LineMasks masks;
+  LineMasks masks{};
   for (unsigned i = 0; i < 8; ++i) {
     uint64_t word = 0;
     for (unsigned j = 0; j < 8; ++j) {

@@ -7,9 +7,9 @@
 namespace tcp_sniffer {
 namespace {
 
-// The most room that is reserved at once for fields in the worst case of escaping: enough for
-// nearly every message's fields in one piece, little beside a block of lines.
-constexpr size_t kRunRoomMax = 16384;
+// The room that is reserved at once for fields, of which each must fit in the worst case of
+// escaping: enough for nearly every message's fields in one piece, little beside a block of lines.
+constexpr size_t kRunRoom = 16384;
 
 bool is_line_break(char c) {
   return c == '\r' || c == '\n';
@@ -78,16 +78,9 @@ uint32_t HeaderObjectWriter::plain_run_end(std::span<const HeaderField> fields,
 
 uint32_t HeaderObjectWriter::write_plain_run(std::span<const HeaderField> fields, uint32_t first,
                                              uint32_t end, LineSink& sink) const {
-  size_t room = kEscapeSpill;
-  uint32_t piece_end = first;
-  while (piece_end < end) {
-    const size_t with_field = room + plain_field_size_max(fields[piece_end]);
-    if (with_field > kRunRoomMax) break;
-    room = with_field;
-    ++piece_end;
-  }
-  const FieldProgress progress = kernels_.write_plain_fields(
-      fields.data() + first, fields.data() + piece_end, sink.reserve(room));
+  char* out = sink.reserve(kRunRoom);
+  const FieldProgress progress =
+      kernels_.write_plain_fields(fields.data() + first, fields.data() + end, out, out + kRunRoom);
   sink.commit(progress.out);
   return static_cast<uint32_t>(progress.next - fields.data());
 }

@@ -58,19 +58,17 @@ bool HeaderRepeats::find(std::span<const HeaderField> fields) {
 }
 
 bool HeaderRepeats::find_among_few(std::span<const HeaderField> fields) {
-  std::array<uint64_t, kFewFields> hashes;
   std::array<uint64_t, 8> seen{};
   bool any = false;
   for (uint32_t i = 0; i < fields.size(); ++i) {
     const uint64_t hash = name_hash(fields[i].name);
-    hashes[i] = hash;
     uint64_t& word = seen[hash >> 61];
     const uint64_t bit = uint64_t{1} << ((hash >> 55) & 63);
     const bool suspect = (word & bit) != 0;
     word |= bit;
     if (!suspect) continue;
     for (uint32_t earlier = i; earlier-- > 0;) {
-      if (hashes[earlier] != hash) continue;
+      if (name_hash(fields[earlier].name) != hash) continue;
       if (!equal_ignoring_case(fields[earlier].name, fields[i].name)) continue;
       if (!any) start_links(fields.size());
       any = true;

@@ -8,6 +8,7 @@ namespace {
 
 struct OctetText {
   char text[4];  // one to three digits and a point
+  uint32_t digits;
 };
 
 constexpr std::array<OctetText, 256> kOctets = [] {
@@ -18,6 +19,7 @@ constexpr std::array<OctetText, 256> kOctets = [] {
     if (value >= 10) *out++ = static_cast<char>('0' + value / 10 % 10);
     *out++ = static_cast<char>('0' + value % 10);
     *out = '.';
+    octets[value].digits = static_cast<uint32_t>(out - octets[value].text);
   }
   return octets;
 }();
@@ -25,7 +27,7 @@ constexpr std::array<OctetText, 256> kOctets = [] {
 // Writes four bytes: the digits, and the point that belongs to the next octet.
 char* write_octet(char* out, uint8_t value) {
   std::memcpy(out, kOctets[value].text, 4);
-  return out + 1 + (value >= 10 ? 1 : 0) + (value >= 100 ? 1 : 0);
+  return out + kOctets[value].digits;
 }
 
 char* write_group(char* out, uint32_t group) {

@@ -43,12 +43,19 @@ struct EscapeKernels {
   char* (*escape_utf8)(const char* in, const char* end, char* out);
 
   // Writes `"name":"value",` for each field, the name in lower case, until the first field that
-  // needs more than that (folded, or not ASCII). Room: plain_field_size_max of each, kEscapeSpill.
-  FieldProgress (*write_plain_fields)(const HeaderField* field, const HeaderField* end, char* out);
+  // needs more than that (folded, or not ASCII) or may not fit in front of `limit`: for a field it
+  // takes plain_field_size_max.
+  FieldProgress (*write_plain_fields)(const HeaderField* field, const HeaderField* end, char* out,
+                                      const char* limit);
 };
 
 constexpr size_t plain_field_size_max(const HeaderField& field) {
-  return (field.name.size() + field.value.size()) * kEscapedByteMax + 6;
+  return (field.name.size() + field.value.size()) * kEscapedByteMax + 6 + kEscapeSpill;
+}
+
+// May the field be written as a plain one, at most into `room` bytes?
+constexpr bool may_be_plain(const HeaderField& field, ptrdiff_t room) {
+  return !field.folded && static_cast<ptrdiff_t>(plain_field_size_max(field)) <= room;
 }
 
 // The fastest set that this processor runs.

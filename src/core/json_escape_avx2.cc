@@ -229,38 +229,100 @@ inline char* escape_bytes(const char* in, size_t size, char* out) {
   return escape_utf8_bytes(ascii.in, end, end, ascii.out).out;
 }
 
+// ASCII, and nothing to escape?
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline bool is_plain(__m128i text) {
+  // As signed numbers the bytes from 0x80 lie below the space, as control characters do.
+  const __m128i low = _mm_cmpgt_epi8(_mm_set1_epi8(0x20), text);
+  const __m128i quote = _mm_cmpeq_epi8(text, _mm_set1_epi8('"'));
+  const __m128i backslash = _mm_cmpeq_epi8(text, _mm_set1_epi8('\\'));
+  const __m128i del = _mm_cmpeq_epi8(text, _mm_set1_epi8(0x7f));
+  const __m128i odd = _mm_or_si128(_mm_or_si128(low, quote), _mm_or_si128(backslash, del));
+  return _mm_testz_si128(odd, odd) != 0;
+}
+
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline bool is_plain(__m256i text) {
+  const __m256i low = _mm256_cmpgt_epi8(_mm256_set1_epi8(0x20), text);
+  const __m256i quote = _mm256_cmpeq_epi8(text, _mm256_set1_epi8('"'));
+  const __m256i backslash = _mm256_cmpeq_epi8(text, _mm256_set1_epi8('\\'));
+  const __m256i del = _mm256_cmpeq_epi8(text, _mm256_set1_epi8(0x7f));
+  const __m256i odd = _mm256_or_si256(_mm256_or_si256(low, quote), _mm256_or_si256(backslash, del));
+  return _mm256_testz_si256(odd, odd) != 0;
+}
+
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline __m128i load16(const char* in) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(in));
+}
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline void store16(char* out, __m128i text) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), text);
+}
+
+// Copies text of which every byte is plain; null when one is not. Pieces overlap at the end of the
+// text. Stores up to 16 bytes more than `size`.
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline char* copy_plain(const char* in, size_t size,
+                                                                char* out) {
+  if (size > 32) {
+    size_t at = 0;
+    for (;; at = std::min(at + 32, size - 32)) {
+      const __m256i text = load32(in + at);
+      if (!is_plain(text)) return nullptr;
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + at), text);
+      if (at == size - 32) return out + size;
+    }
+  }
+  if (size >= 16) {
+    const __m128i first = load16(in);
+    const __m128i last = load16(in + size - 16);
+    if (!is_plain(first) || !is_plain(last)) return nullptr;
+    store16(out, first);
+    store16(out + size - 16, last);
+    return out + size;
+  }
+  const __m128i text = load_part(in, size);
+  if (!is_plain(text)) return nullptr;
+  store16(out, text);
+  return out + size;
+}
+
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline __m128i lower_case(__m128i text) {
+  const __m128i upper = _mm_and_si128(_mm_cmpgt_epi8(text, _mm_set1_epi8('A' - 1)),
+                                      _mm_cmpgt_epi8(_mm_set1_epi8('Z' + 1), text));
+  return _mm_add_epi8(text, _mm_and_si128(upper, _mm_set1_epi8(0x20)));
+}
+
 // A header name in lower case; null where it holds what must be escaped or is not ASCII.
 [[gnu::target("avx2,bmi,bmi2,popcnt")]] inline char* write_name(const char* in, size_t size,
                                                                 char* out) {
-  while (size != 0) {
-    const size_t part = std::min(size, size_t{16});
-    const __m128i text = load_part(in, part);
-    const Block16 block = classify(text);
-    if (block.rare || block.escapes != 0 || _mm_movemask_epi8(text) != 0) return nullptr;
-    const __m128i upper = _mm_and_si128(_mm_cmpgt_epi8(text, _mm_set1_epi8('A' - 1)),
-                                        _mm_cmpgt_epi8(_mm_set1_epi8('Z' + 1), text));
-    const __m128i lower = _mm_add_epi8(text, _mm_and_si128(upper, _mm_set1_epi8(0x20)));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), lower);
-    in += part;
-    out += part;
-    size -= part;
+  char* const end = out + size;
+  for (; size > 16; in += 16, out += 16, size -= 16) {
+    const __m128i text = load16(in);
+    if (!is_plain(text)) return nullptr;
+    store16(out, lower_case(text));
   }
-  return out;
+  const __m128i text = load_part(in, size);
+  if (!is_plain(text)) return nullptr;
+  store16(out, lower_case(text));
+  return end;
 }
 
 [[gnu::target("avx2,bmi,bmi2,popcnt")]] FieldProgress write_plain_fields(const HeaderField* field,
                                                                          const HeaderField* end,
-                                                                         char* out) {
-  for (; field != end && !field->folded; ++field) {
+                                                                         char* out,
+                                                                         const char* limit) {
+  for (; field != end && may_be_plain(*field, limit - out); ++field) {
     *out = '"';
     char* next = write_name(field->name.data(), field->name.size(), out + 1);
     if (next == nullptr) break;
     std::memcpy(next, "\":\"", 4);
-    const char* value_end = field->value.data() + field->value.size();
-    const EscapeProgress value = escape_ascii_text(field->value.data(), value_end, next + 3);
-    if (value.in != value_end) break;
-    std::memcpy(value.out, "\",", 2);
-    out = value.out + 2;
+    const std::string_view value = field->value;
+    char* value_out = copy_plain(value.data(), value.size(), next + 3);
+    if (value_out == nullptr) {
+      const char* value_end = value.data() + value.size();
+      const EscapeProgress escaped = escape_ascii_text(value.data(), value_end, next + 3);
+      if (escaped.in != value_end) break;
+      value_out = escaped.out;
+    }
+    std::memcpy(value_out, "\",", 2);
+    out = value_out + 2;
   }
   return {field, out};
 }

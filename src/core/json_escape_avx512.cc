@@ -160,8 +160,8 @@ escape_utf8(const char* in, const char* end, char* out) {
 }
 
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt")]] FieldProgress
-write_plain_fields(const HeaderField* field, const HeaderField* end, char* out) {
-  for (; field != end && !field->folded; ++field) {
+write_plain_fields(const HeaderField* field, const HeaderField* end, char* out, const char* limit) {
+  for (; field != end && may_be_plain(*field, limit - out); ++field) {
     const size_t name_size = field->name.size();
     if (name_size >= 64) break;
     const __m512i name = load_part(field->name.data(), name_size);

@@ -74,8 +74,9 @@ constexpr std::array<char, 256> kPlainNameBytes = [] {
   return table;
 }();
 
-FieldProgress write_plain_fields(const HeaderField* field, const HeaderField* end, char* out) {
-  for (; field != end && !field->folded; ++field) {
+FieldProgress write_plain_fields(const HeaderField* field, const HeaderField* end, char* out,
+                                 const char* limit) {
+  for (; field != end && may_be_plain(*field, limit - out); ++field) {
     char* next = out;
     *next++ = '"';
     for (const char name_byte : field->name) {

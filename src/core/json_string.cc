@@ -18,6 +18,17 @@ void append_quote(LineSink& sink) {
 }  // namespace
 
 bool JsonStringWriter::write_utf8(std::string_view text, LineSink& sink) const {
+  if (text.size() <= kPieceSize) {
+    char* out = sink.reserve(escaped_size_max(text.size()) + 2);
+    *out = '"';
+    const char* end = text.data() + text.size();
+    const EscapeProgress progress = kernels_.escape_ascii(text.data(), end, out + 1);
+    if (progress.in == end) {
+      *progress.out = '"';
+      sink.commit(progress.out + 1);
+      return true;
+    }
+  }
   const size_t start = sink.size();
   append_quote(sink);
   if (!append_utf8(text, sink)) {

@@ -5,7 +5,6 @@
 #include "core/base64.h"
 #include "core/community_id.h"
 #include "core/framed_line.h"
-#include "core/ip_text.h"
 #include "core/number_text.h"
 #include "core/text_encoding.h"
 
@@ -27,10 +26,14 @@ char* put_word(char* out, std::string_view word) {
   return put(out + word.size(), "\"");
 }
 
-char* put_endpoint(char* out, const Endpoint& endpoint) {
-  out = write_ip(put(out, "{\"ip\":\""), endpoint.ip, endpoint.mapped_on_wire);
-  out = write_unsigned(put(out, "\",\"port\":"), endpoint.port);
-  return put(out, "}");
+// Copies whole pieces: stores, and reads, up to 31 bytes more than the text has.
+char* put_connection(char* out, const ConnectionText& text) {
+  constexpr size_t kPiece = 32;
+  static_assert(ConnectionText::kEndpointsSizeMax % kPiece == 0);
+  for (size_t at = 0; at < text.size; at += kPiece) {
+    std::memcpy(out + at, text.endpoints.data() + at, kPiece);
+  }
+  return out + text.size;
 }
 
 }  // namespace
@@ -143,7 +146,11 @@ void MessageLineWriter::append_fields(const HttpMessage& message, LineSink& sink
 void MessageLineWriter::append_identity(const HttpMessage& message, LineSink& sink) {
   char* out = put(sink.reserve(kFixedPartMax), "{\"timestamp\":\"");
   out = time_.write(out, message.first_byte_ns);
-  out = write_hex16(put(out, "\",\"connectionId\":\""), message.connection_id);
+  const ConnectionText& connection =
+      connections_.of(message.connection_id, message.receiver, message.destination);
+  out = put(out, "\",\"connectionId\":\"");
+  std::memcpy(out, connection.id.data(), ConnectionText::kIdSize);
+  out += ConnectionText::kIdSize;
   if (message.exchange != kNoExchange) {
     out = write_unsigned(put(out, "\",\"exchange\":"), message.exchange);
     out = put(out, ",\"direction\":\"");
@@ -152,9 +159,7 @@ void MessageLineWriter::append_identity(const HttpMessage& message, LineSink& si
   }
   const bool request = message.direction == MessageDirection::kRequest;
   out = request ? put(out, "request\",\"receiver\":") : put(out, "response\",\"receiver\":");
-  out = put_endpoint(out, message.receiver);
-  out = put_endpoint(put(out, ",\"destination\":"), message.destination);
-  sink.commit(out);
+  sink.commit(put_connection(out, connection));
 }
 
 void MessageLineWriter::append_text_field(std::string_view key, std::string_view text,

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/connection_text.h"
 #include "core/header_object.h"
 #include "core/http_message.h"
 #include "core/json_string.h"
@@ -75,6 +76,7 @@ class MessageLineWriter {
   Redaction redaction_;
   HeaderObjectWriter headers_;
   TimeText time_;
+  ConnectionTexts connections_;
   PrettyLineWriter pretty_;
   ScratchLine latin1_;  // `"path","headers.x",` of the message being written
 };

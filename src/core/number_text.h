@@ -77,8 +77,13 @@ inline char* write_milliseconds(char* out, int64_t nanoseconds) {
     *out++ = '-';
     magnitude = 0 - magnitude;
   }
-  out = write_unsigned(out, magnitude / 1000000);
-  const auto fraction = static_cast<uint32_t>(magnitude % 1000000);
+  if (magnitude < 1000000) {  // below a millisecond, as most are: no division
+    *out++ = '0';
+  } else {
+    out = write_unsigned(out, magnitude / 1000000);
+    magnitude %= 1000000;
+  }
+  const auto fraction = static_cast<uint32_t>(magnitude);
   if (fraction == 0) return out;
   *out = '.';
   char* end = write_six_digits(out + 1, fraction);
@@ -104,8 +109,10 @@ inline char* write_hex8(char* out, uint32_t value) {
   // Each byte above 9 has bit 4 set after adding 6; 'a' lies 39 behind the sign that follows '9'.
   const uint64_t letters = ((nibbles + 0x0606060606060606) >> 4) & 0x0101010101010101;
   const uint64_t text = nibbles + 0x3030303030303030 + letters * ('a' - '9' - 1);
-  for (int shift = 56; shift >= 0; shift -= 8) *out++ = static_cast<char>((text >> shift) & 0xff);
-  return out;
+  const uint64_t in_order =
+      std::endian::native == std::endian::little ? __builtin_bswap64(text) : text;
+  std::memcpy(out, &in_order, 8);
+  return out + 8;
 }
 
 // Exactly 16 lower-case hexadecimal digits.
