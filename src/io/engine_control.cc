@@ -239,7 +239,7 @@ void Engine::say_stats(Clock::time_point now) {
   fields["rates"]["bytes_per_second"] =
       rate(bytes_before, current.of(FrameCounter::received_bytes));
   fields["rates"]["messages_per_second"] = rate(last_stats_.written, current.written);
-  add_ledger(current, fields);
+  add_ledger(current, config_.log_format == LogFormat::kText, fields);
   log_.emit(LogLevel::kInfo, event::kStats, "running", fields);
   last_stats_ = std::move(current);
 }
@@ -297,7 +297,7 @@ int Engine::finish_report() {
   }
   fields["deterministic"] = ending.deterministic();
   fields["seconds"] = seconds(Clock::now() - started_at_);
-  add_ledger(ending, fields);
+  add_ledger(ending, config_.log_format == LogFormat::kText, fields);
   log_.emit(LogLevel::kInfo, event::kStopped, "stopped", fields);
   return exit_status_;
 }

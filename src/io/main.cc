@@ -74,7 +74,8 @@ int run(const Invocation& invocation) {
     Engine engine(invocation.config, invocation.config_from_stdin, log);
     status = engine.run();
   }
-  log.close();
+  // The closing ledger must not be lost because the machine is busy.
+  log.close(5000);
   return status;
 }
 

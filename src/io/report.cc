@@ -75,16 +75,19 @@ Totals sum_totals(std::span<const FrameCounters* const> frames,
   return totals;
 }
 
-void add_ledger(const Totals& totals, EventFields& fields) {
+void add_ledger(const Totals& totals, bool brief, EventFields& fields) {
   const auto add = [&](const CounterInfo& info, uint64_t value) {
+    if (brief && value == 0) return;
     fields[std::string(info.group)][std::string(info.label)] = value;
   };
   for (size_t i = 0; i < FrameCounters::kSize; i++) add(kFrameCounters[i], totals.frames[i]);
   for (size_t i = 0; i < ShardCounters::kSize; i++) add(kShardCounters[i], totals.shards[i]);
   EventFields& messages = fields["messages"];
   messages["written"] = totals.written;
-  messages["discarded"] = totals.discarded_messages();
-  messages["queued"] = totals.queued_messages();
+  if (!brief || totals.discarded_messages() > 0) {
+    messages["discarded"] = totals.discarded_messages();
+  }
+  if (!brief || totals.queued_messages() > 0) messages["queued"] = totals.queued_messages();
   fields["output"]["bytes_written"] = totals.output_bytes;
   if (totals.extracted) {
     EventFields& extracted = fields["extracted"];

@@ -42,7 +42,8 @@ Totals sum_totals(std::span<const FrameCounters* const> frames,
                   std::span<const ShardCounters* const> shards);
 
 // The ledger as fields of the `stats` and `stopped` events: an object for each group of counters.
-void add_ledger(const Totals& totals, EventFields& fields);
+// For people (`brief`) without those that are zero.
+void add_ledger(const Totals& totals, bool brief, EventFields& fields);
 
 // A shard's event in words.
 void report(const EventRecord& record, bool with_samples, EventLog& log);
