@@ -263,7 +263,7 @@ bool LiveSource::can_hold_more() {
   const auto timeouts =
       static_cast<uint64_t>(std::max<int64_t>(now_ns - last_frame_ns_, 0) / block_timeout_ns_);
   const uint64_t bytes = waiting * (mean_frame_bytes_ + kKernelFrameHeaderBytes);
-  return (timeouts + bytes / kKernelBlockBytes + 1) * 2 <= buffer_blocks_;
+  return (timeouts + bytes / kKernelBlockBytes + 1) * 4 <= buffer_blocks_ * 3;
 }
 
 void LiveSource::update_statistics() {

@@ -72,7 +72,7 @@ class LiveSource final : public PacketSource {
 
   SourceStatus poll(FrameSink& sink) override;
   const std::string& error() const override { return problem_.message; }
-  // True while half of the kernel's capture buffer is free: estimated from the frames that it took
+  // True while a quarter of the kernel's capture buffer is free: estimated from the frames it took
   // and we did not, their mean size, and how long ago the last one that we took had come.
   bool can_hold_more() override;
   const LiveProblem& problem() const { return problem_; }
