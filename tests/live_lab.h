@@ -315,7 +315,7 @@ class LiveLab : public testing::Test {
     ASSERT_TRUE(client_.ip("link set left mtu 1500") && server_.ip("link set right mtu 1500"));
   }
   void TearDown() override {
-    nginx_.reset();
+    stop_server(SIGTERM);
     shell("ip netns del " + client_.name());
     shell("ip netns del " + server_.name());
   }
@@ -343,12 +343,17 @@ class LiveLab : public testing::Test {
   }
   // Ends nginx; the requests in its access log.
   uint64_t requests_in_access_log() {
-    nginx_->signal(SIGQUIT);
-    const Exit exit = nginx_->wait(std::chrono::seconds(10));
-    EXPECT_TRUE(exit.in_time);
-    nginx_.reset();
+    stop_server(SIGQUIT);
     const std::string log = content_of(folder_ / "access.log");
     return static_cast<uint64_t>(std::count(log.begin(), log.end(), '\n'));
+  }
+
+  // Asked to end, not killed: its worker would stay behind.
+  void stop_server(int signal) {
+    if (!nginx_) return;
+    nginx_->signal(signal);
+    EXPECT_TRUE(nginx_->wait(std::chrono::seconds(20)).in_time);
+    nginx_.reset();
   }
 
   LoadResult send(const Load& load, const Host& from) {
