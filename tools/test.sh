@@ -22,7 +22,8 @@ case ${1:-all} in
   release)
     tools/install-packages.sh build
     tools/build.sh release
-    run_ctest release
+    shift
+    run_ctest release "$@"  # arguments behind it are ctest's
     ;;
   asan)
     tools/install-packages.sh build
