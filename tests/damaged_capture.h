@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -105,6 +106,78 @@ inline std::string identity_of(const Json& line) {
 
 inline std::pair<std::string, uint64_t> exchange_of(const Json& line) {
   return {line["connectionId"], line["exchange"]};
+}
+
+using Frames = std::set<size_t>;  // from 1
+
+inline Finished read_without(const pcapdamage::CaptureFile& whole, const Frames& lost,
+                             const std::string& shards) {
+  pcapdamage::CaptureFile damaged = whole;
+  pcapdamage::DamageOptions options;
+  options.drop_frames = lost;
+  pcapdamage::damage_capture(damaged, options);
+  return read_capture_file(damaged, shards);
+}
+
+inline std::string body_of(const Json& line) {
+  const std::string text = line["body"];
+  if (!line.contains("bodyEncoding")) return text;
+  static constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string bytes;
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char digit : text) {
+    if (digit == '=') break;
+    bits = bits << 6 | static_cast<uint32_t>(kDigits.find(digit));
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    bytes += static_cast<char>(bits >> count & 0xff);
+  }
+  return bytes;
+}
+
+// The body as it was sent, without what the line says is missing.
+inline std::string without_gaps(std::string body, const Json& line) {
+  if (!line.contains("bodyGaps")) return body;
+  for (auto gap = line["bodyGaps"].rbegin(); gap != line["bodyGaps"].rend(); ++gap) {
+    body.erase((*gap)[0].get<size_t>(), (*gap)[1].get<size_t>());
+  }
+  return body;
+}
+
+// Every whole line equals one of the undamaged run; of an incomplete one everything that is there
+// does, and its parts add up.
+inline void expect_truthful(const std::vector<Json>& truth, const std::vector<Json>& lines) {
+  std::multiset<std::string> sent;
+  std::multimap<std::string, std::string> bodies;
+  for (const Json& line : truth) {
+    sent.insert(identity_of(line));
+    bodies.emplace(head_of(line), body_of(line));
+  }
+  for (const Json& line : lines) {
+    SCOPED_TRACE(line.dump().substr(0, 600));
+    if (!line.contains("incomplete")) {
+      const auto found = sent.find(identity_of(line));
+      ASSERT_NE(found, sent.end());
+      sent.erase(found);
+      continue;
+    }
+    const std::string body = body_of(line);
+    EXPECT_LE(body.size(), line["bodySize"].get<size_t>());
+    if (line.contains("bodyGaps")) {
+      uint64_t missing = 0;
+      for (const Json& gap : line["bodyGaps"]) missing += gap[1].get<uint64_t>();
+      EXPECT_LE(missing, line["missingBytes"].get<uint64_t>());
+      EXPECT_EQ(body.size() + line["missingBytes"].get<uint64_t>(), line["bodySize"]);
+    }
+    if (line.contains("headersIncomplete")) continue;
+    const auto [first, last] = bodies.equal_range(head_of(line));
+    EXPECT_TRUE(std::any_of(first, last, [&](const auto& candidate) {
+      return without_gaps(candidate.second, line).starts_with(body);
+    })) << "its head or body is none that was sent";
+  }
 }
 
 }  // namespace tcp_sniffer
