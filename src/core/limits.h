@@ -32,6 +32,10 @@ constexpr uint8_t kGapAcksMin = 3;
 constexpr int64_t kGapAckedWaitNs = 50'000'000;
 constexpr int64_t kGapAckedWaitMaxNs = 1'000'000'000;
 
+// A SYN may be captured this much behind the first data of its connection (reordering before the
+// tap, several queues), packet time.
+constexpr int64_t kLateSynNs = 1'000'000'000;
+
 // A finished connection's late retransmissions are recognised for this long (2 x the usual
 // maximum RTO backoff steps seen after a FIN), packet time.
 constexpr int64_t kTombstoneNs = 10'000'000'000;

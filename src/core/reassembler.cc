@@ -29,7 +29,7 @@ void Reassembler::set_origin(TcpStream& stream, const Segment& segment) {
     }
     stream.seen = true;
   } else if (!stream.delivered && !stream.syn_seen && !stream.hint_is_start && !may_be_probe &&
-             segment.payload_wire_size > 0 && stream.offset_of(first) < stream.head &&
+             (syn || segment.payload_wire_size > 0) && stream.offset_of(first) < stream.head &&
              stream.head - stream.offset_of(first) < kWindowMin) {
     stream.head = stream.offset_of(first);
   }

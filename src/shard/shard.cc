@@ -371,6 +371,16 @@ void Shard::decide_receiver(Connection& connection, const Segment& segment) {
   identity.receiver_known = true;
 }
 
+// The SYN of a connection that was met by its data: captured behind them, and in front of them in
+// the stream. A new connection on the same ports begins elsewhere (RFC 9293 section 3.4.1: its
+// number is beyond those of the old one).
+bool Shard::is_late_syn(const Connection& connection, const TcpStream& stream,
+                        const Segment& segment) {
+  if (stream.syn_seen || segment.time_ns - connection.syn_time_ns > kLateSynNs) return false;
+  const uint64_t begin = stream.offset_of(segment.sequence + 1);
+  return begin <= stream.head && stream.head - begin < kWindowMin;
+}
+
 // A SYN on a living connection, or the segment that may confirm one. Returns the connection the
 // segment belongs to, nullptr when the segment is done with.
 Connection* Shard::judge_syn(Connection* connection, const Segment& segment) {
@@ -381,6 +391,7 @@ Connection* Shard::judge_syn(Connection* connection, const Segment& segment) {
   if ((segment.flags & kTcpSyn) == 0) return connection;
   TcpStream& stream = connection->streams[static_cast<size_t>(segment.side)];
   if (!stream.seen || stream.origin_sequence == segment.sequence + 1) return connection;
+  if (is_late_syn(*connection, stream, segment)) return connection;
   PendingSyn& pending = connection->pending;
   counters_.add(ShardCounter::out_of_window, segment.payload_size);
   const bool again =

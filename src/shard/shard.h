@@ -70,6 +70,8 @@ class Shard {
   void handle_traced(const Segment& segment);
   Connection* open(const Segment& segment);
   Connection* insert(const Segment& segment);
+  static bool is_late_syn(const Connection& connection, const TcpStream& stream,
+                          const Segment& segment);
   Connection* judge_syn(Connection* connection, const Segment& segment);
   Connection* judge_pending(Connection* connection, const Segment& segment);
   Connection* replace(Connection* connection, const Segment& segment);
