@@ -108,6 +108,9 @@ class Reassembler {
 
   // ---- bytes
   template <StreamProtocol P>
+  bool consume_plain(TcpStreams& streams, P& protocol, const Segment& segment,
+                     uint64_t acknowledged);
+  template <StreamProtocol P>
   void add_payload(TcpStreams& streams, P& protocol, const Segment& segment, uint64_t offset,
                    uint64_t acknowledged);
   template <StreamProtocol P>
@@ -138,6 +141,8 @@ class Reassembler {
   bool deliver(TcpStreams& streams, P& protocol, Side side, bool force);
   template <StreamProtocol P>
   bool reach_end(TcpStream& stream, P& protocol, Side side);
+  template <StreamProtocol P>
+  void settle(TcpStreams& streams, P& protocol, int64_t clock_ns);
   template <StreamProtocol P>
   void pump(TcpStreams& streams, P& protocol, int64_t clock_ns);
   template <StreamProtocol P>

@@ -10,13 +10,22 @@ template <StreamProtocol P>
 void Reassembler::on_segment(TcpStreams& streams, P& protocol, const Segment& segment) {
   TcpStream& stream = at(streams, segment.side);
   TcpStream& peer = at(streams, other(segment.side));
-  set_origin(stream, segment);
+  const bool syn = (segment.flags & kTcpSyn) != 0;
+  if (!stream.delivered || syn) set_origin(stream, segment);
   uint64_t acknowledged = 0;
   take_acknowledgment(peer, stream, segment, acknowledged);
 
-  const uint64_t offset =
-      stream.offset_of(segment.sequence + ((segment.flags & kTcpSyn) != 0 ? 1 : 0));
+  const uint64_t offset = stream.offset_of(segment.sequence + (syn ? 1 : 0));
   const uint64_t end = offset + segment.payload_wire_size;
+  if ((segment.flags & (kTcpSyn | kTcpFin | kTcpRst)) == 0 && stream.is_plain() &&
+      peer.is_plain()) [[likely]] {
+    if (end == offset) return;
+    if (offset == stream.head && segment.payload_size == segment.payload_wire_size) {
+      if (consume_plain(streams, protocol, segment, acknowledged)) return;
+      settle(streams, protocol, segment.clock_ns);
+      return;
+    }
+  }
   if ((segment.flags & kTcpRst) != 0) {
     take_rst(stream, offset);
     counters_.add(ShardCounter::out_of_window, segment.payload_size);
@@ -28,10 +37,37 @@ void Reassembler::on_segment(TcpStreams& streams, P& protocol, const Segment& se
     if ((segment.flags & kTcpFin) != 0) take_fin(stream, end);
     if (end > offset) add_payload(streams, protocol, segment, offset, acknowledged);
   }
-  pump(streams, protocol, segment.clock_ns);
-  while (give_up_by_evidence(streams, protocol, segment.clock_ns) != 0) {
-    pump(streams, protocol, segment.clock_ns);
-  }
+  settle(streams, protocol, segment.clock_ns);
+}
+
+// Delivers and gives up what the segment just taken allows.
+template <StreamProtocol P>
+void Reassembler::settle(TcpStreams& streams, P& protocol, int64_t clock_ns) {
+  pump(streams, protocol, clock_ns);
+  while (give_up_by_evidence(streams, protocol, clock_ns) != 0) pump(streams, protocol, clock_ns);
+}
+
+// The next bytes of a stream beside which nothing is missing or waiting. False when the protocol
+// has not taken them all and the rest waits.
+template <StreamProtocol P>
+bool Reassembler::consume_plain(TcpStreams& streams, P& protocol, const Segment& segment,
+                                uint64_t acknowledged) {
+  TcpStream& stream = at(streams, segment.side);
+  stream.stray_count = 0;
+  Bytes bytes{stream.head,
+              {segment.payload, segment.payload_size},
+              0,
+              {segment.time_ns, segment.frame, acknowledged}};
+  const uint32_t taken =
+      protocol.try_consume(segment.side, bytes.offset, bytes.data, bytes.meta, false);
+  stream.head += taken;
+  if (taken > 0) stream.delivered = true;
+  if (taken == segment.payload_size) [[likely]]
+    return true;
+  stream.refused = true;
+  bytes.advance(taken);
+  buffer_bytes(streams, protocol, segment.side, bytes, segment.clock_ns);
+  return false;
 }
 
 template <StreamProtocol P>

@@ -62,6 +62,10 @@ struct TcpStream {
   bool hole_before_waiting() const { return has_waiting() && reorder->front() > head; }
   // The peer has acknowledged bytes at the head that were never captured.
   bool acked_past_head() const { return acked > head && !(has_waiting() && reorder->front() == head); }
+  // Nothing is missing, waits or ends: nearly all streams, nearly always.
+  bool is_plain() const {
+    return reorder == nullptr && hole_since_ns == 0 && acked <= head && fin_offset == kNoOffset;
+  }
   bool missing() const { return seen && !ended && (hole_before_waiting() || acked_past_head()); }
   uint64_t contiguous_end() const {
     return has_waiting() && reorder->front() == head ? reorder->front_end() : head;
