@@ -76,6 +76,14 @@ function declareType(schema, root) {
   return `${comment(schema, '')}export type ${schema.title} = ${typeOf({ ...schema, title: undefined }, root)};\n`;
 }
 
+/** What every message of HTTP, the protocol that most programs read alone, has. */
+function requiredOfHttp(schema) {
+  const ofHttp = Object.entries(schema.properties).filter(
+    ([, one]) => one['x-protocol'] === 'http',
+  );
+  return [...(schema.required ?? []), ...ofHttp.map(([key]) => key)];
+}
+
 function getters(schema, root) {
   const required = new Set(schema.required ?? []);
   return Object.entries(schema.properties)
@@ -91,7 +99,7 @@ function generate() {
   const message = load('message');
   const event = load('event');
   const config = load('config');
-  const common = message.$defs.common;
+  const common = { ...message.$defs.common, required: requiredOfHttp(message.$defs.common) };
   const [shapes, eventShapes] = [false, true].map((isEvent) =>
     Object.entries(event.$defs).filter(
       ([, schema]) => (schema['x-event'] !== undefined) === isEvent,

@@ -15,15 +15,23 @@ export interface MessageFields {
   /** The other side. */
   destination: Endpoint;
   direction: 'request' | 'response';
-  /** Requests. */
+  /** Absent for HTTP. */
+  protocol?: 'pop3';
+  /** Requests. POP3: the command. */
   method?: string;
-  /** Requests: the request target as sent. */
+  /** HTTP requests: the request target as sent. */
   path?: string;
-  /** Responses. */
+  /** POP3 requests: what follows the command, as sent; of a password "[redacted]". */
+  argument?: string;
+  /** HTTP responses. */
   statusCode?: number;
+  /** POP3 responses. */
+  status?: '+OK' | '-ERR' | '+';
   /** Responses. */
   statusText?: string;
+  /** HTTP; POP3 has none. */
   httpVersion: '1.0' | '1.1';
+  /** HTTP; POP3 has none. */
   headers: Headers;
   /** With rawHeaders: name and value as sent, in order. */
   rawHeaders?: [string, string][];
@@ -59,8 +67,6 @@ export interface MessageFields {
   afterGap?: true;
   /** Fields that were not UTF-8: each byte is written as U+00XX. */
   latin1?: string[];
-  /** Absent for HTTP. */
-  protocol?: 'pop3';
   /** fields extended. */
   interface?: string;
   /** fields extended, files: from 1. */
@@ -95,19 +101,34 @@ export abstract class MessageView {
     return this.fields().direction;
   }
 
-  /** Requests. */
+  /** Absent for HTTP. */
+  get protocol(): 'pop3' | undefined {
+    return this.fields().protocol;
+  }
+
+  /** Requests. POP3: the command. */
   get method(): string | undefined {
     return this.fields().method;
   }
 
-  /** Requests: the request target as sent. */
+  /** HTTP requests: the request target as sent. */
   get path(): string | undefined {
     return this.fields().path;
   }
 
-  /** Responses. */
+  /** POP3 requests: what follows the command, as sent; of a password "[redacted]". */
+  get argument(): string | undefined {
+    return this.fields().argument;
+  }
+
+  /** HTTP responses. */
   get statusCode(): number | undefined {
     return this.fields().statusCode;
+  }
+
+  /** POP3 responses. */
+  get status(): '+OK' | '-ERR' | '+' | undefined {
+    return this.fields().status;
   }
 
   /** Responses. */
@@ -115,10 +136,12 @@ export abstract class MessageView {
     return this.fields().statusText;
   }
 
+  /** HTTP; POP3 has none. */
   get httpVersion(): '1.0' | '1.1' {
     return this.fields().httpVersion;
   }
 
+  /** HTTP; POP3 has none. */
   get headers(): Headers {
     return this.fields().headers;
   }
@@ -204,11 +227,6 @@ export abstract class MessageView {
     return this.fields().latin1;
   }
 
-  /** Absent for HTTP. */
-  get protocol(): 'pop3' | undefined {
-    return this.fields().protocol;
-  }
-
   /** fields extended. */
   get interface(): string | undefined {
     return this.fields().interface;
@@ -278,6 +296,16 @@ export interface FrameCounters {
   [name: string]: number;
 }
 
+/** Bodies written to files, and those that were not. */
+export interface ExtractedCounters {
+  files: number;
+  bytes: number;
+  incomplete: number;
+  limited: number;
+  dropped: number;
+  errors: number;
+}
+
 /** The fate of every payload byte: captured is the sum of the others but missing. */
 export interface ByteCounters {
   captured: number;
@@ -338,11 +366,16 @@ export interface StatsEvent extends EngineEvent {
   bytes: ByteCounters;
   messages: MessageCounters;
   capture?: Counters;
+  encapsulation?: Counters;
   tcp?: Counters;
   connections?: Counters;
   memory?: Counters;
   incomplete?: Counters;
   http?: Counters;
+  /** With decodeBodies. */
+  bodies?: Counters;
+  /** With extractDir. */
+  extracted?: ExtractedCounters;
   output?: Counters;
   events?: Counters;
   /** Live: libpcap's own figures. */
@@ -410,6 +443,18 @@ export interface InterfaceUpEvent extends EngineEvent {
   interface: string;
 }
 
+/** A body was not written to its file in extractDir. */
+export interface ExtractFailedEvent extends EngineEvent {
+  file: string;
+  error: string;
+}
+
+/** The file debugLog is not complete. */
+export interface DebugLogFailedEvent extends EngineEvent {
+  file: string;
+  error: string;
+}
+
 /** The reader of the output did not take everything in time. */
 export interface DrainIncompleteEvent extends EngineEvent {
   discarded: number;
@@ -432,11 +477,16 @@ export interface StoppedEvent extends EngineEvent {
   bytes: ByteCounters;
   messages: MessageCounters;
   capture?: Counters;
+  encapsulation?: Counters;
   tcp?: Counters;
   connections?: Counters;
   memory?: Counters;
   incomplete?: Counters;
   http?: Counters;
+  /** With decodeBodies. */
+  bodies?: Counters;
+  /** With extractDir. */
+  extracted?: ExtractedCounters;
   output?: Counters;
   events?: Counters;
   /** Live: libpcap's own figures. */
@@ -460,6 +510,8 @@ export interface EngineEvents {
   limit: [event: LimitEvent];
   interface_down: [event: InterfaceDownEvent];
   interface_up: [event: InterfaceUpEvent];
+  extract_failed: [event: ExtractFailedEvent];
+  debug_log_failed: [event: DebugLogFailedEvent];
   drain_incomplete: [event: DrainIncompleteEvent];
   events_suppressed: [event: EventsSuppressedEvent];
   events_dropped: [event: EventsDroppedEvent];
@@ -467,7 +519,7 @@ export interface EngineEvents {
   fatal: [event: FatalEvent];
 }
 
-export const engineEventNames = ["started","no_packets","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
+export const engineEventNames = ["started","no_packets","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","extract_failed","debug_log_failed","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
 /** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {

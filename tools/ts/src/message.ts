@@ -5,6 +5,7 @@ import { type Headers, type MessageFields, MessageView } from './generated.js';
 const detachedShare = 2;
 
 const noBody = Buffer.alloc(0);
+const noHeaders: Headers = Object.freeze(Object.create(null));
 
 /** The same object with a null prototype, so that a header named `constructor` or `__proto__` is a
  * header and nothing else. JSON.parse makes `__proto__` an own property. */
@@ -15,10 +16,12 @@ function withoutPrototype(headers: Headers): Headers {
 /** Reads one JSON object of the engine; throws SyntaxError or TypeError when it is none. */
 export function parseFields(json: Buffer): MessageFields {
   const fields = JSON.parse(json.toString('utf8')) as MessageFields;
-  if (typeof fields !== 'object' || fields === null || typeof fields.headers !== 'object') {
+  if (typeof fields !== 'object' || fields === null) throw new TypeError('not a message');
+  if (typeof fields.headers === 'object') {
+    withoutPrototype(fields.headers);
+  } else if (fields.protocol === undefined) {
     throw new TypeError('not a message');
   }
-  withoutPrototype(fields.headers);
   if (fields.trailers !== undefined) withoutPrototype(fields.trailers);
   return fields;
 }
@@ -68,6 +71,11 @@ export class Message extends MessageView {
   /** Bytes that this message holds: JSON and framed body. */
   get byteLength(): number {
     return this.#json.length + (this.#frameBody?.length ?? 0);
+  }
+
+  /** None, of a POP3 message. */
+  override get headers(): Headers {
+    return this.fields().headers ?? noHeaders;
   }
 
   get bodyEncoding(): MessageFields['bodyEncoding'] {

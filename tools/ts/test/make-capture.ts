@@ -58,51 +58,85 @@ class Connection {
   }
 }
 
+/** A pcap under way; frames are 10 µs apart. */
+class CaptureFile {
+  readonly #fd: number;
+  #pieces: Buffer[];
+  #microseconds = 0;
+
+  constructor(path: string) {
+    this.#fd = openSync(path, 'w');
+    const header = Buffer.alloc(24);
+    header.writeUInt32LE(0xa1b2c3d4, 0);
+    header.writeUInt16LE(2, 4);
+    header.writeUInt16LE(4, 6);
+    header.writeUInt32LE(262_144, 16);
+    header.writeUInt32LE(1, 20);
+    this.#pieces = [header];
+  }
+
+  put(frame: Buffer): void {
+    const record = Buffer.alloc(16);
+    this.#microseconds += 10;
+    record.writeUInt32LE(1_740_139_200 + Math.floor(this.#microseconds / 1e6), 0);
+    record.writeUInt32LE(this.#microseconds % 1e6, 4);
+    record.writeUInt32LE(frame.length, 8);
+    record.writeUInt32LE(frame.length, 12);
+    this.#pieces.push(record, frame);
+    if (this.#pieces.length >= 4096) this.#flush();
+  }
+
+  #flush(): void {
+    writeSync(this.#fd, Buffer.concat(this.#pieces));
+    this.#pieces = [];
+  }
+
+  open(connection: Connection): void {
+    this.put(connection.frame(true, flagsSyn, ''));
+    this.put(connection.frame(false, flagsSyn | flagsAck, ''));
+    this.put(connection.frame(true, flagsAck, ''));
+  }
+
+  end(connection: Connection): void {
+    this.put(connection.frame(true, flagsFin | flagsAck, ''));
+    this.put(connection.frame(false, flagsFin | flagsAck, ''));
+    this.put(connection.frame(true, flagsAck, ''));
+  }
+
+  close(): void {
+    this.#flush();
+    closeSync(this.#fd);
+  }
+}
+
+/** Writes a pcap of one connection: who speaks, and what. */
+export function makeConversation(path: string, turns: ['client' | 'server', string][]): void {
+  const file = new CaptureFile(path);
+  const connection = new Connection(0);
+  file.open(connection);
+  for (const [side, payload] of turns) {
+    file.put(connection.frame(side === 'client', flagsAck | flagsPush, payload));
+  }
+  file.end(connection);
+  file.close();
+}
+
 /** Writes a pcap of keep-alive connections, side by side, whose exchanges are numbered in their
  * paths: `/CONNECTION/EXCHANGE`. */
 export function makeCapture(path: string, options: CaptureOptions): void {
   const { exchanges, connections, bodyBytes } = options;
-  const fd = openSync(path, 'w');
-  const header = Buffer.alloc(24);
-  header.writeUInt32LE(0xa1b2c3d4, 0);
-  header.writeUInt16LE(2, 4);
-  header.writeUInt16LE(4, 6);
-  header.writeUInt32LE(262_144, 16);
-  header.writeUInt32LE(1, 20);
-  let pieces: Buffer[] = [header];
-  let microseconds = 0;
-  const put = (frame: Buffer): void => {
-    const record = Buffer.alloc(16);
-    microseconds += 10;
-    record.writeUInt32LE(1_740_139_200 + Math.floor(microseconds / 1e6), 0);
-    record.writeUInt32LE(microseconds % 1e6, 4);
-    record.writeUInt32LE(frame.length, 8);
-    record.writeUInt32LE(frame.length, 12);
-    pieces.push(record, frame);
-    if (pieces.length < 4096) return;
-    writeSync(fd, Buffer.concat(pieces));
-    pieces = [];
-  };
+  const file = new CaptureFile(path);
   const all = Array.from({ length: connections }, (_, i) => new Connection(i));
-  for (const connection of all) {
-    put(connection.frame(true, flagsSyn, ''));
-    put(connection.frame(false, flagsSyn | flagsAck, ''));
-    put(connection.frame(true, flagsAck, ''));
-  }
+  for (const connection of all) file.open(connection);
   const body = 'x'.repeat(bodyBytes);
   const answer = `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${bodyBytes}\r\n\r\n${body}`;
   for (let i = 0; i < exchanges; i += 1) {
     const connection = all[i % connections] as Connection;
     const path = `/${i % connections}/${Math.floor(i / connections)}`;
     const request = `GET ${path} HTTP/1.1\r\nHost: example.test\r\nAccept: */*\r\n\r\n`;
-    put(connection.frame(true, flagsAck | flagsPush, request));
-    put(connection.frame(false, flagsAck | flagsPush, answer));
+    file.put(connection.frame(true, flagsAck | flagsPush, request));
+    file.put(connection.frame(false, flagsAck | flagsPush, answer));
   }
-  for (const connection of all) {
-    put(connection.frame(true, flagsFin | flagsAck, ''));
-    put(connection.frame(false, flagsFin | flagsAck, ''));
-    put(connection.frame(true, flagsAck, ''));
-  }
-  writeSync(fd, Buffer.concat(pieces));
-  closeSync(fd);
+  for (const connection of all) file.end(connection);
+  file.close();
 }

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { createSniffer, type MessageFields } from '../src/index.js';
-import { packageDir, pcapsDir, realEngine } from './support.js';
+import { makeConversation } from './make-capture.js';
+import { packageDir, pcapsDir, realEngine, temporaryDir } from './support.js';
 
 const schemaDir = join(packageDir, '../schema');
 const validateScript = join(schemaDir, 'validate.mjs');
@@ -51,7 +52,23 @@ const response = {
   latencyMs: -1.5,
 };
 
+const pop3 = {
+  ...endpoints,
+  protocol: 'pop3',
+  body: '',
+  bodySize: 0,
+  timestamp: '2025-02-21T12:00:00.000000Z',
+  durationMs: 0,
+  connectionId: '0123456789abcdef',
+};
+const command = { ...pop3, direction: 'request', method: 'USER', argument: 'anna', exchange: 0 };
+const reply = { ...pop3, direction: 'response', status: '+OK', statusText: 'ready' };
+
 const validMessages: object[] = [
+  command,
+  { ...command, argument: '' },
+  reply,
+  { ...reply, status: '-ERR', exchange: 0, latencyMs: 0.5 },
   request,
   response,
   { ...response, exchange: undefined, latencyMs: undefined },
@@ -72,6 +89,23 @@ const validMessages: object[] = [
 ];
 
 const invalidMessages: object[] = [
+  { ...command, argument: undefined },
+  { ...command, exchange: undefined },
+  { ...command, path: '/' },
+  { ...command, headers: {} },
+  { ...command, httpVersion: '1.1' },
+  { ...command, status: '+OK' },
+  { ...command, protocol: undefined },
+  { ...reply, status: '200' },
+  { ...reply, statusCode: 200 },
+  { ...reply, statusText: undefined },
+  { ...reply, argument: 'anna' },
+  { ...reply, protocol: 'http' },
+  { ...request, argument: '' },
+  { ...request, protocol: 'pop3' },
+  { ...request, headers: undefined },
+  { ...response, httpVersion: undefined },
+  { ...response, status: '+OK' },
   { ...request, method: undefined },
   { ...request, statusCode: 200 },
   { ...request, exchange: undefined },
@@ -214,3 +248,55 @@ test(
     assert.ok(seen > 500);
   },
 );
+
+test('Pop3LinesFitTheSchema', { skip: realEngine === undefined && 'no engine' }, async () => {
+  const capture = join(temporaryDir(), 'pop3.pcap');
+  makeConversation(capture, [
+    ['server', '+OK ready\r\n'],
+    ['client', 'USER anna\r\n'],
+    ['server', '+OK\r\n'],
+    ['client', 'PASS secret\r\n'],
+    ['server', '+OK welcome\r\n'],
+    ['client', 'RETR 1\r\n'],
+    ['server', '+OK 20 octets\r\nSubject: hello\r\n\r\n..dot\r\n.\r\n'],
+    ['client', 'DELE 9\r\n'],
+    ['server', '-ERR no such message\r\n'],
+    ['client', 'QUIT\r\n'],
+    ['server', '+OK bye\r\n'],
+  ]);
+  const variants = [
+    {},
+    { fields: 'extended' },
+    { format: 'framed', fields: 'extended' },
+    { binaryBody: 'base64', rawHeaders: true },
+    { maxBodySize: 0 },
+  ] as const;
+  for (const variant of variants) {
+    const valid = ajvValidator('format' in variant ? 'framed' : 'message');
+    const seen: unknown[] = [];
+    const faults: string[] = [];
+    const sniffer = createSniffer({ files: [capture], protocols: ['http', 'pop3'], ...variant });
+    for await (const message of sniffer) {
+      if (!valid(JSON.parse(message.raw.toString()))) {
+        faults.push(`${message.raw}: ${JSON.stringify(valid.errors)}`);
+      }
+      assert.equal(message.protocol, 'pop3');
+      assert.deepEqual(Object.keys(message.headers), []);
+      seen.push(message.method ?? message.status);
+    }
+    assert.deepEqual(faults, []);
+    assert.deepEqual(seen, [
+      '+OK',
+      'USER',
+      '+OK',
+      'PASS',
+      '+OK',
+      'RETR',
+      '+OK',
+      'DELE',
+      '-ERR',
+      'QUIT',
+      '+OK',
+    ]);
+  }
+});
