@@ -1,6 +1,7 @@
 #include "io/output_writer.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -95,8 +96,11 @@ void OutputWriter::classify() {
     const int capacity = fcntl(fd_, F_GETPIPE_SZ);
     pipe_pages_ = capacity > 0 ? static_cast<size_t>(capacity) / kPage : 16;
   } else if (kind_ == Kind::kSocket) {
-    const int size = kPipeBytes;
+    int size = kPipeBytes;
     setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    socklen_t length = sizeof(size);
+    const bool known = getsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &size, &length) == 0 && size > 0;
+    socket_bytes_ = known ? static_cast<size_t>(size) : 0;
   }
   writes_since_empty_ = 0;
 }
@@ -171,8 +175,8 @@ size_t OutputWriter::write_bytes(std::string_view bytes) {
     if (end() != End::kNone || (ended() && !inside_message)) break;
     std::string_view rest = bytes.substr(done);
     size_t room = rest.size();
-    if (kind_ == Kind::kPipe && !inside_message) {
-      room = room_in_pipe(rest);
+    if (kind_ != Kind::kFile && !inside_message) {
+      room = kind_ == Kind::kPipe ? room_in_pipe(rest) : room_in_socket(rest);
       if (room == 0) {
         wait_for_room();
         continue;
@@ -206,6 +210,19 @@ size_t OutputWriter::room_in_pipe(std::string_view rest) {
   return whole;
 }
 
+// The same for a socket. The kernel counts the memory that holds the bytes, at most twice their
+// size where it splits a write; one that it does not split it takes whole or not at all.
+size_t OutputWriter::room_in_socket(std::string_view rest) {
+  int held = 0;
+  if (ioctl(fd_, SIOCOUTQ, &held) != 0 || held < 0) return rest.size();
+  const auto used = static_cast<size_t>(held);
+  const size_t room = used >= socket_bytes_ ? 0 : (socket_bytes_ - used) / 2;
+  const size_t whole = whole_messages(rest, room, settings_.framed);
+  // One message that is larger than all the room there ever is.
+  if (whole == 0 && used == 0) return rest.size();
+  return whole;
+}
+
 // One call of the system. False: it took nothing.
 bool OutputWriter::write_some(std::string_view bytes, size_t& written) {
   const ssize_t size = kind_ == Kind::kSocket
@@ -221,14 +238,14 @@ bool OutputWriter::write_some(std::string_view bytes, size_t& written) {
 }
 
 void OutputWriter::wait_for_room() {
-  // A pipe with some room, but not enough, is always ready: there only a nap helps.
   pollfd ready{fd_, static_cast<short>(kind_ == Kind::kPipe ? 0 : POLLOUT), 0};
   poll(&ready, 1, kind_ == Kind::kPipe ? 0 : 10);
-  if (kind_ != Kind::kPipe) return;
-  if ((ready.revents & POLLERR) != 0) {
+  if (kind_ == Kind::kPipe ? (ready.revents & POLLERR) != 0 : (ready.revents & POLLHUP) != 0) {
     output_ended(EPIPE);
     return;
   }
+  if (kind_ == Kind::kSocket && (ready.revents & POLLOUT) == 0) return;
+  // With some room, but not enough, both are always ready: there only a nap helps.
   std::this_thread::sleep_for(std::chrono::microseconds(100));
 }
 

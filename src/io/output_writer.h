@@ -24,9 +24,9 @@ uint64_t count_messages(std::string_view data, bool framed);
 // so that an end at any moment leaves no cut line:
 //
 // - a file or a terminal takes everything at once;
-// - a pipe is written only as much as it is certain to have room for, so that no write can stop
-//   half way (a message larger than the pipe is the exception);
-// - a socket is written without waiting; a message that it took a part of is finished first.
+// - a pipe or a socket is written only as much as it is certain to have room for, so that no write
+//   can stop half way (a message larger than the pipe is the exception; one that was taken in part
+//   is finished first, unless the run is aborted and nobody reads).
 //
 // A reader that has left (EPIPE) is no error: what follows is discarded, and the run ends. Any
 // other error ends it with that error.
@@ -45,7 +45,8 @@ class OutputWriter {
 
   // Opens the output. Empty: good; else the error in words.
   std::string open();
-  // `on_end` is called once, on the writer's thread, when the output has ended by itself.
+  // `on_end` is called on the writer's thread when the output has ended by itself, and when all is
+  // done.
   void start(std::function<void()> on_end);
   // The last block was put into the queue: the writer ends behind it. Any thread.
   void end_of_input();
@@ -74,6 +75,7 @@ class OutputWriter {
   // Returns the bytes written; fewer than given when the output ended or the writer was aborted.
   size_t write_bytes(std::string_view bytes);
   size_t room_in_pipe(std::string_view rest);
+  size_t room_in_socket(std::string_view rest);
   bool write_some(std::string_view bytes, size_t& written);
   void wait_for_room();
   void reopen_now();
@@ -87,6 +89,7 @@ class OutputWriter {
   int fd_ = -1;
   Kind kind_ = Kind::kFile;
   size_t pipe_pages_ = 0;
+  size_t socket_bytes_ = 0;
   size_t writes_since_empty_ = 0;
   std::atomic<bool> aborted_{false};
   std::atomic<bool> reopen_{false};

@@ -1,0 +1,533 @@
+#include "io/output_writer.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "run_program.h"
+
+namespace tcp_sniffer {
+namespace {
+
+using namespace std::chrono_literals;
+using End = OutputWriter::End;
+
+bool wait_until(const std::function<bool()>& done) {
+  for (int i = 0; i < 60000 && !done(); i++) std::this_thread::sleep_for(1ms);
+  return done();
+}
+
+// A line whose number can be read and whose every byte is known.
+std::string line_of(uint64_t number, size_t size) {
+  std::string line = std::to_string(number) + " ";
+  while (line.size() + 1 < size) line += static_cast<char>('a' + (number + line.size()) % 26);
+  return line + "\n";
+}
+
+// Sizes that fit nothing: short ones mostly, some longer than a page, a block or a pipe.
+size_t size_of(uint64_t number) {
+  if (number % 997 == 500) return 1'300'000 + number;
+  if (number % 211 == 100) return 270'000 + number;
+  if (number % 23 == 11) return 4000 + number % 200;
+  return 20 + number * 7919 % 700;
+}
+
+std::string le32(size_t value) {
+  std::string bytes;
+  for (size_t i = 0; i < 4; i++) bytes += static_cast<char>(value >> (8 * i) & 0xff);
+  return bytes;
+}
+
+std::string frame_of(std::string_view json, std::string_view body) {
+  return le32(json.size()) + le32(body.size()) + std::string(json) + std::string(body);
+}
+
+// A writer with one shard's end in front of it.
+class Output {
+ public:
+  explicit Output(const OutputWriter::Settings& settings)
+      : writer_(std::make_unique<OutputWriter>(settings, queue_)) {}
+  explicit Output(int fd, bool framed = false)
+      : Output(OutputWriter::Settings{.path = {}, .framed = framed, .fd = fd}) {}
+  explicit Output(const std::filesystem::path& path, bool framed = false)
+      : Output(OutputWriter::Settings{.path = path.string(), .framed = framed}) {}
+
+  void start() {
+    ASSERT_EQ(writer_->open(), "");
+    writer_->start([this] { told_.fetch_add(1); });
+  }
+  // False: nobody takes lines any more.
+  bool put(std::string_view line) {
+    if (!lines_.begin_line()) return false;
+    std::memcpy(lines_.reserve(line.size()), line.data(), line.size());
+    lines_.commit(lines_.reserve(0) + line.size());
+    lines_.end_line(1, 1);
+    put_++;
+    return true;
+  }
+  void put_now(std::string_view line) {
+    ASSERT_TRUE(put(line));
+    lines_.flush();
+  }
+  void finish() {
+    lines_.flush();
+    writer_->end_of_input();
+    ASSERT_TRUE(wait_until([&] { return writer_->done(); }));
+  }
+  void expect_every_message_counted() {
+    EXPECT_EQ(writer_->written() + writer_->discarded(), put_);
+  }
+
+  OutputWriter& writer() { return *writer_; }
+  LineOutput& lines() { return lines_; }
+  int told() const { return told_.load(); }
+
+ private:
+  LineQueue queue_;
+  LineOutput lines_{queue_, true};
+  std::atomic<int> told_{0};
+  uint64_t put_ = 0;
+  std::unique_ptr<OutputWriter> writer_;
+};
+
+// Reads to the end on a thread of its own.
+class Reader {
+ public:
+  // `slow`: a nap between small reads.
+  explicit Reader(Descriptor from, bool slow = false)
+      : from_(std::move(from)), thread_([this, slow] { run(slow); }) {}
+  ~Reader() { text(); }
+  const std::string& text() {
+    if (thread_.joinable()) thread_.join();
+    return text_;
+  }
+
+ private:
+  void run(bool slow) {
+    std::vector<char> bytes(slow ? 50'000 : 1 << 20);
+    for (;;) {
+      const ssize_t size = ::read(from_.get(), bytes.data(), bytes.size());
+      if (size <= 0) return;
+      text_.append(bytes.data(), static_cast<size_t>(size));
+      if (slow) std::this_thread::sleep_for(200us);
+    }
+  }
+
+  Descriptor from_;
+  std::string text_;
+  std::thread thread_;
+};
+
+size_t output_files(const TemporaryFolder& folder) {
+  using Entries = std::filesystem::directory_iterator;
+  return static_cast<size_t>(std::distance(Entries(folder.path()), Entries()));
+}
+
+uint64_t lines_in(std::string_view text) {
+  return static_cast<uint64_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+// ---------------------------------------------------------------- where a message ends
+
+TEST(WholeMessages, OfLinesEndBehindTheLastLineFeedThatFits) {
+  EXPECT_EQ(whole_messages("ab\ncd\n", 6, false), 6u);
+  EXPECT_EQ(whole_messages("ab\ncd\n", 5, false), 3u);
+  EXPECT_EQ(whole_messages("ab\ncd\n", 3, false), 3u);
+  EXPECT_EQ(whole_messages("ab\ncd\n", 2, false), 0u);
+  EXPECT_EQ(whole_messages("", 0, false), 0u);
+}
+
+TEST(WholeMessages, OfFramesEndBehindTheLastFrameThatFits) {
+  // A body may hold anything, line feeds and what looks like lengths included.
+  const std::string one = frame_of("{}", "\n\n");
+  const std::string two = frame_of("{\"a\":1}", "");
+  const std::string both = one + two;
+  EXPECT_EQ(whole_messages(both, both.size(), true), both.size());
+  EXPECT_EQ(whole_messages(both, both.size() - 1, true), one.size());
+  EXPECT_EQ(whole_messages(both, one.size(), true), one.size());
+  EXPECT_EQ(whole_messages(both, one.size() - 1, true), 0u);
+}
+
+TEST(WholeMessages, AreCounted) {
+  EXPECT_EQ(count_messages("ab\ncd\nef", false), 2u);
+  EXPECT_EQ(count_messages(frame_of("{}", "\n\n") + frame_of("{}", ""), true), 2u);
+  EXPECT_EQ(count_messages("", true), 0u);
+}
+
+// ---------------------------------------------------------------- every kind of output
+
+TEST(OutputWriter, AppendsToAFile) {
+  const TemporaryFolder folder;
+  write_file(folder / "lines", "old\n");
+  Output output(folder / "lines");
+  output.start();
+  output.put("one\n");
+  output.put("two\n");
+  output.finish();
+  EXPECT_EQ(content_of(folder / "lines"), "old\none\ntwo\n");
+  EXPECT_EQ(output.writer().written(), 2u);
+  EXPECT_EQ(output.writer().bytes(), 8u);
+  EXPECT_EQ(output.writer().end(), End::kNone);
+}
+
+TEST(OutputWriter, BeginsFramesWithTheirMagic) {
+  const Descriptor file = memory_file();
+  Output output(file.get(), true);
+  output.start();
+  output.put(frame_of("{}", "body"));
+  output.finish();
+  EXPECT_EQ(content_of(file), "TCPSNIF1" + frame_of("{}", "body"));
+}
+
+TEST(OutputWriter, WhatStandsBehindTheEndMarkerIsWrittenToo) {
+  LineQueue queue;
+  LineOutput first(queue, true), second(queue, true);
+  const Descriptor file = memory_file();
+  OutputWriter writer(OutputWriter::Settings{.path = {}, .framed = false, .fd = file.get()}, queue);
+  const auto put = [](LineOutput& to, std::string_view line) {
+    ASSERT_TRUE(to.begin_line());
+    char* at = to.reserve(line.size());
+    std::memcpy(at, line.data(), line.size());
+    to.commit(at + line.size());
+    to.end_line(1, 1);
+    to.flush();
+  };
+  // Queues keep the order of one producer, not of all.
+  put(first, "first\n");
+  writer.end_of_input();
+  put(second, "second\n");
+  ASSERT_EQ(writer.open(), "");
+  writer.start([] {});
+  ASSERT_TRUE(wait_until([&] { return writer.done(); }));
+  EXPECT_EQ(writer.written(), 2u);
+  EXPECT_EQ(content_of(file).size(), std::string("first\nsecond\n").size());
+}
+
+enum class Medium { kPipe, kNonBlockingPipe, kSocket, kTcp };
+
+struct Ends {
+  Descriptor write_end;
+  Descriptor read_end;
+};
+
+Ends make_tcp() {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  auto* place = reinterpret_cast<sockaddr*>(&address);
+  const Descriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Descriptor ours(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::bind(listener.get(), place, size), 0);
+  EXPECT_EQ(::getsockname(listener.get(), place, &size), 0);
+  EXPECT_EQ(::listen(listener.get(), 1), 0);
+  EXPECT_EQ(::connect(ours.get(), place, size), 0);
+  Descriptor theirs(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  // What the reader's end takes without being read would otherwise grow to many MiB.
+  const int small = 1 << 16;
+  ::setsockopt(theirs.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+  return {std::move(ours), std::move(theirs)};
+}
+
+Ends make_ends(Medium medium) {
+  if (medium == Medium::kTcp) return make_tcp();
+  if (medium == Medium::kSocket) {
+    int ends[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    return {Descriptor(ends[0]), Descriptor(ends[1])};
+  }
+  Pipe pipe = make_pipe();
+  if (medium == Medium::kNonBlockingPipe) ::fcntl(pipe.write_end.get(), F_SETFL, O_NONBLOCK);
+  return {std::move(pipe.write_end), std::move(pipe.read_end)};
+}
+
+// Where the system may take a part of what it is given.
+class EveryMedium : public testing::TestWithParam<Medium> {
+ protected:
+  void lines_arrive(bool slow_reader) {
+    Ends ends = make_ends(GetParam());
+    Reader reader(std::move(ends.read_end), slow_reader);
+    Output output(ends.write_end.get());
+    output.start();
+    std::string all;
+    for (uint64_t number = 0; number < 2000; number++) {
+      const std::string line = line_of(number, size_of(number));
+      all += line;
+      ASSERT_TRUE(output.put(line));
+      // Blocks of every filling.
+      if (number % 7 == 0) output.lines().flush();
+    }
+    output.finish();
+    EXPECT_EQ(output.writer().written(), 2000u);
+    EXPECT_EQ(output.writer().discarded(), 0u);
+    EXPECT_EQ(output.writer().bytes(), all.size());
+    ends.write_end.reset();
+    EXPECT_TRUE(reader.text() == all)
+        << "of " << all.size() << " bytes came " << reader.text().size();
+  }
+};
+
+// Of 1,000 bytes each: more than a pipe (1 MiB) or a socket (2 MiB) takes without a reader, and
+// less than would stop the shard (2.2 MiB more).
+constexpr uint64_t kStallingLines = 2600;
+
+INSTANTIATE_TEST_SUITE_P(Output, EveryMedium,
+                         testing::Values(Medium::kPipe, Medium::kNonBlockingPipe, Medium::kSocket,
+                                         Medium::kTcp));
+
+TEST_P(EveryMedium, LinesOfEverySizeArriveWholeAndInOrder) {
+  lines_arrive(false);
+}
+
+TEST_P(EveryMedium, ASlowReaderGetsTheSame) {
+  lines_arrive(true);
+}
+
+TEST_P(EveryMedium, AnAbortAtAnyMomentCutsNoLineAndCountsWhatWasNotTaken) {
+  for (uint64_t round = 0; round < 20; round++) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    Ends ends = make_ends(GetParam());
+    Reader reader(std::move(ends.read_end), true);
+    Output output(ends.write_end.get());
+    output.start();
+    std::thread stop([&] {
+      std::this_thread::sleep_for(std::chrono::microseconds(round * 700));
+      output.lines().abandon();
+      output.writer().abort();
+    });
+    for (uint64_t number = 0; number < 5000; number++) {
+      if (!output.put(line_of(number, 100 + number % 3000))) break;
+    }
+    stop.join();
+    output.finish();
+    output.expect_every_message_counted();
+    ends.write_end.reset();
+    const std::string& text = reader.text();
+    EXPECT_EQ(output.writer().written(), lines_in(text));
+    EXPECT_TRUE(text.empty() || text.back() == '\n') << "a cut line";
+  }
+}
+
+TEST_P(EveryMedium, AReaderThatStoppedReadingIsGivenUpByAnAbort) {
+  Ends ends = make_ends(GetParam());
+  Output output(ends.write_end.get());
+  output.start();
+  for (uint64_t number = 0; number < kStallingLines; number++) {
+    ASSERT_TRUE(output.put(line_of(number, 1000)));
+  }
+  output.lines().flush();
+  output.writer().end_of_input();
+  ASSERT_TRUE(wait_until([&] { return output.writer().written() > 0; }));
+  EXPECT_FALSE(output.writer().done()) << "nobody has read the rest";
+  output.writer().abort();
+  ASSERT_TRUE(wait_until([&] { return output.writer().done(); }));
+  EXPECT_EQ(output.writer().end(), End::kNone) << "no error of the output's";
+  EXPECT_GT(output.writer().discarded(), 0u);
+  output.expect_every_message_counted();
+  ends.write_end.reset();
+  Reader reader(std::move(ends.read_end));
+  EXPECT_EQ(lines_in(reader.text()), output.writer().written());
+  EXPECT_EQ(reader.text().back(), '\n');
+}
+
+TEST_P(EveryMedium, AReaderThatHasLeftEndsTheOutputQuietly) {
+  Ends ends = make_ends(GetParam());
+  Output output(ends.write_end.get());
+  output.start();
+  ends.read_end.reset();
+  // TCP notices with the second line: its first FIN may be that of a reader who still listens.
+  ASSERT_TRUE(wait_until([&] {
+    output.put_now("line\n");
+    return output.writer().end() != End::kNone;
+  }));
+  EXPECT_EQ(output.writer().end(), End::kReaderLeft);
+  EXPECT_TRUE(wait_until([&] { return output.told() > 0; }));
+  output.put_now("late\n");
+  output.finish();
+  EXPECT_EQ(output.writer().error(), "");
+  EXPECT_GE(output.writer().discarded(), 2u);
+  EXPECT_LE(output.writer().written(), GetParam() == Medium::kTcp ? 10u : 0u);
+  output.expect_every_message_counted();
+}
+
+TEST_P(EveryMedium, AReaderThatLeavesWhileTheWriterWaitsForItIsNoticed) {
+  Ends ends = make_ends(GetParam());
+  Output output(ends.write_end.get());
+  output.start();
+  for (uint64_t number = 0; number < kStallingLines; number++) {
+    ASSERT_TRUE(output.put(line_of(number, 1000)));
+  }
+  ASSERT_TRUE(wait_until([&] { return output.writer().written() > 0; }));
+  EXPECT_EQ(output.writer().end(), End::kNone);
+  ends.read_end.reset();
+  output.finish();
+  EXPECT_EQ(output.writer().end(), End::kReaderLeft);
+  EXPECT_GT(output.writer().discarded(), 0u);
+  output.expect_every_message_counted();
+}
+
+// ---------------------------------------------------------------- errors
+
+TEST(OutputWriterErrors, AnOutputThatCanNotBeOpenedIsNamed) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "no such folder/lines").string();
+  LineQueue queue;
+  OutputWriter writer(OutputWriter::Settings{.path = path}, queue);
+  EXPECT_EQ(writer.open(), "output " + path + " can not be opened: No such file or directory");
+}
+
+TEST(OutputWriterErrors, AFullDiskIsAnErrorAndEverythingBehindItIsCounted) {
+  Output output(std::filesystem::path("/dev/full"));
+  output.start();
+  output.put_now("one\n");
+  ASSERT_TRUE(wait_until([&] { return output.writer().end() != End::kNone; }));
+  output.put_now("two\n");
+  output.put_now("three\n");
+  output.finish();
+  EXPECT_EQ(output.writer().end(), End::kFailed);
+  EXPECT_EQ(output.writer().error(), "/dev/full can not be written: No space left on device");
+  EXPECT_EQ(output.writer().written(), 0u);
+  EXPECT_EQ(output.writer().discarded(), 3u);
+  EXPECT_EQ(output.writer().bytes(), 0u);
+}
+
+TEST(OutputWriterErrors, OfABlockThatFitsInPartTheWholeLinesCountAsWritten) {
+  const TemporaryFolder folder;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  Output output(folder / "lines");
+  output.start();
+  for (uint64_t number = 0; number < 100; number++) output.put(line_of(number, 100));
+  // The file may grow to 25 lines and a half; the writer's thread has the signal blocked.
+  rlimit small = before;
+  small.rlim_cur = 2550;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  output.finish();
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_EQ(output.writer().end(), End::kFailed);
+  EXPECT_EQ(output.writer().error(),
+            (folder / "lines").string() + " can not be written: File too large");
+  EXPECT_EQ(output.writer().written(), 25u);
+  EXPECT_EQ(output.writer().discarded(), 75u);
+}
+
+// ---------------------------------------------------------------- a new file (SIGHUP)
+
+TEST(OutputWriterReopen, TheNextLineGoesIntoTheNewFile) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "lines";
+  Output output(path);
+  output.start();
+  output.put_now("one\n");
+  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 1; }));
+  std::filesystem::rename(path, folder / "lines.1");
+  output.put_now("two\n");
+  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 2; }));
+  EXPECT_FALSE(std::filesystem::exists(path)) << "until it is told";
+  output.writer().reopen();
+  output.put_now("three\n");
+  output.finish();
+  EXPECT_EQ(content_of(folder / "lines.1"), "one\ntwo\n");
+  EXPECT_EQ(content_of(path), "three\n");
+}
+
+TEST(OutputWriterReopen, EachFileOfFramesHasTheirMagic) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "frames";
+  Output output(path, true);
+  output.start();
+  output.put_now(frame_of("{}", "one"));
+  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 1; }));
+  std::filesystem::rename(path, folder / "frames.1");
+  output.writer().reopen();
+  output.put_now(frame_of("{}", "two"));
+  output.finish();
+  EXPECT_EQ(content_of(folder / "frames.1"), "TCPSNIF1" + frame_of("{}", "one"));
+  EXPECT_EQ(content_of(path), "TCPSNIF1" + frame_of("{}", "two"));
+}
+
+TEST(OutputWriterReopen, TheOldFileIsKeptWhenTheNewOneCanNotBeOpened) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "logs");
+  Output output(folder / "logs/lines");
+  output.start();
+  output.put_now("one\n");
+  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 1; }));
+  std::filesystem::rename(folder / "logs", folder / "logs.1");
+  output.writer().reopen();
+  output.put_now("two\n");
+  output.finish();
+  EXPECT_EQ(content_of(folder / "logs.1/lines"), "one\ntwo\n");
+  EXPECT_EQ(output.writer().end(), End::kNone);
+}
+
+TEST(OutputWriterReopen, StandardOutputStaysWhatItIs) {
+  const Descriptor file = memory_file();
+  Output output(file.get());
+  output.start();
+  output.writer().reopen();
+  output.put_now("one\n");
+  output.finish();
+  EXPECT_EQ(content_of(file), "one\n");
+}
+
+TEST(OutputWriterReopen, InFullFlowNoLineIsLostOrCut) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "lines";
+  Output output(path);
+  output.start();
+  std::atomic<bool> ended{false};
+  int rotations = 0;
+  std::thread rotate([&] {
+    while (!ended.load(std::memory_order_relaxed)) {
+      std::error_code error;
+      std::filesystem::rename(path, folder / ("lines." + std::to_string(rotations)), error);
+      if (!error) {
+        rotations++;
+        output.writer().reopen();
+      }
+      std::this_thread::sleep_for(1ms);
+    }
+  });
+  std::string all;
+  // At least 10,000 lines, and as many as it takes until files have been exchanged.
+  for (uint64_t number = 0; number < 10000 || (number < 1'000'000 && output_files(folder) < 5);
+       number++) {
+    const std::string line = line_of(number, 20 + number * 7919 % 700);
+    all += line;
+    ASSERT_TRUE(output.put(line));
+    if (number % 50 == 0) output.lines().flush();
+  }
+  output.finish();
+  ended.store(true, std::memory_order_relaxed);
+  rotate.join();
+  EXPECT_GE(rotations, 4);
+  std::string found;
+  for (int i = 0; i <= rotations; i++) {
+    const std::string name = i < rotations ? "lines." + std::to_string(i) : "lines";
+    const std::string text = content_of(folder / name);
+    EXPECT_TRUE(text.empty() || text.back() == '\n') << name;
+    found += text;
+  }
+  EXPECT_TRUE(found == all) << "of " << all.size() << " bytes came " << found.size();
+}
+
+}  // namespace
+}  // namespace tcp_sniffer
