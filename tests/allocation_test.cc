@@ -56,6 +56,13 @@ class Feeder {
     send(Side::kHigh, "", kTcpSyn | kTcpAck);
   }
 
+  ~Feeder() {
+    block_->order = BlockOrder::kDrain;
+    process();
+  }
+  Feeder(const Feeder&) = delete;
+  Feeder& operator=(const Feeder&) = delete;
+
   void send(Side side, std::string_view text, int flags = kTcpAck) {
     const auto me = static_cast<size_t>(side);
     segment_.side = side;

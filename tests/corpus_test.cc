@@ -93,6 +93,7 @@ class Corpus : public testing::Test {
 };
 
 TEST_F(Corpus, EveryMessageThatDecodersAgreeOnComesOutAndNoOther) {
+  if (kSanitized) GTEST_SKIP() << "the release build compares: the lines are the same";
   std::map<std::string, uint64_t> totals;
   std::vector<bool> met(std::size(kWrongExpectations));
   for (const auto& file : captures_in(corpus_dir())) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "repetitions.h"
 #include "shard_harness.h"
 
 // Random HTTP conversations, cut into random segments and damaged at random, through a shard. Every
@@ -251,7 +252,7 @@ void check_against(const Conversation& conversation, const std::vector<std::stri
 }
 
 TEST(HttpStreams, EveryMessageComesWholeHoweverItIsCut) {
-  for (uint64_t seed = 0; seed < 600 && !testing::Test::HasFailure(); seed++) {
+  for (uint64_t seed = 0; seed < seeds(600) && !testing::Test::HasFailure(); seed++) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const Conversation conversation = Author(seed, true).write(false);
     const auto whole = Carrier({.seed = seed}).carry(conversation);
@@ -275,7 +276,7 @@ TEST(HttpStreams, EveryMessageComesWholeHoweverItIsCut) {
 }
 
 TEST(HttpStreams, ReorderedAndRepeatedSegmentsChangeNothing) {
-  for (uint64_t seed = 0; seed < 400 && !testing::Test::HasFailure(); seed++) {
+  for (uint64_t seed = 0; seed < seeds(400) && !testing::Test::HasFailure(); seed++) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const Conversation conversation = Author(seed, true).write(false);
     const auto whole = Carrier({.seed = seed}).carry(conversation);
@@ -286,7 +287,7 @@ TEST(HttpStreams, ReorderedAndRepeatedSegmentsChangeNothing) {
 }
 
 TEST(HttpStreams, RubbishBetweenMessagesIsPassedOverHoweverItIsCut) {
-  for (uint64_t seed = 0; seed < 400 && !testing::Test::HasFailure(); seed++) {
+  for (uint64_t seed = 0; seed < seeds(400) && !testing::Test::HasFailure(); seed++) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const Conversation conversation = Author(seed, false).write(true);
     const auto whole = Carrier({.seed = seed}).carry(conversation);
@@ -300,8 +301,8 @@ TEST(HttpStreams, RubbishBetweenMessagesIsPassedOverHoweverItIsCut) {
 
 // Where requests do not wait for responses, one that was lost looks like the one behind it; so the
 // exchanges are checked where they do.
-void lose_and_check(uint64_t seeds, bool pipelines, bool handshake) {
-  for (uint64_t seed = 0; seed < seeds && !testing::Test::HasFailure(); seed++) {
+void lose_and_check(uint64_t count, bool pipelines, bool handshake) {
+  for (uint64_t seed = 0; seed < seeds(count) && !testing::Test::HasFailure(); seed++) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const Conversation conversation = Author(seed, pipelines).write(seed % 3 == 0);
     for (const double loss : {0.02, 0.2}) {

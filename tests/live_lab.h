@@ -389,6 +389,11 @@ class LiveLab : public testing::Test {
   std::unique_ptr<Child> nginx_;
 };
 
+inline bool has_drops(const Json& stopped) {
+  return stopped["frames"]["dropped_overload"] != 0 ||
+         stopped["messages"]["dropped_overload"] != 0 || stopped["kernel"]["dropped"] != 0;
+}
+
 inline void expect_no_drops(const Json& stopped) {
   EXPECT_EQ(stopped["frames"]["dropped_overload"], 0);
   EXPECT_EQ(stopped["messages"]["dropped_overload"], 0);

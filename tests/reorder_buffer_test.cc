@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "repetitions.h"
+
 namespace tcp_sniffer {
 namespace {
 
@@ -366,7 +368,7 @@ void run_against_model(uint64_t seed, const RunOptions& options) {
 }
 
 void run_seeds(uint64_t count, const RunOptions& options) {
-  for (uint64_t seed = 0; seed < count && !testing::Test::HasFailure(); seed++) {
+  for (uint64_t seed = 0; seed < seeds(count) && !testing::Test::HasFailure(); seed++) {
     run_against_model(seed, options);
   }
 }

@@ -26,24 +26,14 @@
 #include <utility>
 #include <vector>
 
+#include "repetitions.h"
+
 extern char** environ;
 
 // Runs programs, the sniffer above all, as a shell would, and reads what they say.
 namespace tcp_sniffer {
 
 using Json = nlohmann::json;
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-
-// How often a test repeats: fewer times under a sanitizer, as often as the environment says.
-inline uint64_t repetitions(const char* variable, uint64_t usual, uint64_t sanitized) {
-  if (const char* said = std::getenv(variable)) return std::strtoull(said, nullptr, 10);
-  return kSanitized ? sanitized : usual;
-}
 
 // A descriptor that closes itself.
 class Descriptor {

@@ -215,12 +215,14 @@ void Engine::say_no_packets(Clock::time_point now) {
   if (!config_.live() || no_packets_said_ || config_.no_packets_warning_ms == 0) return;
   if (now - started_at_ < milliseconds(config_.no_packets_warning_ms)) return;
   no_packets_said_ = true;
-  if (totals().of(FrameCounter::received) > 0) return;
+  // Neighbour discovery and the like pass the filter with their IPv6 extension headers.
+  const Totals current = totals();
+  if (current.of(FrameCounter::dispatched) + current.of(FrameCounter::dropped_overload) > 0) return;
   EventFields fields;
   fields["interface"] = captures_[0]->live->interface();
   fields["filter"] = captures_[0]->live->filter_text();
   log_.emit(LogLevel::kWarn, event::kNoPackets,
-            "no packet has come yet: is this the right interface, and are these the right ports?",
+            "no TCP packet of these ports has come: are they, and the interface, the right ones?",
             fields);
 }
 

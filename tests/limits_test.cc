@@ -1,0 +1,320 @@
+// Traffic made to eat memory: the resident memory of the program stays under memoryLimit, and what
+// is given up for it is counted and said on its message.
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "capture_maker.h"
+#include "ledger_check.h"
+#include "run_program.h"
+
+namespace tcp_sniffer {
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+// Sanitizers bring memory of their own, and take their time: the same runs, smaller, not measured.
+constexpr uint64_t kScale = kSanitized ? 20 : 1;
+
+// Passes the capture on as it is made: it need not exist as a whole.
+class Sink {
+ public:
+  explicit Sink(int fd) : fd_(fd) {}
+  CaptureMaker maker;
+  void pass_on(bool all = false) {
+    if (!all && maker.bytes().size() < kMiB) return;
+    const std::string bytes = maker.take();
+    std::string_view rest = bytes;
+    while (!rest.empty()) {
+      const ssize_t size = ::write(fd_, rest.data(), rest.size());
+      if (size <= 0) return;
+      rest.remove_prefix(static_cast<size_t>(size));
+    }
+  }
+
+ private:
+  int fd_;
+};
+
+using Traffic = std::function<void(Sink&)>;
+
+Finished run_with(const Traffic& traffic, std::vector<std::string> arguments) {
+  ::signal(SIGPIPE, SIG_IGN);
+  Pipe in = make_pipe();
+  const Descriptor out = memory_file();
+  const Descriptor err = memory_file();
+  arguments.insert(arguments.begin(), {"-r", "-", "--format", "ndjson"});
+  Child child(sniffer(std::move(arguments)), {in.read_end.get(), out.get(), err.get()});
+  in.read_end.reset();
+  std::thread feeder([&] {
+    Sink sink(in.write_end.get());
+    traffic(sink);
+    sink.pass_on(true);
+    in.write_end.reset();
+  });
+  Finished result;
+  result.exit = child.wait();
+  feeder.join();
+  result.out = content_of(out);
+  result.err = content_of(err);
+  return result;
+}
+
+// Ordinary traffic that fills every fixed pool: pieces of the file, packet blocks, line blocks.
+void ordinary_traffic(Sink& sink) {
+  const std::string body(20000, 'b');
+  for (int i = 0; i < 4000; i++) {
+    auto connection = sink.maker.open();
+    sink.maker.exchange(connection, "/ordinary", body);
+    sink.maker.close(connection);
+    sink.pass_on();
+  }
+}
+
+struct Measured {
+  Finished run;
+  Json stopped;
+  std::map<std::string, uint64_t> incomplete;  // lines by cause; "" = whole
+};
+
+Measured measure(const char* name, const Traffic& traffic, uint64_t limit_mib,
+                 std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(),
+                   {"--memory-limit", std::to_string(limit_mib) + "M", "--log-level", "info"});
+  const Finished ordinary = run_with(ordinary_traffic, arguments);
+  EXPECT_EQ(ordinary.exit.code, 0) << ordinary.err;
+  Measured measured;
+  measured.run = run_with(traffic, arguments);
+  EXPECT_EQ(measured.run.exit.code, 0) << measured.run.err.substr(0, 2000);
+  measured.stopped = event_named(measured.run.err, "stopped");
+  expect_ledger_closes(measured.stopped);
+  for (const std::string& line : lines_of(measured.run.out)) {
+    const Json message = Json::parse(line, nullptr, false);
+    EXPECT_TRUE(message.is_object());
+    measured.incomplete[message.value("incomplete", "")]++;
+  }
+  const auto mib = [](uint64_t bytes) { return static_cast<double>(bytes) / double{kMiB}; };
+  const uint64_t above = measured.run.exit.resident_max > ordinary.exit.resident_max
+                             ? measured.run.exit.resident_max - ordinary.exit.resident_max
+                             : 0;
+  std::printf(
+      "%s: %.1f MiB above the %.1f MiB of ordinary traffic, limit %llu MiB; refusals %llu\n", name,
+      mib(above), mib(ordinary.exit.resident_max), static_cast<unsigned long long>(limit_mib),
+      static_cast<unsigned long long>(measured.stopped["memory"]["refusals"]));
+  for (const auto& [cause, count] : measured.incomplete) {
+    std::printf("  %llu %s\n", static_cast<unsigned long long>(count),
+                cause.empty() ? "whole" : cause.c_str());
+  }
+  // Beside the limit: the table of open connections, which maxConcurrentConnections bounds, and
+  // what of the fixed pools ordinary traffic leaves untouched.
+  constexpr uint64_t kConnectionBytes = 450;
+  constexpr uint64_t kFixedBytes = 8 * kMiB;
+  const uint64_t beside =
+      measured.stopped["connections"]["opened"].get<uint64_t>() * kConnectionBytes + kFixedBytes;
+  if (!kSanitized) {
+    EXPECT_LE(above, limit_mib * kMiB * 11 / 10 + beside) << name;
+  }
+  return measured;
+}
+
+class MemoryLimit : public testing::TestWithParam<const char*> {
+ protected:
+  std::vector<std::string> shards() const { return {"--shards", GetParam()}; }
+};
+
+TEST_P(MemoryLimit, HoldsWhenTwentyThousandPostsOfOneMebibyteStayUnfinished) {
+  constexpr uint64_t kConnections = 20000 / kScale;
+  const Measured measured = measure(
+      "unfinished POSTs",
+      [](Sink& sink) {
+        const std::string part(8000, 'p');
+        std::vector<CaptureMaker::Connection> connections;
+        for (uint64_t i = 0; i < kConnections; i++) {
+          connections.push_back(sink.maker.open());
+          sink.maker.segment(connections.back(), CaptureMaker::kClient,
+                             "POST /upload HTTP/1.1\r\nContent-Length: 1048576\r\n\r\n" + part);
+          sink.pass_on();
+        }
+        for (int round = 0; round < 3; round++) {
+          for (auto& connection : connections) {
+            sink.maker.segment(connection, CaptureMaker::kClient, part);
+            sink.pass_on();
+          }
+        }
+      },
+      64, shards());
+  const auto& bytes = measured.stopped["bytes"];
+  const auto& messages = measured.stopped["messages"];
+  // Every POST is told of, as not whole, or its connection was refused and counted.
+  const auto& connections = measured.stopped["connections"];
+  EXPECT_EQ(
+      messages["written"].get<uint64_t>() + messages["lost_before_start_line"].get<uint64_t>(),
+      connections["opened"]);
+  EXPECT_EQ(connections["opened"] == kConnections, connections["refused"] == 0) << connections;
+  EXPECT_FALSE(measured.incomplete.contains(""));
+  EXPECT_GT(bytes["captured"], kConnections * 32000 - 1);
+  if (!kSanitized) {
+    EXPECT_GT(measured.stopped["memory"]["refusals"], 0);
+    EXPECT_FALSE(measured.stopped["deterministic"]);
+    EXPECT_GT(measured.incomplete.at("limit"), 1000u);
+  }
+}
+
+TEST_P(MemoryLimit, HoldsWhenHeadersNeverEnd) {
+  constexpr uint64_t kConnections = 1000 / kScale;
+  const Measured measured = measure(
+      "endless headers",
+      [](Sink& sink) {
+        std::string lines;
+        while (lines.size() < 15000) lines += "x-more-and-more: of the same\r\n";
+        std::vector<CaptureMaker::Connection> connections;
+        for (uint64_t i = 0; i < kConnections; i++) {
+          connections.push_back(sink.maker.open());
+          sink.maker.segment(connections.back(), CaptureMaker::kClient,
+                             "GET /endless HTTP/1.1\r\n");
+        }
+        for (int round = 0; round < 30; round++) {
+          for (auto& connection : connections) {
+            sink.maker.segment(connection, CaptureMaker::kClient, lines);
+            sink.pass_on();
+          }
+        }
+      },
+      64, shards());
+  const auto& messages = measured.stopped["messages"];
+  EXPECT_EQ(
+      messages["written"].get<uint64_t>() + messages["lost_before_start_line"].get<uint64_t>(),
+      kConnections);
+  EXPECT_EQ(measured.incomplete.at("limit"), messages["written"]);
+  EXPECT_EQ(measured.stopped["incomplete"]["limit"], messages["written"]);
+  EXPECT_FALSE(events_named(measured.run.err, "limit").empty());
+}
+
+TEST_P(MemoryLimit, HoldsWhenRequestsAreSentAndNeverAnswered) {
+  constexpr uint64_t kConnections = 200;
+  constexpr uint64_t kRequests = 1000 / kScale;
+  const Measured measured = measure(
+      "endless pipelined requests",
+      [](Sink& sink) {
+        std::string requests;
+        for (int i = 0; i < 100; i++) requests += "GET /again HTTP/1.1\r\nHost: a\r\n\r\n";
+        std::vector<CaptureMaker::Connection> connections;
+        for (uint64_t i = 0; i < kConnections; i++) connections.push_back(sink.maker.open());
+        for (uint64_t sent = 0; sent < kRequests; sent += 100) {
+          for (auto& connection : connections) {
+            sink.maker.segment(connection, CaptureMaker::kClient, requests);
+            sink.pass_on();
+          }
+        }
+      },
+      64, shards());
+  const uint64_t all = (kRequests + 99) / 100 * 100 * kConnections;
+  EXPECT_EQ(measured.stopped["messages"]["requests"], all);
+  EXPECT_EQ(measured.incomplete.at(""), all);
+  EXPECT_TRUE(kSanitized || !events_named(measured.run.err, "limit").empty());
+}
+
+TEST_P(MemoryLimit, HoldsWhenThereAreHolesEverywhere) {
+  constexpr uint64_t kConnections = 5000 / kScale;
+  constexpr uint64_t kPieces = 20;
+  const Measured measured = measure(
+      "holes everywhere",
+      [](Sink& sink) {
+        const std::string piece(4000, 'h');
+        std::vector<CaptureMaker::Connection> connections;
+        for (uint64_t i = 0; i < kConnections; i++) {
+          connections.push_back(sink.maker.open());
+          sink.maker.segment(connections.back(), CaptureMaker::kClient,
+                             "POST /holes HTTP/1.1\r\nContent-Length: 1048576\r\n\r\n");
+        }
+        for (uint64_t round = 0; round < kPieces; round++) {
+          for (auto& connection : connections) {
+            sink.maker.lose(connection, CaptureMaker::kClient, 1000);
+            sink.maker.segment(connection, CaptureMaker::kClient, piece);
+            sink.pass_on();
+          }
+        }
+      },
+      64, shards());
+  EXPECT_EQ(measured.stopped["messages"]["written"], kConnections);
+  EXPECT_FALSE(measured.incomplete.contains(""));
+  EXPECT_EQ(measured.stopped["bytes"]["missing"], kConnections * kPieces * 1000);
+  EXPECT_TRUE(kSanitized || measured.stopped["memory"]["refusals"] > 0);
+}
+
+TEST_P(MemoryLimit, HoldsWhenFragmentsNeverBecomeDatagrams) {
+  constexpr uint64_t kFragments = 100000 / kScale;
+  const Measured measured = measure(
+      "fragments that never complete",
+      [](Sink& sink) {
+        const std::string part(1400, 'f');
+        for (uint64_t i = 0; i < kFragments; i++) {
+          const CaptureMaker::Connection from{.number = static_cast<uint32_t>(i * 7)};
+          sink.maker.frame(CaptureMaker::packet(from, CaptureMaker::kClient, 6,
+                                                static_cast<uint16_t>(i), 0x2000, part));
+          sink.pass_on();
+        }
+      },
+      64, shards());
+  EXPECT_EQ(measured.stopped["frames"]["fragment_dropped"], kFragments);
+  EXPECT_TRUE(measured.run.out.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Shards, MemoryLimit, testing::Values("0", "2"));
+
+// What a connection costs that only stands open: above the empty process.
+TEST(IdleConnections, AHundredThousandCostSixtyFourMebibytesAtMost) {
+  constexpr uint64_t kConnections = 100000 / kScale;
+  const std::vector<std::string> arguments = {"--shards", "1", "--max-concurrent-connections",
+                                              "100000"};
+  const Finished empty = run_with([](Sink&) {}, arguments);
+  const Finished idle = run_with(
+      [](Sink& sink) {
+        for (uint64_t i = 0; i < kConnections; i++) {
+          sink.maker.open();
+          sink.pass_on();
+        }
+      },
+      arguments);
+  EXPECT_EQ(event_named(idle.err, "stopped")["connections"]["drained"], kConnections);
+  const uint64_t cost = idle.exit.resident_max - empty.exit.resident_max;
+  std::printf("%llu idle connections: %.1f MiB\n", static_cast<unsigned long long>(kConnections),
+              static_cast<double>(cost) / double{kMiB});
+  if (!kSanitized) {
+    EXPECT_LE(cost, 64 * kMiB);
+  }
+}
+
+TEST(IdleConnections, AMillionAreHeldAtOnce) {
+  constexpr uint64_t kConnections = 1000000 / kScale;
+  const std::vector<std::string> arguments = {"--shards", "1", "--max-concurrent-connections",
+                                              "1000000"};
+  const Finished empty = run_with([](Sink&) {}, arguments);
+  const Finished idle = run_with(
+      [](Sink& sink) {
+        for (uint64_t i = 0; i < kConnections; i++) {
+          sink.maker.open();
+          sink.pass_on();
+        }
+      },
+      arguments);
+  const Json stopped = event_named(idle.err, "stopped");
+  EXPECT_EQ(stopped["connections"]["drained"], kConnections);
+  EXPECT_EQ(stopped["connections"]["evicted"], 0);
+  const uint64_t each = (idle.exit.resident_max - empty.exit.resident_max) / kConnections;
+  std::printf("%llu idle connections: %llu bytes each\n",
+              static_cast<unsigned long long>(kConnections), static_cast<unsigned long long>(each));
+  if (!kSanitized) {
+    EXPECT_LE(each, 600u);
+  }
+}
+
+}  // namespace
+}  // namespace tcp_sniffer
