@@ -29,6 +29,8 @@ namespace tcp_sniffer {
   X(dispatched, "frames", "dispatched", "segments given to a shard")                            \
   X(received_bytes, "capture", "bytes", "captured bytes of all frames")                         \
   X(dropped_overload_bytes, "capture", "dropped_overload_bytes", "payload of dropped segments") \
+  X(dropped_untold, "capture", "dropped_untold",                                                \
+    "dropped segments whose connection was not told")                                           \
   X(clock_jumps, "capture", "clock_jumps", "jumps of packet time by more than an hour")         \
   X(opened_vlan, "encapsulation", "vlan", "VLAN tags opened around segments")                   \
   X(opened_mpls, "encapsulation", "mpls", "MPLS label stacks opened around segments")           \
@@ -63,6 +65,7 @@ namespace tcp_sniffer {
   X(evicted, "bytes", "evicted", "buffered bytes given up for memory or a free slot")             \
   X(buffered, "bytes", "buffered", "bytes waiting in reorder buffers (g)")                        \
   X(missing, "bytes", "missing", "bytes that never came")                                         \
+  X(missing_overload, "bytes", "missing_overload", "of them, those dropped by this program")      \
   X(conflicting, "bytes", "conflicting", "overlapping bytes that differ from the first copy")     \
   X(connections_opened, "connections", "opened", "connections begun")                             \
   X(connections_midstream, "connections", "midstream", "connections met without their SYN")       \

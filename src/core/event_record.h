@@ -32,7 +32,7 @@ struct EventRecord {
   uint64_t connection_id = 0;
   int64_t time_ns = 0;           // packet clock
   uint64_t bytes = 0;            // missing (gap), buffered (evicted), limit's size
-  const char* detail = "";       // a literal: which list, which limit
+  const char* detail = "";       // a literal: which list, which limit, which cause
   std::array<uint8_t, kSampleMax> sample{};
 };
 

@@ -85,6 +85,11 @@ constexpr uint64_t kDecodeClockBytes = 64u << 10;
 // 16 times what the queue's cost per block needs to disappear.
 constexpr uint32_t kSegmentsPerBlock = 256;
 
+// Directions of connections whose dropped segments are remembered until the next block goes to their
+// shard. A block comes back within milliseconds, or the shard stands still and hundreds of thousands
+// of segments are lost; then a search through more of them would only cost the capture more.
+constexpr uint32_t kDropNotesMax = 64;
+
 // Bytes of copied payload a live packet block carries: 256 full Ethernet frames.
 constexpr uint32_t kBlockArenaBytes = 384u << 10;
 

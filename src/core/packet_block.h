@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "core/capture_piece.h"
 #include "core/limits.h"
@@ -16,9 +17,19 @@ class PacketLane;  // where a block goes back to; known to its owner only
 // What a block tells its shard besides the segments in it.
 enum class BlockOrder : uint8_t {
   kNone,
-  kDrain,  // behind the segments: every connection ends, as at the end of the capture
-  kRebase, // before the segments: packet time has jumped, see rebase_from_ns
-  kEnd,    // the same as kDrain, and the capture thread sends nothing any more
+  kDrain,   // behind the segments: every connection ends, as at the end of the capture
+  kRebase,  // before the segments: packet time has jumped, see rebase_from_ns
+  kEnd,     // the same as kDrain, and the capture thread sends nothing any more
+};
+
+// What the capture thread dropped of one direction of a connection because its shard had no block
+// free. The next block tells the shard, so that the hole that follows has a known cause.
+struct DropNote {
+  uint64_t flow_hash = 0;
+  uint64_t bytes = 0;  // payload on the wire
+  FlowKey key;
+  uint32_t end_sequence = 0;  // behind the last of them
+  Side side = Side::kLow;     // the sender
 };
 
 // The unit of hand-over from a capture thread to a shard: up to kSegmentsPerBlock segments and the
@@ -37,14 +48,15 @@ struct PacketBlock {
   std::array<Segment, kSegmentsPerBlock> segments;
   uint32_t count = 0;
   BlockOrder order = BlockOrder::kNone;
-  int64_t clock_ns = 0;           // watermark: no later block has an earlier clock
+  int64_t clock_ns = 0;  // watermark: no later block has an earlier clock
   // kRebase: connections with a segment at or behind this clock were active while the jump to
   // clock_ns was not believed yet; they are as young as the jump.
   int64_t rebase_from_ns = 0;
   CapturePiece* piece = nullptr;  // one reference is held while the block is in use
   uint8_t* arena = nullptr;       // kBlockArenaBytes, allocated at first use
   uint32_t arena_used = 0;
-  PacketLane* lane = nullptr;  // set by the owner of the pool
+  PacketLane* lane = nullptr;   // set by the owner of the pool
+  std::vector<DropNote> drops;  // before the segments; at most kDropNotesMax
 
   // Copies bytes into the arena; nullptr when they do not fit.
   const uint8_t* copy(const uint8_t* data, uint32_t size) {
@@ -68,6 +80,7 @@ struct PacketBlock {
     count = 0;
     arena_used = 0;
     order = BlockOrder::kNone;
+    drops.clear();
   }
 };
 

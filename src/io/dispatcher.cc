@@ -45,7 +45,7 @@ Dispatcher::Dispatcher(const DispatcherSettings& settings, std::vector<PacketLan
       defragmenter_(settings.defragment),
       filter_(filter),
       sample_threshold_(threshold_of(settings.sample_rate)) {
-  for (PacketLane* lane : lanes) open_.push_back({lane, nullptr});
+  for (PacketLane* lane : lanes) open_.push_back({.lane = lane});
 }
 
 void Dispatcher::on_file(const std::string&) {
@@ -137,11 +137,8 @@ void Dispatcher::on_segment(Segment& segment, const Frame& frame, CapturePiece* 
     placed = copy != nullptr;
     segment.payload = copy;
   }
-  if (!placed) {
-    counters_.add(FrameCounter::dropped_overload);
-    counters_.add(FrameCounter::dropped_overload_bytes, segment.payload_size);
-    return;
-  }
+  if (!placed) [[unlikely]]
+    return drop(open, segment);
   open.block->segments[open.block->count++] = segment;
   counters_.add(FrameCounter::dispatched);
   if (open.block->count == kSegmentsPerBlock) send(open, BlockOrder::kNone);
@@ -149,6 +146,28 @@ void Dispatcher::on_segment(Segment& segment, const Frame& frame, CapturePiece* 
     since_flush_ = 0;
     send_all(BlockOrder::kNone);
   }
+}
+
+// Counted, and noted for its connection: what a shard had no room for is no loss of the network.
+void Dispatcher::drop(OpenBlock& open, const Segment& segment) {
+  counters_.add(FrameCounter::dropped_overload);
+  counters_.add(FrameCounter::dropped_overload_bytes, segment.payload_size);
+  if (segment.payload_wire_size == 0) return;
+  const uint32_t end = segment.sequence + segment.payload_wire_size;
+  for (DropNote& note : open.drops) {
+    if (note.flow_hash != segment.flow_hash || note.side != segment.side) continue;
+    if (note.key != segment.key) continue;
+    note.bytes += segment.payload_wire_size;
+    if (static_cast<int32_t>(end - note.end_sequence) > 0) note.end_sequence = end;
+    return;
+  }
+  if (open.drops.size() >= kDropNotesMax) {
+    counters_.add(FrameCounter::dropped_untold);
+    return;
+  }
+  if (open.drops.capacity() == 0) open.drops.reserve(kDropNotesMax);
+  open.drops.push_back(
+      {segment.flow_hash, segment.payload_wire_size, segment.key, end, segment.side});
 }
 
 // Packet time: the latest seen. A time more than an hour ahead is believed when 16 packets agree,
@@ -197,9 +216,11 @@ bool Dispatcher::prepare(OpenBlock& open, CapturePiece* piece) {
   if (open.block != nullptr && open.block->piece != piece && open.block->count > 0) {
     send(open, BlockOrder::kNone);
   }
-  if (open.block == nullptr) open.block = open.lane->take(settings_.may_wait);
-  if (open.block == nullptr) open.block = take_while_source_holds(*open.lane);
-  if (open.block == nullptr) return false;
+  if (open.block == nullptr && !take_block(open, settings_.may_wait)) {
+    open.block = take_while_source_holds(*open.lane);
+    if (open.block == nullptr) return false;
+    open.block->drops.swap(open.drops);
+  }
   if (open.block->piece != piece) open.block->refer_to(piece);
   return true;
 }
@@ -215,6 +236,14 @@ PacketBlock* Dispatcher::take_while_source_holds(PacketLane& lane) {
   return block;
 }
 
+// A fresh block, which takes the notes of what was dropped before it.
+bool Dispatcher::take_block(OpenBlock& open, bool may_wait) {
+  open.block = open.lane->take(may_wait);
+  if (open.block == nullptr) return false;
+  if (!open.drops.empty()) open.block->drops.swap(open.drops);
+  return true;
+}
+
 void Dispatcher::send(OpenBlock& open, BlockOrder order) {
   open.block->clock_ns = clock_ns_;
   open.block->order = order;
@@ -225,14 +254,14 @@ void Dispatcher::send(OpenBlock& open, BlockOrder order) {
 void Dispatcher::send_all(BlockOrder order) {
   // An order, or the clock, must reach every shard: for that, waiting is always allowed.
   for (OpenBlock& open : open_) {
-    if (open.block == nullptr) open.block = open.lane->take(order != BlockOrder::kNone);
+    if (open.block == nullptr) take_block(open, order != BlockOrder::kNone);
     if (open.block != nullptr) send(open, order);
   }
 }
 
 void Dispatcher::flush() {
   for (OpenBlock& open : open_) {
-    if (open.block != nullptr && open.block->count > 0) {
+    if (open.block != nullptr && (open.block->count > 0 || !open.block->drops.empty())) {
       send(open, BlockOrder::kNone);
     } else if (open.block != nullptr) {
       open.block->reset();  // it may hold a piece that the source waits for

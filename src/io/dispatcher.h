@@ -61,7 +61,8 @@ class Dispatcher final : public FrameSink {
  private:
   struct OpenBlock {
     PacketLane* lane;
-    PacketBlock* block;
+    PacketBlock* block = nullptr;
+    std::vector<DropNote> drops{};  // for the next block
   };
 
   void on_frame(const Frame& frame, CapturePiece* piece);
@@ -70,7 +71,9 @@ class Dispatcher final : public FrameSink {
   void advance_clock(int64_t time_ns);
   bool sampled(const FlowKey& key) const;
   bool prepare(OpenBlock& open, CapturePiece* piece);
+  void drop(OpenBlock& open, const Segment& segment);
   PacketBlock* take_while_source_holds(PacketLane& lane);
+  static bool take_block(OpenBlock& open, bool may_wait);
   void send(OpenBlock& open, BlockOrder order);
   void send_all(BlockOrder order);
   void publish();
@@ -87,7 +90,7 @@ class Dispatcher final : public FrameSink {
   int64_t clock_ns_ = 0;
   int64_t jump_ns_ = 0;  // a far packet time that waits to be believed
   uint32_t jump_packets_ = 0;
-  int64_t rebase_from_ns_ = 0;   // clock when the first of them came
+  int64_t rebase_from_ns_ = 0;  // clock when the first of them came
   uint64_t since_flush_ = 0;
   uint64_t published_at_ = 0;
   bool file_begins_ = true;

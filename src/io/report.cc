@@ -124,6 +124,7 @@ void report(const EventRecord& record, bool with_samples, EventLog& log) {
       return;
     case EventKind::kReassemblyGap:
       fields["missingBytes"] = record.bytes;
+      if (*record.detail != '\0') fields["cause"] = record.detail;
       log.emit(LogLevel::kWarn, event::kReassemblyGap, "bytes of a connection were not captured",
                fields);
       return;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "core/connection_identity.h"
@@ -56,6 +57,7 @@ struct Connection {
   ConnectionLink by_hole;
   int64_t syn_time_ns = 0;
   PendingSyn pending;
+  std::array<uint32_t, 2> dropped_bytes{};  // by Side: dropped by this program, not yet a hole
 };
 
 // An intrusive list through one of a Connection's links; the front is the oldest. Owns nothing.

@@ -33,7 +33,7 @@ struct Shard::Handler {
     return shard.http_.consume(context, side, offset, bytes, meta, force);
   }
   void on_gap(Side side, uint64_t, uint64_t length, GapCause cause) {
-    shard.http_.say_gap(context, side, length);
+    shard.http_.say_gap(context, side, length, shard.cause_of_gap(connection, side, length, cause));
     if (connection.pop3 != nullptr) {
       shard.pop3_.gap(*connection.pop3, connection.identity, side, length, cause);
       return;
@@ -83,6 +83,8 @@ Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& ce
 
 void Shard::process(const PacketBlock& block) {
   if (block.order == BlockOrder::kRebase) rebase(block.rebase_from_ns, block.clock_ns);
+  if (!block.drops.empty()) [[unlikely]]
+    note_drops(block.drops);
   const std::span<const Segment> segments(block.segments.data(), block.count);
   // Far enough ahead that the slot and then the connection arrive before they are needed.
   constexpr size_t kSlotAhead = 16;
@@ -152,6 +154,34 @@ void Shard::publish() {
 void Shard::count_dropped(ShardCounter reason, ShardCounter bytes, const Segment& segment) {
   counters_.add(reason);
   counters_.add(bytes, segment.payload_size);
+}
+
+// ---------------------------------------------------------------- overload
+
+// What the capture thread had to drop of connections that live. Bytes that had come before leave no
+// hole; a connection that nothing is known of begins in its middle.
+void Shard::note_drops(std::span<const DropNote> drops) {
+  for (const DropNote& note : drops) {
+    Connection* connection = table_.find(note.flow_hash, note.key);
+    if (connection == nullptr) continue;
+    const auto side = static_cast<size_t>(note.side);
+    const TcpStream& stream = connection->streams[side];
+    if (stream.seen && stream.offset_of(note.end_sequence) <= stream.head) continue;
+    uint32_t& bytes = connection->dropped_bytes[side];
+    bytes = static_cast<uint32_t>(std::min<uint64_t>(bytes + note.bytes, UINT32_MAX));
+  }
+}
+
+// For the event, empty where nothing is known of it; bytes that this program dropped are counted as
+// such, once.
+const char* Shard::cause_of_gap(Connection& connection, Side side, uint64_t length,
+                                GapCause cause) {
+  uint32_t& dropped = connection.dropped_bytes[static_cast<size_t>(side)];
+  if (dropped == 0 || cause == GapCause::kSnaplen) return "";
+  const auto of_gap = static_cast<uint32_t>(std::min<uint64_t>(dropped, length));
+  dropped -= of_gap;
+  counters_.add(ShardCounter::missing_overload, of_gap);
+  return "overload";
 }
 
 // ---------------------------------------------------------------- one segment

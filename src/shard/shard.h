@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "core/buffer_pool.h"
 #include "core/counters.h"
@@ -66,6 +67,8 @@ class Shard {
   struct Handler;  // the StreamProtocol of one connection
   using ActivityList = ConnectionList<&Connection::by_activity>;
 
+  void note_drops(std::span<const DropNote> drops);
+  const char* cause_of_gap(Connection& connection, Side side, uint64_t length, GapCause cause);
   void handle(const Segment& segment);
   void handle_traced(const Segment& segment);
   Connection* open(const Segment& segment);
