@@ -9,7 +9,9 @@ namespace tcp_sniffer {
 // What the messages of a connection say about it.
 struct ConnectionIdentity {
   FlowKey key;
-  bool receiver_known = false;  // fixed at the connection's first line
+  bool receiver_known : 1 = false;  // fixed at the connection's first line
+  // … which was found by searching, so it may be a body's text.
+  bool receiver_guessed : 1 = false;
   Side receiver = Side::kHigh;  // the server's side
   uint16_t vlan = 0;
   uint64_t id = 0;              // XXH3 of the key and the first packet's time

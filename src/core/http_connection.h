@@ -32,6 +32,7 @@ struct HttpStream {
   bool said_not_http : 1 = false;    // each event once per stream
   bool said_parse_error : 1 = false;
   bool order_lost : 1 = false;       // messages may be missing in front of the next one
+  bool lossy : 1 = false;            // messages were lost, at some time
   uint32_t held_frame = 0;           // low bits of the frame whose bytes were refused at first
 };
 
@@ -44,6 +45,7 @@ struct HttpConnection {
   uint16_t exchange_count = 0;
   uint32_t next_exchange = 0;         // number of the next request
   bool pipelines = false;             // requests were sent without waiting for responses
+  bool surely_pipelines = false;      // … before anything was lost: they were no text of a body
   bool tunnel = false;
   bool said_gap = false;
 };

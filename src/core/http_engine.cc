@@ -21,6 +21,7 @@ void HttpEngine::start_midstream(HttpConnection& http, Side side) {
   stream.phase = HttpPhase::kSearch;
   stream.direct = true;
   stream.order_lost = true;
+  stream.lossy = true;
 }
 
 bool HttpEngine::in_message(const HttpConnection& http, Side side) {
@@ -34,13 +35,14 @@ uint32_t HttpEngine::consume(HttpContext& context, Side side, uint64_t offset,
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   size_t taken = 0;
   while (taken < text.size()) {
-    const size_t used = run(context, side, {text.substr(taken), offset + taken, meta, force});
+    const size_t used =
+        run(context, side, {text.substr(taken), offset + taken, meta, force, offset});
     taken += used;
     if (replay_.size > 0) {
       // A candidate that began in an earlier segment failed: the bytes from the line that failed
       // it are searched again. Candidates within them are rewound in place, so this ends.
       GrowingText again = std::exchange(replay_, {});
-      run(context, side, {again.text().substr(replay_from_), replay_offset_, meta, true});
+      run(context, side, {again.text().substr(replay_from_), replay_offset_, meta, true, offset});
       again.release(pool_);
     } else if (taken < text.size()) {
       break;  // refused
@@ -54,7 +56,8 @@ size_t HttpEngine::run(HttpContext& context, Side side, const Input& input) {
   size_t taken = 0;
   while (taken < input.text.size()) {
     const size_t used = step(
-        context, side, {input.text.substr(taken), input.offset + taken, input.meta, input.force});
+        context, side,
+        {input.text.substr(taken), input.offset + taken, input.meta, input.force, input.segment});
     if (used == kRefused) break;
     taken += used;
     if (replay_.size == 0) continue;
@@ -97,6 +100,11 @@ size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& i
     }
   }
   if (must_refuse(context, side, input)) return kRefused;
+  const HttpStream& here = stream(context, side);
+  if (input.offset > input.segment && here.started && !here.lossy &&
+      wanted_of(context, side) != MessageFinder::Wanted::kResponses) {
+    context.http.surely_pipelines = true;  // it came with the end of the one before
+  }
   HttpHead head;
   HeadProgress progress;
   switch (heads_.read(input.text, progress, head)) {

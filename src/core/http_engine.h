@@ -13,6 +13,7 @@
 #include "core/http_head.h"
 #include "core/http_parser.h"
 #include "core/message_emitter.h"
+#include "core/message_finder.h"
 #include "core/message_output.h"
 #include "core/stream_protocol.h"
 
@@ -64,8 +65,8 @@ class HttpEngine {
   uint32_t consume(HttpContext& context, Side side, uint64_t offset, std::span<const uint8_t> bytes,
                    const SegmentMeta& meta, bool force);
   void gap(HttpContext& context, Side side, uint64_t length, GapCause cause);
-  // The event of a connection's first gap, whatever it speaks; `cause` is a literal.
-  void say_gap(HttpContext& context, Side side, uint64_t length, const char* cause);
+  // The event of a connection's first gap, whatever it speaks.
+  void say_gap(HttpContext& context, Side side, uint64_t length);
   void end_of_stream(HttpContext& context, Side side, bool reset);
   static bool in_message(const HttpConnection& http, Side side);
 
@@ -80,6 +81,7 @@ class HttpEngine {
     uint64_t offset;  // of text[0] in the stream
     const SegmentMeta& meta;
     bool force;
+    uint64_t segment;  // where the segment that is being taken begins in the stream
   };
 
   HttpStream& stream(HttpContext& context, Side side) {
@@ -111,10 +113,14 @@ class HttpEngine {
 
   // ---- http_search.cc: losses and what is not HTTP
   size_t search(HttpContext& context, Side side, const Input& input);
+  size_t search_at_segments(HttpContext& context, Side side, const Input& input,
+                            MessageFinder::Wanted wanted);
+  bool starts_at_segments(HttpContext& context, Side side, MessageFinder::Wanted wanted);
   size_t ignored(HttpContext& context, Side side, const Input& input);
   void start_search(HttpContext& context, Side side, bool direct);
   void begin_candidate(HttpContext& context, Side side, uint64_t offset, const SegmentMeta& meta);
   void bridge(HttpStream& here, uint64_t length);
+  static MessageFinder::Wanted wanted_of(const HttpContext& context, Side side);
   static bool must_hold_back(const HttpContext& context, HttpStream& here);
   void fail_head(HttpContext& context, Side side, size_t lines_judged);
   void ignore_stream(HttpContext& context, Side side, StreamNature nature, std::string_view sample);

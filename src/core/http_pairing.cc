@@ -29,6 +29,7 @@ void HttpEngine::open_exchange(HttpContext& context, Side side, const HttpHead& 
   // The same acknowledgment twice: the second did not wait for the response to the first.
   context.http.pipelines |= !ring.empty() && first.acknowledged != 0 &&
                             ring.back().sent_ack == first.acknowledged;
+  context.http.surely_pipelines |= context.http.pipelines && !stream(context, side).lossy;
   Exchange* exchange = ring.push(settings_.outstanding_max);
   if (exchange == nullptr) {
     limit_reached(context, side, "maxOutstandingRequests", settings_.outstanding_max);

@@ -22,15 +22,76 @@ void HttpEngine::start_search(HttpContext& context, Side side, bool direct) {
   here.phase = context.http.tunnel ? HttpPhase::kTunnel : HttpPhase::kSearch;
   here.direct = direct;
   here.order_lost = true;
+  here.lossy |= direct;
+}
+
+// Which messages this side may send, where that is certain.
+MessageFinder::Wanted HttpEngine::wanted_of(const HttpContext& context, Side side) {
+  const ConnectionIdentity& identity = context.identity;
+  if (!identity.receiver_known || identity.receiver_guessed) return MessageFinder::Wanted::kBoth;
+  return side == identity.receiver ? MessageFinder::Wanted::kResponses
+                                   : MessageFinder::Wanted::kRequests;
+}
+
+// Whether a message of this side can only begin where a segment does: who waits for the answer
+// before he asks again, and who answers him, has nothing to put in front of it. That requests do
+// wait shows in those that were seen; for the answers no request may be missing.
+bool HttpEngine::starts_at_segments(HttpContext& context, Side side, MessageFinder::Wanted wanted) {
+  const HttpConnection& http = context.http;
+  if (!stream(context, side).lossy || http.surely_pipelines) return false;
+  if (wanted == MessageFinder::Wanted::kRequests) return http.next_exchange >= 2;
+  return wanted == MessageFinder::Wanted::kResponses && http.next_exchange >= 1 &&
+         !stream(context, other(side)).lossy;
+}
+
+// Passes over the segment unless it begins like a message, and acknowledges something that the one
+// before did not: the answer to what went before, or the next question.
+size_t HttpEngine::search_at_segments(HttpContext& context, Side side, const Input& input,
+                                      MessageFinder::Wanted wanted) {
+  // Less than a method or version may be: the rest comes with the next segment.
+  constexpr size_t kLittle = 32;
+  HttpStream& here = stream(context, side);
+  here.direct = false;
+  if (here.parser != nullptr && here.parser->finder.searching()) release_parser(here);
+  HttpParser* parser = take_parser(context, side);
+  size_t passed = input.text.size();
+  const bool has_beginning =
+      input.segment >= input.offset && input.segment - input.offset < input.text.size();
+  if (parser != nullptr && has_beginning) {
+    const auto before = static_cast<size_t>(input.segment - input.offset);
+    const std::string_view text = input.text.substr(before);
+    const StartGuess guess = guess_start(text);
+    const bool fits = guess == (wanted == MessageFinder::Wanted::kRequests ? StartGuess::kRequest
+                                                                           : StartGuess::kResponse);
+    const uint64_t before_ack = parser->last.acknowledged;
+    const bool nothing_new = before_ack != 0 && before_ack == input.meta.acknowledged;
+    // With nothing to compare it may be the end of a method whose beginning is lost.
+    const bool begins = before_ack == 0
+                            ? fits && starts_like_message(text)
+                            : fits || (guess == StartGuess::kMaybe && text.size() < kLittle);
+    if (begins && !nothing_new) {
+      if (before == 0) {
+        begin_candidate(context, side, input.offset, input.meta);
+        return 0;
+      }
+      passed = before;
+    } else {
+      parser->last = input.meta;
+    }
+  }
+  counters_.add(ShardCounter::skipped_in_resync, passed);
+  return passed;
 }
 
 size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
   HttpStream& here = stream(context, side);
+  const MessageFinder::Wanted wanted = wanted_of(context, side);
   if (here.direct && here.parser == nullptr) {
     // Right behind the loss: most often a message begins with the segment.
     here.direct = false;
     const StartGuess guess = guess_start(input.text);
-    if ((guess == StartGuess::kRequest || guess == StartGuess::kResponse) &&
+    if (((guess == StartGuess::kRequest && wanted != MessageFinder::Wanted::kResponses) ||
+         (guess == StartGuess::kResponse && wanted != MessageFinder::Wanted::kRequests)) &&
         starts_like_message(input.text)) {
       return begin_head(context, side, input, true, false, {});
     }
@@ -39,6 +100,9 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
     }
     here.direct = true;
     if (!here.started && !input.force && must_hold_back(context, here)) return kRefused;
+  }
+  if (starts_at_segments(context, side, wanted)) {
+    return search_at_segments(context, side, input, wanted);
   }
   HttpParser* parser = take_parser(context, side);
   if (parser == nullptr || (!parser->head.memory &&
@@ -51,7 +115,8 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
     parser->finder.start(
         std::span<char, MessageFinder::kSearchLineMax>(
             reinterpret_cast<char*>(parser->head.memory.data), MessageFinder::kSearchLineMax),
-        here.direct ? MessageFinder::StartsAt::kGap : MessageFinder::StartsAt::kBehindLineFeed);
+        here.direct ? MessageFinder::StartsAt::kGap : MessageFinder::StartsAt::kBehindLineFeed,
+        wanted);
     parser->body_size = 0;
   }
   here.direct = false;
@@ -175,13 +240,12 @@ void HttpEngine::say_parse_error(HttpContext& context, Side side) {
   put_event(context, side, record);
 }
 
-void HttpEngine::say_gap(HttpContext& context, Side side, uint64_t length, const char* cause) {
+void HttpEngine::say_gap(HttpContext& context, Side side, uint64_t length) {
   if (context.http.said_gap) return;
   context.http.said_gap = true;
   EventRecord record;
   record.kind = EventKind::kReassemblyGap;
   record.bytes = length;
-  record.detail = cause;
   put_event(context, side, record);
 }
 

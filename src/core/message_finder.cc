@@ -28,30 +28,34 @@ bool is_status_line(std::string_view text) {
          (text.size() == 12 || text[12] == ' ');
 }
 
-MessageDirection direction_of(StartLineKind kind) {
-  return kind == StartLineKind::kRequest ? MessageDirection::kRequest : MessageDirection::kResponse;
-}
-
 }  // namespace
 
-void MessageFinder::start(std::span<char, kSearchLineMax> buffer, StartsAt starts_at) {
+void MessageFinder::start(std::span<char, kSearchLineMax> buffer, StartsAt starts_at,
+                          Wanted wanted) {
   buffer_ = buffer.data();
+  wanted_ = wanted;
   kept_ = 0;
   line_start_ = starts_at == StartsAt::kGap ? LineStart::kGap : LineStart::kLine;
 }
 
+bool MessageFinder::wants(MessageDirection direction) const {
+  return wanted_ == Wanted::kBoth ||
+         (wanted_ == Wanted::kRequests) == (direction == MessageDirection::kRequest);
+}
+
 // A message that starts behind other bytes of the same line.
-MessageFinder::Judgement MessageFinder::judge_inside(std::string_view line) {
+MessageFinder::Judgement MessageFinder::judge_inside(std::string_view line) const {
   size_t version = kNone;
   for (size_t at = find_http_version(line, 0); at != kNone;
        at = find_http_version(line, at + kVersionBytes - 1)) {
-    if (at > 0 && is_status_line(line.substr(at))) {
+    if (at > 0 && wants(MessageDirection::kResponse) && is_status_line(line.substr(at))) {
       return {true, at, MessageDirection::kResponse};
     }
     version = at;
   }
-  if (version == kNone || version + kVersionBytes != line.size() || !is_digit(line.back()) ||
-      version < 2 || line[version - 1] != ' ') {
+  if (version == kNone || !wants(MessageDirection::kRequest) ||
+      version + kVersionBytes != line.size() || !is_digit(line.back()) || version < 2 ||
+      line[version - 1] != ' ') {
     return {};
   }
   const size_t target_end = version - 1;
@@ -67,21 +71,21 @@ MessageFinder::Judgement MessageFinder::judge_inside(std::string_view line) {
   return {true, before_target - method_bytes, MessageDirection::kRequest};
 }
 
-MessageFinder::Judgement MessageFinder::judge_line(std::string_view line, LineStart line_start) {
+MessageFinder::Judgement MessageFinder::judge_line(std::string_view line,
+                                                   LineStart line_start) const {
   line = without_line_end(line);
-  if (line_start != LineStart::kUnknown) {
-    const StartLine start = read_start_line(line);
-    if (start.kind == StartLineKind::kResponse ||
-        (start.kind == StartLineKind::kRequest && start.known_method)) {
-      return {true, 0, direction_of(start.kind)};
-    }
-    // An unknown method: at a gap it may be the rest of anything; elsewhere it may be the end of a
-    // body with a known method behind it.
-    const Judgement inside = judge_inside(line);
-    if (inside.found || line_start == LineStart::kGap) return inside;
-    return {start.kind == StartLineKind::kRequest, 0, MessageDirection::kRequest};
+  if (line_start == LineStart::kUnknown) return judge_inside(line);
+  const StartLine start = read_start_line(line);
+  const bool request = start.kind == StartLineKind::kRequest && wants(MessageDirection::kRequest);
+  if (start.kind == StartLineKind::kResponse && wants(MessageDirection::kResponse)) {
+    return {true, 0, MessageDirection::kResponse};
   }
-  return judge_inside(line);
+  if (request && start.known_method) return {true, 0, MessageDirection::kRequest};
+  // An unknown method: at a gap it may be the rest of anything; elsewhere it may be the end of a
+  // body with a known method behind it.
+  const Judgement inside = judge_inside(line);
+  if (inside.found || line_start == LineStart::kGap) return inside;
+  return {request, 0, MessageDirection::kRequest};
 }
 
 MessageFinder::Candidate MessageFinder::found(const Candidate& candidate) {

@@ -21,6 +21,9 @@ namespace tcp_sniffer {
 //                                          blank and HTTP/1.x at the line's end: a body need not
 //                                          end with a line feed
 //
+// Where it is known which side is the server, only its direction's messages are wanted: bodies hold
+// requests and responses as text, and half of them are then no candidates.
+//
 // What it finds is a candidate. The caller gathers the head from there and judges it line by line
 // (HeadReader::read_candidate); when it fails, it calls start() with kBehindLineFeed and feeds the
 // bytes behind the candidate's first line.
@@ -42,6 +45,7 @@ class MessageFinder {
     kGap,             // the first byte may be anything
     kBehindLineFeed,  // a line starts at the first byte
   };
+  enum class Wanted : uint8_t { kBoth, kRequests, kResponses };
 
   // A candidate: its first bytes are `kept` (in the caller's buffer, valid until the next call),
   // then what stands in the piece from `offset` on. `offset` is 0 when `kept` is not empty.
@@ -55,7 +59,8 @@ class MessageFinder {
     MessageDirection direction = MessageDirection::kRequest;
   };
 
-  void start(std::span<char, kSearchLineMax> buffer, StartsAt starts_at);
+  void start(std::span<char, kSearchLineMax> buffer, StartsAt starts_at,
+             Wanted wanted = Wanted::kBoth);
 
   // Searches the next piece of the stream. After a candidate the finder forgets the rest of the
   // piece: start() again.
@@ -73,8 +78,9 @@ class MessageFinder {
     MessageDirection direction = MessageDirection::kRequest;
   };
 
-  static Judgement judge_line(std::string_view line, LineStart line_start);
-  static Judgement judge_inside(std::string_view line);
+  bool wants(MessageDirection direction) const;
+  Judgement judge_line(std::string_view line, LineStart line_start) const;
+  Judgement judge_inside(std::string_view line) const;
   Candidate finish_kept_line(std::string_view piece, size_t line_feed);
   Candidate search_lines(std::string_view piece, size_t from);
   Candidate found(const Candidate& candidate);
@@ -83,6 +89,7 @@ class MessageFinder {
   char* buffer_ = nullptr;
   size_t kept_ = 0;
   LineStart line_start_ = LineStart::kGap;  // of the line that is kept, or comes next
+  Wanted wanted_ = Wanted::kBoth;
 };
 
 }  // namespace tcp_sniffer
