@@ -240,12 +240,13 @@ void HttpEngine::say_parse_error(HttpContext& context, Side side) {
   put_event(context, side, record);
 }
 
-void HttpEngine::say_gap(HttpContext& context, Side side, uint64_t length) {
+void HttpEngine::say_gap(HttpContext& context, Side side, uint64_t length, const char* cause) {
   if (context.http.said_gap) return;
   context.http.said_gap = true;
   EventRecord record;
   record.kind = EventKind::kReassemblyGap;
   record.bytes = length;
+  record.detail = cause;
   put_event(context, side, record);
 }
 
