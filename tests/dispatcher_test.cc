@@ -789,6 +789,56 @@ TEST(DispatcherTime, JumpsAheadAndBackEndNoConnectionThatIsActive) {
   EXPECT_EQ(engine.count(ShardCounter::connections_drained), 1u);
 }
 
+TEST(DispatcherTime, LiveAStepOfTheMachinesClockEndsNoConnectionNotEvenASilentOne) {
+  for (const int64_t step : {2 * kHour, -2 * kHour, 600 * kSecond, -600 * kSecond}) {
+    SCOPED_TRACE(step);
+    DispatcherAndShard engine;
+    HoldingSource source;
+    Dispatcher& dispatcher = engine.dispatcher;
+    dispatcher.set_source(&source);
+    int64_t now_ns = kStartNs;
+    uint32_t sequence = 1000;
+    const auto talk = [&](int times) {
+      for (int i = 0; i < times; i++) {
+        now_ns += kSecond;
+        give(dispatcher, frame_of(2001, "xy", false, sequence), now_ns);
+        sequence += 2;
+      }
+      dispatcher.flush();
+    };
+    give(dispatcher, frame_of(2000, "silent"), now_ns);
+    talk(10);
+    now_ns += step;
+    talk(100);
+    EXPECT_EQ(engine.count(ShardCounter::connections_open), 2u);
+    EXPECT_EQ(count(dispatcher, FrameCounter::clock_jumps), 1u);
+    EXPECT_EQ(dispatcher.clock_ns(), now_ns) << "the latest packet's time";
+    // 95 seconds of the last 110 are certain to have gone by for the shard.
+    talk(100);
+    EXPECT_EQ(engine.count(ShardCounter::connections_idle), 0u);
+    talk(106);
+    EXPECT_EQ(engine.count(ShardCounter::connections_idle), 1u) << "time goes on as before";
+    EXPECT_EQ(engine.count(ShardCounter::connections_open), 1u);
+    dispatcher.finish();
+  }
+}
+
+TEST(DispatcherTime, LiveATickGoesOnFromTheTimeBehindAStep) {
+  DispatcherAndShard engine;
+  HoldingSource source;
+  Dispatcher& dispatcher = engine.dispatcher;
+  dispatcher.set_source(&source);
+  give(dispatcher, frame_of(2000, "silent"), kStartNs);
+  for (int i = 0; i < 20; i++) give(dispatcher, frame_of(2001, "xy"), kStartNs - kHour);
+  EXPECT_EQ(count(dispatcher, FrameCounter::clock_jumps), 1u);
+  dispatcher.tick(dispatcher.clock_ns() + 299 * kSecond);
+  EXPECT_EQ(engine.count(ShardCounter::connections_idle), 0u);
+  dispatcher.tick(dispatcher.clock_ns() + 2 * kSecond);
+  EXPECT_EQ(engine.count(ShardCounter::connections_idle), 2u);
+  EXPECT_EQ(dispatcher.clock_ns(), kStartNs - kHour + 301 * kSecond);
+  dispatcher.finish();
+}
+
 TEST(DispatcherTime, ConnectionsThatWereSilentOverAJumpAreIdle) {
   DispatcherAndShard engine;
   give(engine.dispatcher, frame_of(2000, "silent"), kStartNs);

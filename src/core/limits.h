@@ -58,6 +58,11 @@ constexpr uint32_t kProbesMax = 64;
 constexpr int64_t kClockJumpNs = 3600ll * 1'000'000'000;
 constexpr uint32_t kClockJumpPackets = 16;
 
+// Live, a packet is at most as far from the clock as the kernel's buffer is long (20 ms until a block
+// is handed over, seconds when the buffer is full). Further away the machine's clock was set; less
+// than this ends no connection, for idleness is judged in minutes.
+constexpr int64_t kClockStepNs = 5ll * 1'000'000'000;
+
 // Longest line that can still be a start line while searching for the next message.
 constexpr uint32_t kSearchLineMax = 8192;
 

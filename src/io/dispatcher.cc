@@ -173,6 +173,7 @@ void Dispatcher::drop(OpenBlock& open, const Segment& segment) {
 // Packet time: the latest seen. A time more than an hour ahead is believed when 16 packets agree,
 // so that one broken timestamp does not end every connection.
 void Dispatcher::advance_clock(int64_t time_ns) {
+  if (source_ != nullptr) return advance_live_clock(time_ns);
   if (file_begins_) [[unlikely]] {
     // Several files are one stream, unless one starts long before the last one ended.
     if (clock_ns_ != 0 && time_ns < clock_ns_ - kClockJumpNs) {
@@ -202,6 +203,24 @@ void Dispatcher::advance_clock(int64_t time_ns) {
   send_all(BlockOrder::kNone);
   clock_ns_ = time_ns;
   send_all(BlockOrder::kRebase);
+  jump_packets_ = 0;
+  counters_.add(FrameCounter::clock_jumps);
+}
+
+// Live, time goes by with the packets and the ticks, so a packet far from the clock means that the
+// machine's clock was set. Shards do not notice: their clock goes on, and nothing is idle for it.
+void Dispatcher::advance_live_clock(int64_t time_ns) {
+  const int64_t now_ns = time_ns + clock_offset_ns_;
+  if (clock_ns_ == 0 || std::abs(now_ns - clock_ns_) <= kClockStepNs) [[likely]] {
+    clock_ns_ = std::max(clock_ns_, now_ns);
+    jump_packets_ = 0;
+    return;
+  }
+  const bool agrees = jump_packets_ > 0 && std::abs(time_ns - jump_ns_) <= kClockStepNs;
+  jump_ns_ = time_ns;
+  jump_packets_ = agrees ? jump_packets_ + 1 : 1;
+  if (jump_packets_ < kClockJumpPackets) return;
+  clock_offset_ns_ = clock_ns_ - time_ns;
   jump_packets_ = 0;
   counters_.add(FrameCounter::clock_jumps);
 }
@@ -270,8 +289,8 @@ void Dispatcher::flush() {
   publish();
 }
 
-void Dispatcher::tick(int64_t clock_ns) {
-  clock_ns_ = std::max(clock_ns_, clock_ns);
+void Dispatcher::tick(int64_t time_ns) {
+  clock_ns_ = std::max(clock_ns_, time_ns + clock_offset_ns_);
   defragmenter_.expire(clock_ns_);
   send_all(BlockOrder::kNone);
   publish();

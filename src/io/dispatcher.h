@@ -44,18 +44,20 @@ class Dispatcher final : public FrameSink {
   void on_frames(std::span<const Frame> frames, CapturePiece* piece) override;
   void on_file(const std::string& name) override;
 
-  // Where frames can wait when there is no block for them and waiting is not allowed for ever:
-  // asked before a segment is dropped.
+  // A live source. Frames can wait in it when there is no block for them and waiting is not allowed
+  // for ever: it is asked before a segment is dropped. And packet time is this machine's clock:
+  // when that is set, forward or back, no time has gone by.
   void set_source(PacketSource* source) { source_ = source; }
 
   // Sends what the open blocks hold: the source has nothing for now.
   void flush();
-  // Tells every shard that packet time has come to `clock_ns` at least (live, without packets).
-  void tick(int64_t clock_ns);
+  // Tells every shard that packet time has come to `time_ns` at least (live, without packets).
+  void tick(int64_t time_ns);
   // The end of the input: fragments are given up, every shard gets the end marker.
   void finish();
 
-  int64_t clock_ns() const { return clock_ns_; }
+  // The latest packet time.
+  int64_t clock_ns() const { return clock_ns_ - clock_offset_ns_; }
   const FrameCounters& counters() const { return counters_; }
 
  private:
@@ -69,6 +71,7 @@ class Dispatcher final : public FrameSink {
   FrameFate defragment(Fragment& fragment, Segment& segment, bool& held);
   void on_segment(Segment& segment, const Frame& frame, CapturePiece* piece);
   void advance_clock(int64_t time_ns);
+  void advance_live_clock(int64_t time_ns);
   bool sampled(const FlowKey& key) const;
   bool prepare(OpenBlock& open, CapturePiece* piece);
   void drop(OpenBlock& open, const Segment& segment);
@@ -87,8 +90,9 @@ class Dispatcher final : public FrameSink {
   std::vector<OpenBlock> open_;
   FrameCounters counters_;
   uint64_t sample_threshold_;
-  int64_t clock_ns_ = 0;
-  int64_t jump_ns_ = 0;  // a far packet time that waits to be believed
+  int64_t clock_ns_ = 0;         // the shards' clock: packet time and clock_offset_ns_
+  int64_t clock_offset_ns_ = 0;  // live: the sum of the steps by which the machine's clock was set
+  int64_t jump_ns_ = 0;          // a far packet time that waits to be believed
   uint32_t jump_packets_ = 0;
   int64_t rebase_from_ns_ = 0;  // clock when the first of them came
   uint64_t since_flush_ = 0;
