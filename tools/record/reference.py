@@ -346,7 +346,7 @@ def compare_all(program):
     folder = pathlib.Path(__file__).resolve().parents[2] / "pcaps"
     lossy = ("loss_", "midstream", "snaplen")
     wrong = 0
-    for capture in sorted(folder.glob("*.pcap*")):
+    for capture in sorted([*folder.glob("*.pcap"), *folder.glob("*.pcapng")]):
         print(f"== {capture.name}")
         done = subprocess.run(
             [program, "-r", capture, "--format", "ndjson", "--binary-body", "base64",
