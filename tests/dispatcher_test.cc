@@ -295,6 +295,27 @@ TEST(Dispatcher, EveryFrameHasOneFate) {
   EXPECT_EQ(lane.payloads(), std::vector<std::string>{"wanted"});
 }
 
+TEST(Dispatcher, EncapsulationsThatWereOpenedAndThoseThatWereTooManyAreCounted) {
+  RecordingLane lane;
+  Dispatcher dispatcher({}, {&lane}, nullptr);
+  constexpr uint8_t kIpInIp = 4;
+  Packet packet = ipv4_tcp("tunnelled");
+  packet = ipv4_tunnel(kIpInIp, ipv4_tunnel(kIpInIp, packet));
+  const Packet tagged = ethernet(0x8100, be16(7) + be16(0x0800) + packet);
+  give(dispatcher, tagged);
+  for (int i = 0; i < 3; i++) packet = ipv4_tunnel(kIpInIp, packet);
+  const Packet deep = ethernet(0x0800, packet);
+  give(dispatcher, deep);
+  dispatcher.finish();
+  using C = FrameCounter;
+  EXPECT_EQ(count(dispatcher, C::opened_vlan), 1u);
+  EXPECT_EQ(count(dispatcher, C::opened_ip_in_ip), 2u + DecodeOptions{}.tunnel_depth_max);
+  EXPECT_EQ(count(dispatcher, C::tunnel_too_deep), 1u);
+  EXPECT_EQ(count(dispatcher, C::received_bytes), tagged.size() + deep.size());
+  EXPECT_EQ(lane.payloads(), std::vector<std::string>{"tunnelled"});
+  expect_frame_ledger(dispatcher);
+}
+
 TEST(Dispatcher, FragmentsArePutTogetherBeforeTheyAreHashed) {
   std::vector<RecordingLane> lanes(3);
   DispatcherSettings settings;
@@ -379,6 +400,8 @@ std::map<uint16_t, std::set<Side>> sample(double rate, uint64_t seed, uint64_t s
   }
   dispatcher.finish();
   expect_frame_ledger(dispatcher);
+  EXPECT_EQ(count(dispatcher, FrameCounter::not_sampled),
+            4000 - count(dispatcher, FrameCounter::dispatched));
   std::map<uint16_t, std::set<Side>> sides;
   for (const RecordingLane& lane : lanes) {
     for (const Segment& segment : lane.segments()) {
@@ -679,8 +702,15 @@ TEST(DispatcherTime, PacketsThatDisagreeAreNotBelievedTogether) {
   dispatcher.flush();
 }
 
+void discard_lines(Shard& shard, LineQueue& lines) {
+  shard.output().flush();
+  for (LineBlock* block = nullptr; lines.try_dequeue(block);) block->owner->give_back(block);
+}
+
 // A dispatcher in front of a shard, as with `shards: 0`.
 struct DispatcherAndShard {
+  ~DispatcherAndShard() { discard_lines(shard, lines); }
+
   LineQueue lines;
   shard_harness::RecordedEvents events;
   ConnectionCensus census{1};
@@ -728,8 +758,7 @@ EventRecord hole_of_a_response(bool by_program, uint64_t& counted) {
   dispatcher.finish();
   run_shard();
   shard.drain();
-  shard.output().flush();
-  for (LineBlock* block = nullptr; lines.try_dequeue(block);) block->owner->give_back(block);
+  discard_lines(shard, lines);
   counted = shard.counters().get(ShardCounter::missing_overload);
   EXPECT_EQ(shard.counters().get(ShardCounter::missing), size);
   EXPECT_EQ(events.records.size(), 1u);
