@@ -272,7 +272,14 @@ TEST_F(LiveLab, DroppingCountsEveryByteThatIsMissingWhileTheReaderStalls) {
   EXPECT_GT(stopped["frames"]["dropped_overload"], 0) << "the test did not overload anything";
   EXPECT_EQ(stopped["kernel"]["received"], stopped["frames"]["received"].get<uint64_t>() +
                                                stopped["kernel"]["dropped"].get<uint64_t>());
+  // The connections know whose fault their holes are.
+  EXPECT_EQ(stopped["capture"]["dropped_untold"], 0);
+  EXPECT_GT(stopped["bytes"]["missing_overload"], 0);
+  EXPECT_LE(stopped["bytes"]["missing_overload"], stopped["bytes"]["missing"]);
   if (stopped["kernel"]["dropped"] == 0) {
+    for (const Json& gap : sniffer.events("reassembly_gap")) {
+      EXPECT_EQ(gap.value("cause", ""), "overload") << gap;
+    }
     // Of a segment that TCP sent again both copies may be among the dropped ones.
     const uint64_t found = stopped["bytes"]["captured"].get<uint64_t>() -
                            stopped["bytes"]["duplicate"].get<uint64_t>() +

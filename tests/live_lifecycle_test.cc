@@ -236,5 +236,30 @@ TEST_F(LiveLifecycle, OpenConnectionsAreWaitedForWhenAsked) {
   EXPECT_EQ(sniffer.stopped()["connections"]["drained"], 0);
 }
 
+TEST_F(LiveLifecycle, ASecondSignalEndsTheWaitForOpenConnections) {
+  if (IsSkipped()) return;
+  if (!start_server()) GTEST_SKIP() << "nginx is not installed";
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--wait-for-connections"});
+  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+  std::atomic<bool> enough{false};
+  Load load;
+  load.connections = 1;
+  load.per_second = 100;
+  load.stop = &enough;
+  std::thread flow([&] { send(load); });
+  EXPECT_TRUE(until([&] { return sniffer.lines() > 20; }));
+  sniffer.signal(SIGTERM);
+  const uint64_t then = sniffer.lines();
+  EXPECT_TRUE(until([&] { return sniffer.lines() > then + 20; })) << "it must go on capturing";
+  sniffer.signal(SIGTERM);
+  // Far less than the 30 s that open connections are waited for.
+  EXPECT_EQ(sniffer.wait(15s).code, 0);
+  enough.store(true);
+  flow.join();
+  EXPECT_TRUE(sniffer.last_line_is_whole());
+  EXPECT_EQ(sniffer.stopped()["connections"]["drained"], 1);
+  expect_ledger_closes(sniffer.stopped());
+}
+
 }  // namespace
 }  // namespace tcp_sniffer
