@@ -1,0 +1,88 @@
+#include "shard/shard_lines.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "content_coders.h"
+#include "shard_harness.h"
+
+// What a shard counts of bodies and lines on their way out.
+namespace tcp_sniffer {
+namespace {
+
+using namespace shard_harness;
+using Json = nlohmann::json;
+
+// A shard that decodes bodies and has taken one response with this one; its line.
+class DecodingShard {
+ public:
+  explicit DecodingShard(std::string_view body) : harness_(settings()) {
+    const std::string head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " +
+                             std::to_string(body.size()) + "\r\n\r\n";
+    const std::string text = head + std::string(body);
+    Segment segment;
+    segment.key = key_of(40000);
+    segment.side = Side::kHigh;
+    segment.flags = kTcpSyn | kTcpAck;
+    segment.sequence = 999;
+    segment.clock_ns = segment.time_ns = kStartNs;
+    harness_.add(segment, "");
+    segment.flags = kTcpAck;
+    segment.sequence = 1000;
+    segment.payload_size = segment.payload_wire_size = static_cast<uint32_t>(text.size());
+    harness_.add(segment, text);
+    harness_.drain();
+    harness_.check_ledger();
+  }
+
+  Json line() const {
+    EXPECT_EQ(harness_.lines.size(), 1u);
+    return harness_.lines.empty() ? Json::object() : Json::parse(harness_.lines[0]);
+  }
+  const std::string& text() const { return harness_.lines.at(0); }
+  uint64_t count(ShardCounter counter) const { return harness_.count(counter); }
+
+ private:
+  static ShardSettings settings() {
+    ShardSettings settings;
+    settings.bodies.decode = true;
+    settings.bodies.decoded_max = 1u << 24;
+    return settings;
+  }
+
+  ShardHarness harness_;
+};
+
+TEST(ShardLines, ABodyWhoseCodingWasUndoneIsCounted) {
+  const DecodingShard shard(content_coders::gzip("plain text"));
+  EXPECT_EQ(shard.line()["body"], "plain text");
+  EXPECT_EQ(shard.count(ShardCounter::bodies_decoded), 1u);
+  EXPECT_EQ(shard.count(ShardCounter::bodies_broken), 0u);
+  EXPECT_EQ(shard.count(ShardCounter::bodies_limited), 0u);
+}
+
+TEST(ShardLines, ABodyThatIsNoneOfItsCodingIsCountedAsBroken) {
+  const DecodingShard shard("this is not gzip");
+  EXPECT_EQ(shard.line()["body"], "this is not gzip");
+  EXPECT_EQ(shard.count(ShardCounter::bodies_broken), 1u);
+  EXPECT_EQ(shard.count(ShardCounter::bodies_decoded), 0u);
+}
+
+TEST(ShardLines, ABodyThatGrowsBeyondAnyReasonIsCountedAsLimited) {
+  const DecodingShard shard(content_coders::gzip(std::string(12u << 20, '\0')));
+  EXPECT_EQ(shard.count(ShardCounter::bodies_limited), 1u);
+  EXPECT_EQ(shard.count(ShardCounter::bodies_broken), 0u);
+}
+
+TEST(ShardLines, TheBytesOfLinesAreCounted) {
+  const DecodingShard shard(content_coders::gzip("plain text"));
+  EXPECT_EQ(shard.count(ShardCounter::line_bytes), shard.text().size() + 1);
+  EXPECT_EQ(shard.count(ShardCounter::messages_written), 1u);
+}
+
+}  // namespace
+}  // namespace tcp_sniffer
