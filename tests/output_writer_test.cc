@@ -34,10 +34,9 @@ bool wait_until(const std::function<bool()>& done) {
   return done();
 }
 
-// A line whose number can be read and whose every byte is known.
 std::string line_of(uint64_t number, size_t size) {
   std::string line = std::to_string(number) + " ";
-  while (line.size() + 1 < size) line += static_cast<char>('a' + (number + line.size()) % 26);
+  line.resize(std::max(line.size(), size - 1), static_cast<char>('a' + number % 26));
   return line + "\n";
 }
 
