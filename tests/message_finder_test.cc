@@ -12,6 +12,7 @@ namespace tcp_sniffer {
 namespace {
 
 using StartsAt = MessageFinder::StartsAt;
+using Wanted = MessageFinder::Wanted;
 constexpr size_t kLineMax = MessageFinder::kSearchLineMax;
 
 struct Found {
@@ -26,9 +27,9 @@ class MessageFinderTest : public testing::Test {
  protected:
   // Searches `stream` in the given pieces; also checks that a candidate's bytes are the stream's.
   Found search(const std::string& stream, const std::vector<size_t>& cuts,
-               StartsAt starts_at = StartsAt::kGap) {
+               StartsAt starts_at = StartsAt::kGap, Wanted wanted = Wanted::kBoth) {
     MessageFinder finder;
-    finder.start(buffer_, starts_at);
+    finder.start(buffer_, starts_at, wanted);
     size_t begin = 0;
     for (size_t i = 0; i <= cuts.size(); ++i) {
       const size_t end = i < cuts.size() ? cuts[i] : stream.size();
@@ -52,6 +53,10 @@ class MessageFinderTest : public testing::Test {
     return search(stream, {}, starts_at);
   }
 
+  Found search(const std::string& stream, Wanted wanted) {
+    return search(stream, {}, StartsAt::kGap, wanted);
+  }
+
   std::array<char, kLineMax> buffer_;
 };
 
@@ -70,6 +75,18 @@ TEST_F(MessageFinderTest, BehindALineFeedAnyStartLineStarts) {
   EXPECT_EQ(search("rest\nFROB / HTTP/1.1\n"), (Found{5, 16, false, false}));
   EXPECT_EQ(search("rest\r\n\r\nHTTP/1.0 404 Not Found\r\n"), (Found{8, 24, false, false}));
   EXPECT_EQ(search("FROB / HTTP/1.1\r\n", StartsAt::kBehindLineFeed), (Found{0, 17, false, false}));
+}
+
+TEST_F(MessageFinderTest, OnlyTheWantedDirectionIsFound) {
+  const std::string request = "GET / HTTP/1.1\r\n";
+  const std::string response = "HTTP/1.1 200 OK\r\n";
+  EXPECT_EQ(search(request + response, Wanted::kResponses), (Found{16, 17, false, false}));
+  EXPECT_EQ(search(response + request, Wanted::kRequests), (Found{17, 16, false, false}));
+  EXPECT_EQ(search("{}" + response + "{}" + request, Wanted::kRequests),
+            (Found{21, 16, false, true}));
+  EXPECT_EQ(search("{}" + request + "{}" + response, Wanted::kResponses),
+            (Found{20, 17, false, true}));
+  EXPECT_EQ(search(request + "FROB / HTTP/1.1\r\n", Wanted::kResponses).at, kNothing);
 }
 
 TEST_F(MessageFinderTest, BodyWithoutLineEndHidesNoMessage) {
