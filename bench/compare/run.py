@@ -212,6 +212,8 @@ def main():
         "date": datetime.date.today().isoformat(), "runs": arguments.runs,
         "sliceMiB": arguments.slice, "machine": report.machine(programs), "workloads": {},
     }
+    if arguments.directory:
+        os.makedirs(arguments.directory, exist_ok=True)
     scratch = tempfile.mkdtemp(prefix="compare-", dir=arguments.directory)
     try:
         for name in arguments.workloads:

@@ -146,6 +146,11 @@ bool Engine::open_sources() {
     }
     return true;
   }
+  // The first one only: what comes before a bad file is still delivered.
+  if (const std::string problem = FileSource::problem_of(config_.files[0]); !problem.empty()) {
+    fail(ErrorCode::kInputFile, problem);
+    return false;
+  }
   Capture& capture = *captures_[0];
   pieces_ = std::make_unique<PiecePool>(piece_count(config_.shards));
   capture.file = std::make_unique<FileSource>(config_.files, *pieces_, config_.shards > 0);

@@ -33,6 +33,17 @@ uint64_t total_size(const std::vector<std::string>& paths) {
   return total;
 }
 
+std::string foreign_text(const uint8_t* first) {
+  char hex[16];
+  std::snprintf(hex, sizeof hex, "%02x %02x %02x %02x", first[0], first[1], first[2], first[3]);
+  return std::string("is not a capture file: at byte 0 it has ") + hex +
+         ", but pcap, pcapng, or one of them compressed with gzip or zstd, is needed";
+}
+
+std::string about(const std::string& path, const std::string& text) {
+  return (path == "-" ? "standard input" : quote_text(path, kPathShownMax)) + " " + text;
+}
+
 // A regular file of several pieces; for a small one a thread costs more than it saves.
 bool is_worth_reading_ahead(int fd, size_t piece_size) {
   struct stat status {};
@@ -53,6 +64,26 @@ FileSource::~FileSource() {
   ahead_.stop();
   if (chunk_.piece != nullptr) chunk_.piece->release();
   if (piece_ != nullptr) piece_->release();
+}
+
+std::string FileSource::problem_of(const std::string& path) {
+  if (path == "-") return "";
+  ByteReader reader;
+  if (!reader.open(path)) return about(path, reader.error());
+  struct stat status {};
+  if (fstat(reader.fd(), &status) != 0 || !S_ISREG(status.st_mode)) return "";
+  uint8_t first[kMagicSize] = {};
+  size_t size = 0;
+  while (size < kMagicSize) {
+    const ReadResult result = reader.read({first + size, kMagicSize - size});
+    if (result.status == ReadStatus::kError) return about(path, reader.error());
+    if (result.status != ReadStatus::kData) break;
+    size += result.size;
+  }
+  if (size == 0) return about(path, "is empty");
+  // A file that is cut this early is told of, with its place, when it is read.
+  if (size < kMagicSize || PcapFormat::is_magic(first) || PcapngFormat::is_magic(first)) return "";
+  return about(path, foreign_text(first));
 }
 
 SourceStatus FileSource::poll(FrameSink& sink) {
@@ -107,10 +138,7 @@ bool FileSource::find_format() {
   } else if (PcapngFormat::is_magic(first)) {
     format_.emplace<PcapngFormat>();
   } else {
-    char hex[16];
-    std::snprintf(hex, sizeof hex, "%02x %02x %02x %02x", first[0], first[1], first[2], first[3]);
-    fail(std::string("is not a capture file: at byte 0 it has ") + hex +
-         ", but pcap, pcapng, or one of them compressed with gzip or zstd, is needed");
+    fail(foreign_text(first));
     return false;
   }
   return true;
@@ -298,8 +326,7 @@ std::string FileSource::at_byte() const {
 }
 
 void FileSource::fail(const std::string& text) {
-  const std::string& path = paths_[next_path_ - 1];
-  error_ = (path == "-" ? "standard input" : quote_text(path, kPathShownMax)) + " " + text;
+  error_ = about(paths_[next_path_ - 1], text);
   failed_ = true;
 }
 

@@ -42,6 +42,10 @@ class FileSource final : public PacketSource {
   // With `read_ahead`, regular files of some size are read (and inflated) by a thread of their own.
   FileSource(std::vector<std::string> paths, PiecePool& pool, bool read_ahead = false);
   ~FileSource() override;
+  // Why no capture can be read from `path`, as far as it can be told without waiting for bytes;
+  // empty when it may be one.
+  static std::string problem_of(const std::string& path);
+
   FileSource(const FileSource&) = delete;
   FileSource& operator=(const FileSource&) = delete;
 
