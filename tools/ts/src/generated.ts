@@ -296,6 +296,19 @@ export interface FrameCounters {
   [name: string]: number;
 }
 
+/** What the capture threads saw and had to drop. */
+export interface CaptureCounters {
+  /** Of all frames. */
+  bytes: number;
+  /** Payload of the segments in frames.dropped_overload. */
+  dropped_overload_bytes: number;
+  /** Of the segments in frames.dropped_overload, those whose gap does not name its cause. */
+  dropped_untold: number;
+  /** Jumps of packet time that were believed. */
+  clock_jumps: number;
+  [name: string]: number;
+}
+
 /** Bodies written to files, and those that were not. */
 export interface ExtractedCounters {
   files: number;
@@ -306,7 +319,7 @@ export interface ExtractedCounters {
   errors: number;
 }
 
-/** The fate of every payload byte: captured is the sum of the others but missing. */
+/** The fate of every payload byte: captured is the sum of those from parsed to buffered. */
 export interface ByteCounters {
   captured: number;
   parsed: number;
@@ -320,6 +333,8 @@ export interface ByteCounters {
   evicted: number;
   buffered: number;
   missing: number;
+  /** Of the missing ones, those that the engine itself dropped. */
+  missing_overload: number;
   [name: string]: number;
 }
 
@@ -365,7 +380,7 @@ export interface StatsEvent extends EngineEvent {
   frames: FrameCounters;
   bytes: ByteCounters;
   messages: MessageCounters;
-  capture?: Counters;
+  capture?: CaptureCounters;
   encapsulation?: Counters;
   tcp?: Counters;
   connections?: Counters;
@@ -399,6 +414,8 @@ export interface ReassemblyGapEvent extends EngineEvent {
   to: string;
   packetTime: string;
   missingBytes: number;
+  /** overload: the engine itself dropped them. Absent when they never came, or when that is not known. */
+  cause?: 'overload';
 }
 
 /** A stream is not HTTP/1; once a stream. */
@@ -476,7 +493,7 @@ export interface StoppedEvent extends EngineEvent {
   frames: FrameCounters;
   bytes: ByteCounters;
   messages: MessageCounters;
-  capture?: Counters;
+  capture?: CaptureCounters;
   encapsulation?: Counters;
   tcp?: Counters;
   connections?: Counters;

@@ -151,6 +151,30 @@ test('TheMessageSchemaTellsGoodFromBad', () => {
   for (const message of invalidMessages) check(message, false);
 });
 
+test('AGapThatTheEngineMadeSaysSo', () => {
+  const gap = {
+    timestamp: '2025-02-21T12:00:00.000000Z',
+    level: 'warn',
+    event: 'reassembly_gap',
+    message: 'bytes of a connection were not captured',
+    connectionId: '0123456789abcdef',
+    from: '192.0.2.1:80',
+    to: '192.0.2.2:40000',
+    packetTime: '2025-02-21T12:00:00.000000Z',
+    missingBytes: 1460,
+  };
+  const ajv = ajvValidator('event');
+  const validate = own.validator('event');
+  const check = (event: object, isValid: boolean): void => {
+    assert.equal(ajv(event), isValid, JSON.stringify(event));
+    assert.equal(validate(event).length === 0, isValid, JSON.stringify(event));
+  };
+  check(gap, true);
+  check({ ...gap, cause: 'overload' }, true);
+  check({ ...gap, cause: 'network' }, false);
+  check({ ...gap, cause: '' }, false);
+});
+
 test('TheFramedHeaderHasNoBody', () => {
   const { body: _body, ...header } = response;
   for (const validate of [own.validator('framed'), ajvValidator('framed')]) {
