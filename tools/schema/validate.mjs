@@ -12,7 +12,7 @@
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 
-const kIgnored = new Set(['$schema', '$id', '$defs', 'title', 'description', 'default', '$comment', 'examples', 'x-event', 'x-kind', 'x-unit', 'x-protocol']);
+const kIgnored = new Set(['$schema', '$id', '$defs', 'title', 'description', 'default', '$comment', 'examples', 'x-event', 'x-kind', 'x-unit']);
 const kFaultsShown = 10;
 
 const kTypes = {

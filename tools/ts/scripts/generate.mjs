@@ -76,12 +76,48 @@ function declareType(schema, root) {
   return `${comment(schema, '')}export type ${schema.title} = ${typeOf({ ...schema, title: undefined }, root)};\n`;
 }
 
-/** What every message of HTTP, the protocol that most programs read alone, has. */
-function requiredOfHttp(schema) {
-  const ofHttp = Object.entries(schema.properties).filter(
-    ([, one]) => one['x-protocol'] === 'http',
+/** The fields that a protocol never has: its part of the schema forbids them. */
+function forbiddenOf(protocol) {
+  return protocol.not.anyOf.flatMap(({ required }) => required);
+}
+
+/** A message as a plain object: what all protocols share, and a shape for each protocol, told apart
+ * by `protocol`. A field that a protocol never has is there as undefined, so that reading it from
+ * any message compiles. */
+function declareMessages({ common, http, pop3 }, root) {
+  const shapes = [
+    ['HttpMessageFields', 'An HTTP message', http, 'undefined'],
+    ['Pop3MessageFields', 'A POP3 message', pop3, "'pop3'"],
+  ];
+  const own = new Set(['protocol', ...forbiddenOf(http), ...forbiddenOf(pop3)]);
+  const entries = Object.entries(common.properties);
+  const shared = Object.fromEntries(entries.filter(([key]) => !own.has(key)));
+  const parts = [
+    '/** What the messages of all protocols share. */\n' +
+      `export interface CommonMessageFields ${interfaceBody({ ...common, properties: shared }, root, '  ')}\n`,
+  ];
+  for (const [name, description, protocol, word] of shapes) {
+    const forbidden = new Set(forbiddenOf(protocol));
+    const required = new Set(protocol.required ?? []);
+    const lines = entries
+      .filter(([key]) => own.has(key) && key !== 'protocol')
+      .map(([key, property]) => {
+        if (forbidden.has(key)) return `  ${key}?: undefined;\n`;
+        const optional = required.has(key) ? '' : '?';
+        return `${comment(property, '  ')}  ${key}${optional}: ${typeOf(property, root)};\n`;
+      });
+    const optional = word === 'undefined' ? '?' : '';
+    parts.push(
+      `/** ${description} as a plain object: a line of the engine, parsed. */\n` +
+        `export interface ${name} extends CommonMessageFields {\n` +
+        `  protocol${optional}: ${word};\n${lines.join('')}}\n`,
+    );
+  }
+  parts.push(
+    '/** One message as a plain object. Where `protocol` is undefined it is of HTTP. */\n' +
+      `export type MessageFields = ${shapes.map(([name]) => name).join(' | ')};\n`,
   );
-  return [...(schema.required ?? []), ...ofHttp.map(([key]) => key)];
+  return parts;
 }
 
 function getters(schema, root) {
@@ -99,7 +135,7 @@ function generate() {
   const message = load('message');
   const event = load('event');
   const config = load('config');
-  const common = { ...message.$defs.common, required: requiredOfHttp(message.$defs.common) };
+  const { common } = message.$defs;
   const [shapes, eventShapes] = [false, true].map((isEvent) =>
     Object.entries(event.$defs).filter(
       ([, schema]) => (schema['x-event'] !== undefined) === isEvent,
@@ -110,8 +146,7 @@ function generate() {
     '// Written by scripts/generate.mjs from tools/schema; change the schemas and run `npm run generate`.\n',
     declare('Endpoint', message.$defs.endpoint, message),
     declareType(message.$defs.headers, message),
-    '/** One HTTP message as a plain object: a line of the engine, parsed. */\n' +
-      `export interface MessageFields ${interfaceBody(common, message, '  ')}\n`,
+    ...declareMessages(message.$defs, message),
     '/** The fields of a message as getters; what stands behind them is the subclass\u2019s business. */\n' +
       `export abstract class MessageView {\n  protected abstract fields(): MessageFields;\n\n${getters(common, message)}}\n`,
     declare('EngineEvent', event, event).replace(/}\n$/, '  [field: string]: unknown;\n}\n'),

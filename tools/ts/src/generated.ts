@@ -8,34 +8,17 @@ export interface Endpoint {
 /** Names in lower case. An array, in order, when a name occurs more than once. */
 export type Headers = Record<string, string | string[]>;
 
-/** One HTTP message as a plain object: a line of the engine, parsed. */
-export interface MessageFields {
+/** What the messages of all protocols share. */
+export interface CommonMessageFields {
   /** The side whose port is in ports, else the side that got the SYN, the first request, or sent the first response. */
   receiver: Endpoint;
   /** The other side. */
   destination: Endpoint;
   direction: 'request' | 'response';
-  /** Absent for HTTP. */
-  protocol?: 'pop3';
   /** Requests. POP3: the command. */
   method?: string;
-  /** HTTP requests: the request target as sent. */
-  path?: string;
-  /** POP3 requests: what follows the command, as sent; of a password "[redacted]". */
-  argument?: string;
-  /** HTTP responses. */
-  statusCode?: number;
-  /** POP3 responses. */
-  status?: '+OK' | '-ERR' | '+';
   /** Responses. */
   statusText?: string;
-  /** HTTP; POP3 has none. */
-  httpVersion: '1.0' | '1.1';
-  /** HTTP; POP3 has none. */
-  headers: Headers;
-  /** With rawHeaders: name and value as sent, in order. */
-  rawHeaders?: [string, string][];
-  trailers?: Headers;
   /** The body when it is UTF-8, base64 text with binaryBody base64; absent with maxBodySize 0. */
   body?: string;
   /** Body bytes were captured and left out because of maxBodySize. */
@@ -82,6 +65,42 @@ export interface MessageFields {
   /** fields extended: SYN to ACK. */
   connectMs?: number;
 }
+
+/** An HTTP message as a plain object: a line of the engine, parsed. */
+export interface HttpMessageFields extends CommonMessageFields {
+  protocol?: undefined;
+  /** HTTP requests: the request target as sent. */
+  path?: string;
+  argument?: undefined;
+  /** HTTP responses. */
+  statusCode?: number;
+  status?: undefined;
+  /** HTTP; POP3 has none. */
+  httpVersion: '1.0' | '1.1';
+  /** HTTP; POP3 has none. */
+  headers: Headers;
+  /** With rawHeaders: name and value as sent, in order. */
+  rawHeaders?: [string, string][];
+  trailers?: Headers;
+}
+
+/** A POP3 message as a plain object: a line of the engine, parsed. */
+export interface Pop3MessageFields extends CommonMessageFields {
+  protocol: 'pop3';
+  path?: undefined;
+  /** POP3 requests: what follows the command, as sent; of a password "[redacted]". */
+  argument?: string;
+  statusCode?: undefined;
+  /** POP3 responses. */
+  status?: '+OK' | '-ERR' | '+';
+  httpVersion?: undefined;
+  headers?: undefined;
+  rawHeaders?: undefined;
+  trailers?: undefined;
+}
+
+/** One message as a plain object. Where `protocol` is undefined it is of HTTP. */
+export type MessageFields = HttpMessageFields | Pop3MessageFields;
 
 /** The fields of a message as getters; what stands behind them is the subclass’s business. */
 export abstract class MessageView {
@@ -137,12 +156,12 @@ export abstract class MessageView {
   }
 
   /** HTTP; POP3 has none. */
-  get httpVersion(): '1.0' | '1.1' {
+  get httpVersion(): '1.0' | '1.1' | undefined {
     return this.fields().httpVersion;
   }
 
   /** HTTP; POP3 has none. */
-  get headers(): Headers {
+  get headers(): Headers | undefined {
     return this.fields().headers;
   }
 

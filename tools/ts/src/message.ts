@@ -27,7 +27,7 @@ export function parseFields(json: Buffer): MessageFields {
 }
 
 /**
- * One HTTP message: a view on the bytes that the engine wrote, parsed when a field is first read.
+ * One message: a view on the bytes that the engine wrote, parsed when a field is first read.
  *
  * The fields are getters, so `{ ...message }` copies nothing: `toJSON()` gives a plain object (and
  * is what JSON.stringify uses). `raw` and `bodyBuffer` are parts of the buffer that was read, up
@@ -73,7 +73,7 @@ export class Message extends MessageView {
     return this.#json.length + (this.#frameBody?.length ?? 0);
   }
 
-  /** None, of a POP3 message. */
+  /** A POP3 message has none: an empty object. */
   override get headers(): Headers {
     return this.fields().headers ?? noHeaders;
   }
@@ -139,14 +139,16 @@ export type MessageLike = Message | MessageFields;
 
 /** The first value of a header, whose name is in lower case. */
 export function headerOf(message: MessageLike, name: string): string | undefined {
-  if (!Object.hasOwn(message.headers, name)) return undefined;
-  const value = message.headers[name];
+  const { headers } = message;
+  if (headers === undefined || !Object.hasOwn(headers, name)) return undefined;
+  const value = headers[name];
   return Array.isArray(value) ? value[0] : value;
 }
 
 /** All values of a header, in order. */
 export function headerValues(message: MessageLike, name: string): string[] {
-  if (!Object.hasOwn(message.headers, name)) return [];
-  const value = message.headers[name];
+  const { headers } = message;
+  if (headers === undefined || !Object.hasOwn(headers, name)) return [];
+  const value = headers[name];
   return value === undefined ? [] : Array.isArray(value) ? value : [value];
 }

@@ -15,12 +15,13 @@ import {
   pair,
   toEcs,
   toHar,
+  toHarEntry,
   toOtelAttributes,
   toOtelSpan,
   toOtlpTraces,
   toZeekHttp,
 } from '../src/index.js';
-import { oddMessages, request, response } from './samples.js';
+import { oddMessages, pop3Messages, request, response } from './samples.js';
 
 const exchanges = pair(oddMessages);
 const responseAlone = pair([response(9)])[0] as Exchange;
@@ -361,4 +362,15 @@ test('ZeekRecordsSayWhatHappened', () => {
   assert.ok(!JSON.stringify(record).includes('secret'));
   assert.deepEqual(record.proxied, ['X-FORWARDED-FOR -> 1.1.1.1', 'X-FORWARDED-FOR -> 2.2.2.2']);
   assert.deepEqual([record.info_code, record.status_code], [100, 200]);
+});
+
+test('OtherProtocolsAreNoExchangesOfHttp', () => {
+  const mail = only([...pop3Messages]);
+  for (const convert of [toEcs, toHarEntry, toOtelAttributes, toOtelSpan, toZeekHttp]) {
+    assert.throws(() => convert(mail), { name: 'TypeError', message: /pop3, not of HTTP/ });
+  }
+  const page = only([request(0), response(0)]);
+  assert.deepEqual(toHar([mail, page]), toHar([page]));
+  assert.equal(toHar([...pop3Messages, ...oddMessages]).log.entries.length, exchanges.length);
+  assert.deepEqual(toOtlpTraces([mail, page], 'shop'), toOtlpTraces([page], 'shop'));
 });

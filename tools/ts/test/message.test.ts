@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { inspect } from 'node:util';
 import { headerOf, headerValues, Message, type MessageFields } from '../src/index.js';
+import { pop3Messages } from './samples.js';
 
 const fields: MessageFields = {
   receiver: { ip: '192.0.2.1', port: 80 },
@@ -17,6 +18,33 @@ const fields: MessageFields = {
   connectionId: '0123456789abcdef',
   exchange: 0,
 };
+
+test('APop3MessageHasNothingOfHttp', () => {
+  for (const plain of pop3Messages) {
+    const message = Message.from(plain);
+    assert.equal(message.protocol, 'pop3');
+    assert.equal(message.httpVersion, undefined);
+    assert.deepEqual(Object.keys(message.headers), []);
+    assert.deepEqual(message.toJSON(), plain);
+    for (const form of [message, message.toJSON()]) {
+      assert.equal(headerOf(form, 'host'), undefined);
+      assert.deepEqual(headerValues(form, 'host'), []);
+    }
+  }
+});
+
+test('TheProtocolTellsTheTypesOfMessagesApart', () => {
+  // That this compiles is the test of the types; what it gives, that they tell the truth.
+  const told = [fields, ...pop3Messages].map((plain: MessageFields): string[] => {
+    if (plain.protocol !== undefined) return [plain.status ?? plain.argument ?? ''];
+    const version: '1.0' | '1.1' = plain.httpVersion;
+    return [version, ...Object.keys(plain.headers)];
+  });
+  assert.deepEqual(told, [['1.1', 'set-cookie', 'content-type'], ['anna'], ['+OK']]);
+  // @ts-expect-error a message may be of POP3, which has no version
+  const version: '1.0' | '1.1' = Message.from(pop3Messages[0]).httpVersion;
+  assert.equal(version, undefined);
+});
 
 function framed(encoding: 'utf8' | 'binary', body: Buffer): Message {
   const { body: _body, ...header } = fields;

@@ -1,4 +1,4 @@
-import type { MessageFields } from '../src/index.js';
+import type { HttpMessageFields, Pop3MessageFields } from '../src/index.js';
 
 const ends = {
   receiver: { ip: '192.0.2.1', port: 8080 },
@@ -6,7 +6,10 @@ const ends = {
 };
 
 /** A request; `fields` overrides. */
-export function request(exchange: number, fields: Partial<MessageFields> = {}): MessageFields {
+export function request(
+  exchange: number,
+  fields: Partial<HttpMessageFields> = {},
+): HttpMessageFields {
   return {
     ...ends,
     direction: 'request',
@@ -30,7 +33,10 @@ export function request(exchange: number, fields: Partial<MessageFields> = {}): 
 }
 
 /** The response to it. */
-export function response(exchange: number, fields: Partial<MessageFields> = {}): MessageFields {
+export function response(
+  exchange: number,
+  fields: Partial<HttpMessageFields> = {},
+): HttpMessageFields {
   return {
     ...ends,
     direction: 'response',
@@ -55,12 +61,12 @@ export function response(exchange: number, fields: Partial<MessageFields> = {}):
   };
 }
 
-function withoutBody({ body: _body, ...rest }: MessageFields): MessageFields {
+function withoutBody({ body: _body, ...rest }: HttpMessageFields): HttpMessageFields {
   return rest;
 }
 
 /** Exchanges of every kind, among them what real traffic has of the odd. */
-export const oddMessages: MessageFields[] = [
+export const oddMessages: HttpMessageFields[] = [
   request(0),
   response(0),
   request(1, {
@@ -86,4 +92,21 @@ export const oddMessages: MessageFields[] = [
   request(6, { incomplete: 'gap', missingBytes: 4 }),
   response(6, { incomplete: 'closed', bodyTruncated: true, statusCode: 500 }),
   request(7),
+];
+
+const pop3Fields = {
+  ...ends,
+  protocol: 'pop3',
+  body: '',
+  bodySize: 0,
+  timestamp: '2025-02-21T12:00:00.000250Z',
+  durationMs: 0.5,
+  connectionId: '00000000000000bb',
+  exchange: 0,
+} as const;
+
+/** A command of POP3 and its reply. */
+export const pop3Messages: [Pop3MessageFields, Pop3MessageFields] = [
+  { ...pop3Fields, direction: 'request', method: 'USER', argument: 'anna' },
+  { ...pop3Fields, direction: 'response', status: '+OK', statusText: 'welcome', latencyMs: 0.25 },
 ];

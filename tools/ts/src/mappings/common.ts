@@ -2,10 +2,16 @@ import type { Endpoint } from '../generated.js';
 import { headerOf, type MessageLike } from '../message.js';
 import type { Exchange } from '../pair.js';
 
-/** Either message of an exchange: it has at least one. */
+/** Whether it is an exchange of HTTP, the only ones that the formats have fields for. */
+export function isHttp({ request, response }: Exchange): boolean {
+  return (request ?? response)?.protocol === undefined;
+}
+
+/** Either message of an exchange of HTTP: it has at least one. */
 export function anyMessage(exchange: Exchange): MessageLike {
   const message = exchange.request ?? exchange.response;
   if (message === undefined) throw new TypeError('an exchange without a message');
+  if (!isHttp(exchange)) throw new TypeError(`an exchange of ${message.protocol}, not of HTTP`);
   return message;
 }
 

@@ -2,7 +2,7 @@
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { headerOf, headerValues, Message, type MessageLike } from '../message.js';
 import { type Exchange, pair } from '../pair.js';
-import { urlOf } from './common.js';
+import { isHttp, urlOf } from './common.js';
 
 interface NameValue {
   name: string;
@@ -81,7 +81,7 @@ function headersOf(message: MessageLike): NameValue[] {
   if (message.rawHeaders !== undefined) {
     return message.rawHeaders.map(([name, value]) => ({ name, value }));
   }
-  return Object.keys(message.headers).flatMap((name) =>
+  return Object.keys(message.headers ?? {}).flatMap((name) =>
     headerValues(message, name).map((value) => ({ name, value })),
   );
 }
@@ -249,6 +249,7 @@ function rounded(milliseconds: number): number {
 export function toHarEntry(exchange: Exchange): HarEntry {
   const { request, response } = exchange;
   if (request === undefined) throw new TypeError('a HAR entry needs a request');
+  if (!isHttp(exchange)) throw new TypeError(`an exchange of ${request.protocol}, not of HTTP`);
   const connect = request.connectMs ?? response?.connectMs;
   const timings = {
     blocked: unknownSize,
@@ -279,7 +280,7 @@ export function toHarEntry(exchange: Exchange): HarEntry {
   return entry;
 }
 
-/** Messages, or exchanges, as a HAR. Responses whose request is not known have no place in one:
+/** Messages, or exchanges, as a HAR; those of other protocols are left out. Responses whose request is not known have no place in one:
  * the log's comment says how many there were. */
 export function toHar(
   messages: Iterable<MessageLike> | Iterable<Exchange>,
@@ -287,7 +288,8 @@ export function toHar(
 ): Har {
   const given = [...messages];
   const isExchanges = given.length > 0 && 'interim' in (given[0] as object);
-  const exchanges = isExchanges ? (given as Exchange[]) : pair(given as MessageLike[]);
+  const all = isExchanges ? (given as Exchange[]) : pair(given as MessageLike[]);
+  const exchanges = all.filter(isHttp);
   const entries = exchanges
     .filter((exchange) => exchange.request !== undefined)
     .map(toHarEntry)

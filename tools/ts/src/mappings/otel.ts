@@ -5,7 +5,15 @@
 import { createHash } from 'node:crypto';
 import { headerOf, headerValues } from '../message.js';
 import type { Exchange } from '../pair.js';
-import { anyMessage, endsOf, hostAndPortOf, pathAndQueryOf, timesOf, urlOf } from './common.js';
+import {
+  anyMessage,
+  endsOf,
+  hostAndPortOf,
+  isHttp,
+  pathAndQueryOf,
+  timesOf,
+  urlOf,
+} from './common.js';
 
 export type OtelAttributeValue = string | number | string[];
 
@@ -183,7 +191,8 @@ export function toOtelSpan(exchange: Exchange, options: OtelOptions = {}): OtlpS
   };
 }
 
-/** Spans as the body of a POST to a collector's `/v1/traces`. */
+/** Spans as the body of a POST to a collector's `/v1/traces`; exchanges of other protocols are left
+ * out. */
 export function toOtlpTraces(
   exchanges: Iterable<Exchange>,
   serviceName: string,
@@ -198,7 +207,7 @@ export function toOtlpTraces(
         scopeSpans: [
           {
             scope: { name: 'tcp-sniffer' },
-            spans: [...exchanges].map((exchange) => toOtelSpan(exchange, options)),
+            spans: [...exchanges].filter(isHttp).map((exchange) => toOtelSpan(exchange, options)),
           },
         ],
       },
