@@ -16,7 +16,7 @@ constexpr int64_t kSecond = 1000 * kMs;
 // A connection whose low side ended at sequence number 1000 + low, the other at 5000 + high.
 Connection ended(const FlowKey& key, uint64_t low = 100, uint64_t high = 200) {
   Connection connection;
-  connection.hash = hash_of(key);
+  connection.hash = static_cast<uint32_t>(hash_of(key));
   connection.identity.key = key;
   connection.streams[0].set_origin(1000);
   connection.streams[1].set_origin(5000);
@@ -131,13 +131,13 @@ TEST_F(TombstonesTest, InACrowdTheOldestIsForgottenAndCounted) {
   constexpr uint16_t kCrowd = 9;
   for (uint16_t i = 0; i < kCrowd; i++) {
     Connection connection = ended(key_of(i));
-    connection.hash = 0x123456789abcdef0;
+    connection.hash = 0x9abcdef0;
     tombstones.bury(connection, kStartNs + i * kSecond);
   }
   EXPECT_EQ(tombstones.forgotten_early(), 1u);
   for (uint16_t i = 0; i < kCrowd; i++) {
     Segment segment = late(key_of(i), Side::kLow, 1000, 10, kStartNs + kCrowd * kSecond);
-    segment.flow_hash = 0x123456789abcdef0;
+    segment.flow_hash = 0x9abcdef0;
     EXPECT_EQ(tombstones.covers(segment), i != 0) << i;
   }
 }

@@ -197,8 +197,8 @@ def markdown(result, chart):
         notes.append(f"¹ measured on a capture of about {result['sliceMiB']} MiB of the same kind, "
                      "scaled to the size of the large one.")
     if result.get("idle"):
-        notes.append("² peak memory beyond that of a run with one connection, divided by the "
-                     "connections.")
+        notes.append("² peak memory beyond that of a run with a tenth of the connections, divided "
+                     "by the difference in connections.")
     return "\n".join(lines + notes) + "\n"
 
 

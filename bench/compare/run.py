@@ -159,27 +159,30 @@ def compare(name, arguments, programs, pcapgen, scratch, problems):
 
 
 def measure_idle(make_variants, count, arguments, pcapgen, scratch, problems):
-    """Memory of `count` open connections, beyond that of a run with only one."""
+    """What a further open connection costs: of `count`, beyond a run with a tenth of them, which
+    uses the program's fixed pools as much."""
     capture = os.path.join(scratch, "idle.pcap")
-    single = os.path.join(scratch, "idle-single.pcap")
+    smaller = os.path.join(scratch, "idle-fewer.pcap")
+    fewer = max(1, count // 10)
     expected = generate(pcapgen, "idle", capture, "1G", arguments.seed, f"--connections={count}")
-    alone = generate(pcapgen, "idle", single, "1G", arguments.seed, "--connections=1")
+    expected_fewer = generate(pcapgen, "idle", smaller, "1G", arguments.seed,
+                              f"--connections={fewer}")
     many = chosen(make_variants(capture), arguments.only)
-    one = chosen(make_variants(single), arguments.only)
+    some = chosen(make_variants(smaller), arguments.only)
     rows = []
-    for variant, base in zip(many, one):
-        count_messages(base, alone, scratch, problems)
+    for variant, base in zip(many, some):
+        count_messages(base, expected_fewer, scratch, problems)
         count_messages(variant, expected, scratch, problems)
         run_once(variant)
-        own = variant.counted.peak_bytes - base.counted.peak_bytes
+        each = (variant.counted.peak_bytes - base.counted.peak_bytes) / (count - fewer)
         rows.append({
             "program": variant.program, "settings": variant.settings, "shards": variant.shards,
             "connections": count, "peakMiB": variant.counted.peak_bytes / 2**20,
-            "bytesPerConnection": own / count, "messages": variant.counted.lines,
+            "bytesPerConnection": each, "messages": variant.counted.lines,
             "expectedMessages": expected["messages"], "seconds": variant.samples[0].wall,
         })
-        print(f"    {own / count:8.0f} bytes a connection  {variant.program} {variant.shards}")
-    for path in () if arguments.keep else (capture, single):
+        print(f"    {each:8.0f} bytes a connection  {variant.program} {variant.shards}")
+    for path in () if arguments.keep else (capture, smaller):
         remove(path)
     return rows
 

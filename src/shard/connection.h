@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "core/connection_identity.h"
@@ -44,9 +43,9 @@ struct ConnectionLink {
 // is closed, idle, evicted or drained. Idle, it holds no memory but this object.
 struct Connection {
   ConnectionLink by_activity;
-  uint64_t hash = 0;
   int64_t last_clock_ns = 0;  // of the latest segment
   ConnectionIdentity identity;
+  uint32_t hash = 0;  // the low half of the flow's
   ConnectionState state = ConnectionState::kHandshake;
   bool syn_seen = false;
   bool in_hole_list = false;
@@ -57,8 +56,8 @@ struct Connection {
   ConnectionLink by_hole;
   int64_t syn_time_ns = 0;
   PendingSyn pending;
-  std::array<uint32_t, 2> dropped_bytes{};  // by Side: dropped by this program, not yet a hole
 };
+static_assert(sizeof(Connection) == 376);  // README.md and ARCHITECTURE.md say so
 
 // An intrusive list through one of a Connection's links; the front is the oldest. Owns nothing.
 template <ConnectionLink Connection::*kLink>

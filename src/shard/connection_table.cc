@@ -14,18 +14,18 @@ Connection* ConnectionTable::insert(uint64_t hash, const FlowKey& key) {
     i = free_slot(hash);
   }
   if (i == kNoSlot) return nullptr;
-  Connection* connection = take_object();
+  slots_[i] = {static_cast<uint32_t>(hash), take_object()};
+  Connection* connection = object(slots_[i].object);
   *connection = {};
-  connection->hash = hash;
+  connection->hash = static_cast<uint32_t>(hash);
   connection->identity.key = key;
-  slots_[i] = {hash, connection};
   size_++;
   return connection;
 }
 
 size_t ConnectionTable::free_slot(uint64_t hash) const {
   size_t i = index_of(hash);
-  for (uint32_t probes = 0; slots_[i].connection != nullptr; i = (i + 1) & mask_) {
+  for (uint32_t probes = 0; slots_[i].object != 0; i = (i + 1) & mask_) {
     if (++probes >= kProbesMax) return kNoSlot;
   }
   return i;
@@ -33,9 +33,12 @@ size_t ConnectionTable::free_slot(uint64_t hash) const {
 
 void ConnectionTable::erase(Connection* connection) {
   size_t hole = index_of(connection->hash);
-  while (slots_[hole].connection != connection) hole = (hole + 1) & mask_;
+  while (object(slots_[hole].object) != connection) hole = (hole + 1) & mask_;
+  connection->hash = slots_[hole].object;
+  connection->by_activity.next = free_;
+  free_ = connection;
   // Backward shift: what probed past the hole moves into it, so no tombstones are needed.
-  for (size_t i = (hole + 1) & mask_; slots_[i].connection != nullptr; i = (i + 1) & mask_) {
+  for (size_t i = (hole + 1) & mask_; slots_[i].object != 0; i = (i + 1) & mask_) {
     const size_t home = index_of(slots_[i].hash);
     if (((i - home) & mask_) >= ((i - hole) & mask_)) {
       slots_[hole] = slots_[i];
@@ -44,7 +47,6 @@ void ConnectionTable::erase(Connection* connection) {
   }
   slots_[hole] = {};
   size_--;
-  free_.push_back(connection);
 }
 
 void ConnectionTable::double_slots() {
@@ -52,22 +54,21 @@ void ConnectionTable::double_slots() {
   old.swap(slots_);
   mask_ = slots_.size() - 1;
   for (const Slot& slot : old) {
-    if (slot.connection == nullptr) continue;
+    if (slot.object == 0) continue;
     size_t i = index_of(slot.hash);
-    while (slots_[i].connection != nullptr) i = (i + 1) & mask_;
+    while (slots_[i].object != 0) i = (i + 1) & mask_;
     slots_[i] = slot;
   }
 }
 
-Connection* ConnectionTable::take_object() {
-  if (free_.empty()) {
-    slabs_.push_back(std::make_unique<Connection[]>(kSlabConnections));
-    free_.reserve(slabs_.size() * kSlabConnections);
-    for (size_t i = kSlabConnections; i-- > 0;) free_.push_back(&slabs_.back()[i]);
+uint32_t ConnectionTable::take_object() {
+  if (free_ != nullptr) {
+    const Connection* connection = free_;
+    free_ = connection->by_activity.next;
+    return connection->hash;
   }
-  Connection* connection = free_.back();
-  free_.pop_back();
-  return connection;
+  if (used_ == slabs_.size() * kSlabConnections) slabs_.emplace_back(kSlabConnections);
+  return ++used_;
 }
 
 }  // namespace tcp_sniffer

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "shard/connection.h"
@@ -10,9 +9,10 @@
 
 namespace tcp_sniffer {
 
-// The connections of one shard, by key: open addressing with linear probing over the stored 64-bit
-// hash, keys compared whole. Connection objects come from slabs and are reused, so after warm-up
-// nothing is allocated; the slots double when 5/8 are taken.
+// The connections of one shard, by key: open addressing with linear probing over the low half of
+// the 64-bit hash, which is stored, keys compared whole. (The high half chose the shard.)
+// Connection objects come from slabs and are reused, so after warm-up nothing is allocated; a slot
+// names its object by number, which makes it 8 bytes; the slots double when 5/8 are taken.
 //
 // The hash is keyed with a secret of the run, so the wire can not build long probe chains. One of
 // more than kProbesMax comes about by chance in a table that is nearly due to double (a few times
@@ -28,18 +28,21 @@ class ConnectionTable {
 
   // Starts loading what find will need.
   void prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[index_of(hash)]); }
-  void prefetch_connection(uint64_t hash) const {
+  void prefetch_connection(uint64_t hash) {
     const Slot& slot = slots_[index_of(hash)];
-    if (slot.hash != hash || slot.connection == nullptr) return;
-    const char* bytes = reinterpret_cast<const char*>(slot.connection);
+    if (slot.object == 0 || slot.hash != static_cast<uint32_t>(hash)) return;
+    const char* bytes = reinterpret_cast<const char*>(object(slot.object));
     for (size_t line = 0; line < sizeof(Connection); line += 64) __builtin_prefetch(bytes + line);
+    __builtin_prefetch(bytes + sizeof(Connection) - 1);
   }
 
-  Connection* find(uint64_t hash, const FlowKey& key) const {
+  Connection* find(uint64_t hash, const FlowKey& key) {
     for (size_t i = index_of(hash);; i = (i + 1) & mask_) {
       const Slot& slot = slots_[i];
-      if (slot.connection == nullptr) return nullptr;
-      if (slot.hash == hash && slot.connection->identity.key == key) return slot.connection;
+      if (slot.object == 0) return nullptr;
+      if (slot.hash != static_cast<uint32_t>(hash)) continue;
+      Connection* connection = object(slot.object);
+      if (connection->identity.key == key) return connection;
     }
   }
 
@@ -51,23 +54,29 @@ class ConnectionTable {
 
  private:
   struct Slot {
-    uint64_t hash;
-    Connection* connection;
+    uint32_t hash;
+    uint32_t object;  // its number, from 1; 0: the slot is free
   };
   static constexpr size_t kSlotsMin = 4096;
-  static constexpr size_t kSlabConnections = 128;
+  // Whole huge pages (94 MiB); memory is touched as the connections come.
+  static constexpr uint32_t kSlabConnections = 262144;
   static constexpr size_t kNoSlot = ~size_t{0};
 
   size_t index_of(uint64_t hash) const { return hash & mask_; }
+  Connection* object(uint32_t number) {
+    return &slabs_[(number - 1) / kSlabConnections][(number - 1) % kSlabConnections];
+  }
   size_t free_slot(uint64_t hash) const;  // kNoSlot: the chain is too long
   void double_slots();
-  Connection* take_object();
+  uint32_t take_object();
 
   HugeArray<Slot> slots_;
   size_t mask_;
   size_t size_ = 0;
-  std::vector<std::unique_ptr<Connection[]>> slabs_;
-  std::vector<Connection*> free_;
+  std::vector<HugeArray<Connection>> slabs_;
+  uint32_t used_ = 0;  // objects that ever were in use: those numbered 1 to here
+  // The free ones of them, linked by by_activity.next; each has its number in `hash` meanwhile.
+  Connection* free_ = nullptr;
 };
 
 }  // namespace tcp_sniffer

@@ -167,17 +167,20 @@ void Shard::note_drops(std::span<const DropNote> drops) {
     const auto side = static_cast<size_t>(note.side);
     const TcpStream& stream = connection->streams[side];
     if (stream.seen && stream.offset_of(note.end_sequence) <= stream.head) continue;
-    uint32_t& bytes = connection->dropped_bytes[side];
+    uint32_t& bytes = dropped_bytes_[connection][side];
     bytes = static_cast<uint32_t>(std::min<uint64_t>(bytes + note.bytes, UINT32_MAX));
   }
 }
 
 // For the event, empty where nothing is known of it; bytes that this program dropped are counted as
 // such, once.
-const char* Shard::cause_of_gap(Connection& connection, Side side, uint64_t length,
+const char* Shard::cause_of_gap(const Connection& connection, Side side, uint64_t length,
                                 GapCause cause) {
-  uint32_t& dropped = connection.dropped_bytes[static_cast<size_t>(side)];
-  if (dropped == 0 || cause == GapCause::kSnaplen) return "";
+  if (dropped_bytes_.empty() || cause == GapCause::kSnaplen) return "";
+  const auto found = dropped_bytes_.find(&connection);
+  if (found == dropped_bytes_.end()) return "";
+  uint32_t& dropped = found->second[static_cast<size_t>(side)];
+  if (dropped == 0) return "";
   const auto of_gap = static_cast<uint32_t>(std::min<uint64_t>(dropped, length));
   dropped -= of_gap;
   counters_.add(ShardCounter::missing_overload, of_gap);
@@ -357,8 +360,7 @@ Connection* Shard::insert(const Segment& segment) {
   }
   const bool no_memory = pool_.exhausted();
   if (no_memory) pool_.refuse();
-  Connection* connection =
-      no_memory ? nullptr : table_.insert(segment.flow_hash, segment.key);
+  Connection* connection = no_memory ? nullptr : table_.insert(segment.flow_hash, segment.key);
   if (connection == nullptr) {
     count_dropped(ShardCounter::connections_refused, ShardCounter::refused, segment);
     return nullptr;
@@ -502,6 +504,8 @@ void Shard::close(Connection* connection, Incomplete cause, ShardCounter reason)
   if (cause == Incomplete::kClosed) tombstones_.bury(*connection, clock_ns_);
   if (connection->in_hole_list) holes_.remove(connection);
   list_of(connection->state).remove(connection);
+  if (!dropped_bytes_.empty()) [[unlikely]]
+    dropped_bytes_.erase(connection);
   table_.erase(connection);
 }
 

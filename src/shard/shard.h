@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <unordered_map>
 
 #include "core/buffer_pool.h"
 #include "core/counters.h"
@@ -23,7 +24,7 @@ namespace tcp_sniffer {
 
 struct ShardSettings {
   HttpSettings http;
-  bool parse_http = true;              // protocols
+  bool parse_http = true;  // protocols
   bool parse_pop3 = false;
   ReassemblySettings reassembly;
   LineOptions lines;
@@ -36,7 +37,7 @@ struct ShardSettings {
   bool check_tcp_options = false;
   BodySettings bodies;
   SegmentTrace* trace = nullptr;  // debug: this shard's own; outlives it
-  bool number_frames = true;  // files: firstFrame and lastFrame have a meaning
+  bool number_frames = true;      // files: firstFrame and lastFrame have a meaning
 };
 
 // One share of the connections and all that belongs to them: table, reassembly, HTTP, lines,
@@ -68,7 +69,8 @@ class Shard {
   using ActivityList = ConnectionList<&Connection::by_activity>;
 
   void note_drops(std::span<const DropNote> drops);
-  const char* cause_of_gap(Connection& connection, Side side, uint64_t length, GapCause cause);
+  const char* cause_of_gap(const Connection& connection, Side side, uint64_t length,
+                           GapCause cause);
   void handle(const Segment& segment);
   void handle_traced(const Segment& segment);
   Connection* open(const Segment& segment);
@@ -116,9 +118,11 @@ class Shard {
   ConnectionTable table_;
   Tombstones tombstones_;
   RecentSegments recent_;
-  uint64_t duplicate_bytes_ = 0;  // counted when the last segment was done
+  uint64_t duplicate_bytes_ = 0;       // counted when the last segment was done
   std::array<ActivityList, 4> lists_;  // by ConnectionState
   ConnectionList<&Connection::by_hole> holes_;
+  // By Side: what this program dropped of connections and is not yet a hole of theirs.
+  std::unordered_map<const Connection*, std::array<uint32_t, 2>> dropped_bytes_;
   int64_t clock_ns_ = 0;
 };
 

@@ -4,7 +4,9 @@ namespace tcp_sniffer {
 
 Tombstones::Tombstones() : sets_(kSetsMin) {}
 
-void Tombstones::clear() { sets_ = HugeArray<Set>(kSetsMin); }
+void Tombstones::clear() {
+  sets_ = HugeArray<Set>(kSetsMin);
+}
 
 void Tombstones::bury(const Connection& connection, int64_t clock_ns) {
   Grave grave{connection.identity.key, {0, 0}, {false, false}};

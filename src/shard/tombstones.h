@@ -57,7 +57,8 @@ class Tombstones {
   static bool lives(const Set& set, size_t way, uint32_t now) {
     return set.tag[way] != 0 && static_cast<int32_t>(set.expiry[way] - now) > 0;
   }
-  static uint32_t tag_of(uint64_t hash) { return static_cast<uint32_t>(hash >> 32) | 1; }
+  // The half of the hash that connections keep.
+  static uint32_t tag_of(uint64_t hash) { return static_cast<uint32_t>(hash) | 1; }
   // From the same bits as the tag, so that a table can double without the whole hash.
   size_t set_of(uint64_t hash) const { return set_of_tag(tag_of(hash)); }
   size_t set_of_tag(uint32_t tag) const { return (tag >> 1) & (sets_.size() - 1); }
