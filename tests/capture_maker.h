@@ -8,7 +8,7 @@
 #include <utility>
 
 // Captures written in view of the test: pcap with link type RAW (an IPv4 packet a frame), so that
-// large ones stay small and quick.
+// large ones stay small and quick. With another link type the test gives whole frames.
 namespace tcp_sniffer {
 
 class CaptureMaker {
@@ -26,13 +26,15 @@ class CaptureMaker {
     std::array<uint32_t, 2> next = {1000, 500000};  // sequence number of each side's next byte
   };
 
-  CaptureMaker() {
+  static constexpr uint32_t kLinkTypeRaw = 101;
+
+  explicit CaptureMaker(uint32_t link_type = kLinkTypeRaw) {
     le32(0xa1b2c3d4);
     le32(0x00040002);
     le32(0);
     le32(0);
     le32(262144);
-    le32(101);  // LINKTYPE_RAW
+    le32(link_type);
   }
 
   Connection connection() { return Connection{.number = connections_++}; }
