@@ -33,16 +33,17 @@ set_tests_properties(include_rule_notices_a_fault PROPERTIES WILL_FAIL TRUE)
 add_test(NAME readme_lists_every_key COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:tcp-sniffer>
   -DREADME=${PROJECT_SOURCE_DIR}/README.md -P ${CMAKE_CURRENT_SOURCE_DIR}/readme_keys.cmake)
 
-# `ctest -C full`, as tools/test.sh calls it in the release build: the suites of the sanitizer
-# builds beside it, which must have been built, and of the TypeScript package. One summary for all.
+# As tools/test.sh calls it in the release build: `ctest -C full` also runs the TypeScript package's
+# tests, `ctest -C sanitizers` those and the suites of the sanitizer builds beside it, which must
+# have been built. One summary for all.
 if(NOT TCP_SNIFFER_SANITIZE)
   cmake_host_system_information(RESULT cpus QUERY NUMBER_OF_LOGICAL_CORES)
   foreach(preset asan-ubsan tsan)
-    add_test(NAME suite.${preset} CONFIGURATIONS full
+    add_test(NAME suite.${preset} CONFIGURATIONS sanitizers
       COMMAND ${CMAKE_CTEST_COMMAND} --preset ${preset} --no-tests=error --parallel ${cpus}
       WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   endforeach()
-  add_test(NAME suite.typescript CONFIGURATIONS full
+  add_test(NAME suite.typescript CONFIGURATIONS full sanitizers
     COMMAND ${PROJECT_SOURCE_DIR}/tools/ts/run-tests.sh)
   set_tests_properties(suite.typescript PROPERTIES
     ENVIRONMENT TCP_SNIFFER_BINARY=$<TARGET_FILE:tcp-sniffer>)
