@@ -26,7 +26,7 @@ TEST_P(EveryExchangeIsSeen, AtFullSpeed) {
   if (IsSkipped()) return;
   const Variant& variant = GetParam();
   if (!has_program("ethtool")) GTEST_SKIP() << "ethtool is not installed";
-  if (!start_server()) GTEST_SKIP() << "nginx is not installed";
+  if (!has_program("nginx")) GTEST_SKIP() << "nginx is not installed";
   set_offloads(variant.offloads);
   std::vector<std::string> arguments = {"-i", variant.interface, "-p", "80"};
   arguments.insert(arguments.end(), variant.arguments.begin(), variant.arguments.end());
@@ -38,12 +38,13 @@ TEST_P(EveryExchangeIsSeen, AtFullSpeed) {
   // Bodies of 100 kB would come at a gigabyte a second, more than two processors can serve and
   // read; a sanitizer makes everything slower.
   if (variant.path == "/large") load.per_second = 500;
-  if (kSanitized) load.per_second = 500;
+  if (kSanitized) load.per_second = variant.path == "/large" ? 50 : 500;
 
   // A machine that does something else may make it drop; it may not do so every time.
   constexpr int kAttempts = 3;
   uint64_t logged_before = 0;
   for (int attempt = 1; attempt <= kAttempts; attempt++) {
+    ASSERT_TRUE(start_server());
     LiveSniffer sniffer(server_, arguments);
     ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
     const LoadResult sent = send(load, variant.interface == "lo" ? server_ : client_);
