@@ -172,7 +172,12 @@ def _idle_table(idle):
     return lines + [""]
 
 
-def markdown(result, chart):
+def _is_brief(row):
+    return "pipe" not in row["settings"] and "standard input" not in row["settings"]
+
+
+def markdown(result, chart, brief=False):
+    """The report; brief: without the rows of other ways in and out, for the README."""
     facts = "; ".join(f"{name}: {value}" for name, value in result["machine"].items())
     lines = [
         f"Measured {result['date']} with `bench/compare/run.py`, medians of {result['runs']} "
@@ -183,6 +188,8 @@ def markdown(result, chart):
         "",
     ]
     for name, workload in result["workloads"].items():
+        if brief:
+            workload = {**workload, "rows": [row for row in workload["rows"] if _is_brief(row)]}
         lines += _workload_table(name, workload)
     if result.get("idle"):
         lines += _idle_table(result["idle"])
@@ -271,4 +278,6 @@ def write(result, folder, readme):
                        ("compare.json", json.dumps(result, indent=1) + "\n")):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
-    return update_readme(readme, markdown(result, "bench/results/compare.svg"))
+    return update_readme(readme, markdown(result, "bench/results/compare.svg", brief=True) +
+                         "\nThrough pipes and from standard input: "
+                         "[bench/results/compare.md](bench/results/compare.md).\n")
