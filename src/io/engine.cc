@@ -152,7 +152,8 @@ bool Engine::open_sources() {
     return false;
   }
   Capture& capture = *captures_[0];
-  pieces_ = std::make_unique<PiecePool>(piece_count(config_.shards));
+  pieces_ = std::make_unique<PiecePool>(piece_count(config_.shards),
+                                        config_.shards == 0 ? kInlinePieceSize : kPieceSize);
   capture.file = std::make_unique<FileSource>(config_.files, *pieces_, config_.shards > 0);
   capture.source = capture.file.get();
   capture.filter = std::make_unique<CaptureFilter>(std::get<CaptureFilter>(std::move(filter)));
