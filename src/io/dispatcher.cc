@@ -38,7 +38,7 @@ FrameCounter counter_of(FrameFate fate) {
 
 }  // namespace
 
-Dispatcher::Dispatcher(const DispatcherSettings& settings, std::vector<PacketLane*> lanes,
+Dispatcher::Dispatcher(const DispatcherSettings& settings, const std::vector<PacketLane*>& lanes,
                        CaptureFilter* filter)
     : settings_(settings),
       decoder_(settings.decode, &encapsulations_),

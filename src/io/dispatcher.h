@@ -38,7 +38,7 @@ struct DispatcherSettings {
 class Dispatcher final : public FrameSink {
  public:
   // `filter` may be nullptr.
-  Dispatcher(const DispatcherSettings& settings, std::vector<PacketLane*> lanes,
+  Dispatcher(const DispatcherSettings& settings, const std::vector<PacketLane*>& lanes,
              CaptureFilter* filter);
 
   void on_frames(std::span<const Frame> frames, CapturePiece* piece) override;

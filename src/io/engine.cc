@@ -1,10 +1,10 @@
 #include "io/engine.h"
 
-#include <signal.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <variant>

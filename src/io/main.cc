@@ -2,6 +2,8 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <ctime>
+#include <exception>
 #include <string>
 #include <variant>
 #include <vector>
@@ -79,12 +81,9 @@ int run(const Invocation& invocation) {
   return status;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run_command(const std::vector<const char*>& arguments) {
   open_standard_descriptors();
   const Environment environment = current_environment();
-  const std::vector<const char*> arguments(argv + 1, argv + argc);
   const ParseResult parsed = parse_command_line(arguments, environment);
   if (const auto* error = std::get_if<ConfigError>(&parsed)) return refuse(*error, environment);
   const auto& invocation = std::get<Invocation>(parsed);
@@ -103,4 +102,29 @@ int main(int argc, char** argv) {
       return run(invocation);
   }
   return 0;
+}
+
+// What has no other way out, as memory that the system refuses; needs none itself.
+int say_internal_fault(const char* what) noexcept {
+  char now[32] = "";
+  tm parts{};
+  const std::time_t seconds = std::time(nullptr);
+  if (gmtime_r(&seconds, &parts) != nullptr) {
+    std::strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%S.000000Z", &parts);
+  }
+  std::fprintf(stderr,
+               "{\"timestamp\":\"%s\",\"level\":\"error\",\"event\":\"fatal\","
+               "\"message\":\"a fault of this program: %s\",\"code\":\"INTERNAL\"}\n",
+               now, what);
+  return exit_status(ErrorCode::kInternal);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run_command(std::vector<const char*>(argv + 1, argv + argc));
+  } catch (const std::exception& error) {
+    return say_internal_fault(error.what());
+  }
 }

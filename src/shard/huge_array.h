@@ -31,13 +31,14 @@ class HugeArray {
       memory_ = nullptr;
       throw std::bad_alloc();
     }
-    auto address = reinterpret_cast<size_t>(memory_);
+    auto* begin = static_cast<char*>(memory_);
     if (slack != 0) {
-      address = (address + kHugePage - 1) / kHugePage * kHugePage;
+      const size_t behind = reinterpret_cast<size_t>(begin) % kHugePage;
+      if (behind != 0) begin += kHugePage - behind;
       // Without huge pages it works as well, only slower.
-      madvise(reinterpret_cast<void*>(address), bytes_, MADV_HUGEPAGE);
+      madvise(begin, bytes_, MADV_HUGEPAGE);
     }
-    data_ = reinterpret_cast<T*>(address);
+    data_ = reinterpret_cast<T*>(begin);
   }
   ~HugeArray() {
     if (memory_ != nullptr) munmap(memory_, mapped_);
