@@ -17,12 +17,13 @@ void Reassembler::on_segment(TcpStreams& streams, P& protocol, const Segment& se
 
   const uint64_t offset = stream.offset_of(segment.sequence + (syn ? 1 : 0));
   const uint64_t end = offset + segment.payload_wire_size;
-  if ((segment.flags & (kTcpSyn | kTcpFin | kTcpRst)) == 0 && stream.is_plain() &&
-      peer.is_plain()) [[likely]] {
+  if ((segment.flags & (kTcpSyn | kTcpFin | kTcpRst)) == 0 && stream.is_plain() && peer.is_plain())
+      [[likely]] {
     if (end == offset) return;
     if (offset == stream.head && segment.payload_size == segment.payload_wire_size) {
-      if (consume_plain(streams, protocol, segment, acknowledged)) return;
-      settle(streams, protocol, segment.clock_ns);
+      if (!consume_plain(streams, protocol, segment, acknowledged)) {
+        settle(streams, protocol, segment.clock_ns);
+      }
       return;
     }
   }

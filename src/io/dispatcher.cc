@@ -235,11 +235,9 @@ bool Dispatcher::prepare(OpenBlock& open, CapturePiece* piece) {
   if (open.block != nullptr && open.block->piece != piece && open.block->count > 0) {
     send(open, BlockOrder::kNone);
   }
-  if (open.block == nullptr && !take_block(open, settings_.may_wait)) {
-    open.block = take_while_source_holds(*open.lane);
-    if (open.block == nullptr) return false;
-    open.block->drops.swap(open.drops);
-  }
+  if (open.block == nullptr) open.block = open.lane->take(settings_.may_wait);
+  if (open.block == nullptr) open.block = take_while_source_holds(*open.lane);
+  if (open.block == nullptr) return false;
   if (open.block->piece != piece) open.block->refer_to(piece);
   return true;
 }
@@ -255,15 +253,9 @@ PacketBlock* Dispatcher::take_while_source_holds(PacketLane& lane) {
   return block;
 }
 
-// A fresh block, which takes the notes of what was dropped before it.
-bool Dispatcher::take_block(OpenBlock& open, bool may_wait) {
-  open.block = open.lane->take(may_wait);
-  if (open.block == nullptr) return false;
-  if (!open.drops.empty()) open.block->drops.swap(open.drops);
-  return true;
-}
-
+// With the notes of what was dropped before the block was there.
 void Dispatcher::send(OpenBlock& open, BlockOrder order) {
+  if (!open.drops.empty()) open.block->drops.swap(open.drops);
   open.block->clock_ns = clock_ns_;
   open.block->order = order;
   open.block->rebase_from_ns = rebase_from_ns_;
@@ -273,14 +265,14 @@ void Dispatcher::send(OpenBlock& open, BlockOrder order) {
 void Dispatcher::send_all(BlockOrder order) {
   // An order, or the clock, must reach every shard: for that, waiting is always allowed.
   for (OpenBlock& open : open_) {
-    if (open.block == nullptr) take_block(open, order != BlockOrder::kNone);
+    if (open.block == nullptr) open.block = open.lane->take(order != BlockOrder::kNone);
     if (open.block != nullptr) send(open, order);
   }
 }
 
 void Dispatcher::flush() {
   for (OpenBlock& open : open_) {
-    if (open.block != nullptr && (open.block->count > 0 || !open.block->drops.empty())) {
+    if (open.block != nullptr && (open.block->count > 0 || !open.drops.empty())) {
       send(open, BlockOrder::kNone);
     } else if (open.block != nullptr) {
       open.block->reset();  // it may hold a piece that the source waits for

@@ -76,7 +76,6 @@ class Dispatcher final : public FrameSink {
   bool prepare(OpenBlock& open, CapturePiece* piece);
   void drop(OpenBlock& open, const Segment& segment);
   PacketBlock* take_while_source_holds(PacketLane& lane);
-  static bool take_block(OpenBlock& open, bool may_wait);
   void send(OpenBlock& open, BlockOrder order);
   void send_all(BlockOrder order);
   void publish();
