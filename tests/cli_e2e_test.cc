@@ -716,5 +716,25 @@ TEST(Questions, CheckSaysWhatWouldBeReadAndReadsNothing) {
   EXPECT_EQ(run.out.find("connectionId"), std::string::npos);
 }
 
+TEST(Questions, CheckRefusesAFileAsTheRunWould) {
+  const TemporaryFolder folder;
+  write_file(folder / "empty.pcap", "");
+  const std::string no_captures[] = {
+      (source_dir() / "LICENSE").string(),
+      (folder / "empty.pcap").string(),
+      folder.path().string(),
+      (folder / "absent.pcap").string(),
+  };
+  for (const std::string& path : no_captures) {
+    SCOPED_TRACE(path);
+    const Finished run = run_sniffer({"-r", path});
+    const Finished check = run_sniffer({"--check", "-r", kShop, path});
+    EXPECT_EQ(check.exit.code, run.exit.code);
+    const std::string refusal = "INPUT_FILE: " + fatal_of(run)["message"].get<std::string>();
+    EXPECT_NE(check.out.find(refusal), std::string::npos) << refusal << "\nin: " << check.out;
+    EXPECT_TRUE(check.out.ends_with("not ready\n")) << check.out;
+  }
+}
+
 }  // namespace
 }  // namespace tcp_sniffer

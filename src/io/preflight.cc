@@ -1,10 +1,8 @@
 #include "io/preflight.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstring>
 #include <string>
 #include <variant>
 #include <vector>
@@ -13,6 +11,7 @@
 #include "io/config_check.h"
 #include "io/engine_settings.h"
 #include "io/exit_code.h"
+#include "io/file_source.h"
 #include "io/live_source.h"
 #include "io/offloads.h"
 #include "io/privileges.h"
@@ -37,14 +36,9 @@ std::string ports_text(const Config& config) {
 int check_files(const Config& config) {
   int status = 0;
   for (const std::string& path : config.files) {
-    if (path == "-") {
-      say("file:       standard input");
-      continue;
-    }
-    if (access(path.c_str(), R_OK) == 0) {
-      say("file:       " + path);
-    } else {
-      say("file:       " + path + ": " + std::strerror(errno));
+    say("file:       " + (path == "-" ? std::string("standard input") : path));
+    if (const std::string problem = FileSource::problem_of(path); !problem.empty()) {
+      say("problem:    " + std::string(code_name(ErrorCode::kInputFile)) + ": " + problem);
       status = exit_status(ErrorCode::kInputFile);
     }
   }
