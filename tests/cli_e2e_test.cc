@@ -114,6 +114,21 @@ TEST(RefusedConfiguration, NamesKeyValueAndWhatIsAllowedAndExitsWith2) {
   }
 }
 
+TEST(Fault, AThreadThatTheSystemRefusesIsToldAndTheExitCodeIs70) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to become a user of one thread";
+  if (kSanitized) GTEST_SKIP() << "the sanitizers need threads of their own";
+  std::vector<std::string> command = {"prlimit", "--nproc=1:1", "setpriv", "--reuid=54321",
+                                      "--clear-groups"};
+  for (const std::string& word : sniffer({"-r", kShop})) command.push_back(word);
+  const Finished refused = run(command);
+  EXPECT_EQ(refused.exit.code, 70) << refused.err;
+  const Json fatal = fatal_of(refused);
+  EXPECT_EQ(fatal["code"], "INTERNAL");
+  EXPECT_EQ(fatal["level"], "error");
+  EXPECT_TRUE(fatal["message"].get<std::string>().starts_with("a fault of this program: "));
+  EXPECT_TRUE(fatal["timestamp"].get<std::string>().ends_with("Z"));
+}
+
 // ------------------------------------------------------------------ input
 
 TEST(Input, AMissingFileIsNamedAndTheExitCodeIs6) {

@@ -1,9 +1,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
-#include <ctime>
 #include <exception>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <variant>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "io/config_check.h"
 #include "io/engine.h"
 #include "io/event_log.h"
+#include "io/events.h"
 #include "io/interfaces.h"
 #include "io/options.h"
 #include "io/preflight.h"
@@ -104,18 +106,24 @@ int run_command(const std::vector<const char*>& arguments) {
   return 0;
 }
 
-// What has no other way out, as memory that the system refuses; needs none itself.
+// What has no other way out, as memory or a thread that the system refuses. Written here and not by
+// an EventLog, which needs both.
 int say_internal_fault(const char* what) noexcept {
-  char now[32] = "";
-  tm parts{};
-  const std::time_t seconds = std::time(nullptr);
-  if (gmtime_r(&seconds, &parts) != nullptr) {
-    std::strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%S.000000Z", &parts);
+  try {
+    const EventFields fields = {{"code", code_name(ErrorCode::kInternal)}};
+    const std::chrono::microseconds now = std::chrono::duration_cast<std::chrono::microseconds>(
+        std::chrono::system_clock::now().time_since_epoch());
+    const LogFormat format = isatty(STDERR_FILENO) != 0 ? LogFormat::kText : LogFormat::kJson;
+    const std::string line =
+        format_event(format, LogLevel::kError, event::kFatal,
+                     std::string("a fault of this program: ") + what, fields, now.count());
+    std::fputs(line.c_str(), stderr);
+  } catch (const std::exception&) {
+    std::fputs(
+        R"({"level":"error","event":"fatal","message":"no memory is left","code":"INTERNAL"})"
+        "\n",
+        stderr);
   }
-  std::fprintf(stderr,
-               "{\"timestamp\":\"%s\",\"level\":\"error\",\"event\":\"fatal\","
-               "\"message\":\"a fault of this program: %s\",\"code\":\"INTERNAL\"}\n",
-               now, what);
   return exit_status(ErrorCode::kInternal);
 }
 
