@@ -1,71 +1,12 @@
 #include "shard/shard.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <span>
 #include <utility>
 
+#include "shard/shard_handler.h"
+
 namespace tcp_sniffer {
-
-struct Shard::Handler {
-  Shard& shard;
-  Connection& connection;
-  HttpContext context;
-
-  // `frame` is that of the segment being handled, 0 when time is the reason.
-  Handler(Shard& owner, Connection& of, int64_t clock_ns, uint64_t frame = 0)
-      : shard(owner), connection(of), context{of.http, of.identity, clock_ns, frame} {}
-
-  uint32_t try_consume(Side side, uint64_t offset, std::span<const uint8_t> bytes,
-                       const SegmentMeta& meta, bool force) {
-    if (shard.settings_.parse_pop3) [[unlikely]] {
-      decide(bytes);
-      if (connection.pop3 != nullptr) {
-        shard.pop3_.consume(*connection.pop3, connection.identity, side, bytes, meta);
-        return static_cast<uint32_t>(bytes.size());
-      }
-      if (!shard.settings_.parse_http) {
-        shard.counters_.add(ShardCounter::ignored_stream, bytes.size());
-        return static_cast<uint32_t>(bytes.size());
-      }
-    }
-    return shard.http_.consume(context, side, offset, bytes, meta, force);
-  }
-  void on_gap(Side side, uint64_t, uint64_t length, GapCause cause) {
-    shard.http_.say_gap(context, side, length, shard.cause_of_gap(connection, side, length, cause));
-    if (connection.pop3 != nullptr) {
-      shard.pop3_.gap(*connection.pop3, connection.identity, side, length, cause);
-      return;
-    }
-    shard.http_.gap(context, side, length, cause);
-  }
-  void on_end(Side side) {
-    if (connection.pop3 != nullptr) {
-      shard.pop3_.end_of_stream(*connection.pop3, connection.identity, side);
-      return;
-    }
-    const TcpStream& stream = connection.streams[static_cast<size_t>(side)];
-    shard.http_.end_of_stream(context, side, stream.reset);
-  }
-  bool in_message(Side side) const {
-    return connection.pop3 != nullptr ? Pop3Engine::in_message(*connection.pop3, side)
-                                      : HttpEngine::in_message(connection.http, side);
-  }
-
-  // The first bytes of a connection, of whichever side, say which protocol it speaks.
-  void decide(std::span<const uint8_t> bytes) {
-    if (connection.protocol_decided) return;
-    connection.protocol_decided = true;
-    if (!Pop3Engine::recognises(connection.identity.key, bytes)) return;
-    connection.pop3 = shard.pop3_.open();
-    if (connection.pop3 == nullptr) return;
-    for (const Side side : {Side::kLow, Side::kHigh}) {
-      const HttpStream& stream = connection.http.streams[static_cast<size_t>(side)];
-      if (stream.phase == HttpPhase::kSearch) Pop3Engine::start_midstream(*connection.pop3, side);
-    }
-  }
-};
 
 Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& census,
              LineQueue& lines, bool may_wait_for_output, EventSink& events)
@@ -158,32 +99,20 @@ void Shard::count_dropped(ShardCounter reason, ShardCounter bytes, const Segment
 
 // ---------------------------------------------------------------- overload
 
-// What the capture thread had to drop of connections that live. Bytes that had come before leave no
-// hole; a connection that nothing is known of begins in its middle.
 void Shard::note_drops(std::span<const DropNote> drops) {
   for (const DropNote& note : drops) {
-    Connection* connection = table_.find(note.flow_hash, note.key);
-    if (connection == nullptr) continue;
-    const auto side = static_cast<size_t>(note.side);
-    const TcpStream& stream = connection->streams[side];
-    if (stream.seen && stream.offset_of(note.end_sequence) <= stream.head) continue;
-    uint32_t& bytes = dropped_bytes_[connection][side];
-    bytes = static_cast<uint32_t>(std::min<uint64_t>(bytes + note.bytes, UINT32_MAX));
+    const Connection* connection = table_.find(note.flow_hash, note.key);
+    if (connection != nullptr) overload_.note(*connection, note);
   }
 }
 
-// For the event, empty where nothing is known of it; bytes that this program dropped are counted as
-// such, once.
+// For the event, empty where nothing is known of it.
 const char* Shard::cause_of_gap(const Connection& connection, Side side, uint64_t length,
                                 GapCause cause) {
-  if (dropped_bytes_.empty() || cause == GapCause::kSnaplen) return "";
-  const auto found = dropped_bytes_.find(&connection);
-  if (found == dropped_bytes_.end()) return "";
-  uint32_t& dropped = found->second[static_cast<size_t>(side)];
+  if (cause == GapCause::kSnaplen) return "";
+  const uint32_t dropped = overload_.take(connection, side, length);
   if (dropped == 0) return "";
-  const auto of_gap = static_cast<uint32_t>(std::min<uint64_t>(dropped, length));
-  dropped -= of_gap;
-  counters_.add(ShardCounter::missing_overload, of_gap);
+  counters_.add(ShardCounter::missing_overload, dropped);
   return "overload";
 }
 
@@ -331,151 +260,7 @@ bool Shard::accepts(const Connection& connection, const Segment& segment) {
   return true;
 }
 
-// ---------------------------------------------------------------- beginning and end
-
-// The segment of a key without a connection: nullptr when it begins none.
-Connection* Shard::open(const Segment& segment) {
-  const bool syn = (segment.flags & kTcpSyn) != 0;
-  if (!syn && segment.payload_wire_size <= 1) {
-    // Nothing, or the byte of a keep-alive probe (RFC 9293 section 3.8.4), which was sent before.
-    counters_.add(ShardCounter::duplicate, segment.payload_size);
-    return nullptr;
-  }
-  if (syn) {
-    tombstones_.forget(segment);
-  } else if (tombstones_.covers(segment)) {
-    count_dropped(ShardCounter::tombstone_segments, ShardCounter::duplicate, segment);
-    return nullptr;
-  }
-  if (!syn && !settings_.allow_missing_init) {
-    count_dropped(ShardCounter::missing_init_refused, ShardCounter::refused, segment);
-    return nullptr;
-  }
-  return insert(segment);
-}
-
-Connection* Shard::insert(const Segment& segment) {
-  if (table_.size() + census_.others(index_) >= settings_.connections_max) {
-    make_room(segment.clock_ns);
-  }
-  const bool no_memory = pool_.exhausted();
-  if (no_memory) pool_.refuse();
-  Connection* connection = no_memory ? nullptr : table_.insert(segment.flow_hash, segment.key);
-  if (connection == nullptr) {
-    count_dropped(ShardCounter::connections_refused, ShardCounter::refused, segment);
-    return nullptr;
-  }
-  counters_.add(ShardCounter::connections_opened);
-  const bool syn = (segment.flags & kTcpSyn) != 0;
-  if (!syn) counters_.add(ShardCounter::connections_midstream);
-  connection->last_clock_ns = segment.clock_ns;
-  connection->syn_seen = syn;
-  connection->syn_time_ns = segment.time_ns;
-  connection->state = syn ? ConnectionState::kHandshake : ConnectionState::kEstablished;
-  list_of(connection->state).push_back(connection);
-  decide_receiver(*connection, segment);
-  struct {
-    FlowKey key;
-    uint32_t padding = 0;
-    int64_t time_ns;
-  } const named{segment.key, 0, segment.time_ns};
-  static_assert(sizeof(named) == 56);
-  connection->identity.id = XXH3_64bits(&named, sizeof(named));
-  connection->identity.vlan = segment.vlan;
-  connection->identity.link_id = segment.link_id;
-  return connection;
-}
-
-// CONTRACT, field `receiver`: by port, else by the SYN; the first message decides the rest.
-void Shard::decide_receiver(Connection& connection, const Segment& segment) {
-  ConnectionIdentity& identity = connection.identity;
-  if (!settings_.ports.matches_all()) {
-    const bool low = settings_.ports.contains(identity.key.low_port);
-    const bool high = settings_.ports.contains(identity.key.high_port);
-    if (low != high) {
-      identity.receiver = low ? Side::kLow : Side::kHigh;
-      identity.receiver_known = true;
-      return;
-    }
-  }
-  if ((segment.flags & kTcpSyn) == 0) return;
-  identity.receiver = (segment.flags & kTcpAck) != 0 ? segment.side : other(segment.side);
-  identity.receiver_known = true;
-}
-
-// The SYN of a connection that was met by its data: captured behind them, and in front of them in
-// the stream. A new connection on the same ports begins elsewhere (RFC 9293 section 3.4.1: its
-// number is beyond those of the old one).
-bool Shard::is_late_syn(const Connection& connection, const TcpStream& stream,
-                        const Segment& segment) {
-  if (stream.syn_seen || segment.time_ns - connection.syn_time_ns > kLateSynNs) return false;
-  const uint64_t begin = stream.offset_of(segment.sequence + 1);
-  return begin <= stream.head && stream.head - begin < kWindowMin;
-}
-
-// A SYN on a living connection, or the segment that may confirm one. Returns the connection the
-// segment belongs to, nullptr when the segment is done with.
-Connection* Shard::judge_syn(Connection* connection, const Segment& segment) {
-  if (connection->pending.is_set) {
-    Connection* judged = judge_pending(connection, segment);
-    if (judged != connection) return judged;
-  }
-  if ((segment.flags & kTcpSyn) == 0) return connection;
-  TcpStream& stream = connection->streams[static_cast<size_t>(segment.side)];
-  if (!stream.seen || stream.origin_sequence == segment.sequence + 1) return connection;
-  if (is_late_syn(*connection, stream, segment)) return connection;
-  PendingSyn& pending = connection->pending;
-  counters_.add(ShardCounter::out_of_window, segment.payload_size);
-  const bool again =
-      pending.is_set && pending.side == segment.side && pending.sequence == segment.sequence;
-  if (again) return nullptr;
-  pending.is_set = true;
-  pending.side = segment.side;
-  pending.sequence = segment.sequence;
-  pending.time_ns = segment.time_ns;
-  pending.window_scale = segment.window_scale;
-  pending.maximum_segment_size = segment.maximum_segment_size;
-  pending.with_ack = (segment.flags & kTcpAck) != 0;
-  pending.payload_size = static_cast<uint16_t>(segment.payload_wire_size);
-  return nullptr;
-}
-
-// Ends the old connection when this segment fits the pending SYN: the other side acknowledges it,
-// or its own side goes on behind it.
-Connection* Shard::judge_pending(Connection* connection, const Segment& segment) {
-  const PendingSyn pending = connection->pending;
-  if ((segment.flags & kTcpRst) != 0) return connection;
-  // What the SYN itself carried (RFC 7413) may have been taken or not.
-  const auto behind_syn = [&](uint32_t sequence) {
-    return sequence - (pending.sequence + 1) <= pending.payload_size;
-  };
-  const bool answered = segment.side != pending.side && (segment.flags & kTcpAck) != 0 &&
-                        behind_syn(segment.acknowledgment);
-  const bool goes_on = segment.side == pending.side && (segment.flags & kTcpSyn) == 0 &&
-                       behind_syn(segment.sequence);
-  if (!answered && !goes_on) return connection;
-  Segment syn = segment;
-  syn.flags = static_cast<uint8_t>(kTcpSyn | (pending.with_ack ? kTcpAck : 0));
-  syn.side = pending.side;
-  syn.sequence = pending.sequence;
-  syn.time_ns = pending.time_ns;
-  Connection* fresh = replace(connection, syn);
-  if (fresh == nullptr) return nullptr;
-  TcpStream& stream = fresh->streams[static_cast<size_t>(pending.side)];
-  stream.set_origin(pending.sequence + 1);
-  stream.seen = stream.syn_seen = true;
-  stream.window_scale = pending.window_scale;
-  stream.maximum_segment_size = pending.maximum_segment_size;
-  return fresh;
-}
-
-Connection* Shard::replace(Connection* connection, const Segment& segment) {
-  const bool had_data = connection->state != ConnectionState::kHandshake;
-  close(connection, Incomplete::kClosed,
-        had_data ? ShardCounter::connections_reused : ShardCounter::connections_closed);
-  tombstones_.forget(segment);
-  return insert(segment);
-}
+// ---------------------------------------------------------------- end
 
 // Judged by the connection's own times, so that it does not matter who notices.
 void Shard::close_expired(Connection* connection) {
@@ -504,12 +289,11 @@ void Shard::close(Connection* connection, Incomplete cause, ShardCounter reason)
   if (cause == Incomplete::kClosed) tombstones_.bury(*connection, clock_ns_);
   if (connection->in_hole_list) holes_.remove(connection);
   list_of(connection->state).remove(connection);
-  if (!dropped_bytes_.empty()) [[unlikely]]
-    dropped_bytes_.erase(connection);
+  overload_.forget(*connection);
   table_.erase(connection);
 }
 
-// ---------------------------------------------------------------- time and room
+// ---------------------------------------------------------------- time
 
 int64_t Shard::timeout_of(const Connection& connection) const {
   return connection.state == ConnectionState::kReset
@@ -546,37 +330,6 @@ void Shard::rebase(int64_t from_ns, int64_t to_ns) {
       }
     }
   }
-}
-
-// A slot for a new connection: the one that is missed least goes.
-void Shard::make_room(int64_t clock_ns) {
-  sweep(clock_ns);
-  if (table_.size() + census_.others(index_) < settings_.connections_max) return;
-  constexpr struct {
-    ConnectionState state;
-    const char* name;
-  } kOrder[] = {{ConnectionState::kReset, "closing"},
-                {ConnectionState::kClosing, "closing"},
-                {ConnectionState::kHandshake, "half-open"},
-                {ConnectionState::kEstablished, "least recently active"}};
-  for (const auto& [state, name] : kOrder) {
-    if (Connection* connection = list_of(state).front()) {
-      evict(connection, name);
-      return;
-    }
-  }
-}
-
-void Shard::evict(Connection* connection, const char* from) {
-  EventRecord record;
-  record.kind = EventKind::kConnectionEvicted;
-  record.detail = from;
-  record.key = connection->identity.key;
-  record.side = connection->identity.receiver;
-  record.connection_id = connection->identity.id;
-  record.time_ns = clock_ns_;
-  if (!events_.put(record)) counters_.add(ShardCounter::events_dropped);
-  close(connection, Incomplete::kEvicted, ShardCounter::connections_evicted);
 }
 
 }  // namespace tcp_sniffer

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <span>
-#include <unordered_map>
 
 #include "core/buffer_pool.h"
 #include "core/counters.h"
@@ -16,6 +15,7 @@
 #include "shard/census.h"
 #include "shard/connection_table.h"
 #include "shard/line_output.h"
+#include "shard/overload_notes.h"
 #include "shard/recent_segments.h"
 #include "shard/shard_lines.h"
 #include "shard/tombstones.h"
@@ -121,8 +121,7 @@ class Shard {
   uint64_t duplicate_bytes_ = 0;       // counted when the last segment was done
   std::array<ActivityList, 4> lists_;  // by ConnectionState
   ConnectionList<&Connection::by_hole> holes_;
-  // By Side: what this program dropped of connections and is not yet a hole of theirs.
-  std::unordered_map<const Connection*, std::array<uint32_t, 2>> dropped_bytes_;
+  OverloadNotes overload_;
   int64_t clock_ns_ = 0;
 };
 

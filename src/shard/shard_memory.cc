@@ -1,4 +1,4 @@
-// Shard: what gives way when memory runs short.
+// Shard: what gives way when connections or memory run short.
 
 #include "core/limits.h"
 #include "shard/shard.h"
@@ -19,6 +19,37 @@ bool holds_memory(const Connection& connection) {
 }
 
 }  // namespace
+
+// A slot for a new connection: the one that is missed least goes.
+void Shard::make_room(int64_t clock_ns) {
+  sweep(clock_ns);
+  if (table_.size() + census_.others(index_) < settings_.connections_max) return;
+  constexpr struct {
+    ConnectionState state;
+    const char* name;
+  } kOrder[] = {{ConnectionState::kReset, "closing"},
+                {ConnectionState::kClosing, "closing"},
+                {ConnectionState::kHandshake, "half-open"},
+                {ConnectionState::kEstablished, "least recently active"}};
+  for (const auto& [state, name] : kOrder) {
+    if (Connection* connection = list_of(state).front()) {
+      evict(connection, name);
+      return;
+    }
+  }
+}
+
+void Shard::evict(Connection* connection, const char* from) {
+  EventRecord record;
+  record.kind = EventKind::kConnectionEvicted;
+  record.detail = from;
+  record.key = connection->identity.key;
+  record.side = connection->identity.receiver;
+  record.connection_id = connection->identity.id;
+  record.time_ns = clock_ns_;
+  if (!events_.put(record)) counters_.add(ShardCounter::events_dropped);
+  close(connection, Incomplete::kEvicted, ShardCounter::connections_evicted);
+}
 
 // The order in which memory gives way (thresholds in core/buffer_pool.h): bodies are cut where
 // they grow (HttpEngine::take_body); then, after the block, connections go that hold memory and

@@ -1,0 +1,154 @@
+// Shard: which segments begin a connection, and when a SYN on a living one begins the next.
+
+#include <xxhash.h>
+
+#include "core/limits.h"
+#include "shard/shard.h"
+
+namespace tcp_sniffer {
+
+// The segment of a key without a connection: nullptr when it begins none.
+Connection* Shard::open(const Segment& segment) {
+  const bool syn = (segment.flags & kTcpSyn) != 0;
+  if (!syn && segment.payload_wire_size <= 1) {
+    // Nothing, or the byte of a keep-alive probe (RFC 9293 section 3.8.4), which was sent before.
+    counters_.add(ShardCounter::duplicate, segment.payload_size);
+    return nullptr;
+  }
+  if (syn) {
+    tombstones_.forget(segment);
+  } else if (tombstones_.covers(segment)) {
+    count_dropped(ShardCounter::tombstone_segments, ShardCounter::duplicate, segment);
+    return nullptr;
+  }
+  if (!syn && !settings_.allow_missing_init) {
+    count_dropped(ShardCounter::missing_init_refused, ShardCounter::refused, segment);
+    return nullptr;
+  }
+  return insert(segment);
+}
+
+Connection* Shard::insert(const Segment& segment) {
+  if (table_.size() + census_.others(index_) >= settings_.connections_max) {
+    make_room(segment.clock_ns);
+  }
+  const bool no_memory = pool_.exhausted();
+  if (no_memory) pool_.refuse();
+  Connection* connection = no_memory ? nullptr : table_.insert(segment.flow_hash, segment.key);
+  if (connection == nullptr) {
+    count_dropped(ShardCounter::connections_refused, ShardCounter::refused, segment);
+    return nullptr;
+  }
+  counters_.add(ShardCounter::connections_opened);
+  const bool syn = (segment.flags & kTcpSyn) != 0;
+  if (!syn) counters_.add(ShardCounter::connections_midstream);
+  connection->last_clock_ns = segment.clock_ns;
+  connection->syn_seen = syn;
+  connection->syn_time_ns = segment.time_ns;
+  connection->state = syn ? ConnectionState::kHandshake : ConnectionState::kEstablished;
+  list_of(connection->state).push_back(connection);
+  decide_receiver(*connection, segment);
+  struct {
+    FlowKey key;
+    uint32_t padding = 0;
+    int64_t time_ns;
+  } const named{segment.key, 0, segment.time_ns};
+  static_assert(sizeof(named) == 56);
+  connection->identity.id = XXH3_64bits(&named, sizeof(named));
+  connection->identity.vlan = segment.vlan;
+  connection->identity.link_id = segment.link_id;
+  return connection;
+}
+
+// CONTRACT, field `receiver`: by port, else by the SYN; the first message decides the rest.
+void Shard::decide_receiver(Connection& connection, const Segment& segment) {
+  ConnectionIdentity& identity = connection.identity;
+  if (!settings_.ports.matches_all()) {
+    const bool low = settings_.ports.contains(identity.key.low_port);
+    const bool high = settings_.ports.contains(identity.key.high_port);
+    if (low != high) {
+      identity.receiver = low ? Side::kLow : Side::kHigh;
+      identity.receiver_known = true;
+      return;
+    }
+  }
+  if ((segment.flags & kTcpSyn) == 0) return;
+  identity.receiver = (segment.flags & kTcpAck) != 0 ? segment.side : other(segment.side);
+  identity.receiver_known = true;
+}
+
+// The SYN of a connection that was met by its data: captured behind them, and in front of them in
+// the stream. A new connection on the same ports begins elsewhere (RFC 9293 section 3.4.1: its
+// number is beyond those of the old one).
+bool Shard::is_late_syn(const Connection& connection, const TcpStream& stream,
+                        const Segment& segment) {
+  if (stream.syn_seen || segment.time_ns - connection.syn_time_ns > kLateSynNs) return false;
+  const uint64_t begin = stream.offset_of(segment.sequence + 1);
+  return begin <= stream.head && stream.head - begin < kWindowMin;
+}
+
+// A SYN on a living connection, or the segment that may confirm one. Returns the connection the
+// segment belongs to, nullptr when the segment is done with.
+Connection* Shard::judge_syn(Connection* connection, const Segment& segment) {
+  if (connection->pending.is_set) {
+    Connection* judged = judge_pending(connection, segment);
+    if (judged != connection) return judged;
+  }
+  if ((segment.flags & kTcpSyn) == 0) return connection;
+  TcpStream& stream = connection->streams[static_cast<size_t>(segment.side)];
+  if (!stream.seen || stream.origin_sequence == segment.sequence + 1) return connection;
+  if (is_late_syn(*connection, stream, segment)) return connection;
+  PendingSyn& pending = connection->pending;
+  counters_.add(ShardCounter::out_of_window, segment.payload_size);
+  const bool again =
+      pending.is_set && pending.side == segment.side && pending.sequence == segment.sequence;
+  if (again) return nullptr;
+  pending.is_set = true;
+  pending.side = segment.side;
+  pending.sequence = segment.sequence;
+  pending.time_ns = segment.time_ns;
+  pending.window_scale = segment.window_scale;
+  pending.maximum_segment_size = segment.maximum_segment_size;
+  pending.with_ack = (segment.flags & kTcpAck) != 0;
+  pending.payload_size = static_cast<uint16_t>(segment.payload_wire_size);
+  return nullptr;
+}
+
+// Ends the old connection when this segment fits the pending SYN: the other side acknowledges it,
+// or its own side goes on behind it.
+Connection* Shard::judge_pending(Connection* connection, const Segment& segment) {
+  const PendingSyn pending = connection->pending;
+  if ((segment.flags & kTcpRst) != 0) return connection;
+  // What the SYN itself carried (RFC 7413) may have been taken or not.
+  const auto behind_syn = [&](uint32_t sequence) {
+    return sequence - (pending.sequence + 1) <= pending.payload_size;
+  };
+  const bool answered = segment.side != pending.side && (segment.flags & kTcpAck) != 0 &&
+                        behind_syn(segment.acknowledgment);
+  const bool goes_on = segment.side == pending.side && (segment.flags & kTcpSyn) == 0 &&
+                       behind_syn(segment.sequence);
+  if (!answered && !goes_on) return connection;
+  Segment syn = segment;
+  syn.flags = static_cast<uint8_t>(kTcpSyn | (pending.with_ack ? kTcpAck : 0));
+  syn.side = pending.side;
+  syn.sequence = pending.sequence;
+  syn.time_ns = pending.time_ns;
+  Connection* fresh = replace(connection, syn);
+  if (fresh == nullptr) return nullptr;
+  TcpStream& stream = fresh->streams[static_cast<size_t>(pending.side)];
+  stream.set_origin(pending.sequence + 1);
+  stream.seen = stream.syn_seen = true;
+  stream.window_scale = pending.window_scale;
+  stream.maximum_segment_size = pending.maximum_segment_size;
+  return fresh;
+}
+
+Connection* Shard::replace(Connection* connection, const Segment& segment) {
+  const bool had_data = connection->state != ConnectionState::kHandshake;
+  close(connection, Incomplete::kClosed,
+        had_data ? ShardCounter::connections_reused : ShardCounter::connections_closed);
+  tombstones_.forget(segment);
+  return insert(segment);
+}
+
+}  // namespace tcp_sniffer
