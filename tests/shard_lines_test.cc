@@ -1,8 +1,11 @@
 #include "shard/shard_lines.h"
 
 #include <gtest/gtest.h>
+#include <sys/time.h>
 
+#include <csignal>
 #include <cstdint>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -33,8 +36,14 @@ class DecodingShard {
     harness_.add(segment, "");
     segment.flags = kTcpAck;
     segment.sequence = 1000;
-    segment.payload_size = segment.payload_wire_size = static_cast<uint32_t>(text.size());
-    harness_.add(segment, text);
+    constexpr size_t kSegmentMax = 16384;
+    for (std::string_view rest = text; !rest.empty();) {
+      const std::string_view part = rest.substr(0, kSegmentMax);
+      segment.payload_size = segment.payload_wire_size = static_cast<uint32_t>(part.size());
+      harness_.add(segment, part);
+      segment.sequence += segment.payload_size;
+      rest.remove_prefix(part.size());
+    }
     harness_.drain();
     harness_.check_ledger();
   }
@@ -76,6 +85,49 @@ TEST(ShardLines, ABodyThatGrowsBeyondAnyReasonIsCountedAsLimited) {
   const DecodingShard shard(content_coders::gzip(std::string(12u << 20, '\0')));
   EXPECT_EQ(shard.count(ShardCounter::bodies_limited), 1u);
   EXPECT_EQ(shard.count(ShardCounter::bodies_broken), 0u);
+}
+
+// Makes the machine slow: while it lives, every millisecond is followed by a quarter of a second in
+// which nothing is done.
+class SlowMachine {
+ public:
+  SlowMachine() {
+    struct sigaction action {};
+    action.sa_handler = [](int) {
+      const timespec pause = {0, 250'000'000};
+      nanosleep(&pause, nullptr);
+      run_for_us(1000);
+    };
+    sigaction(SIGALRM, &action, &before_);
+    run_for_us(1000);
+  }
+  ~SlowMachine() {
+    run_for_us(0);
+    sigaction(SIGALRM, &before_, nullptr);
+  }
+  SlowMachine(const SlowMachine&) = delete;
+  SlowMachine& operator=(const SlowMachine&) = delete;
+
+ private:
+  static void run_for_us(int64_t time_us) {
+    const itimerval timer = {{0, 0}, {0, time_us}};
+    setitimer(ITIMER_REAL, &timer, nullptr);
+  }
+
+  struct sigaction before_ {};
+};
+
+TEST(ShardLines, ABodyThatTakesTooLongToDecodeIsCountedAsTooSlow) {
+  const std::string text = content_coders::some_text(3u << 20);
+  const std::string body = content_coders::gzip(text);
+  const SlowMachine slow;
+  const DecodingShard shard(body);
+  EXPECT_EQ(shard.count(ShardCounter::bodies_too_slow), 1u);
+  EXPECT_EQ(shard.count(ShardCounter::bodies_limited), 0u);
+  EXPECT_EQ(shard.count(ShardCounter::bodies_broken), 0u);
+  // What was decoded until then is told, with why it is not all.
+  EXPECT_EQ(shard.line()["contentDecodeError"], "limit");
+  EXPECT_LT(shard.line()["body"].get_ref<const std::string&>().size(), text.size());
 }
 
 TEST(ShardLines, TheBytesOfLinesAreCounted) {
