@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <string_view>
+#include <vector>
 
 #include "shard_harness.h"
 
@@ -140,6 +142,55 @@ TEST_F(TombstonesTest, InACrowdTheOldestIsForgottenAndCounted) {
     segment.flow_hash = 0x9abcdef0;
     EXPECT_EQ(tombstones.covers(segment), i != 0) << i;
   }
+}
+
+// --- through a shard ---
+
+// Keys whose tombstones share one set however large the table is.
+std::vector<FlowKey> crowd(size_t size) {
+  std::vector<FlowKey> keys;
+  for (uint8_t address = 0; keys.size() < size; address++) {
+    for (uint16_t port = 1024; port < 65000 && keys.size() < size; port++) {
+      FlowKey key = key_of(port);
+      key.low_ip[14] = address;
+      if ((hash_of(key) >> 1) % Tombstones::kSetsMax == 0) keys.push_back(key);
+    }
+  }
+  return keys;
+}
+
+TEST(TombstonesOfAShard, ConnectionsForgottenEarlyAreCounted) {
+  ShardHarness harness(ShardSettings{});
+  int64_t clock_ns = kStartNs;
+  const auto give = [&](const FlowKey& key, Side side, uint8_t flags, uint32_t sequence,
+                        std::string_view text) {
+    Segment segment = late(key, side, sequence, static_cast<uint32_t>(text.size()), clock_ns);
+    segment.time_ns = clock_ns;
+    segment.flags = flags;
+    segment.acknowledgment = side == Side::kLow ? 5001 : 1001;
+    harness.add(segment, text);
+  };
+  constexpr std::string_view kRequest = "GET / HTTP/1.1\r\n\r\n";
+  constexpr uint32_t kEnd = 1001 + kRequest.size();
+  const std::vector<FlowKey> keys = crowd(9);
+  for (const FlowKey& key : keys) {
+    give(key, Side::kLow, kTcpSyn, 1000, "");
+    give(key, Side::kHigh, kTcpSyn | kTcpAck, 5000, "");
+    give(key, Side::kLow, kTcpAck, 1001, kRequest);
+    give(key, Side::kLow, kTcpFin | kTcpAck, kEnd, "");
+    give(key, Side::kHigh, kTcpFin | kTcpAck, 5001, "");
+    clock_ns += kSecond / 2;
+  }
+  harness.process();
+  ASSERT_EQ(harness.count(ShardCounter::connections_closed), keys.size());
+  EXPECT_EQ(harness.count(ShardCounter::tombstones_forgotten), 1u);
+  // Retransmitted, the request of the one that was forgotten looks like a new connection's.
+  for (const FlowKey& key : keys) give(key, Side::kLow, kTcpAck, 1001, kRequest);
+  harness.drain();
+  EXPECT_EQ(harness.count(ShardCounter::tombstone_segments), keys.size() - 1);
+  EXPECT_EQ(harness.count(ShardCounter::connections_midstream), 1u);
+  EXPECT_EQ(harness.lines.size(), keys.size() + 1);
+  harness.check_ledger();
 }
 
 }  // namespace
