@@ -24,11 +24,6 @@ export { toZeekHttp, type ZeekHttp } from './mappings/zeek.js';
 export { headerOf, headerValues, Message, type MessageLike } from './message.js';
 export { type Exchange, Pairer, type PairOptions, pair, pairStream } from './pair.js';
 export { printable } from './printable.js';
-export {
-  type Crash,
-  createSniffer,
-  Sniffer,
-  type SnifferEvents,
-  type SnifferStats,
-} from './sniffer.js';
+export { createSniffer, Sniffer } from './sniffer.js';
+export type { Crash, SnifferEvents, SnifferStats } from './sniffer-events.js';
 export type { Transport } from './source.js';

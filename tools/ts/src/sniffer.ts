@@ -1,25 +1,16 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CheckedConfig, checkConfig, type Logger, type SnifferConfig } from './config.js';
-import { type Decoder, FrameDecoder, LineDecoder } from './decoder.js';
+import { defer } from './deferred.js';
+import { Delivery } from './delivery.js';
 import { EngineRun } from './engine-run.js';
 import { SnifferError, textOf } from './errors.js';
 import { findBinary } from './find-binary.js';
-import {
-  type EngineEvent,
-  type EngineEvents,
-  engineEventNames,
-  type StoppedEvent,
-} from './generated.js';
+import { type EngineEvent, engineEventNames, type StoppedEvent } from './generated.js';
 import type { Message } from './message.js';
 import { MessageQueue } from './message-queue.js';
-import { StdoutOutput } from './output-stdout.js';
-import { UrlOutput, type UrlOutputStats } from './output-url.js';
-import { WorkerPool } from './worker-pool.js';
+import type { Crash, SnifferEvents, SnifferStats } from './sniffer-events.js';
 
-/** A consumer that never waits still lets timers and events through this often. */
-const sliceMs = 8;
-const messagesPerClockLook = 16;
 /** A run this long forgets the crashes before it. */
 const healthyRunMs = 60_000;
 const callbackErrorsLogged = 10;
@@ -32,66 +23,7 @@ const lastingCodes: ReadonlySet<string> = new Set([
   'PERMISSION_DENIED',
 ]);
 
-export interface Crash {
-  error: SnifferError;
-  /** Whether the engine is started again, and after how long. */
-  restartInMs: number | undefined;
-}
-
-/** The events of a Sniffer and their arguments: its own, and the engine's by their names. */
-export interface SnifferEvents extends EngineEvents {
-  /** A message. A listener that is slow holds up the reading, see `pause` for one that waits. */
-  message: [message: Message];
-  /** What a worker's module returned. */
-  result: [result: unknown];
-  /** Any event of the engine, also of kinds that this version does not know. */
-  event: [event: EngineEvent];
-  /** What the engine wrote and is no message: its first bytes, and why. */
-  malformed: [bytes: Buffer, reason: string];
-  /** The engine ended with an error after it had started. */
-  crash: [crash: Crash];
-  /** Everything is over: every message has been given to every output. */
-  end: [stopped: StoppedEvent | undefined];
-}
-
-export interface SnifferStats {
-  /** Messages taken from the engine. */
-  messages: number;
-  /** Bytes of them. */
-  bytes: number;
-  malformed: number;
-  /** Exceptions of onHttpMessage and of message listeners. */
-  callbackErrors: number;
-  /** Messages that came when nobody was there to take them. */
-  unconsumed: number;
-  restarts: number;
-  outputUrl: UrlOutputStats | undefined;
-}
-
 type State = 'idle' | 'starting' | 'running' | 'stopping' | 'ended';
-
-interface Deferred<T> {
-  promise: Promise<T>;
-  resolve(value: T): void;
-  reject(error: unknown): void;
-}
-
-function defer<T>(): Deferred<T> {
-  let resolve!: (value: T) => void;
-  let reject!: (error: unknown) => void;
-  const promise = new Promise<T>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
-  promise.catch(() => {});
-  return { promise, resolve, reject };
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
 
 /**
  * One engine and the ways its messages take: `message` events, `onHttpMessage`, asynchronous
@@ -109,12 +41,6 @@ export class Sniffer extends EventEmitter {
   #started: Promise<void> | undefined;
   #stopRequested = new AbortController();
   #signalHandler: ((signal: NodeJS.Signals) => void) | undefined;
-  readonly #queues: MessageQueue[] = [];
-  #stdout: StdoutOutput | undefined;
-  #url: UrlOutput | undefined;
-  #paused: Deferred<void> | undefined;
-  #warnedOfNoOutput = false;
-  readonly #refused = new WeakSet<Message>();
   readonly #stats: SnifferStats = {
     messages: 0,
     bytes: 0,
@@ -124,6 +50,14 @@ export class Sniffer extends EventEmitter {
     restarts: 0,
     outputUrl: undefined,
   };
+  readonly #delivery = new Delivery(this.#stats, {
+    emit: (event, ...args) => this.#emitSafely(event, ...args),
+    isListenedTo: () => this.listenerCount('message') > 0,
+    onMalformed: (bytes, reason) => this.#onMalformed(bytes, reason),
+    onCallbackError: (who, error) => this.#onCallbackError(who, error),
+    logger: () => this.#logger,
+    stop: () => void this.stop(),
+  });
 
   constructor(config: SnifferConfig) {
     super();
@@ -179,7 +113,7 @@ export class Sniffer extends EventEmitter {
     this.#state = 'stopping';
     this.#stopRequested.abort();
     this.resume();
-    for (const queue of this.#queues) queue.release();
+    for (const queue of this.#delivery.queues) queue.release();
     this.#run?.stop();
     await this.#finished.promise.catch(() => {});
   }
@@ -197,16 +131,15 @@ export class Sniffer extends EventEmitter {
 
   /** No message is given out, and nothing is read, until `resume`. */
   pause(): void {
-    this.#paused ??= defer();
+    this.#delivery.pause();
   }
 
   resume(): void {
-    this.#paused?.resolve();
-    this.#paused = undefined;
+    this.#delivery.resume();
   }
 
   stats(): SnifferStats {
-    return { ...this.#stats, outputUrl: this.#url?.stats };
+    return { ...this.#stats, outputUrl: this.#delivery.urlStats };
   }
 
   /** The engine's process, while there is one. */
@@ -217,10 +150,10 @@ export class Sniffer extends EventEmitter {
   /** All messages from now on; starts the sniffer when it is idle. Leaving the loop stops it. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
     const queue = new MessageQueue(
-      (message) => this.#checked?.own.lazy === true || this.#isMessage(message),
+      (message) => this.#checked?.own.lazy === true || this.#delivery.isMessage(message),
       () => void this.stop(),
     );
-    this.#queues.push(queue);
+    this.#delivery.queues.push(queue);
     if (this.#state === 'stopping') queue.release();
     if (this.#state === 'idle') this.start().catch(() => {});
     if (this.#state === 'ended') {
@@ -241,17 +174,9 @@ export class Sniffer extends EventEmitter {
       const checked = checkConfig(this.#config);
       this.#checked = checked;
       this.#binary = findBinary(checked.own.binaryPath);
-      const { outputStdout } = checked.own;
-      if (outputStdout) {
-        const stream = outputStdout === true ? process.stdout : outputStdout;
-        this.#stdout = new StdoutOutput(stream, (error) => this.#onStdoutClosed(error));
-      }
-      if (checked.url !== undefined) {
-        const token = process.env.OUTPUT_URL_AUTH_TOKEN;
-        this.#url = new UrlOutput(checked.url, this.#logger, token);
-      }
+      this.#delivery.open(checked);
       const run = await this.#launch(checked);
-      const delivered = this.#deliverAll(run, checked);
+      const delivered = this.#delivery.run(run, checked);
       delivered.catch(() => {});
       try {
         await run.started;
@@ -263,7 +188,7 @@ export class Sniffer extends EventEmitter {
       if (checked.own.handleSignals) this.#handleSignals();
       void this.#supervise(run, delivered, checked);
     } catch (error) {
-      await this.#closeOutputs();
+      await this.#delivery.close();
       this.#end(undefined, error);
       throw error;
     }
@@ -297,7 +222,7 @@ export class Sniffer extends EventEmitter {
       if (fault === undefined || stopping) {
         // A crash while draining is still one: messages may be missing.
         if (fault !== undefined) this.#reportCrash({ error: fault, restartInMs: undefined });
-        await this.#closeOutputs();
+        await this.#delivery.close();
         this.#end(stopped, fault);
         return;
       }
@@ -305,7 +230,7 @@ export class Sniffer extends EventEmitter {
       const wait = this.#restartDelay(checked, fault, crashesInARow);
       this.#reportCrash({ error: fault, restartInMs: wait });
       if (wait === undefined) {
-        await this.#closeOutputs();
+        await this.#delivery.close();
         this.#end(undefined, fault);
         return;
       }
@@ -313,18 +238,18 @@ export class Sniffer extends EventEmitter {
       this.#stats.restarts += 1;
       await delay(wait, undefined, { signal: this.#stopRequested.signal }).catch(() => {});
       if (this.#stopRequested.signal.aborted) {
-        await this.#closeOutputs();
+        await this.#delivery.close();
         this.#end(undefined, undefined);
         return;
       }
       try {
         run = await this.#launch(checked);
       } catch (launchError) {
-        await this.#closeOutputs();
+        await this.#delivery.close();
         this.#end(undefined, launchError);
         return;
       }
-      delivered = this.#deliverAll(run, checked);
+      delivered = this.#delivery.run(run, checked);
     }
   }
 
@@ -347,17 +272,13 @@ export class Sniffer extends EventEmitter {
     this.#emitSafely('crash', crash);
   }
 
-  async #closeOutputs(): Promise<void> {
-    await Promise.all([this.#stdout?.end(), this.#url?.end()]);
-  }
-
   #end(stopped: StoppedEvent | undefined, error: unknown): void {
     this.#state = 'ended';
     if (this.#signalHandler !== undefined) {
       process.off('SIGINT', this.#signalHandler);
       process.off('SIGTERM', this.#signalHandler);
     }
-    for (const queue of this.#queues) queue.end(error);
+    for (const queue of this.#delivery.queues) queue.end(error);
     if (error === undefined) this.#finished.resolve(stopped);
     else this.#finished.reject(error);
     this.#emitSafely('end', stopped);
@@ -370,12 +291,6 @@ export class Sniffer extends EventEmitter {
     };
     process.once('SIGINT', this.#signalHandler);
     process.once('SIGTERM', this.#signalHandler);
-  }
-
-  #onStdoutClosed(error: Error): void {
-    const quiet = (error as NodeJS.ErrnoException).code === 'EPIPE';
-    if (!quiet) this.#logger.error(`tcp-sniffer: outputStdout: ${error.message}`);
-    void this.stop();
   }
 
   #onEvent(event: EngineEvent): void {
@@ -411,152 +326,6 @@ export class Sniffer extends EventEmitter {
     this.#logger.error(
       `tcp-sniffer: ${who} threw: ${textOf(error)}${last ? '\nfurther ones are only counted' : ''}`,
     );
-  }
-
-  /** Reads a run's output to its end and gives every message to every output. Rejects when the
-   * output is corrupt. */
-  async #deliverAll(run: EngineRun, checked: CheckedConfig): Promise<void> {
-    try {
-      // Who awaits start() and then attaches a consumer has done so one turn later.
-      await run.started.catch(() => {});
-      await nextTurn();
-      const Reader = checked.engine.format === 'framed' ? FrameDecoder : LineDecoder;
-      const decoder = new Reader(checked.messageBytesMax, (bytes, reason) =>
-        this.#onMalformed(bytes, reason),
-      );
-      if (checked.workers === undefined) await this.#deliverHere(run, decoder, checked);
-      else await this.#deliverToWorkers(run, decoder, checked, checked.workers);
-    } catch (error) {
-      run.kill();
-      throw error;
-    } finally {
-      run.source.close();
-    }
-  }
-
-  async #deliverHere(run: EngineRun, decoder: Decoder, checked: CheckedConfig): Promise<void> {
-    let untilLook = messagesPerClockLook;
-    let sliceEnd = performance.now() + sliceMs;
-    for (;;) {
-      const chunk = await run.source.read();
-      if (chunk === null) break;
-      decoder.push(chunk);
-      for (let message = decoder.next(); message !== null; message = decoder.next()) {
-        if (this.#paused !== undefined) await this.#paused.promise;
-        const wait = this.#deliver(message, checked);
-        if (wait !== undefined) await wait;
-        untilLook -= 1;
-        if (untilLook > 0) continue;
-        untilLook = messagesPerClockLook;
-        if (performance.now() < sliceEnd) continue;
-        await nextTurn();
-        sliceEnd = performance.now() + sliceMs;
-      }
-      const flushed = this.#stdout?.flush();
-      if (flushed !== undefined) await flushed;
-    }
-    decoder.end();
-  }
-
-  /** Gives one message to every output; a promise when one of them is not ready for the next. */
-  #deliver(message: Message, checked: CheckedConfig): Promise<unknown> | undefined {
-    const { onHttpMessage, lazy } = checked.own;
-    const listened = this.listenerCount('message') > 0;
-    const queues = this.#queues;
-    this.#stats.messages += 1;
-    this.#stats.bytes += message.byteLength;
-    const isReadNow = onHttpMessage !== undefined || listened;
-    if (isReadNow && !lazy && !this.#isMessage(message)) return undefined;
-    let waits: Promise<unknown>[] | undefined;
-    const waitFor = (wait: Promise<unknown> | undefined): void => {
-      if (wait === undefined) return;
-      waits ??= [];
-      waits.push(wait);
-    };
-    if (onHttpMessage !== undefined) waitFor(this.#call(onHttpMessage, message));
-    if (listened) this.#emitSafely('message', message);
-    for (const queue of queues) waitFor(queue.push(message));
-    if (this.#stdout !== undefined) waitFor(this.#stdout.write(message));
-    if (this.#url !== undefined) waitFor(this.#url.write(message));
-    const isTaken = queues.length > 0 || this.#stdout !== undefined || this.#url !== undefined;
-    if (!isReadNow && !isTaken) this.#onUnconsumed();
-    if (waits === undefined) return undefined;
-    return waits.length === 1 ? waits[0] : Promise.all(waits);
-  }
-
-  /** Parses; what is no message is reported once, and was none to count. */
-  #isMessage(message: Message): boolean {
-    try {
-      message.parse();
-      return true;
-    } catch (error) {
-      if (this.#refused.has(message)) return false;
-      this.#refused.add(message);
-      this.#stats.messages -= 1;
-      this.#stats.bytes -= message.byteLength;
-      this.#onMalformed(message.raw.subarray(0, 1024), textOf(error).split('\n', 1)[0] ?? '');
-      return false;
-    }
-  }
-
-  #call(onHttpMessage: (message: Message) => unknown, message: Message): Promise<void> | undefined {
-    try {
-      const result = onHttpMessage(message);
-      if (typeof result !== 'object' || result === null || !('then' in result)) return undefined;
-      return Promise.resolve(result as PromiseLike<unknown>).then(
-        () => undefined,
-        (error) => this.#onCallbackError('onHttpMessage', error),
-      );
-    } catch (error) {
-      this.#onCallbackError('onHttpMessage', error);
-      return undefined;
-    }
-  }
-
-  #onUnconsumed(): void {
-    this.#stats.unconsumed += 1;
-    if (this.#warnedOfNoOutput) return;
-    this.#warnedOfNoOutput = true;
-    this.#logger.warn(
-      'tcp-sniffer: no output: neither onHttpMessage, outputUrl, outputStdout, a message listener nor an iteration takes the messages',
-    );
-  }
-
-  async #deliverToWorkers(
-    run: EngineRun,
-    decoder: Decoder,
-    checked: CheckedConfig,
-    workers: NonNullable<CheckedConfig['workers']>,
-  ): Promise<void> {
-    const pool = new WorkerPool(workers.module, workers.count, checked.engine.format, {
-      onResults: (results, reply) => {
-        this.#stats.messages += reply.messages;
-        this.#stats.bytes += reply.bytes;
-        for (let i = 0; i < reply.malformed; i += 1) {
-          this.#onMalformed(Buffer.alloc(0), 'not JSON, found in a worker');
-        }
-        if (reply.firstError !== undefined) {
-          this.#onCallbackError('the workers\u2019 module', reply.firstError);
-          this.#stats.callbackErrors += reply.callbackErrors - 1;
-        }
-        for (const result of results) this.#emitSafely('result', result);
-      },
-    });
-    try {
-      for (;;) {
-        const chunk = await run.source.read();
-        if (chunk === null) break;
-        decoder.push(chunk);
-        if (this.#paused !== undefined) await this.#paused.promise;
-        const block = decoder.nextBlock();
-        if (block !== null) await pool.submit(block);
-      }
-      decoder.end();
-      await pool.end();
-    } catch (error) {
-      await pool.terminate();
-      throw error;
-    }
   }
 }
 

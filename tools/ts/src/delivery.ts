@@ -1,0 +1,234 @@
+import type { CheckedConfig, Logger } from './config.js';
+import { type Decoder, FrameDecoder, LineDecoder } from './decoder.js';
+import { type Deferred, defer, nextTurn } from './deferred.js';
+import type { EngineRun } from './engine-run.js';
+import { textOf } from './errors.js';
+import type { Message } from './message.js';
+import type { MessageQueue } from './message-queue.js';
+import { StdoutOutput } from './output-stdout.js';
+import { UrlOutput, type UrlOutputStats } from './output-url.js';
+import type { SnifferStats } from './sniffer-events.js';
+import { WorkerPool } from './worker-pool.js';
+
+/** A consumer that never waits still lets timers and events through this often. */
+const sliceMs = 8;
+const messagesPerClockLook = 16;
+
+/** What a delivery asks of its sniffer. */
+export interface DeliveryHost {
+  /** Must not throw. */
+  emit(event: 'message' | 'result', argument: unknown): void;
+  /** Whether anyone takes `message` events. */
+  isListenedTo(): boolean;
+  onMalformed(bytes: Buffer, reason: string): void;
+  onCallbackError(who: string, error: unknown): void;
+  logger(): Logger;
+  /** Asks for the end of the sniffer. */
+  stop(): void;
+}
+
+/**
+ * The ways a sniffer's messages take, over all runs of its engine: every message is given to every
+ * output in the engine's order, and the next is read when all of them are ready.
+ */
+export class Delivery {
+  readonly queues: MessageQueue[] = [];
+  readonly #stats: SnifferStats;
+  readonly #host: DeliveryHost;
+  #stdout: StdoutOutput | undefined;
+  #url: UrlOutput | undefined;
+  #paused: Deferred<void> | undefined;
+  #warnedOfNoOutput = false;
+  readonly #refused = new WeakSet<Message>();
+
+  /** Counts messages, bytes, callback errors and unconsumed messages in `stats`. */
+  constructor(stats: SnifferStats, host: DeliveryHost) {
+    this.#stats = stats;
+    this.#host = host;
+  }
+
+  /** Opens the outputs that the configuration names. */
+  open(checked: CheckedConfig): void {
+    const { outputStdout } = checked.own;
+    if (outputStdout) {
+      const stream = outputStdout === true ? process.stdout : outputStdout;
+      this.#stdout = new StdoutOutput(stream, (error) => this.#onStdoutClosed(error));
+    }
+    if (checked.url !== undefined) {
+      const token = process.env.OUTPUT_URL_AUTH_TOKEN;
+      this.#url = new UrlOutput(checked.url, this.#host.logger(), token);
+    }
+  }
+
+  /** Resolves when the outputs have given away what they hold. */
+  async close(): Promise<void> {
+    await Promise.all([this.#stdout?.end(), this.#url?.end()]);
+  }
+
+  pause(): void {
+    this.#paused ??= defer();
+  }
+
+  resume(): void {
+    this.#paused?.resolve();
+    this.#paused = undefined;
+  }
+
+  get urlStats(): UrlOutputStats | undefined {
+    return this.#url?.stats;
+  }
+
+  /** Reads a run's output to its end and gives every message to every output. Rejects when the
+   * output is corrupt. */
+  async run(run: EngineRun, checked: CheckedConfig): Promise<void> {
+    try {
+      // Who awaits start() and then attaches a consumer has done so one turn later.
+      await run.started.catch(() => {});
+      await nextTurn();
+      const Reader = checked.engine.format === 'framed' ? FrameDecoder : LineDecoder;
+      const decoder = new Reader(checked.messageBytesMax, (bytes, reason) =>
+        this.#host.onMalformed(bytes, reason),
+      );
+      if (checked.workers === undefined) await this.#deliverHere(run, decoder, checked);
+      else await this.#deliverToWorkers(run, decoder, checked, checked.workers);
+    } catch (error) {
+      run.kill();
+      throw error;
+    } finally {
+      run.source.close();
+    }
+  }
+
+  async #deliverHere(run: EngineRun, decoder: Decoder, checked: CheckedConfig): Promise<void> {
+    let untilLook = messagesPerClockLook;
+    let sliceEnd = performance.now() + sliceMs;
+    for (;;) {
+      const chunk = await run.source.read();
+      if (chunk === null) break;
+      decoder.push(chunk);
+      for (let message = decoder.next(); message !== null; message = decoder.next()) {
+        if (this.#paused !== undefined) await this.#paused.promise;
+        const wait = this.#deliver(message, checked);
+        if (wait !== undefined) await wait;
+        untilLook -= 1;
+        if (untilLook > 0) continue;
+        untilLook = messagesPerClockLook;
+        if (performance.now() < sliceEnd) continue;
+        await nextTurn();
+        sliceEnd = performance.now() + sliceMs;
+      }
+      const flushed = this.#stdout?.flush();
+      if (flushed !== undefined) await flushed;
+    }
+    decoder.end();
+  }
+
+  /** Gives one message to every output; a promise when one of them is not ready for the next. */
+  #deliver(message: Message, checked: CheckedConfig): Promise<unknown> | undefined {
+    const { onHttpMessage, lazy } = checked.own;
+    const listened = this.#host.isListenedTo();
+    const { queues } = this;
+    this.#stats.messages += 1;
+    this.#stats.bytes += message.byteLength;
+    const isReadNow = onHttpMessage !== undefined || listened;
+    if (isReadNow && !lazy && !this.isMessage(message)) return undefined;
+    let waits: Promise<unknown>[] | undefined;
+    const waitFor = (wait: Promise<unknown> | undefined): void => {
+      if (wait === undefined) return;
+      waits ??= [];
+      waits.push(wait);
+    };
+    if (onHttpMessage !== undefined) waitFor(this.#call(onHttpMessage, message));
+    if (listened) this.#host.emit('message', message);
+    for (const queue of queues) waitFor(queue.push(message));
+    if (this.#stdout !== undefined) waitFor(this.#stdout.write(message));
+    if (this.#url !== undefined) waitFor(this.#url.write(message));
+    const isTaken = queues.length > 0 || this.#stdout !== undefined || this.#url !== undefined;
+    if (!isReadNow && !isTaken) this.#onUnconsumed();
+    if (waits === undefined) return undefined;
+    return waits.length === 1 ? waits[0] : Promise.all(waits);
+  }
+
+  /** Parses; what is no message is reported once, and was none to count. */
+  isMessage(message: Message): boolean {
+    try {
+      message.parse();
+      return true;
+    } catch (error) {
+      if (this.#refused.has(message)) return false;
+      this.#refused.add(message);
+      this.#stats.messages -= 1;
+      this.#stats.bytes -= message.byteLength;
+      this.#host.onMalformed(message.raw.subarray(0, 1024), textOf(error).split('\n', 1)[0] ?? '');
+      return false;
+    }
+  }
+
+  #call(onHttpMessage: (message: Message) => unknown, message: Message): Promise<void> | undefined {
+    try {
+      const result = onHttpMessage(message);
+      if (typeof result !== 'object' || result === null || !('then' in result)) return undefined;
+      return Promise.resolve(result as PromiseLike<unknown>).then(
+        () => undefined,
+        (error) => this.#host.onCallbackError('onHttpMessage', error),
+      );
+    } catch (error) {
+      this.#host.onCallbackError('onHttpMessage', error);
+      return undefined;
+    }
+  }
+
+  #onUnconsumed(): void {
+    this.#stats.unconsumed += 1;
+    if (this.#warnedOfNoOutput) return;
+    this.#warnedOfNoOutput = true;
+    this.#host
+      .logger()
+      .warn(
+        'tcp-sniffer: no output: neither onHttpMessage, outputUrl, outputStdout, a message listener nor an iteration takes the messages',
+      );
+  }
+
+  async #deliverToWorkers(
+    run: EngineRun,
+    decoder: Decoder,
+    checked: CheckedConfig,
+    workers: NonNullable<CheckedConfig['workers']>,
+  ): Promise<void> {
+    const pool = new WorkerPool(workers.module, workers.count, checked.engine.format, {
+      onResults: (results, reply) => {
+        this.#stats.messages += reply.messages;
+        this.#stats.bytes += reply.bytes;
+        for (let i = 0; i < reply.malformed; i += 1) {
+          this.#host.onMalformed(Buffer.alloc(0), 'not JSON, found in a worker');
+        }
+        if (reply.firstError !== undefined) {
+          this.#host.onCallbackError('the workers\u2019 module', reply.firstError);
+          this.#stats.callbackErrors += reply.callbackErrors - 1;
+        }
+        for (const result of results) this.#host.emit('result', result);
+      },
+    });
+    try {
+      for (;;) {
+        const chunk = await run.source.read();
+        if (chunk === null) break;
+        decoder.push(chunk);
+        if (this.#paused !== undefined) await this.#paused.promise;
+        const block = decoder.nextBlock();
+        if (block !== null) await pool.submit(block);
+      }
+      decoder.end();
+      await pool.end();
+    } catch (error) {
+      await pool.terminate();
+      throw error;
+    }
+  }
+
+  #onStdoutClosed(error: Error): void {
+    const quiet = (error as NodeJS.ErrnoException).code === 'EPIPE';
+    if (!quiet) this.#host.logger().error(`tcp-sniffer: outputStdout: ${error.message}`);
+    this.#host.stop();
+  }
+}
