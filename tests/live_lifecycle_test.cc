@@ -261,5 +261,38 @@ TEST_F(LiveLifecycle, ASecondSignalEndsTheWaitForOpenConnections) {
   expect_ledger_closes(sniffer.stopped());
 }
 
+// Takes half a minute, nearly all of it asleep.
+TEST_F(LiveLifecycle, AConnectionThatNeverEndsIsWaitedForHalfAMinute) {
+  if (IsSkipped()) return;
+  if (!start_server()) GTEST_SKIP() << "nginx is not installed";
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--wait-for-connections"});
+  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+  Load load;
+  load.connections = 1;
+  load.exchanges = 1;
+  std::unique_ptr<LoadClient> client;
+  client_.run([&] { client = std::make_unique<LoadClient>(load); });
+  EXPECT_EQ(client->run().exchanges, 1u);
+  ASSERT_TRUE(until([&] { return sniffer.lines() == 2; }));
+  const double asked_at = now_seconds();
+  sniffer.signal(SIGTERM);
+  std::this_thread::sleep_for(5s);
+  EXPECT_EQ(client->run().exchanges, 1u);
+  EXPECT_TRUE(until([&] { return sniffer.lines() == 4; })) << "it must go on capturing";
+  const Exit exit = sniffer.wait(60s);
+  const double took = now_seconds() - asked_at;
+  ASSERT_TRUE(exit.in_time);
+  EXPECT_EQ(exit.code, 0);
+  EXPECT_GE(took, 29.0);
+  EXPECT_LE(took, 45.0);
+  EXPECT_EQ(sniffer.lines(), 4u);
+  EXPECT_TRUE(sniffer.last_line_is_whole());
+  const Json stopped = sniffer.stopped();
+  EXPECT_EQ(stopped["messages"]["written"], 4);
+  EXPECT_EQ(stopped["connections"]["drained"], 1) << "it was open to the end";
+  expect_ledger_closes(stopped);
+  expect_no_drops(stopped);
+}
+
 }  // namespace
 }  // namespace tcp_sniffer
