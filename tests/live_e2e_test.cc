@@ -1,4 +1,4 @@
-// The whole program on a live interface: a real server, a client at full speed, replayed captures.
+// The whole program on a live interface: a real server, a client at full speed.
 
 #include "live_lab.h"
 
@@ -121,91 +121,6 @@ TEST_F(LiveLab, FramesOfBigTcpArriveWhole) {
   EXPECT_EQ(sniffer.lines(), 20u);
   const double mean = static_cast<double>(sent.bytes) / stopped["frames"]["received"].get<double>();
   std::printf("bytes a frame, acknowledgments included: %.0f\n", mean);
-}
-
-// ---------------------------------------------------------------- replayed captures
-
-class LiveReplay : public LiveLab {
- protected:
-  // Makes a capture with the generator, replays it over the cable and compares what came out.
-  void replay(const std::vector<std::string>& generator_options,
-              std::vector<std::string> sniffer_options) {
-    if (!has_program("tcpreplay")) GTEST_SKIP() << "tcpreplay is not installed";
-    const std::filesystem::path generator =
-        std::filesystem::path(TCP_SNIFFER_BINARY).parent_path() / "tools/pcapgen/pcapgen";
-    if (!std::filesystem::exists(generator)) GTEST_SKIP() << "pcapgen is not built";
-    const std::string file = (folder_ / "replay.pcap").string();
-    std::vector<std::string> make = {generator, "-o", file, "--size", kSanitized ? "1M" : "20M"};
-    make.insert(make.end(), generator_options.begin(), generator_options.end());
-    ASSERT_EQ(run(make).exit.code, 0);
-    const Json expected = Json::parse(content_of(file + ".expected.json"));
-    // No segment may come twice or be answered: the server's host has no part in it.
-    ASSERT_TRUE(server_.ip("addr flush dev right") && client_.ip("addr flush dev left"));
-    ASSERT_TRUE(client_.ip("link set left mtu 9000") && server_.ip("link set right mtu 9000"));
-
-    sniffer_options.insert(sniffer_options.begin(), {"-i", "right"});
-    if (std::count(sniffer_options.begin(), sniffer_options.end(), "-p") == 0) {
-      sniffer_options.insert(sniffer_options.end(), {"-p", "80"});
-    }
-    LiveSniffer sniffer(server_, sniffer_options);
-    ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
-    const Finished sent = run(client_.command(
-        {"tcpreplay", "-i", "left", "--mbps", kSanitized ? "30" : "500", "-K", file}));
-    EXPECT_EQ(sent.exit.code, 0) << sent.err;
-    std::this_thread::sleep_for(300ms);
-    EXPECT_EQ(sniffer.stop().code, 0);
-    stopped_ = sniffer.stopped();
-    expect_ledger_closes(stopped_);
-    expect_no_drops(stopped_);
-    EXPECT_EQ(stopped_["messages"]["requests"], expected["requests"]);
-    EXPECT_EQ(stopped_["messages"]["responses"], expected["responses"]);
-    EXPECT_EQ(stopped_["bytes"]["parsed"], expected["streamBytes"]);
-    EXPECT_EQ(sniffer.lines(), expected["messages"].get<uint64_t>());
-    fragments_ = expected["fragments"];
-  }
-  Json stopped_;
-  uint64_t fragments_ = 0;
-};
-
-TEST_F(LiveReplay, FragmentsPassTheFilterAndArePutTogether) {
-  if (IsSkipped()) return;
-  replay({"--fragments", "0.2"}, {});
-  if (IsSkipped() || HasFatalFailure()) return;
-  EXPECT_GT(fragments_, kSanitized ? 10u : 100u);
-  // The last fragment of a datagram is classified as the datagram.
-  EXPECT_GT(stopped_["frames"]["fragment_merged"], fragments_ / 3);
-}
-
-TEST_F(LiveReplay, FragmentsOfIpv6PassTheFilterToo) {
-  if (IsSkipped()) return;
-  replay({"--fragments", "0.2", "--ipv6", "1"}, {});
-}
-
-TEST_F(LiveReplay, TaggedFramesPassTheFilter) {
-  if (IsSkipped()) return;
-  replay({"--vlan", "7"}, {});
-}
-
-TEST_F(LiveReplay, FramesWithTwoTagsAndFragmentsPassTheFilter) {
-  if (IsSkipped()) return;
-  replay({"--vlan", "7,8", "--fragments", "0.1"}, {});
-}
-
-TEST_F(LiveReplay, TaggedFramesAreSeenOnAnyInterface) {
-  if (IsSkipped()) return;
-  replay({"--vlan", "7"}, {"-i", "any"});
-}
-
-TEST_F(LiveReplay, FragmentsOfAConnectionMeetBehindAFanoutGroup) {
-  if (IsSkipped()) return;
-  replay({"--fragments", "0.1"}, {"--capture-threads", "2", "--shards", "1"});
-}
-
-TEST_F(LiveReplay, ManyPortsAreFilteredByTheProgram) {
-  if (IsSkipped()) return;
-  std::string ports = "80";
-  for (int port = 1001; port < 5000; port += 2) ports += "," + std::to_string(port);
-  replay({}, {"-p", ports});
 }
 
 // ---------------------------------------------------------------- overload and delay
