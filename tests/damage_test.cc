@@ -21,15 +21,16 @@ namespace {
 using pcapdamage::CaptureFile;
 using pcapdamage::DamageOptions;
 
-// The recorded captures: those that pcapdamage reads and that are not damaged already.
+// The recorded captures of HTTP: those that pcapdamage reads and that are not damaged already.
 std::vector<std::filesystem::path> whole_captures() {
-  const std::set<std::string> damaged = {
-      "loss_in_body.pcap", "loss_in_headers.pcap", "loss_random.pcap",
-      "reordered.pcap",    "duplicated.pcap",      "all_without_loss.pcap",
-      "midstream.pcap",    "snaplen.pcap",         "fragments_ipv6.pcap"};
+  const std::set<std::string> others = {"loss_in_body.pcap",   "loss_in_headers.pcap",
+                                        "loss_random.pcap",    "reordered.pcap",
+                                        "duplicated.pcap",     "all_without_loss.pcap",
+                                        "midstream.pcap",      "snaplen.pcap",
+                                        "fragments_ipv6.pcap", "pop3.pcap"};
   std::vector<std::filesystem::path> paths;
   for (const auto& path : captures_in(source_dir() / "pcaps")) {
-    if (path.extension() == ".pcap" && !damaged.contains(path.filename())) paths.push_back(path);
+    if (path.extension() == ".pcap" && !others.contains(path.filename())) paths.push_back(path);
   }
   return paths;
 }

@@ -20,6 +20,17 @@ std::string name_of(const testing::TestParamInfo<std::filesystem::path>& info) {
   return name;
 }
 
+// How a capture is read: those named after another protocol than HTTP with that protocol, too.
+std::vector<std::string> reading(const std::filesystem::path& path,
+                                 std::vector<std::string> more = {}) {
+  std::vector<std::string> arguments = {"-r", path.string(), "--format", "ndjson"};
+  if (path.filename().string().starts_with("pop3")) {
+    more.insert(more.end(), {"--protocols", "http,pop3"});
+  }
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
 std::string joined(const std::vector<std::string>& lines) {
   std::string text;
   for (const std::string& line : lines) text += line + "\n";
@@ -29,7 +40,7 @@ std::string joined(const std::vector<std::string>& lines) {
 // With TCP_SNIFFER_WRITE_EXPECTED=1 the golden lines are written instead. First verify them:
 //   tools/record/reference.py --all build/release/tcp-sniffer
 TEST_P(EveryCapture, GivesItsExpectedLines) {
-  const Finished run = run_sniffer({"-r", GetParam().string(), "--format", "ndjson"});
+  const Finished run = run_sniffer(reading(GetParam()));
   EXPECT_EQ(run.exit.code, 0) << run.err;
   const std::filesystem::path golden =
       GetParam().parent_path() / (GetParam().filename().string() + ".expected.ndjson");
@@ -45,8 +56,8 @@ TEST_P(EveryCapture, GivesItsExpectedLines) {
 
 TEST_P(EveryCapture, GivesTheSameLinesForEveryNumberOfShardsAndItsLedgerCloses) {
   const auto read = [&](const char* shards) {
-    return run_sniffer({"-r", GetParam().string(), "--format", "ndjson", "--fields", "extended",
-                        "--raw-headers", "--binary-body", "base64", "--shards", shards});
+    return run_sniffer(reading(GetParam(), {"--fields", "extended", "--raw-headers",
+                                            "--binary-body", "base64", "--shards", shards}));
   };
   const Finished inline_run = read("0");
   for (const char* shards : {"0", "1", "2", "4"}) {

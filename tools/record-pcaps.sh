@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Records the captures of pcaps/: real servers (nginx, Node, Python) and clients (curl, Node) in
-# network namespaces of their own, tcpdump beside them; then makes the damaged ones with pcapdamage.
+# Records the captures of pcaps/: real servers (nginx, Node, Python, Dovecot) and clients (curl, Node,
+# Python) in network namespaces of their own, tcpdump beside them; then makes the damaged ones with
+# pcapdamage.
 #
 #   tools/record-pcaps.sh [FOLDER]      writes into FOLDER (default: pcaps/ of this repository)
 #
-# Needs root and the packages nginx-light nodejs curl tcpdump tshark tcpreplay ethtool iproute2
-# python3 cmake g++. Nothing leaves the namespaces:
+# Needs root and the packages nginx-light nodejs dovecot-pop3d curl tcpdump tshark tcpreplay ethtool
+# iproute2 python3 cmake g++. Nothing leaves the namespaces:
 #
 #   client eth0 10.77.0.1 fd77::1  ----------------------------  10.77.0.2 fd77::2 eth0 server
 #   client eth1 10.77.1.1  ----  router, path MTU 900  ----  10.77.2.2 eth1 server
@@ -36,7 +37,7 @@ trap clean_up EXIT
 
 check_tools() {
   local missing=()
-  for tool in nginx node curl tcpdump tshark dumpcap mergecap tcprewrite ethtool ip python3 \
+  for tool in nginx node dovecot curl tcpdump tshark dumpcap mergecap tcprewrite ethtool ip python3 \
     cmake; do
     command -v $tool >/dev/null || missing+=("$tool")
   done
@@ -90,12 +91,17 @@ start_servers() {
   python3 "$HERE/record/make_files.py" "$work/site"
   find "$work/site" -type f -exec touch -d "$FILE_DATE" {} +
   chmod -R a+rX "$work"
+  # Maildir: what is new lies in new/.
+  install -d -o mail -g mail "$work/mail/ada"/{,cur,new,tmp}
+  install -o mail -g mail -m 600 "$HERE"/record/mail/*.eml "$work/mail/ada/new"
+  sed "s|WORK|$work|g" "$HERE/record/dovecot.conf" >"$work/dovecot.conf"
   # Not through a function: the process in the background must be the server, to be ended by its id.
   local inside="ip netns exec $SERVER"
   $inside nginx -p "$work" -c nginx.conf 2>"$work/nginx.log" & server_pids+=($!)
   $inside node "$HERE/record/server.mjs" & server_pids+=($!)
   $inside python3 -m http.server -d "$work/site" 8000 >"$work/python.log" 2>&1 & server_pids+=($!)
-  for port in 80 3000 3128 8000 8080 8081 9000; do
+  $inside dovecot -F -c "$work/dovecot.conf" & server_pids+=($!)
+  for port in 80 110 3000 3128 8000 8080 8081 9000; do
     for attempt in {1..100}; do
       in_server bash -c "exec 3<>/dev/tcp/127.0.0.1/$port" 2>/dev/null && break
       ((attempt < 100)) || { echo "record-pcaps.sh: no server on port $port" >&2; exit 1; }
@@ -244,6 +250,8 @@ on_loopback() {
   in_server curl -s >/dev/null "http://localhost/style.css" "http://127.0.0.1:8080/trailers"
 }
 
+pop3() { in_client python3 "$HERE/record/pop3_client.py" $HOST; }
+
 download() {
   # 100 ms between the requests: holes are given up while the connection lives, too.
   request --rate 600/m "http://$HOST/style.css" "http://$HOST/tides.csv" "http://$HOST/photo.bin" \
@@ -263,6 +271,7 @@ record_all() {
   record connect connect_proxy.pcap eth0 tcp
   record http10 http10_until_close.pcap eth0 tcp
   record ipv6 ipv6.pcap eth0 tcp
+  record pop3 pop3.pcap eth0 tcp
   record download download.pcap eth0 tcp
   # No filter: "tcp" alone would miss every later fragment.
   RECORD_IN=$CLIENT record routed fragments_ipv4.pcap eth1 ip

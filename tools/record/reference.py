@@ -27,6 +27,8 @@ import re
 import subprocess
 import sys
 
+import pop3_reference
+
 PORTS = (80, 3000, 3128, 8000, 8080, 8081)
 TSHARK = ["tshark", "-n", "-o", "tcp.reassemble_out_of_order:TRUE", "-o", "ip.defragment:TRUE",
           "-o", "tcp.check_checksum:FALSE", "-o", "http.decompress_body:FALSE"]
@@ -59,7 +61,7 @@ def streams(capture):
             elif line and all(c in "0123456789abcdef\t" for c in line):
                 data[1 if line.startswith("\t") else 0] += bytes.fromhex(line.strip())
         first, second = endpoints[0], endpoints[1]
-        if first[1] in PORTS:
+        if first[1] in (*PORTS, pop3_reference.PORT):
             yield first, second, bytes(data[1]), bytes(data[0])
         else:
             yield second, first, bytes(data[0]), bytes(data[1])
@@ -348,11 +350,16 @@ def compare_all(program):
     wrong = 0
     for capture in sorted([*folder.glob("*.pcap"), *folder.glob("*.pcapng")]):
         print(f"== {capture.name}")
+        is_pop3 = capture.name.startswith("pop3")
+        protocols = "http,pop3" if is_pop3 else "http"
         done = subprocess.run(
             [program, "-r", capture, "--format", "ndjson", "--binary-body", "base64",
-             "--max-body-size", "16M"], capture_output=True, text=True, check=False)
+             "--max-body-size", "16M", "--protocols", protocols], capture_output=True, text=True,
+            check=False)
         lines = [json.loads(line) for line in done.stdout.splitlines()]
-        if capture.name.startswith(lossy):
+        if is_pop3:
+            count = pop3_reference.compare(streams(capture), lines)
+        elif capture.name.startswith(lossy):
             count = compare_with_whole(messages_of(folder / "download.pcap"), lines)
         else:
             count = compare_exactly(messages_of(capture), lines)
