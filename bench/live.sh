@@ -1,6 +1,7 @@
 #!/bin/bash
 # Replays a capture of 600 MB at top speed over a cable between two network namespaces, and counts
-# what tcpdump and tcp-sniffer took of it, with the same buffer: bench/live.sh BUILD_DIR [RUNS]
+# what tcpdump and tcp-sniffer took of it, with the same buffer; then the same traffic with VLAN tags:
+# bench/live.sh BUILD_DIR [RUNS]
 # Writes bench/results/live.md. Needs root, tcpreplay, tcpdump, iproute2.
 set -eu
 build=$(realpath "$1")
@@ -26,10 +27,13 @@ done
 ip -n "$client" link set left up
 ip -n "$server" link set right up
 capture=$folder/capture.pcap
-"$build/tools/pcapgen/pcapgen" -o "$capture" -s 520M
 expected() { grep -oE "\"$1\": [0-9]+" "$capture.expected.json" | grep -oE '[0-9]+$'; }
-packets=$(expected packets)
-messages=$(expected messages)
+make_capture() { # options of the generator
+  "$build/tools/pcapgen/pcapgen" -o "$capture" -s 520M "$@"
+  packets=$(expected packets)
+  messages=$(expected messages)
+}
+make_capture
 
 replay() {
   ip netns exec "$client" tcpreplay -q -i left -t -K "$capture" 2>/dev/null |
@@ -43,8 +47,8 @@ row() {
   printf '| %s | %.0f | %.0f | %s | %s | %s |\n' "$@"
 }
 
-run_tcpdump() {
-  ip netns exec "$server" tcpdump -q -i right -B 65536 -s 262144 -w /dev/null tcp port 80 \
+run_tcpdump() { # the tags of the filter
+  ip netns exec "$server" tcpdump -q -i right -B 65536 -s 262144 -w /dev/null "$@" tcp port 80 \
     2>"$folder/tcpdump" &
   local pid=$!
   until grep -q listening "$folder/tcpdump"; do sleep 0.05; done
@@ -80,6 +84,13 @@ run_sniffer() { # NAME, then options
   row "$name" $rate "$(counter frames dispatched) of $packets" "$dropped" \
     "$(counter messages written) of $messages"
 }
+run_tagged() { # NAME, number of tags, then options
+  local name=$1 tags=$2
+  shift 2
+  local result
+  result=$(run_sniffer "$name" "$@")
+  echo "$result $(($(counter encapsulation vlan) / tags)) of $packets |"
+}
 
 {
   echo "# Live capture at top speed"
@@ -100,6 +111,30 @@ run_sniffer() { # NAME, then options
     run_sniffer "tcp-sniffer"
     run_sniffer "tcp-sniffer --shards 0" --shards 0
     run_sniffer "tcp-sniffer --capture-threads 2" --capture-threads 2
+  done | sort -t'|' -k2,2 -s
+  echo
+  echo "## Tagged frames"
+  echo
+  echo "The same traffic, its frames tagged by the generator (\`pcapgen --vlan 7\`: 802.1Q,"
+  echo "\`pcapgen --vlan 7,9\`: 802.1ad and 802.1Q). The kernel takes the outer tag out of a frame, libpcap"
+  echo "puts it back. \"Tagged\": frames with that many tags by the counter \`encapsulation.vlan\`."
+  echo
+  echo "| reader | Mbit/s sent | packets/s sent | packets taken | lost | messages | tagged |"
+  echo "|---|---:|---:|---:|---:|---:|---:|"
+  # Room for two tags around 1,500 bytes.
+  ip -n "$client" link set left mtu 1600
+  ip -n "$server" link set right mtu 1600
+  make_capture --vlan 7
+  for _ in $(seq "$runs"); do
+    run_tcpdump vlan and | sed 's/$/ – |/; s/tcpdump/one tag: &/'
+    run_tagged "one tag: tcp-sniffer" 1
+    run_tagged "one tag: tcp-sniffer --key-vlan" 1 --key-vlan
+  done | sort -t'|' -k2,2 -s
+  make_capture --vlan 7,9
+  for _ in $(seq "$runs"); do
+    run_tcpdump vlan and vlan and | sed 's/$/ – |/; s/tcpdump/two tags: &/'
+    run_tagged "two tags: tcp-sniffer" 2
+    run_tagged "two tags: tcp-sniffer --key-vlan" 2 --key-vlan
   done | sort -t'|' -k2,2 -s
 } >"$folder/live.md"
 mkdir -p "$here/results"
