@@ -193,6 +193,16 @@ bool ByteReader::open(const std::string& path) {
   return true;
 }
 
+int64_t ByteReader::plain_file_offset() const {
+  if (may_block_ || kind_known_ || head_size_ > 0) return -1;
+  const off_t offset = lseek(fd_, 0, SEEK_CUR);
+  uint8_t head[sizeof head_];
+  if (offset < 0 || pread(fd_, head, sizeof head, offset) != ssize_t{sizeof head}) return -1;
+  const bool packed = is_gzip(head, sizeof head) || is_zstd(head, sizeof head) ||
+                      foreign_kind(head, sizeof head) != nullptr;
+  return packed ? -1 : int64_t{offset};
+}
+
 ReadResult ByteReader::read_file(std::span<uint8_t> into) {
   if (may_block_) {
     pollfd waiting{fd_, POLLIN, 0};

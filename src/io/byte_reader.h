@@ -43,6 +43,10 @@ class ByteReader {
   // Reads at least one byte and at most `into.size()` (not 0), whatever is there.
   ReadResult read(std::span<uint8_t> into);
 
+  // Where the bytes begin, when this is a regular file that needs no decompressing and nothing was
+  // read of it yet; -1 otherwise.
+  int64_t plain_file_offset() const;
+
   const std::string& error() const { return error_; }
   int fd() const { return fd_; }
 

@@ -13,6 +13,7 @@
 #include "io/interfaces.h"
 #include "io/privileges.h"
 #include "io/version.h"
+#include "shard/pin_thread.h"
 
 namespace tcp_sniffer {
 
@@ -28,8 +29,8 @@ uint64_t random_secret() {
   return secret;
 }
 
-// Pieces of capture files in memory: one being read, two for each shard that works on them, and a
-// few that wait in the shards' inboxes. More would only push each other out of the cache.
+// Pieces of capture files in memory: one being read and cut, and those of the segments that the
+// shards' threads, or the team's, work on. A team has pieces of its own for what it reads in parts.
 size_t piece_count(uint64_t shards) {
   return shards == 0 ? 2 : 4 + 4 * static_cast<size_t>(shards);
 }
@@ -87,6 +88,9 @@ bool Engine::start_metrics() {
   for (const auto& capture : captures_) {
     MetricsSources::Capture view{&capture->dispatcher->counters(), capture->live.get()};
     for (const auto& lane : capture->lanes) view.lanes.push_back(lane.get());
+    if (team_) {
+      for (const PacketLane* lane : team_->lanes()) view.lanes.push_back(lane);
+    }
     sources.captures.push_back(std::move(view));
   }
   for (const auto& shard : shards_) {
@@ -152,9 +156,9 @@ bool Engine::open_sources() {
     return false;
   }
   Capture& capture = *captures_[0];
-  pieces_ = std::make_unique<PiecePool>(piece_count(config_.shards),
-                                        config_.shards == 0 ? kInlinePieceSize : kPieceSize);
-  capture.file = std::make_unique<FileSource>(config_.files, *pieces_, config_.shards > 0);
+  pieces_ = std::make_unique<PiecePool>(piece_count(config_.shards), kPieceSize);
+  if (reads_in_team(config_)) parts_ = std::make_unique<FileParts>();
+  capture.file = std::make_unique<FileSource>(config_.files, *pieces_, parts_.get());
   capture.source = capture.file.get();
   capture.filter = std::make_unique<CaptureFilter>(std::get<CaptureFilter>(std::move(filter)));
   return true;
@@ -180,9 +184,8 @@ bool Engine::open_live(Capture& capture, const CaptureFilter& filter, uint16_t f
 
 // With `shards: 0` every capture thread runs a shard of its own.
 void Engine::make_shards() {
-  const bool own_threads = config_.shards > 0;
-  const auto count =
-      static_cast<uint32_t>(own_threads ? config_.shards : uint64_t{captures_.size()});
+  const bool own_threads = config_.shards > 0 && !reads_in_team(config_);
+  const uint32_t count = shard_count(config_);
   census_ = std::make_unique<ConnectionCensus>(count);
   const bool colours = config_.output.empty() && isatty(STDOUT_FILENO) != 0;
   ShardSettings settings = shard_settings(config_, count, colours);
@@ -201,7 +204,11 @@ void Engine::make_shards() {
 void Engine::connect(Capture& capture) {
   static const uint64_t secret = random_secret();
   std::vector<PacketLane*> lanes;
-  if (shard_threads_.empty()) {
+  if (reads_in_team(config_)) {
+    team_ = std::make_unique<FileTeam>(FileTeam::Parties{*capture.file, *parts_, shards_, stop_},
+                                       team_threads(config_));
+    lanes = team_->lanes();
+  } else if (shard_threads_.empty()) {
     capture.lanes.push_back(std::make_unique<InlineLane>(*shards_[capture.index]));
   } else {
     for (const auto& thread : shard_threads_) {
@@ -253,35 +260,44 @@ void Engine::start_threads() {
                 fields);
     });
   }
-  const auto cpu = [&](size_t index) {
-    return index < config_.pin_cpus.size() ? int{config_.pin_cpus[index]} : -1;
-  };
   for (size_t i = 0; i < shard_threads_.size(); i++) {
-    shard_threads_[i]->start(static_cast<uint32_t>(captures_.size()), cpu(captures_.size() + i));
+    shard_threads_[i]->start(static_cast<uint32_t>(captures_.size()), cpu_of(captures_.size() + i));
   }
   for (size_t i = 0; i < captures_.size(); i++) {
     Capture& capture = *captures_[i];
     capture.thread = std::thread([this, &capture] { capture_loop(capture); });
     pthread_setname_np(capture.thread.native_handle(), "capture");
-    if (cpu(i) < 0) continue;
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(cpu(i), &set);
-    pthread_setaffinity_np(capture.thread.native_handle(), sizeof(set), &set);
+    pin_thread(capture.thread.native_handle(), cpu_of(i));
   }
+}
+
+// In the order of pinCpus: capture threads, shards. -1: any.
+int Engine::cpu_of(size_t thread) const {
+  return thread < config_.pin_cpus.size() ? int{config_.pin_cpus[thread]} : -1;
 }
 
 // ---------------------------------------------------------------- capture threads
 
 void Engine::capture_loop(Capture& capture) {
-  if (capture.file) {
+  if (team_) {
+    capture_file_in_team(capture);
+  } else if (capture.file) {
     capture_file(capture);
+    capture.dispatcher->finish();
   } else {
     capture_live(capture);
+    capture.dispatcher->finish();
   }
-  capture.dispatcher->finish();
   capture.done.store(true, std::memory_order_release);
   control_event_.notify();
+}
+
+void Engine::capture_file_in_team(Capture& capture) {
+  const auto begin = [this](uint32_t index) {
+    pthread_setname_np(pthread_self(), "team");
+    pin_thread(pthread_self(), cpu_of(index));
+  };
+  capture.failed = !team_->run(*capture.dispatcher, begin);
 }
 
 void Engine::capture_file(Capture& capture) {

@@ -16,7 +16,9 @@
 #include "io/event_log.h"
 #include "io/event_queue.h"
 #include "io/exit_code.h"
+#include "io/file_parts.h"
 #include "io/file_source.h"
+#include "io/file_team.h"
 #include "io/live_source.h"
 #include "io/metrics.h"
 #include "io/output_writer.h"
@@ -72,12 +74,14 @@ class Engine {
   void make_shards();
   void connect(Capture& capture);
   void start_threads();
+  int cpu_of(size_t thread) const;
   void say_started();
 
   void capture_loop(Capture& capture);
   void capture_live(Capture& capture);
   void empty_kernel_buffer(Capture& capture);
   void capture_file(Capture& capture);
+  void capture_file_in_team(Capture& capture);
 
   void control_loop();
   bool captures_done() const;
@@ -104,10 +108,12 @@ class Engine {
   LineQueue lines_;
   std::unique_ptr<ConnectionCensus> census_;
   std::unique_ptr<PiecePool> pieces_;
+  std::unique_ptr<FileParts> parts_;          // with reads_in_team
   std::unique_ptr<BodyExtractor> extractor_;  // with extractDir
   std::unique_ptr<DebugLog> debug_log_;       // with debug or hexDump
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<ShardThread>> shard_threads_;
+  std::unique_ptr<FileTeam> team_;  // with reads_in_team; its pieces outlive the source
   std::vector<std::unique_ptr<Capture>> captures_;
   std::unique_ptr<OutputWriter> writer_;
   std::unique_ptr<MetricsServer> metrics_;  // behind everything it reads

@@ -1,6 +1,9 @@
 #include "io/engine_settings.h"
 
 #include <algorithm>
+#include <thread>
+
+#include "shard/census.h"
 
 namespace tcp_sniffer {
 
@@ -93,6 +96,23 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   settings.check_tcp_options = config.check_tcp_options;
   settings.number_frames = !config.live();
   return settings;
+}
+
+bool reads_in_team(const Config& config) {
+  return !config.live() && config.shards > 0 && config.overload == Overload::kBlock &&
+         config.flush_every == 0;
+}
+
+uint32_t team_threads(const Config& config) {
+  const uint32_t cpus = std::max(1U, std::thread::hardware_concurrency());
+  return std::min(static_cast<uint32_t>(config.shards) + 1, cpus);
+}
+
+uint32_t shard_count(const Config& config) {
+  const auto shards = static_cast<uint32_t>(config.shards);
+  if (reads_in_team(config)) return std::min(shards + 1, kShardsMax);
+  if (shards > 0) return shards;
+  return config.live() ? static_cast<uint32_t>(config.capture_threads) : 1;
 }
 
 int block_timeout_ms(const Config& config) {

@@ -22,6 +22,15 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
 // With extractDir: bodies that wait for the disk may take one sixteenth of memoryLimit.
 BodyExtractor::Settings extract_settings(const Config& config);
 
+// Whether capture files are read by a FileTeam: with shards, where nothing may be dropped and no
+// block has to leave early. Otherwise one thread reads them as it would a live interface.
+bool reads_in_team(const Config& config);
+// How many threads that is: one more than `shards`, for none has only to read, and not more than
+// there are CPUs, for one that waits for its turn must not keep another from it.
+uint32_t team_threads(const Config& config);
+// How many shards a run has. Reading in a team, one for each thread that was asked for.
+uint32_t shard_count(const Config& config);
+
 CaptureFilter::Options filter_options(const Config& config);
 // LiveOptions::block_timeout_ms: short for short delays, long where nothing may be lost while the
 // reader of the output takes a break.

@@ -3,10 +3,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <thread>
 #include <utility>
 
 #include "io/printable.h"
@@ -44,25 +42,13 @@ std::string about(const std::string& path, const std::string& text) {
   return (path == "-" ? "standard input" : quote_text(path, kPathShownMax)) + " " + text;
 }
 
-// A regular file of several pieces; for a small one a thread costs more than it saves.
-bool is_worth_reading_ahead(int fd, size_t piece_size) {
-  struct stat status {};
-  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-         static_cast<uint64_t>(status.st_size) > 4 * uint64_t{piece_size} &&
-         piece_size > 2 * ReadAhead::kHeadroom;
-}
-
 }  // namespace
 
-FileSource::FileSource(std::vector<std::string> paths, PiecePool& pool, bool read_ahead)
-    : pool_(pool),
-      may_read_ahead_(read_ahead),
-      paths_(std::move(paths)),
-      bytes_total_(total_size(paths_)) {}
+FileSource::FileSource(std::vector<std::string> paths, PiecePool& pool, FileParts* parts)
+    : pool_(pool), parts_(parts), paths_(std::move(paths)), bytes_total_(total_size(paths_)) {}
 
 FileSource::~FileSource() {
-  ahead_.stop();
-  if (chunk_.piece != nullptr) chunk_.piece->release();
+  if (has_chunk_ && chunk_.piece != nullptr) chunk_.piece->release();
   if (piece_ != nullptr) piece_->release();
 }
 
@@ -124,8 +110,10 @@ bool FileSource::open_next(FrameSink& sink) {
   begin_offset_ = 0;
   skip_ = 0;
   wanted_ = kMagicSize;
-  reading_ahead_ = may_read_ahead_ && is_worth_reading_ahead(reader_.fd(), pool_.piece_size());
-  if (reading_ahead_) ahead_.start();
+  if (parts_ != nullptr) {
+    const int64_t offset = reader_.plain_file_offset();
+    in_parts_ = offset >= 0 && parts_->begin(reader_.fd(), static_cast<uint64_t>(offset));
+  }
   sink.on_file(path);
   return true;
 }
@@ -217,7 +205,7 @@ bool FileSource::make_room() {
 }
 
 FileSource::Refill FileSource::refill() {
-  if (reading_ahead_) return refill_ahead();
+  if (in_parts_) return refill_from_chunk();
   waiting_for_piece_ = !make_room();
   if (waiting_for_piece_) return Refill::kIdle;
   const ReadResult result = reader_.read({piece_->data + end_, piece_->capacity - end_});
@@ -235,57 +223,66 @@ FileSource::Refill FileSource::ended(ReadStatus status) {
   return Refill::kFailed;
 }
 
-FileSource::Refill FileSource::refill_ahead() {
-  constexpr int64_t kPatienceUs = 1000;  // about what it takes to read a few pieces
-  if (chunk_.piece == nullptr) {
-    if (!ahead_.take(chunk_, kPatienceUs)) return Refill::kIdle;
-    bytes_read_.store(bytes_of_ended_files_ + chunk_.file_bytes, std::memory_order_relaxed);
-    if (chunk_.piece == nullptr) {
-      ahead_.stop();
-      return ended(chunk_.status);
-    }
+void FileSource::offer(const FileParts::Chunk& chunk) {
+  has_chunk_ = in_parts_ && parts_->is_current(chunk);
+  if (has_chunk_) {
+    chunk_ = chunk;
+  } else if (chunk.piece != nullptr) {
+    chunk.piece->release();
   }
-  waiting_for_piece_ = !take_chunk(chunk_);
-  if (waiting_for_piece_) return Refill::kIdle;
-  chunk_.piece = nullptr;
-  return Refill::kMore;
 }
 
-// Goes on in a chunk that was read ahead: the part of a frame at the old piece's end is put in
-// front of it, or, when it is too long for that, both into a piece large enough. False: there is
-// no such piece now.
-bool FileSource::take_chunk(const ReadAhead::Chunk& chunk) {
+FileSource::Refill FileSource::refill_from_chunk() {
+  if (!has_chunk_) return Refill::kIdle;
+  bytes_read_.store(bytes_of_ended_files_ + chunk_.offset, std::memory_order_relaxed);
+  if (chunk_.piece != nullptr) {
+    take_chunk();
+    chunk_.piece = nullptr;
+    return Refill::kMore;
+  }
+  has_chunk_ = false;
+  if (chunk_.status == ReadStatus::kData) return Refill::kIdle;
+  parts_->end();
+  in_parts_ = false;
+  if (chunk_.status == ReadStatus::kEnd) return Refill::kFileEnd;
+  fail("reading failed at byte " + std::to_string(chunk_.offset) + ": " +
+       std::strerror(chunk_.error));
+  return Refill::kFailed;
+}
+
+// Goes on in a part that was offered: what the last one ended with, the part of a frame, is put in
+// front of it or, when it is too long for that, both into a piece large enough.
+void FileSource::take_chunk() {
   const size_t left = end_ - begin_;
-  if (left > ReadAhead::kHeadroom) return join_chunk(chunk);
-  CapturePiece* next = chunk.piece;
-  begin_ = ReadAhead::kHeadroom - left;
+  if (left > FileParts::kHeadroom) return join_chunk();
+  CapturePiece* next = chunk_.piece;
+  begin_ = FileParts::kHeadroom - left;
   if (left > 0) std::memcpy(next->data + begin_, piece_->data + end_ - left, left);
   if (piece_ != nullptr) piece_->release();
   piece_ = next;
   end_ = next->size;
-  return true;
 }
 
-// The rare case: what is left is kept aside, for of pieces that are larger than the others only
-// one may be out, and that may be the one it lies in.
-bool FileSource::join_chunk(const ReadAhead::Chunk& chunk) {
-  if (piece_ != nullptr) {
-    left_.assign(piece_->data + begin_, piece_->data + end_);
-    piece_->release();
-    piece_ = nullptr;
+// The rare case. What is left is kept aside, for of pieces that are larger than the others only
+// one may be out, and that may be the one it lies in. Others who hold it do not need this turn.
+void FileSource::join_chunk() {
+  const std::vector<uint8_t> left(piece_->data + begin_, piece_->data + end_);
+  piece_->release();
+  piece_ = nullptr;
+  const size_t fresh = chunk_.piece->size - FileParts::kHeadroom;
+  const size_t size = std::max(left.size() + fresh, pool_.piece_size() + 1);
+  CapturePiece* next = pool_.take(size);
+  while (next == nullptr) {
+    pool_.wait(size, 100);
+    next = pool_.take(size);
   }
-  const size_t fresh = chunk.piece->size - ReadAhead::kHeadroom;
-  CapturePiece* next = pool_.take(std::max(left_.size() + fresh, pool_.piece_size() + 1));
-  if (next == nullptr) return false;
-  std::memcpy(next->data, left_.data(), left_.size());
-  std::memcpy(next->data + left_.size(), chunk.piece->data + ReadAhead::kHeadroom, fresh);
-  next->size = left_.size() + fresh;
-  chunk.piece->release();
-  left_.clear();
+  std::memcpy(next->data, left.data(), left.size());
+  std::memcpy(next->data + left.size(), chunk_.piece->data + FileParts::kHeadroom, fresh);
+  next->size = left.size() + fresh;
+  chunk_.piece->release();
   piece_ = next;
   begin_ = 0;
   end_ = next->size;
-  return true;
 }
 
 // The file has no more bytes: false when it may not end here.
@@ -316,7 +313,7 @@ bool FileSource::end_file() {
          " bytes, of which " + std::to_string(left) + " are there");
     return false;
   }
-  bytes_of_ended_files_ += reader_.file_bytes();
+  bytes_of_ended_files_ = bytes_read_.load(std::memory_order_relaxed);
   reader_.close();
   return true;
 }
@@ -331,10 +328,7 @@ void FileSource::fail(const std::string& text) {
 }
 
 void FileSource::wait(int timeout_ms) {
-  if (reading_ahead_) {
-    // The read-ahead thread has the pool's event; it is never far away.
-    std::this_thread::sleep_for(std::chrono::milliseconds(std::clamp(timeout_ms, 0, 1)));
-  } else if (waiting_for_piece_) {
+  if (waiting_for_piece_) {
     pool_.wait(wanted_, timeout_ms);
   } else {
     pool_.event().wait(reader_.fd(), timeout_ms);

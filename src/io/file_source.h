@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "io/byte_reader.h"
+#include "io/file_parts.h"
 #include "io/packet_source.h"
 #include "io/pcap_format.h"
 #include "io/pcapng_format.h"
 #include "io/piece_pool.h"
-#include "io/read_ahead.h"
 
 namespace tcp_sniffer {
 
@@ -28,6 +28,9 @@ namespace tcp_sniffer {
 // frame at a piece's end is copied to the head of the next piece, and nothing else is copied. When
 // nobody else holds the piece any more, it is filled again while it is still in cache.
 //
+// With `parts`, plain files of some size are not read here but by the threads that come to their
+// turn with a part each (`offer`): kIdle then means that the part is used up.
+//
 // Invariants: (1) this object holds one reference on its current piece; (2) bytes below `end_` are
 // never written while anybody else holds a reference; (3) a burst lies within one piece.
 //
@@ -39,8 +42,8 @@ namespace tcp_sniffer {
 // handlers, the byte counts from any thread; everything else on the capture thread.
 class FileSource final : public PacketSource {
  public:
-  // With `read_ahead`, regular files of some size are read (and inflated) by a thread of their own.
-  FileSource(std::vector<std::string> paths, PiecePool& pool, bool read_ahead = false);
+  // `parts` may be nullptr, and otherwise outlives this object.
+  FileSource(std::vector<std::string> paths, PiecePool& pool, FileParts* parts = nullptr);
   ~FileSource() override;
   // Why no capture can be read from `path`, as far as it can be told without waiting for bytes;
   // empty when it may be one.
@@ -51,6 +54,12 @@ class FileSource final : public PacketSource {
 
   SourceStatus poll(FrameSink& sink) override;
   const std::string& error() const override { return error_; }
+
+  // What the caller has read beforehand, when it is of the file that is being read. Taken over in
+  // any case. At most one before each row of polls.
+  void offer(const FileParts::Chunk& chunk);
+  // Whether the next bytes have to be offered.
+  bool wants_parts() const { return in_parts_; }
 
   // After kIdle: until there may be more, `wake` is called or `timeout_ms` have passed (-1: for
   // ever). May return early.
@@ -71,9 +80,9 @@ class FileSource final : public PacketSource {
   template <typename Format>
   size_t parse_burst(Format& format);
   Refill refill();
-  Refill refill_ahead();
-  bool take_chunk(const ReadAhead::Chunk& chunk);
-  bool join_chunk(const ReadAhead::Chunk& chunk);
+  Refill refill_from_chunk();
+  void take_chunk();
+  void join_chunk();
   Refill ended(ReadStatus status);
   bool make_room();
   bool end_file();
@@ -81,15 +90,14 @@ class FileSource final : public PacketSource {
   std::string at_byte() const;
 
   PiecePool& pool_;
-  const bool may_read_ahead_;
+  FileParts* const parts_;
   std::vector<std::string> paths_;
   size_t next_path_ = 0;
 
   ByteReader reader_;
-  ReadAhead ahead_{reader_, pool_};
-  bool reading_ahead_ = false;
-  ReadAhead::Chunk chunk_;  // the next one, when it has no room yet
-  std::vector<uint8_t> left_;  // the part of a large frame that it continues
+  bool in_parts_ = false;   // this file is
+  FileParts::Chunk chunk_;  // the one on offer; its piece is taken first, its status then
+  bool has_chunk_ = false;
   std::variant<std::monostate, PcapFormat, PcapngFormat> format_;
   CapturePiece* piece_ = nullptr;
   size_t begin_ = 0;

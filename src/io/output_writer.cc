@@ -16,6 +16,8 @@
 #include <cstring>
 #include <utility>
 
+#include "shard/pin_thread.h"
+
 namespace tcp_sniffer {
 
 namespace {
@@ -109,11 +111,7 @@ void OutputWriter::start(std::function<void()> on_end) {
   on_end_ = std::move(on_end);
   thread_ = std::thread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), "writer");
-  if (settings_.cpu < 0) return;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(settings_.cpu, &set);
-  pthread_setaffinity_np(thread_.native_handle(), sizeof(set), &set);
+  pin_thread(thread_.native_handle(), settings_.cpu);
 }
 
 void OutputWriter::end_of_input() {

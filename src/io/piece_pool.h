@@ -11,9 +11,8 @@
 
 namespace tcp_sniffer {
 
-constexpr size_t kPieceSize = size_t{1} << 20;
-// Where one thread reads and parses: what it reads is then still in its second-level cache.
-constexpr size_t kInlinePieceSize = size_t{1} << 18;
+// What is read is still in the second-level cache when it is parsed.
+constexpr size_t kPieceSize = size_t{1} << 18;
 
 // The memory that capture files are read into: a fixed number of pieces, so that a reader that is
 // faster than the shards runs out of them and waits. An empty pool is the back-pressure.

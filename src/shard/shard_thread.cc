@@ -1,18 +1,15 @@
 #include "shard/shard_thread.h"
 
 #include <pthread.h>
-#include <sched.h>
+
+#include "shard/pin_thread.h"
 
 namespace tcp_sniffer {
 
 void ShardThread::start(uint32_t producers, int cpu) {
   thread_ = std::thread([this, producers] { run(producers); });
   pthread_setname_np(thread_.native_handle(), "shard");
-  if (cpu < 0) return;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  pthread_setaffinity_np(thread_.native_handle(), sizeof(set), &set);
+  pin_thread(thread_.native_handle(), cpu);
 }
 
 void ShardThread::join() {
