@@ -11,7 +11,7 @@ if(TCP_SNIFFER_SANITIZE STREQUAL thread)
   # or tcp-sniffer itself.
   foreach(source ${TEST_SOURCES})
     file(STRINGS ${source} threads LIMIT_COUNT 1
-      REGEX "#include (<thread>|\"(run_program|run_engine)\\.h\"|\"shard/shard_thread\\.h\")|TCP_SNIFFER_BINARY")
+      REGEX "#include (<thread>|\"(run_program|run_engine|live_lab)\\.h\"|\"shard/shard_thread\\.h\")|TCP_SNIFFER_BINARY")
     # What needs its threads least and its time most: memory, and hundreds of damaged captures.
     if(NOT threads OR source MATCHES "/(limits|loss_random)_test\\.cc$")
       list(REMOVE_ITEM TEST_SOURCES ${source})
