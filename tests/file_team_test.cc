@@ -17,6 +17,7 @@
 
 #include "capture_files.h"
 #include "run_program.h"
+#include "shard/pin_thread.h"
 #include "shard_harness.h"
 
 namespace tcp_sniffer {
@@ -45,13 +46,18 @@ class TeamRun {
   ~TeamRun() { source_.reset(); }
 
   // To the end; whether the source failed. The lines are taken by a thread, as the writer does.
-  bool read(const std::function<void()>& before_taking = [] {}) {
+  bool read(
+      const std::function<void()>& before_taking = [] {},
+      const std::function<void(uint32_t)>& begin = [](uint32_t) {}) {
     std::atomic<bool> done{false};
     std::thread writer([&] {
       before_taking();
       while (!done.load(std::memory_order_acquire) || queue_.size_approx() > 0) take_lines();
     });
-    const bool good = team_->run(*dispatcher_, [&](uint32_t) { begun_++; });
+    const bool good = team_->run(*dispatcher_, [&](uint32_t index) {
+      begun_++;
+      begin(index);
+    });
     done.store(true, std::memory_order_release);
     writer.join();
     std::sort(lines_.begin(), lines_.end());
@@ -203,24 +209,47 @@ TEST(FileTeam, AnOutputThatIsNotReadHoldsTheTeamAndCostsNothing) {
   EXPECT_EQ(several.lines(), one.lines());
 }
 
-TEST(Turn, GoesFromNumberToNumber) {
-  Turn turn;
-  constexpr uint64_t kGoes = 3000;
-  uint64_t last = 0;  // guarded by the turn
+// Each of them stands still most of the time, so the others take over what it does not get to.
+TEST(FileTeam, ThreadsThatShareOneProcessorGiveTheSameLines) {
+  TeamRun one(much_to_read(), 1, 1);
+  ASSERT_TRUE(one.read());
+  const auto pinned = [](uint32_t) { pin_thread(pthread_self(), sched_getcpu()); };
+  std::thread pinned_thread([&] {
+    pinned(0);
+    TeamRun several(much_to_read(), 4, 3);
+    EXPECT_TRUE(several.read([] {}, pinned)) << several.error();
+    EXPECT_EQ(several.lines(), one.lines());
+    EXPECT_EQ(several.in_flight(), 0u);
+  });
+  pinned_thread.join();
+}
+
+TEST(Stage, IsPassedInOrderByOneAtATime) {
+  Stage stage;
+  EXPECT_FALSE(stage.enter(1));
+  ASSERT_TRUE(stage.enter(0));
+  EXPECT_EQ(stage.number(), 0u);
+  EXPECT_FALSE(stage.enter(0)) << "somebody is inside";
+  EXPECT_FALSE(stage.enter(1));
+  stage.leave();
+  EXPECT_EQ(stage.number(), 1u);
+  constexpr uint64_t kLast = 3000;
+  uint64_t seen = 1;  // guarded by the stage
   std::vector<std::thread> threads;
-  for (uint64_t first : {0, 1, 2}) {
-    threads.emplace_back([&turn, &last, first] {
-      for (uint64_t number = first; number < kGoes; number += 3) {
-        turn.wait_for(number);
-        EXPECT_EQ(last, number);
-        last++;
-        turn.pass();
+  for (int i = 0; i < 3; i++) {
+    threads.emplace_back([&] {
+      for (uint64_t next = stage.number(); next <= kLast; next = stage.number()) {
+        if (!stage.enter(next)) {
+          std::this_thread::yield();
+          continue;
+        }
+        EXPECT_EQ(seen++, next);
+        stage.leave();
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(last, kGoes);
-  EXPECT_TRUE(turn.is_at(kGoes));
+  EXPECT_EQ(seen, kLast + 1);
 }
 
 }  // namespace

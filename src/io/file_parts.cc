@@ -27,7 +27,8 @@ bool FileParts::begin(int fd, uint64_t offset) {
   auto file = std::make_shared<const File>(copy);
   const std::lock_guard lock(mutex_);
   file_ = std::move(file);
-  next_offset_ = offset;
+  first_number_ = next_number_;
+  first_offset_ = offset;
   return true;
 }
 
@@ -38,9 +39,23 @@ void FileParts::end() {
 
 FileParts::Part FileParts::take() {
   const std::lock_guard lock(mutex_);
-  Part part{next_number_++, file_, next_offset_};
-  next_offset_ += part_size_;
-  return part;
+  return part_locked(next_number_++);
+}
+
+FileParts::Part FileParts::part(uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  return part_locked(number);
+}
+
+uint64_t FileParts::taken() {
+  const std::lock_guard lock(mutex_);
+  return next_number_;
+}
+
+// Parts that were taken before the file began, or of one that ended, have none.
+FileParts::Part FileParts::part_locked(uint64_t number) const {
+  if (file_ == nullptr || number < first_number_) return {number, nullptr, 0};
+  return {number, file_, first_offset_ + (number - first_number_) * part_size_};
 }
 
 FileParts::Chunk FileParts::read(const Part& part, CapturePiece* piece) {

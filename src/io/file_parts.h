@@ -12,13 +12,13 @@ namespace tcp_sniffer {
 
 // A plain file as consecutive parts, which several threads read beside each other: copying out of
 // the page cache is most of the work of a fast pass over a capture, and each thread's part is then
-// in its own cache. Parts are numbered through all files; who has a part comes to its turn in the
-// order of the numbers (FileTeam).
+// in its own cache. Parts are numbered through all files; FileTeam keeps their order.
 //
 //   piece   | headroom: for the part of a frame the last part ended with |  bytes of the file  |
 //           0                                                           kHeadroom          capacity
 //
-// Thread safety: `take` and `read` from any thread; `begin` and `end` by whoever has the turn.
+// Thread safety: `begin`, `end` and `is_current` by whoever is at the source; all else from any
+// thread.
 class FileParts {
  public:
   // Frames of all usual sizes; the part of a larger one is copied otherwise.
@@ -59,16 +59,23 @@ class FileParts {
 
   // The next part.
   Part take();
+  // A part that somebody has taken, once more.
+  Part part(uint64_t number);
+  // How many were taken: the next one's number.
+  uint64_t taken();
   // Reads the part into `piece`, whose reference goes into the chunk or, when there are no bytes,
   // back.
   static Chunk read(const Part& part, CapturePiece* piece);
 
  private:
+  Part part_locked(uint64_t number) const;
+
   const size_t part_size_;
   std::mutex mutex_;
-  std::shared_ptr<const File> file_;  // written by the turn's holder under the mutex
+  std::shared_ptr<const File> file_;  // written at the source, under the mutex
   uint64_t next_number_ = 0;
-  uint64_t next_offset_ = 0;
+  uint64_t first_number_ = 0;  // of the file
+  uint64_t first_offset_ = 0;
 };
 
 }  // namespace tcp_sniffer

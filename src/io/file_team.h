@@ -15,42 +15,42 @@
 
 namespace tcp_sniffer {
 
-// Whose go it is, by number: the holder has what the turn guards to itself, and what it did there
-// is seen by the next.
-class Turn {
+// A place that one batch after the other passes, in the order of their numbers, one at a time: who
+// has entered has what the stage guards to itself, and sees what was done there before.
+class Stage {
  public:
-  bool is_at(uint64_t number) const { return now() == static_cast<uint32_t>(number); }
-  // Spins for less than a go lasts, and sleeps then.
-  void wait_for(uint64_t number) const;
-  // By the holder.
-  void pass() {
-    now_.fetch_add(1, std::memory_order_release);
-    now_.notify_all();
+  // The number that is next, also while it is inside.
+  uint64_t number() const { return state_.load(std::memory_order_acquire) / 2; }
+  // Whether `number` was next and nobody was inside; now the caller is.
+  bool enter(uint64_t number) {
+    uint64_t expected = number * 2;
+    return state_.load(std::memory_order_relaxed) == expected &&
+           state_.compare_exchange_strong(expected, expected + 1, std::memory_order_acq_rel);
   }
+  void leave() { state_.fetch_add(1, std::memory_order_release); }
 
  private:
-  uint32_t now() const { return now_.load(std::memory_order_acquire); }
-
-  // The low bits of the number suffice, for as many goes are never under way; and 32 bits are what
-  // the kernel can wait for.
-  alignas(64) std::atomic<uint32_t> now_{0};
+  alignas(64) std::atomic<uint64_t> state_{0};  // twice the number, and 1 while it is inside
 };
 
 // Capture files on several threads: not the packets go from thread to thread but the work does.
-// Each thread takes a part of the file with a number, reads it (beside the others), waits for the
-// turn at the source, cuts its part into segments there, and then takes them through every shard,
-// as the shard's turn comes to its number. So the bytes of a packet stay in the cache of one
-// processor from the page cache to the line, what moves is the far smaller state of the shards,
-// and every shard sees its segments in the order of the file.
+// Each thread takes a part of the file with a number, reads it (beside the others), cuts it into
+// segments when the number's turn has come at the source, and then takes it through every shard, as
+// the number's turn comes there. So the bytes of a packet stay in the cache of one processor from
+// the page cache to the line; what moves is the far smaller state of the shards, and every shard
+// sees its segments in the order of the file.
 //
 //   thread A   read 0 │ cut 0 │ shard 0 │ shard 1 │ read 2 │ …
 //   thread B   read 1         │ cut 1   │ shard 0 │ shard 1 │ …
 //
-// Who waits, waits for a smaller number, and the smallest one waits for nobody: no deadlock.
-// Nothing is ever dropped here; an output that is not read holds the shard's turn, and with it
-// all the threads.
+// When a thread cannot go on for a while, it looks whether the others get their processors. If one
+// does not, it takes over any work that nobody is inside of, whosever batch that is, and sleeps when
+// there is none. So a thread that is kept from running holds up the others only at the stage that it
+// is in, and then they leave it a processor.
 //
-// Lifetime: one run over the files. `lanes` go to the dispatcher, which only the source's turn
+// Nothing is ever dropped here: an output that is not read holds a shard, and so all the threads.
+//
+// Lifetime: one run over the files. `lanes` go to the dispatcher, which only the source's stage
 // uses; everything else belongs to `run`. It outlives the source, which keeps the last piece.
 class FileTeam {
  public:
@@ -61,6 +61,9 @@ class FileTeam {
     const std::vector<std::unique_ptr<Shard>>& shards;
     const std::atomic<bool>& stop;
   };
+
+  // Batches of a thread: its own, and one that it reads for a thread that does not get to it.
+  static constexpr size_t kBatches = 2;
 
   FileTeam(Parties parties, uint32_t threads);
   ~FileTeam();
@@ -76,22 +79,39 @@ class FileTeam {
 
  private:
   class Lane;
+  struct Batch;
   struct Worker;
+  class Slot;
 
-  void work(Worker& worker, Dispatcher& dispatcher);
-  FileParts::Chunk read_part(Worker& worker, const FileParts::Part& part);
-  void cut(const FileParts::Chunk& chunk, Dispatcher& dispatcher);
-  void process(Worker& worker, uint64_t number);
+  void work(Worker& worker);
+  void watch(Worker& worker);
+  bool somebody_stands_still(const Worker& worker) const;
+  bool advance_own(Worker& worker);
+  bool help(Worker& worker);
+  void read(Worker& worker, const FileParts::Part& part);
+  bool try_cut(Batch& batch, uint64_t number);
+  void cut(Batch& batch);
+  bool try_shard(size_t shard, Batch& batch, uint64_t number);
+  void pass_shard(size_t shard, Batch& batch);
+  Slot& slot_of(uint64_t number);
+  void progress();
 
   const Parties parties_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<std::unique_ptr<PacketBlock>> blocks_;  // all there are; made in the source's turn
-  Turn source_turn_;
-  std::unique_ptr<Turn[]> shard_turns_;
-  // Guarded by the source's turn.
-  Worker* holder_ = nullptr;
-  bool must_wait_ = false;  // the source had nothing at the last go
+  std::unique_ptr<Slot[]> slots_;  // batches by number; as many as there can be at once
+  size_t slot_count_;
+  Stage source_stage_;
+  std::unique_ptr<Stage[]> shard_stages_;
+  // Counts up whenever something was done that others may wait for.
+  alignas(64) std::atomic<uint32_t> progress_{0};
+  std::atomic<bool> finished_{false};
+
+  // Guarded by the source's stage.
+  std::vector<std::unique_ptr<PacketBlock>> blocks_;  // all there are
+  Dispatcher* dispatcher_ = nullptr;
+  Batch* inside_ = nullptr;
+  bool must_wait_ = false;  // the source had nothing the last time
   bool ended_ = false;
   bool failed_ = false;
 };
