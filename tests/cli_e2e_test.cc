@@ -114,19 +114,34 @@ TEST(RefusedConfiguration, NamesKeyValueAndWhatIsAllowedAndExitsWith2) {
   }
 }
 
+// The engine as a user who may have `threads` threads.
+Finished run_with_threads(int threads) {
+  const std::string limit = "--nproc=" + std::to_string(threads) + ":" + std::to_string(threads);
+  std::vector<std::string> command = {"prlimit", limit, "setpriv", "--reuid=54321",
+                                      "--clear-groups"};
+  for (const std::string& word : sniffer({"-r", kShop, "--shards", "2"})) command.push_back(word);
+  return run(command);
+}
+
 TEST(Fault, AThreadThatTheSystemRefusesIsToldAndTheExitCodeIs70) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root, to become a user of one thread";
   if (kSanitized) GTEST_SKIP() << "the sanitizers need threads of their own";
-  std::vector<std::string> command = {"prlimit", "--nproc=1:1", "setpriv", "--reuid=54321",
-                                      "--clear-groups"};
-  for (const std::string& word : sniffer({"-r", kShop})) command.push_back(word);
-  const Finished refused = run(command);
-  EXPECT_EQ(refused.exit.code, 70) << refused.err;
-  const Json fatal = fatal_of(refused);
-  EXPECT_EQ(fatal["code"], "INTERNAL");
-  EXPECT_EQ(fatal["level"], "error");
-  EXPECT_TRUE(fatal["message"].get<std::string>().starts_with("a fault of this program: "));
-  EXPECT_TRUE(fatal["timestamp"].get<std::string>().ends_with("Z"));
+  int threads = 1;
+  for (Finished refused = run_with_threads(threads); refused.exit.code == 70;
+       refused = run_with_threads(++threads)) {
+    ASSERT_LT(threads, 10);
+    const Json fatal = fatal_of(refused);
+    EXPECT_EQ(fatal["code"], "INTERNAL");
+    EXPECT_EQ(fatal["level"], "error");
+    EXPECT_TRUE(fatal["message"].get<std::string>().starts_with("a fault of this program: "));
+    EXPECT_TRUE(fatal["timestamp"].get<std::string>().ends_with("Z"));
+  }
+  // Threads of a team are no must: those that there are do the work.
+  EXPECT_GT(threads, 1);
+  const Finished fewest = run_with_threads(threads);
+  EXPECT_EQ(fewest.exit.code, 0) << fewest.err;
+  const Finished whole = run_sniffer({"-r", kShop, "--shards", "2"});
+  EXPECT_EQ(sorted_lines(fewest.out), sorted_lines(whole.out));
 }
 
 // ------------------------------------------------------------------ input

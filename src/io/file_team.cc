@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <system_error>
 #include <thread>
 
 namespace tcp_sniffer {
@@ -173,11 +174,15 @@ std::vector<PacketLane*> FileTeam::lanes() const {
 bool FileTeam::run(Dispatcher& dispatcher, const std::function<void(uint32_t)>& begin) {
   dispatcher_ = &dispatcher;
   std::vector<std::thread> others;
-  for (uint32_t i = 1; i < workers_.size(); i++) {
-    others.emplace_back([this, &begin, i] {
-      begin(i);
-      work(*workers_[i]);
-    });
+  try {
+    for (uint32_t i = 1; i < workers_.size(); i++) {
+      others.emplace_back([this, &begin, i] {
+        begin(i);
+        work(*workers_[i]);
+      });
+    }
+  } catch (const std::system_error&) {
+    // The system has no more threads for this process: those that there are do all the work.
   }
   work(*workers_[0]);
   for (std::thread& other : others) other.join();

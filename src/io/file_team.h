@@ -44,9 +44,9 @@ class Stage {
 //   thread B   read 1         │ cut 1   │ shard 0 │ shard 1 │ …
 //
 // When a thread cannot go on for a while, it looks whether the others get their processors. If one
-// does not, it takes over any work that nobody is inside of, whosever batch that is, and sleeps when
-// there is none. So a thread that is kept from running holds up the others only at the stage that it
-// is in, and then they leave it a processor.
+// does not, it takes over any work that nobody is inside of, whosever batch that is, and sleeps
+// when there is none. So a thread that is kept from running holds up the others only at the stage
+// that it is in, and then they leave it a processor.
 //
 // Nothing is ever dropped here: an output that is not read holds a shard, and so all the threads.
 //
@@ -72,9 +72,9 @@ class FileTeam {
 
   std::vector<PacketLane*> lanes() const;
 
-  // The calling thread and as many more as it takes read to the end, or to the stop, and drain the
-  // shards. `begin` is called first on each of the others, with its number from 1 on. False: the
-  // source has failed.
+  // The calling thread and the others, or those of them that the system grants, read to the end, or
+  // to the stop, and drain the shards. `begin` is called first on each of the others, with its
+  // number from 1 on. False: the source has failed.
   bool run(Dispatcher& dispatcher, const std::function<void(uint32_t)>& begin);
 
  private:
