@@ -1,6 +1,7 @@
 #include "io/file_parts.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <random>
 
@@ -143,6 +144,13 @@ TEST_F(FilePartsTest, CompressedFilesAreNotReadInParts) {
     EXPECT_EQ(reader.plain_file_offset(), -1);
   }
   EXPECT_FALSE(reader.open((folder_ / "missing").string()));
+  EXPECT_TRUE(FileSource::is_plain(write("plain", capture_of(1, 1))));
+  EXPECT_FALSE(FileSource::is_plain(write("packed", {0x1f, 0x8b, 8, 0, 0})));
+  EXPECT_FALSE(FileSource::is_plain((folder_ / "missing").string()));
+  EXPECT_FALSE(FileSource::is_plain(folder_.string()));
+  const std::string fifo = (folder_ / "fifo").string();
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  EXPECT_FALSE(FileSource::is_plain(fifo));
 }
 
 }  // namespace

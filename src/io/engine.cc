@@ -157,7 +157,10 @@ bool Engine::open_sources() {
   }
   Capture& capture = *captures_[0];
   pieces_ = std::make_unique<PiecePool>(piece_count(config_.shards), kPieceSize);
-  if (reads_in_team(config_)) parts_ = std::make_unique<FileParts>();
+  if (may_read_in_team(config_) &&
+      std::all_of(config_.files.begin(), config_.files.end(), FileSource::is_plain)) {
+    parts_ = std::make_unique<FileParts>();
+  }
   capture.file = std::make_unique<FileSource>(config_.files, *pieces_, parts_.get());
   capture.source = capture.file.get();
   capture.filter = std::make_unique<CaptureFilter>(std::get<CaptureFilter>(std::move(filter)));
@@ -184,8 +187,8 @@ bool Engine::open_live(Capture& capture, const CaptureFilter& filter, uint16_t f
 
 // With `shards: 0` every capture thread runs a shard of its own.
 void Engine::make_shards() {
-  const bool own_threads = config_.shards > 0 && !reads_in_team(config_);
-  const uint32_t count = shard_count(config_);
+  const bool own_threads = config_.shards > 0 && parts_ == nullptr;
+  const uint32_t count = shard_count(config_, parts_ != nullptr);
   census_ = std::make_unique<ConnectionCensus>(count);
   const bool colours = config_.output.empty() && isatty(STDOUT_FILENO) != 0;
   ShardSettings settings = shard_settings(config_, count, colours);
@@ -204,7 +207,7 @@ void Engine::make_shards() {
 void Engine::connect(Capture& capture) {
   static const uint64_t secret = random_secret();
   std::vector<PacketLane*> lanes;
-  if (reads_in_team(config_)) {
+  if (parts_) {
     team_ = std::make_unique<FileTeam>(FileTeam::Parties{*capture.file, *parts_, shards_, stop_},
                                        team_threads(config_));
     lanes = team_->lanes();

@@ -108,12 +108,12 @@ class Engine {
   LineQueue lines_;
   std::unique_ptr<ConnectionCensus> census_;
   std::unique_ptr<PiecePool> pieces_;
-  std::unique_ptr<FileParts> parts_;          // with reads_in_team
+  std::unique_ptr<FileParts> parts_;          // where a team reads capture files
   std::unique_ptr<BodyExtractor> extractor_;  // with extractDir
   std::unique_ptr<DebugLog> debug_log_;       // with debug or hexDump
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<ShardThread>> shard_threads_;
-  std::unique_ptr<FileTeam> team_;  // with reads_in_team; its pieces outlive the source
+  std::unique_ptr<FileTeam> team_;  // with parts_; its pieces outlive the source
   std::vector<std::unique_ptr<Capture>> captures_;
   std::unique_ptr<OutputWriter> writer_;
   std::unique_ptr<MetricsServer> metrics_;  // behind everything it reads

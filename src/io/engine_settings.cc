@@ -98,7 +98,7 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   return settings;
 }
 
-bool reads_in_team(const Config& config) {
+bool may_read_in_team(const Config& config) {
   return !config.live() && config.shards > 0 && config.overload == Overload::kBlock &&
          config.flush_every == 0;
 }
@@ -108,9 +108,9 @@ uint32_t team_threads(const Config& config) {
   return std::min(static_cast<uint32_t>(config.shards) + 1, cpus);
 }
 
-uint32_t shard_count(const Config& config) {
+uint32_t shard_count(const Config& config, bool in_team) {
   const auto shards = static_cast<uint32_t>(config.shards);
-  if (reads_in_team(config)) return std::min(shards + 1, kShardsMax);
+  if (in_team) return std::min(shards + 1, kShardsMax);
   if (shards > 0) return shards;
   return config.live() ? static_cast<uint32_t>(config.capture_threads) : 1;
 }

@@ -22,15 +22,16 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
 // With extractDir: bodies that wait for the disk may take one sixteenth of memoryLimit.
 BodyExtractor::Settings extract_settings(const Config& config);
 
-// Whether capture files are read by a FileTeam: with shards, where nothing may be dropped and no
-// block has to leave early. Otherwise one thread reads them as it would a live interface.
-bool reads_in_team(const Config& config);
+// Whether a FileTeam may read capture files, when they are plain: with shards, where nothing may be
+// dropped and no block has to leave early. Otherwise one thread reads them as it would a live
+// interface.
+bool may_read_in_team(const Config& config);
 // How many threads that is: one more than `shards`, for none has only to read; and not more than
 // there are CPUs, for one that waits must not keep another from running.
 uint32_t team_threads(const Config& config);
 // How many shards a run has. Reading in a team, one for each thread that was asked for, so that one
 // is free while another is in use.
-uint32_t shard_count(const Config& config);
+uint32_t shard_count(const Config& config, bool in_team);
 
 CaptureFilter::Options filter_options(const Config& config);
 // LiveOptions::block_timeout_ms: short for short delays, long where nothing may be lost while the

@@ -72,6 +72,13 @@ std::string FileSource::problem_of(const std::string& path) {
   return about(path, foreign_text(first));
 }
 
+bool FileSource::is_plain(const std::string& path) {
+  struct stat status {};
+  if (path != "-" && (stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode))) return false;
+  ByteReader reader;
+  return reader.open(path) && reader.plain_file_offset() >= 0;
+}
+
 SourceStatus FileSource::poll(FrameSink& sink) {
   while (!failed_) {
     if (!reader_.is_open()) {

@@ -49,6 +49,10 @@ class FileSource final : public PacketSource {
   // empty when it may be one.
   static std::string problem_of(const std::string& path);
 
+  // Whether `path` is a regular file (or standard input comes from one) that needs no
+  // decompressing, so that it can be read in parts. A pipe is not touched.
+  static bool is_plain(const std::string& path);
+
   FileSource(const FileSource&) = delete;
   FileSource& operator=(const FileSource&) = delete;
 
