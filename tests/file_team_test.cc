@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "capture_files.h"
+#include "content_coders.h"
 #include "run_program.h"
 #include "shard/pin_thread.h"
 #include "shard_harness.h"
@@ -153,6 +154,18 @@ TEST(FileTeam, SeveralFilesAreOneRun) {
 }
 
 using FileTeamWithFiles = CaptureFileTest;
+
+TEST_F(FileTeamWithFiles, ACompressedFileAmongOthersIsReadInTheSourcesStage) {
+  const std::string plain = (source_dir() / "pcaps" / "site_and_api.pcap").string();
+  const std::string packed = content_coders::gzip(content_of(std::filesystem::path(plain)));
+  const std::string between = write("between.pcap.gz", {packed.begin(), packed.end()});
+  TeamRun one({plain, plain, plain}, 1, 1);
+  ASSERT_TRUE(one.read()) << one.error();
+  TeamRun several({plain, between, plain}, 3, 2);
+  ASSERT_TRUE(several.read()) << several.error();
+  EXPECT_FALSE(several.lines().empty());
+  EXPECT_EQ(several.lines(), one.lines());
+}
 
 TEST_F(FileTeamWithFiles, WhatComesBeforeACutIsDeliveredAndTheRunFails) {
   const std::string whole = content_of(source_dir() / "pcaps" / "pipelining.pcap");

@@ -38,7 +38,7 @@ struct DropNote {
 // payload was copied. Never a queue item per packet.
 //
 // Blocks come from a fixed pool and go back to it; a pool that is empty is the backpressure.
-// One thread at a time has a block: the capture thread until it is sent, then the shard.
+// One thread at a time has a block: the capture thread until it is sent, then the shard's.
 struct PacketBlock {
   PacketBlock() = default;
   ~PacketBlock() { std::free(arena); }

@@ -34,7 +34,8 @@ struct DispatcherSettings {
 // Three independent values come from a key: sampling (public seed), shard (high bits of the keyed
 // hash), table bucket (low bits). Whole connections are chosen, and both directions meet.
 //
-// One per capture thread; the lanes, the filter and the counters' readers outlive or accept that.
+// One per capture thread, or one of a team, used by whoever is at the source; the lanes, the filter
+// and the counters' readers outlive or accept that.
 class Dispatcher final : public FrameSink {
  public:
   // `filter` may be nullptr.

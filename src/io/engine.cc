@@ -30,7 +30,8 @@ uint64_t random_secret() {
 }
 
 // Pieces of capture files in memory: one being read and cut, and those of the segments that the
-// shards' threads, or the team's, work on. A team has pieces of its own for what it reads in parts.
+// shards' threads work on. A team has pieces of its own, and these for large
+// frames and for what cannot be read in parts.
 size_t piece_count(uint64_t shards) {
   return shards == 0 ? 2 : 4 + 4 * static_cast<size_t>(shards);
 }
@@ -286,11 +287,10 @@ void Engine::capture_loop(Capture& capture) {
     capture_file_in_team(capture);
   } else if (capture.file) {
     capture_file(capture);
-    capture.dispatcher->finish();
   } else {
     capture_live(capture);
-    capture.dispatcher->finish();
   }
+  if (!team_) capture.dispatcher->finish();
   capture.done.store(true, std::memory_order_release);
   control_event_.notify();
 }

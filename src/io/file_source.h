@@ -39,7 +39,8 @@ namespace tcp_sniffer {
 // stream with kError after everything before it was delivered.
 //
 // The pool must outlive this object. Thread safety: `wake` from any thread and from signal
-// handlers, the byte counts from any thread; everything else on the capture thread.
+// handlers, the byte counts from any thread; everything else by one thread at a time: the
+// capture thread or, in a team, whoever is at the source.
 class FileSource final : public PacketSource {
  public:
   // `parts` may be nullptr, and otherwise outlives this object.

@@ -11,7 +11,8 @@ namespace tcp_sniffer {
 
 namespace {
 
-// Of a source that reads in its stage (standard input, compressed files): about a part.
+// Of a file that cannot be read in parts, for one that was plain may have been replaced by a
+// compressed one: the source reads it in its stage, about a part at a time.
 constexpr int kBurstsPerBatch = 4;
 // Rounds of waiting, of about 50 ns each, before the others' clocks are read, and then until they
 // are compared.
@@ -359,11 +360,7 @@ void FileTeam::pass_shard(size_t index, Batch& batch) {
   Shard& shard = *parties_.shards[index];
   Batch::ShardWork& work = batch.work[index];
   for (PacketBlock* block : work.blocks) {
-    shard.process(*block);
-    if (block->order == BlockOrder::kEnd) {
-      shard.drain();
-      shard.output().flush();
-    }
+    run_block(shard, *block);
     lanes_[index]->give_back(block);
     work.spare.push_back(block);
   }

@@ -19,7 +19,7 @@ struct Frame {
   int64_t time_ns = 0;            // nanoseconds since 1970 UTC
 };
 
-// Takes the frames of one burst. Called on the capture thread only. A template argument of the
+// Takes the frames of one burst. Called on the source's thread only. A template argument of the
 // sources would save nothing: one virtual call hands over up to kFramesPerBurst frames.
 class FrameSink {
  public:

@@ -23,7 +23,7 @@ constexpr size_t kPieceSize = size_t{1} << 18;
 // Free pieces are bits in a few words: to give one back is one atomic OR, and the lowest free
 // piece, the one most likely still in cache, is lent first.
 //
-// Thread safety: one thread takes and waits (the capture thread); pieces come back from any;
+// Thread safety: one thread at a time takes and waits; pieces come back from any;
 // `wake` may be called from any thread and from signal handlers.
 class PiecePool {
  public:

@@ -28,7 +28,7 @@ using LineQueue = moodycamel::BlockingConcurrentQueue<LineBlock*, QueueTraits>;
 // than a block gets a block of its own, made for it and freed when written; it keeps one of the
 // pool's blocks out meanwhile, so that long lines are bounded in number as short ones are.
 //
-// Used by the shard's thread; give_back is called by the writer's.
+// Used by the thread that runs the shard; give_back is called by the writer's.
 class LineOutput final : public LineSink {
  public:
   // Block count: one being filled, one in the writer's writev, and enough in between to bridge a

@@ -34,6 +34,14 @@ class PacketLane {
   virtual uint32_t in_flight() const = 0;
 };
 
+// What a shard whose blocks come from one place does with one of them: all of it, also the end.
+inline void run_block(Shard& shard, const PacketBlock& block) {
+  shard.process(block);
+  if (block.order != BlockOrder::kEnd) return;
+  shard.drain();
+  shard.output().flush();
+}
+
 // `shards: 0`: the shard runs on the capture thread, in the middle of send.
 class InlineLane final : public PacketLane {
  public:
@@ -42,11 +50,7 @@ class InlineLane final : public PacketLane {
   PacketBlock* take(bool) override { return &block_; }
   PacketBlock* take_within(int64_t) override { return &block_; }
   void send(PacketBlock* block) override {
-    shard_.process(*block);
-    if (block->order == BlockOrder::kEnd) {
-      shard_.drain();
-      shard_.output().flush();
-    }
+    run_block(shard_, *block);
     block->reset();
   }
   void give_back(PacketBlock*) override {}

@@ -48,7 +48,7 @@ struct ShardSettings {
 // next segment by that segment's clock; sweeps only reach the same verdict earlier, so what comes
 // out does not depend on how segments are cut into blocks.
 //
-// One thread at a time: its own, or with `shards: 0` the capture thread.
+// One thread at a time: its own, with `shards: 0` the capture thread, of a team each in its turn.
 class Shard {
  public:
   Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& census, LineQueue& lines,

@@ -8,7 +8,8 @@
 namespace tcp_sniffer {
 
 // The StreamProtocol (core/reassembler.h) of one connection: hands its bytes, gaps and ends to the
-// engine of the protocol it speaks. Lives for one call of the reassembler, on the shard's thread.
+// engine of the protocol it speaks. Lives for one call of the reassembler, on the thread that runs
+// the shard.
 struct Shard::Handler {
   Shard& shard;
   Connection& connection;
