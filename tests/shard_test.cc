@@ -71,6 +71,31 @@ TEST(Shard, HasTheCapOverAllShardsByTheCensus) {
   EXPECT_EQ(harness.census.others(1), 4u);
 }
 
+TEST(Shard, TellsTheOthersOfEachConnectionWithinABlock) {
+  ConnectionCensus census(2);
+  LineQueue lines;
+  RecordedEvents events;
+  ShardSettings settings;
+  settings.connections_max = 10;
+  std::array<std::unique_ptr<Shard>, 2> shards;
+  for (uint32_t i = 0; i < 2; i++) {
+    shards.at(i) = std::make_unique<Shard>(i, settings, census, lines, true, events);
+  }
+  // Either has a part of a file in work, in which each packet opens a connection.
+  for (uint16_t port = 1; port <= 40; port++) {
+    const auto block = std::make_unique<PacketBlock>();
+    for (uint16_t i = 0; i < 8; i++) {
+      Segment& segment = block->segments.at(block->count++);
+      segment = segment_of(static_cast<uint16_t>(port * 100 + i), Side::kLow, 1000, 0, kTcpSyn, 0,
+                           kStartNs);
+      segment.flow_hash = hash_of(segment.key);
+    }
+    shards.at(port % 2)->process(*block);
+    EXPECT_LE(census.others(2), 10u);
+  }
+  for (auto& shard : shards) shard->drain();
+}
+
 TEST(Shard, TakesAConnectionEvenIfTheOthersHaveUsedUpTheCap) {
   ShardSettings settings;
   settings.connections_max = 10;

@@ -8,8 +8,9 @@ namespace tcp_sniffer {
 
 constexpr uint32_t kShardsMax = 256;
 
-// How many connections each shard has: written by its shard, read by the others when they open
-// one. Values may be a block old, so the sum can overshoot by what the other shards open meanwhile.
+// How many connections each shard has: written by its shard whenever it has opened one and at the
+// end of a block, read by the others when they open one. So the sum can overshoot by one for each
+// of the shards that open one at the same moment.
 class ConnectionCensus {
  public:
   explicit ConnectionCensus(uint32_t shards) : shards_(shards) {}

@@ -39,6 +39,7 @@ Connection* Shard::insert(const Segment& segment) {
     count_dropped(ShardCounter::connections_refused, ShardCounter::refused, segment);
     return nullptr;
   }
+  census_.publish(index_, table_.size());
   counters_.add(ShardCounter::connections_opened);
   const bool syn = (segment.flags & kTcpSyn) != 0;
   if (!syn) counters_.add(ShardCounter::connections_midstream);
