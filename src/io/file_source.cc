@@ -258,7 +258,7 @@ FileSource::Refill FileSource::refill_from_chunk() {
 }
 
 // Goes on in a part that was offered: what the last one ended with, the part of a frame, is put in
-// front of it or, when it is too long for that, both into a piece large enough.
+// front of it or, when it is too long for that, this one behind it.
 void FileSource::take_chunk() {
   const size_t left = end_ - begin_;
   if (left > FileParts::kHeadroom) return join_chunk();
@@ -270,26 +270,35 @@ void FileSource::take_chunk() {
   end_ = next->size;
 }
 
-// The rare case. What is left is kept aside, for of pieces that are larger than the others only
-// one may be out, and that may be the one it lies in. Others who hold it do not need this turn.
+// The rare case: a frame larger than the parts. It is put together in a piece with room for all of
+// it, so that each of its bytes is copied once.
 void FileSource::join_chunk() {
+  const uint8_t* fresh = chunk_.piece->data + FileParts::kHeadroom;
+  const size_t fresh_size = chunk_.piece->size - FileParts::kHeadroom;
+  if (piece_->capacity - end_ < fresh_size) move_to_large_piece(fresh_size);
+  std::memcpy(piece_->data + end_, fresh, fresh_size);
+  end_ += fresh_size;
+  piece_->size = end_;
+  chunk_.piece->release();
+}
+
+// With room for the wanted bytes, and for the parts that end with them. What is left is kept aside,
+// for of pieces that are larger than the others only one may be out, and that may be the one it
+// lies in. Others who hold it do not need this turn.
+void FileSource::move_to_large_piece(size_t fresh_size) {
   const std::vector<uint8_t> left(piece_->data + begin_, piece_->data + end_);
   piece_->release();
   piece_ = nullptr;
-  const size_t fresh = chunk_.piece->size - FileParts::kHeadroom;
-  const size_t size = std::max(left.size() + fresh, pool_.piece_size() + 1);
+  const size_t size = std::max({wanted_, left.size(), pool_.piece_size() + 1}) + fresh_size;
   CapturePiece* next = pool_.take(size);
   while (next == nullptr) {
     pool_.wait(size, 100);
     next = pool_.take(size);
   }
   std::memcpy(next->data, left.data(), left.size());
-  std::memcpy(next->data + left.size(), chunk_.piece->data + FileParts::kHeadroom, fresh);
-  next->size = left.size() + fresh;
-  chunk_.piece->release();
   piece_ = next;
   begin_ = 0;
-  end_ = next->size;
+  end_ = left.size();
 }
 
 // The file has no more bytes: false when it may not end here.

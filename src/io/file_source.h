@@ -88,6 +88,7 @@ class FileSource final : public PacketSource {
   Refill refill_from_chunk();
   void take_chunk();
   void join_chunk();
+  void move_to_large_piece(size_t fresh_size);
   Refill ended(ReadStatus status);
   bool make_room();
   bool end_file();
