@@ -16,7 +16,9 @@
 #include <vector>
 
 #include "capture_files.h"
+#include "capture_maker.h"
 #include "content_coders.h"
+#include "core/limits.h"
 #include "run_program.h"
 #include "shard/pin_thread.h"
 #include "shard_harness.h"
@@ -67,6 +69,7 @@ class TeamRun {
 
   const std::vector<std::string>& lines() const { return lines_; }
   uint32_t begun() const { return begun_; }
+  size_t blocks_made() const { return team_->blocks_made(); }
   std::string error() const { return source_->error(); }
   Dispatcher& dispatcher() { return *dispatcher_; }
   FileSource& source() { return *source_; }
@@ -130,7 +133,7 @@ TEST(FileTeam, EveryNumberOfThreadsAndShardsGivesTheSameLines) {
       SCOPED_TRACE(testing::Message() << threads << " threads, " << shards << " shards");
       TeamRun run({path}, threads, shards);
       ASSERT_TRUE(run.read()) << run.error();
-      EXPECT_EQ(run.begun(), threads - 1);
+      EXPECT_EQ(run.begun(), threads);
       EXPECT_EQ(run.lines(), expected);
       EXPECT_EQ(run.in_flight(), 0u);
       EXPECT_EQ(run.count(ShardCounter::connections_open), 0u);
@@ -180,6 +183,33 @@ TEST_F(FileTeamWithFiles, WhatComesBeforeACutIsDeliveredAndTheRunFails) {
   EXPECT_FALSE(several.lines().empty());
   EXPECT_EQ(several.lines(), one.lines());
   EXPECT_EQ(several.count(ShardCounter::connections_open), 0u);
+}
+
+// Each jump of packet time is told to every shard, in a block of its own.
+TEST_F(FileTeamWithFiles, PacketsThatJumpInTimeMakeNoMoreBlocksThanABatchMayHave) {
+  constexpr uint32_t kThreads = 3;
+  constexpr uint32_t kShards = 8;
+  constexpr uint64_t kJumpUs = 2 * 3600 * uint64_t{1'000'000};
+  CaptureMaker maker;
+  for (int jump = 0; jump < 300; jump++) {
+    maker.wait_us(kJumpUs);
+    for (uint32_t packet = 0; packet < kClockJumpPackets; packet++) maker.frame("");
+    if (jump % 50 != 0) continue;
+    CaptureMaker::Connection connection = maker.open();
+    maker.exchange(connection, "/" + std::to_string(jump), "body");
+    maker.close(connection);
+  }
+  const std::string path = write("jumps.pcap", {maker.bytes().begin(), maker.bytes().end()});
+  TeamRun one({path}, 1, 1);
+  ASSERT_TRUE(one.read()) << one.error();
+  TeamRun several({path}, kThreads, kShards);
+  ASSERT_TRUE(several.read()) << several.error();
+  EXPECT_EQ(several.dispatcher().counters().get(FrameCounter::clock_jumps), 299u);
+  EXPECT_EQ(several.lines(), one.lines());
+  EXPECT_EQ(several.lines().size(), 12u);
+  EXPECT_EQ(several.in_flight(), 0u);
+  const size_t of_a_batch = FileTeam::kBlocksForSegments + FileTeam::kBlocksForShard * kShards;
+  EXPECT_LE(several.blocks_made(), kThreads * FileTeam::kBatches * of_a_batch);
 }
 
 // More lines than a shard has blocks for, so that the team stands still until they are taken.

@@ -37,7 +37,7 @@ struct DropNote {
 // block and shared with the blocks of other shards, or the block's own arena, into which live
 // payload was copied. Never a queue item per packet.
 //
-// Blocks come from a fixed pool and go back to it; a pool that is empty is the backpressure.
+// Blocks come from a bounded pool and go back to it; a pool that is empty is the backpressure.
 // One thread at a time has a block: the capture thread until it is sent, then the shard's.
 struct PacketBlock {
   PacketBlock() = default;
@@ -71,6 +71,12 @@ struct PacketBlock {
   void refer_to(CapturePiece* to) {
     piece = to;
     if (piece != nullptr) piece->retain();
+  }
+
+  // Once nothing points into it.
+  void free_arena() {
+    std::free(arena);
+    arena = nullptr;
   }
 
   // Lets go of the payloads; the block is as new.

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string_view>
-#include <thread>
 
 #include "io/config_values.h"
 #include "io/printable.h"
+#include "shard/pin_thread.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -62,7 +62,7 @@ std::optional<ConfigError> check_limits(const Config& config) {
 }  // namespace
 
 Environment current_environment() {
-  return {.cpus = std::max(1u, std::thread::hardware_concurrency()),
+  return {.cpus = usable_cpus(),
           .stdout_is_terminal = ::isatty(STDOUT_FILENO) == 1,
           .stderr_is_terminal = ::isatty(STDERR_FILENO) == 1};
 }

@@ -200,7 +200,7 @@ void Dispatcher::advance_clock(int64_t time_ns) {
     jump_packets_ = 0;
   }
   if (++jump_packets_ < kClockJumpPackets) return;
-  send_all(BlockOrder::kNone);
+  flush();
   clock_ns_ = time_ns;
   send_all(BlockOrder::kRebase);
   jump_packets_ = 0;

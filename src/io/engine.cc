@@ -21,6 +21,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Of a file: segments and finished lines leave after this long, even when they fill no block.
+constexpr auto kFlushEvery = std::chrono::milliseconds(100);
+
 uint64_t random_secret() {
   uint64_t secret = 0;
   if (getrandom(&secret, sizeof(secret), 0) != sizeof(secret)) {
@@ -271,7 +274,8 @@ void Engine::start_threads() {
     Capture& capture = *captures_[i];
     capture.thread = std::thread([this, &capture] { capture_loop(capture); });
     pthread_setname_np(capture.thread.native_handle(), "capture");
-    pin_thread(capture.thread.native_handle(), cpu_of(i));
+    // The threads of a team would inherit it; they pin themselves.
+    if (!team_) pin_thread(capture.thread.native_handle(), cpu_of(i));
   }
 }
 
@@ -297,20 +301,28 @@ void Engine::capture_loop(Capture& capture) {
 
 void Engine::capture_file_in_team(Capture& capture) {
   const auto begin = [this](uint32_t index) {
-    pthread_setname_np(pthread_self(), "team");
+    if (index > 0) pthread_setname_np(pthread_self(), "team");
     pin_thread(pthread_self(), cpu_of(index));
   };
   capture.failed = !team_->run(*capture.dispatcher, begin);
 }
 
 void Engine::capture_file(Capture& capture) {
+  LineOutput* own_lines = shard_threads_.empty() ? &shards_[0]->output() : nullptr;
+  Clock::time_point next_flush = Clock::now() + kFlushEvery;
   while (!stop_.load(std::memory_order_relaxed)) {
     switch (capture.source->poll(*capture.dispatcher)) {
       case SourceStatus::kMore:
+        // The few messages of a large file must not wait for full blocks.
+        if (Clock::now() >= next_flush) {
+          capture.dispatcher->flush();
+          if (own_lines != nullptr) own_lines->flush();
+          next_flush = Clock::now() + kFlushEvery;
+        }
         break;
       case SourceStatus::kIdle:
         capture.dispatcher->flush();
-        if (shard_threads_.empty()) shards_[0]->output().flush();
+        if (own_lines != nullptr) own_lines->flush();
         capture.file->wait(1000);
         break;
       case SourceStatus::kError:

@@ -1,9 +1,10 @@
 #include "io/engine_settings.h"
 
 #include <algorithm>
-#include <thread>
 
+#include "io/file_team.h"
 #include "shard/census.h"
+#include "shard/pin_thread.h"
 
 namespace tcp_sniffer {
 
@@ -104,8 +105,7 @@ bool may_read_in_team(const Config& config) {
 }
 
 uint32_t team_threads(const Config& config) {
-  const uint32_t cpus = std::max(1U, std::thread::hardware_concurrency());
-  return std::min(static_cast<uint32_t>(config.shards) + 1, cpus);
+  return std::min({static_cast<uint32_t>(config.shards) + 1, usable_cpus(), FileTeam::kThreadsMax});
 }
 
 uint32_t shard_count(const Config& config, bool in_team) {

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace tcp_sniffer {
 
@@ -18,6 +19,9 @@ constexpr int kBurstsPerBatch = 4;
 // are compared.
 constexpr uint32_t kRoundsUnwatched = 1000;
 constexpr uint32_t kRoundsWatched = 3000;
+// Finished lines leave after this long at the latest, even when they fill no block: somebody may
+// look for the few messages of a large file.
+constexpr int64_t kFlushEveryNs = 100'000'000;
 
 int64_t nanoseconds(clockid_t clock) {
   timespec time{};
@@ -28,6 +32,8 @@ int64_t nanoseconds(clockid_t clock) {
 void relax() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");  // about as long
 #else
   std::this_thread::yield();
 #endif
@@ -35,40 +41,51 @@ void relax() {
 
 }  // namespace
 
-// A part of a file on its way. It belongs to the thread that read it; the stages that it has to
-// pass are anybody's.
+// A part of a file on its way: the place in the ring for every n-th number. Whoever has read the
+// part of the number that it expects fills it; the stages that it then has to pass are anybody's.
 struct FileTeam::Batch {
-  enum class State : uint8_t { kFree, kRead, kCut };
+  enum class State : uint8_t { kExpected, kFilling, kRead, kCut };
 
-  struct ShardWork {
-    std::vector<PacketBlock*> blocks;
-    std::vector<PacketBlock*> spare;  // for the next time
-  };
+  explicit Batch(size_t shards, uint64_t number) : blocks(shards), used(shards) { expect(number); }
 
-  explicit Batch(size_t shards) : work(shards) {}
-  bool is(uint64_t its_number, State its_state) const {
-    return state.load(std::memory_order_acquire) == its_state &&
-           number.load(std::memory_order_relaxed) == its_number;
+  // Acquire: with the state goes what was written before it.
+  bool is(uint64_t number, State state) const {
+    return tag.load(std::memory_order_acquire) == tag_of(number, state);
+  }
+  bool has(uint64_t number) const { return tag.load(std::memory_order_acquire) / 4 == number; }
+  void set(uint64_t number, State state) {
+    tag.store(tag_of(number, state), std::memory_order_release);
+  }
+  void expect(uint64_t number) { set(number, State::kExpected); }
+  // False: somebody else has read this part.
+  bool begin_to_fill(uint64_t number) {
+    uint64_t expected = tag_of(number, State::kExpected);
+    return tag.compare_exchange_strong(expected, tag_of(number, State::kFilling),
+                                       std::memory_order_acq_rel);
+  }
+  static uint64_t tag_of(uint64_t number, State state) {
+    return number * 4 + static_cast<uint64_t>(state);
   }
 
-  std::atomic<State> state{State::kFree};
-  std::atomic<uint64_t> number{0};
-  FileParts::Chunk chunk;       // until it is cut
-  std::vector<ShardWork> work;  // by shard
-  bool had_nothing = false;     // the source ran dry in it
-  bool is_last = false;         // the end of the input
+  std::atomic<uint64_t> tag{0};  // four times the number, and the state
+  FileParts::Chunk chunk;        // from kRead on, until it is cut
+  // By shard: what it has to pass, and what it is done with. The shard's stage.
+  std::vector<std::vector<PacketBlock*>> blocks;
+  std::vector<std::vector<PacketBlock*>> used;
   std::atomic<size_t> shards_left{0};
+  // The source's stage.
+  std::vector<PacketBlock*> spare;
+  size_t blocks_sent = 0;  // and not passed yet
+  bool flush = false;      // finished lines must not wait
+  bool is_last = false;    // the end of the input
 };
 
 struct FileTeam::Worker {
   // One piece more than batches: the source keeps the one it was given last.
-  Worker(size_t piece_size, size_t shards) : pieces(kBatches + 1, piece_size) {
-    for (size_t i = 0; i < kBatches; i++) batches.push_back(std::make_unique<Batch>(shards));
-  }
+  explicit Worker(size_t piece_size) : pieces(kBatches + 1, piece_size) {}
 
   PiecePool pieces;
-  std::vector<std::unique_ptr<Batch>> batches;
-  std::vector<Batch*> active;  // by number
+  std::vector<uint64_t> numbers;  // that it has read, until they have passed every stage
 
   // What the others see of it: whether it wants to run, and the clock of its processor time.
   std::atomic<bool> wants_to_run{false};
@@ -78,44 +95,13 @@ struct FileTeam::Worker {
   int64_t then_ns = 0;
 };
 
-// Where the batch with a number is found.
-class FileTeam::Slot {
- public:
-  enum class Put : uint8_t { kDone, kTooLate, kTooEarly };
-
-  void expect(uint64_t number) { tag_.store(number * 4, std::memory_order_release); }
-  // kTooLate: somebody else has put the batch of this number there. kTooEarly: the one before it is
-  // still about to leave.
-  Put put(uint64_t number, Batch* batch) {
-    uint64_t tag = number * 4;
-    if (!tag_.compare_exchange_strong(tag, number * 4 + kFilling, std::memory_order_acq_rel)) {
-      return tag < number * 4 ? Put::kTooEarly : Put::kTooLate;
-    }
-    batch_.store(batch, std::memory_order_relaxed);
-    tag_.store(number * 4 + kThere, std::memory_order_release);
-    return Put::kDone;
-  }
-  // nullptr: it is not there, yet or any more. It may leave at any time.
-  Batch* find(uint64_t number) const {
-    if (tag_.load(std::memory_order_acquire) != number * 4 + kThere) return nullptr;
-    return batch_.load(std::memory_order_relaxed);
-  }
-
- private:
-  static constexpr uint64_t kFilling = 1;
-  static constexpr uint64_t kThere = 2;
-
-  std::atomic<uint64_t> tag_{0};  // four times the number it is for, and how far that is
-  std::atomic<Batch*> batch_{nullptr};
-};
-
 // Blocks come from and go into the batch that is at the source.
 class FileTeam::Lane final : public PacketLane {
  public:
   Lane(FileTeam& team, size_t shard) : team_(team), shard_(shard) {}
 
   PacketBlock* take(bool) override {
-    std::vector<PacketBlock*>& spare = team_.inside_->work[shard_].spare;
+    std::vector<PacketBlock*>& spare = team_.inside_->spare;
     if (spare.empty()) {
       team_.blocks_.push_back(std::make_unique<PacketBlock>());
       return team_.blocks_.back().get();
@@ -127,10 +113,14 @@ class FileTeam::Lane final : public PacketLane {
   PacketBlock* take_within(int64_t) override { return take(true); }
   void send(PacketBlock* block) override {
     in_flight_.fetch_add(1, std::memory_order_relaxed);
-    team_.inside_->work[shard_].blocks.push_back(block);
+    Batch& batch = *team_.inside_;
+    batch.blocks[shard_].push_back(block);
+    const size_t most = kBlocksForSegments + kBlocksForShard * team_.lanes_.size();
+    if (++batch.blocks_sent >= most) team_.make_room();
   }
   void give_back(PacketBlock* block) override {
     block->reset();
+    block->free_arena();  // for a datagram in fragments, which are rare; one of the next is another
     in_flight_.fetch_sub(1, std::memory_order_relaxed);
   }
   uint32_t in_flight() const override { return in_flight_.load(std::memory_order_relaxed); }
@@ -142,23 +132,22 @@ class FileTeam::Lane final : public PacketLane {
 };
 
 FileTeam::FileTeam(Parties parties, uint32_t threads)
-    : parties_(parties),
-      slot_count_(threads * kBatches),
-      shard_stages_(std::make_unique<Stage[]>(parties.shards.size())) {
+    : parties_(parties), shard_stages_(std::make_unique<Stage[]>(parties.shards.size())) {
   for (size_t i = 0; i < parties_.shards.size(); i++) {
     lanes_.push_back(std::make_unique<Lane>(*this, i));
   }
   for (uint32_t i = 0; i < threads; i++) {
-    workers_.push_back(std::make_unique<Worker>(parties_.parts.piece_size(), lanes_.size()));
+    workers_.push_back(std::make_unique<Worker>(parties_.parts.piece_size()));
   }
-  slots_ = std::make_unique<Slot[]>(slot_count_);
-  for (uint64_t number = 0; number < slot_count_; number++) slots_[number].expect(number);
+  for (uint64_t number = 0; number < threads * kBatches; number++) {
+    batches_.push_back(std::make_unique<Batch>(lanes_.size(), number));
+  }
 }
 
 FileTeam::~FileTeam() = default;
 
-FileTeam::Slot& FileTeam::slot_of(uint64_t number) {
-  return slots_[number % slot_count_];
+FileTeam::Batch& FileTeam::batch_of(uint64_t number) const {
+  return *batches_[number % batches_.size()];
 }
 
 void FileTeam::progress() {
@@ -185,14 +174,12 @@ bool FileTeam::run(Dispatcher& dispatcher, const std::function<void(uint32_t)>& 
   } catch (const std::system_error&) {
     // The system has no more threads for this process: those that there are do all the work.
   }
+  begin(0);
   work(*workers_[0]);
   for (std::thread& other : others) other.join();
   // What was read behind the end.
-  for (const auto& worker : workers_) {
-    for (Batch* batch : worker->active) {
-      if (batch->chunk.piece != nullptr) batch->chunk.piece->release();
-    }
-    worker->active.clear();
+  for (const auto& batch : batches_) {
+    if (batch->chunk.piece != nullptr) batch->chunk.piece->release();
   }
   return !failed_;
 }
@@ -207,7 +194,7 @@ void FileTeam::work(Worker& worker) {
     if (advance_own(worker)) {
       rounds = 0;
       helping = false;
-    } else if (worker.active.empty()) {
+    } else if (worker.numbers.empty()) {
       read(worker, parties_.parts.take());
     } else if (helping) {
       if (help(worker)) continue;
@@ -250,16 +237,13 @@ bool FileTeam::somebody_stands_still(const Worker& worker) const {
   return nobody_runs;
 }
 
-// One step of a batch of its own, of the oldest that can go on.
+// One step of a batch that it has read.
 bool FileTeam::advance_own(Worker& worker) {
-  std::erase_if(worker.active, [](const Batch* batch) {
-    return batch->state.load(std::memory_order_acquire) == Batch::State::kFree;
-  });
-  for (Batch* batch : worker.active) {
-    const uint64_t number = batch->number.load(std::memory_order_relaxed);
-    if (try_cut(*batch, number)) return true;
+  std::erase_if(worker.numbers, [&](uint64_t number) { return !batch_of(number).has(number); });
+  for (const uint64_t number : worker.numbers) {
+    if (try_cut(number)) return true;
     for (size_t shard = 0; shard < lanes_.size(); shard++) {
-      if (try_shard(shard, *batch, number)) return true;
+      if (try_shard(shard, number)) return true;
     }
   }
   return false;
@@ -268,51 +252,42 @@ bool FileTeam::advance_own(Worker& worker) {
 // Whatever is next at a stage that nobody is inside of.
 bool FileTeam::help(Worker& worker) {
   for (size_t shard = 0; shard < lanes_.size(); shard++) {
-    const uint64_t number = shard_stages_[shard].number();
-    Batch* batch = slot_of(number).find(number);
-    if (batch != nullptr && try_shard(shard, *batch, number)) return true;
+    if (try_shard(shard, shard_stages_[shard].number())) return true;
   }
   const uint64_t number = source_stage_.number();
-  if (Batch* batch = slot_of(number).find(number)) return try_cut(*batch, number);
-  // Somebody has taken this part and does not get to read it.
-  if (worker.active.size() >= kBatches || number >= parties_.parts.taken()) return false;
+  if (try_cut(number)) return true;
+  // Perhaps somebody has taken this part and does not get to read it.
+  if (!batch_of(number).is(number, Batch::State::kExpected)) return false;
+  if (worker.numbers.size() >= kBatches || number >= parties_.parts.taken()) return false;
   read(worker, parties_.parts.part(number));
   return true;
 }
 
 void FileTeam::read(Worker& worker, const FileParts::Part& part) {
-  const auto free = std::find_if(
-      worker.batches.begin(), worker.batches.end(), [](const std::unique_ptr<Batch>& batch) {
-        return batch->state.load(std::memory_order_acquire) == Batch::State::kFree;
-      });
-  Batch& batch = **free;
-  batch.chunk = {};
+  FileParts::Chunk chunk;
   if (part.file != nullptr) {
-    batch.chunk = FileParts::read(part, worker.pieces.take(worker.pieces.piece_size()));
+    chunk = FileParts::read(part, worker.pieces.take(worker.pieces.piece_size()));
   }
-  batch.number.store(part.number, std::memory_order_relaxed);
+  Batch& batch = batch_of(part.number);
+  if (!batch.begin_to_fill(part.number)) {
+    if (chunk.piece != nullptr) chunk.piece->release();
+    return;
+  }
+  batch.chunk = std::move(chunk);
   batch.shards_left.store(lanes_.size(), std::memory_order_relaxed);
-  batch.state.store(Batch::State::kRead, std::memory_order_relaxed);
-  Slot::Put put = slot_of(part.number).put(part.number, &batch);
-  for (; put == Slot::Put::kTooEarly; put = slot_of(part.number).put(part.number, &batch)) {
-    std::this_thread::yield();
-  }
-  if (put == Slot::Put::kDone) {
-    worker.active.push_back(&batch);
-    progress();
-  } else {
-    if (batch.chunk.piece != nullptr) batch.chunk.piece->release();
-    batch.state.store(Batch::State::kFree, std::memory_order_relaxed);
-  }
+  batch.set(part.number, Batch::State::kRead);
+  worker.numbers.push_back(part.number);
+  progress();
 }
 
 // A batch keeps its number until it has passed every stage: so when it had the number, and the
 // stage can be entered with it, the batch still has it.
-bool FileTeam::try_cut(Batch& batch, uint64_t number) {
+bool FileTeam::try_cut(uint64_t number) {
+  Batch& batch = batch_of(number);
   if (!batch.is(number, Batch::State::kRead) || !source_stage_.enter(number)) return false;
   if (ended_) return false;  // and nobody enters any more
   cut(batch);
-  batch.state.store(Batch::State::kCut, std::memory_order_release);
+  batch.set(number, Batch::State::kCut);
   source_stage_.leave();
   progress();
   return true;
@@ -321,6 +296,11 @@ bool FileTeam::try_cut(Batch& batch, uint64_t number) {
 // In the source's stage.
 void FileTeam::cut(Batch& batch) {
   inside_ = &batch;
+  for (std::vector<PacketBlock*>& used : batch.used) {
+    batch.spare.insert(batch.spare.end(), used.begin(), used.end());
+    used.clear();
+  }
+  batch.blocks_sent = 0;
   FileSource& source = parties_.source;
   source.offer(batch.chunk);
   batch.chunk.piece = nullptr;
@@ -332,7 +312,9 @@ void FileTeam::cut(Batch& batch) {
     status = source.poll(*dispatcher_);
   }
   must_wait_ = status == SourceStatus::kIdle && !source.wants_parts();
-  batch.had_nothing = must_wait_;
+  const int64_t now_ns = nanoseconds(CLOCK_MONOTONIC);
+  batch.flush = must_wait_ || now_ns - flushed_at_ns_ >= kFlushEveryNs;
+  if (batch.flush) flushed_at_ns_ = now_ns;
   failed_ = status == SourceStatus::kError;
   ended_ = batch.is_last = failed_ || status == SourceStatus::kEnd || stopped();
   if (ended_) {
@@ -342,14 +324,15 @@ void FileTeam::cut(Batch& batch) {
   }
 }
 
-bool FileTeam::try_shard(size_t shard, Batch& batch, uint64_t number) {
+bool FileTeam::try_shard(size_t shard, uint64_t number) {
+  Batch& batch = batch_of(number);
   if (!batch.is(number, Batch::State::kCut) || !shard_stages_[shard].enter(number)) return false;
   pass_shard(shard, batch);
+  if (batch.flush) parties_.shards[shard]->output().flush();
   shard_stages_[shard].leave();
   if (batch.shards_left.fetch_sub(1, std::memory_order_acq_rel) == 1) {
     if (batch.is_last) finished_.store(true, std::memory_order_release);
-    slot_of(number).expect(number + slot_count_);
-    batch.state.store(Batch::State::kFree, std::memory_order_release);
+    batch.expect(number + batches_.size());
   }
   progress();
   return true;
@@ -357,15 +340,40 @@ bool FileTeam::try_shard(size_t shard, Batch& batch, uint64_t number) {
 
 // In the shard's stage.
 void FileTeam::pass_shard(size_t index, Batch& batch) {
-  Shard& shard = *parties_.shards[index];
-  Batch::ShardWork& work = batch.work[index];
-  for (PacketBlock* block : work.blocks) {
-    run_block(shard, *block);
+  for (PacketBlock* block : batch.blocks[index]) {
+    run_block(*parties_.shards[index], *block);
     lanes_[index]->give_back(block);
-    work.spare.push_back(block);
+    batch.used[index].push_back(block);
   }
-  work.blocks.clear();
-  if (batch.had_nothing) shard.output().flush();
+  batch.blocks[index].clear();
+}
+
+// In the source's stage: takes what the batch in it has so far through the shards, behind all the
+// batches before it. Every one of these is cut.
+void FileTeam::make_room() {
+  Batch& batch = *inside_;
+  const uint64_t number = source_stage_.number();
+  for (size_t shard = 0; shard < lanes_.size(); shard++) {
+    if (batch.blocks[shard].empty()) continue;
+    enter_shard(shard, number);
+    pass_shard(shard, batch);
+    shard_stages_[shard].step_out();
+    std::vector<PacketBlock*>& used = batch.used[shard];
+    batch.spare.insert(batch.spare.end(), used.begin(), used.end());
+    used.clear();
+  }
+  batch.blocks_sent = 0;
+}
+
+// Nobody else enters with this number, for its batch is not cut.
+void FileTeam::enter_shard(size_t shard, uint64_t number) {
+  for (;;) {
+    const uint32_t seen = progress_.load(std::memory_order_acquire);
+    if (shard_stages_[shard].enter(number)) return;
+    if (!try_shard(shard, shard_stages_[shard].number())) {
+      progress_.wait(seen, std::memory_order_acquire);
+    }
+  }
 }
 
 }  // namespace tcp_sniffer

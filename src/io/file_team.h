@@ -28,6 +28,8 @@ class Stage {
            state_.compare_exchange_strong(expected, expected + 1, std::memory_order_acq_rel);
   }
   void leave() { state_.fetch_add(1, std::memory_order_release); }
+  // For now: the number that is inside comes again.
+  void step_out() { state_.fetch_sub(1, std::memory_order_release); }
 
  private:
   alignas(64) std::atomic<uint64_t> state_{0};  // twice the number, and 1 while it is inside
@@ -62,8 +64,16 @@ class FileTeam {
     const std::atomic<bool>& stop;
   };
 
+  // One thread at a time cuts the file into segments, which is a twelfth of all the work for larger
+  // messages and an eighth for the smallest (bench/scaling.md): more threads would only wait.
+  static constexpr uint32_t kThreadsMax = 12;
   // Batches of a thread: its own, and one that it reads for a thread that does not get to it.
   static constexpr size_t kBatches = 2;
+  // Packet blocks of a batch that have not gone through their shards yet: those of a part full of
+  // bare ACKs, which has 26 (32 of raw IP), and for each shard its open one and one for an order.
+  // Only packets that jump in time make more, for each jump tells every shard.
+  static constexpr size_t kBlocksForSegments = 32;
+  static constexpr size_t kBlocksForShard = 2;
 
   FileTeam(Parties parties, uint32_t threads);
   ~FileTeam();
@@ -71,17 +81,19 @@ class FileTeam {
   FileTeam& operator=(const FileTeam&) = delete;
 
   std::vector<PacketLane*> lanes() const;
+  // Packet blocks that were made so far. Not while it runs.
+  size_t blocks_made() const { return blocks_.size(); }
 
   // The calling thread and the others, or those of them that the system grants, read to the end, or
-  // to the stop, and drain the shards. `begin` is called first on each of the others, with its
-  // number from 1 on. False: the source has failed.
+  // to the stop, and drain the shards. `begin` is called first on each of them, with its number;
+  // the calling thread is 0, and comes when the others have been started. False: the source has
+  // failed.
   bool run(Dispatcher& dispatcher, const std::function<void(uint32_t)>& begin);
 
  private:
   class Lane;
   struct Batch;
   struct Worker;
-  class Slot;
 
   void work(Worker& worker);
   void watch(Worker& worker);
@@ -89,18 +101,21 @@ class FileTeam {
   bool advance_own(Worker& worker);
   bool help(Worker& worker);
   void read(Worker& worker, const FileParts::Part& part);
-  bool try_cut(Batch& batch, uint64_t number);
+  bool try_cut(uint64_t number);
   void cut(Batch& batch);
-  bool try_shard(size_t shard, Batch& batch, uint64_t number);
+  bool try_shard(size_t shard, uint64_t number);
+  void enter_shard(size_t shard, uint64_t number);
   void pass_shard(size_t shard, Batch& batch);
-  Slot& slot_of(uint64_t number);
+  void make_room();
+  Batch& batch_of(uint64_t number) const;
   void progress();
 
   const Parties parties_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::unique_ptr<Slot[]> slots_;  // batches by number; as many as there can be at once
-  size_t slot_count_;
+  // Batches by number; as many as there can be at once, for a thread has two numbers at most, and
+  // keeps one until its batch has passed every stage.
+  std::vector<std::unique_ptr<Batch>> batches_;
   Stage source_stage_;
   std::unique_ptr<Stage[]> shard_stages_;
   // Counts up whenever something was done that others may wait for.
@@ -108,10 +123,11 @@ class FileTeam {
   std::atomic<bool> finished_{false};
 
   // Guarded by the source's stage.
-  std::vector<std::unique_ptr<PacketBlock>> blocks_;  // all there are
+  alignas(64) std::vector<std::unique_ptr<PacketBlock>> blocks_;  // all there are
   Dispatcher* dispatcher_ = nullptr;
   Batch* inside_ = nullptr;
-  bool must_wait_ = false;  // the source had nothing the last time
+  int64_t flushed_at_ns_ = 0;  // when lines that fill no block were last sent to the output
+  bool must_wait_ = false;     // the source had nothing the last time
   bool ended_ = false;
   bool failed_ = false;
 };

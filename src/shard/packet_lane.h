@@ -16,8 +16,9 @@ namespace tcp_sniffer {
 
 using PacketQueue = moodycamel::BlockingConcurrentQueue<PacketBlock*, QueueTraits>;
 
-// The way of packet blocks from one capture thread to one shard and back: a fixed pool of blocks,
-// whose emptiness is the backpressure. The second of the two virtual seams; one call a block.
+// The way of packet blocks from one capture thread to one shard and back: a bounded number of
+// blocks; when all are in use, the sender waits, or runs the shard itself. The second of the two
+// virtual seams; one call a block.
 class PacketLane {
  public:
   virtual ~PacketLane() = default;
