@@ -194,9 +194,13 @@ struct Finished {
   std::string err;
 };
 
-inline std::vector<std::string> sniffer(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), TCP_SNIFFER_BINARY);
-  return arguments;
+// TCP_SNIFFER_COMMAND: another program, or the words that run it, for instance in an emulator.
+inline std::vector<std::string> sniffer(const std::vector<std::string>& arguments) {
+  const char* said = std::getenv("TCP_SNIFFER_COMMAND");
+  std::istringstream words(said == nullptr ? TCP_SNIFFER_BINARY : said);
+  std::vector<std::string> command{std::istream_iterator<std::string>(words), {}};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return command;
 }
 
 // Runs to the end with standard output and standard error in memory.
@@ -212,9 +216,9 @@ inline Finished run(const std::vector<std::string>& command, std::string_view st
   return result;
 }
 
-inline Finished run_sniffer(std::vector<std::string> arguments,
+inline Finished run_sniffer(const std::vector<std::string>& arguments,
                             std::string_view standard_input = {}) {
-  return run(sniffer(std::move(arguments)), standard_input);
+  return run(sniffer(arguments), standard_input);
 }
 
 inline std::vector<std::string> lines_of(std::string_view text) {
