@@ -76,6 +76,38 @@ TEST_F(LiveLifecycle, AnUnknownInterfaceIsAnsweredWithTheInterfacesThereAre) {
   EXPECT_NE(sniffer.said().find("right"), std::string::npos) << sniffer.said();
 }
 
+TEST_F(LiveLifecycle, WithoutAnInterfaceTheFirstThatIsUpAndNotLoopbackIsCaptured) {
+  if (IsSkipped()) return;
+  LiveSniffer by_flags(server_, {"-p", "80", "--capture-threads", "2"});
+  ASSERT_TRUE(by_flags.wait_for("started")) << by_flags.said();
+  EXPECT_EQ(by_flags.events("started")[0]["interface"], "right");
+  EXPECT_EQ(by_flags.stop().code, 0);
+  const Finished by_config =
+      run(server_.command({TCP_SNIFFER_BINARY, "--config", "-"}), "{\"ports\":[80]}\n");
+  EXPECT_EQ(by_config.exit.code, 0);
+  EXPECT_EQ(event_named(by_config.err, "started")["interface"], "right");
+  const Finished check = run(server_.command({TCP_SNIFFER_BINARY, "-p", "80", "--check"}));
+  EXPECT_EQ(check.exit.code, 0) << check.out;
+  EXPECT_NE(check.out.find("interface:  right, up\n"), std::string::npos) << check.out;
+  EXPECT_TRUE(check.out.ends_with("ready\n")) << check.out;
+}
+
+TEST_F(LiveLifecycle, WithoutAnInterfaceThatIsUpTheOnesThereAreAreListed) {
+  if (IsSkipped()) return;
+  ASSERT_TRUE(server_.ip("link set right down"));
+  const Finished run_without = run(server_.command({TCP_SNIFFER_BINARY, "-p", "80"}));
+  EXPECT_EQ(run_without.exit.code, 3);
+  const Json fatal = event_named(run_without.err, "fatal");
+  EXPECT_EQ(fatal["code"], "INVALID_INTERFACE");
+  const std::string message = fatal["message"];
+  for (const char* word : {"none is up", "right", "any", "lo"}) {
+    EXPECT_NE(message.find(word), std::string::npos) << word << " in: " << message;
+  }
+  const Finished check = run(server_.command({TCP_SNIFFER_BINARY, "-p", "80", "--check"}));
+  EXPECT_EQ(check.exit.code, 3);
+  EXPECT_NE(check.out.find("INVALID_INTERFACE: " + message), std::string::npos) << check.out;
+}
+
 TEST_F(LiveLifecycle, SilenceIsSaidOnceAndStatisticsAtEveryInterval) {
   if (IsSkipped()) return;
   LiveSniffer sniffer(server_, {"-i", "right", "-p", "81", "--no-packets-warning-ms", "200ms",

@@ -146,14 +146,7 @@ bool Engine::open_sources() {
     captures_.push_back(std::make_unique<Capture>());
     captures_.back()->index = i;
   }
-  if (config_.live()) {
-    // Handles of other runs on this interface must not be in the group.
-    const auto group = static_cast<uint16_t>(random_secret());
-    for (const auto& capture : captures_) {
-      if (!open_live(*capture, std::get<CaptureFilter>(filter), group)) return false;
-    }
-    return true;
-  }
+  if (config_.live()) return open_all_live(std::get<CaptureFilter>(filter));
   // The first one only: what comes before a bad file is still delivered.
   if (const std::string problem = FileSource::problem_of(config_.files[0]); !problem.empty()) {
     fail(ErrorCode::kInputFile, problem);
@@ -171,14 +164,28 @@ bool Engine::open_sources() {
   return true;
 }
 
-bool Engine::open_live(Capture& capture, const CaptureFilter& filter, uint16_t fanout_group) {
+bool Engine::open_all_live(const CaptureFilter& filter) {
+  // Chosen once: every capture thread has the same one.
+  const auto interface = interface_or_default(config_.interface);
+  if (const auto* problem = std::get_if<LiveProblem>(&interface)) {
+    fail(problem->code, problem->message);
+    return false;
+  }
   LiveOptions options;
-  options.interface = config_.interface;
+  options.interface = std::get<std::string>(interface);
   options.snaplen = static_cast<uint32_t>(config_.snaplen);
   options.buffer_bytes = config_.buffer_size_mib << 20;
   options.promiscuous = config_.promiscuous;
   options.block_timeout_ms = block_timeout_ms(config_);
-  if (captures_.size() > 1) options.fanout_group = fanout_group;
+  // Handles of other runs on this interface must not be in the group.
+  if (captures_.size() > 1) options.fanout_group = static_cast<uint16_t>(random_secret());
+  for (const auto& capture : captures_) {
+    if (!open_live(*capture, options, filter)) return false;
+  }
+  return true;
+}
+
+bool Engine::open_live(Capture& capture, const LiveOptions& options, const CaptureFilter& filter) {
   auto opened = LiveSource::open(options, filter);
   if (const auto* problem = std::get_if<LiveProblem>(&opened)) {
     fail(problem->code, problem->message);

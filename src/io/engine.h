@@ -70,7 +70,8 @@ class Engine {
   bool open_output();
   bool open_side_outputs();
   bool open_sources();
-  bool open_live(Capture& capture, const CaptureFilter& filter, uint16_t fanout_group);
+  bool open_all_live(const CaptureFilter& filter);
+  bool open_live(Capture& capture, const LiveOptions& options, const CaptureFilter& filter);
   void make_shards();
   void connect(Capture& capture);
   void start_threads();

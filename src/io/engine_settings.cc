@@ -84,7 +84,6 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   settings.lines.colours = colours;
   settings.lines.redact_headers = config.redact_headers;
   settings.lines.redact_query = config.redact_query;
-  if (config.live()) settings.lines.link_names = {config.interface};
   settings.bodies.decode = config.decode_bodies;
   settings.bodies.decoded_max = settings.http.body_max;
   settings.ports = PortSet(config.ports);

@@ -16,7 +16,7 @@ namespace tcp_sniffer {
 DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secret);
 
 // For one of `shards` shards, which share the rest of memoryLimit evenly. Where bodies and debug
-// lines go is the caller's to add.
+// lines go, and what the interface is called, is the caller's to add.
 ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours);
 
 // With extractDir: bodies that wait for the disk may take one sixteenth of memoryLimit.

@@ -22,11 +22,13 @@ namespace tcp_sniffer {
 
 namespace {
 
+std::string there_are(const InterfaceList& list) {
+  return "; there are: " + (list.error.empty() ? names_of(list) : "(no list: " + list.error + ")");
+}
+
 LiveProblem no_such_interface(const std::string& name) {
-  const InterfaceList list = list_interfaces();
-  const std::string there = list.error.empty() ? names_of(list) : "(no list: " + list.error + ")";
   return {ErrorCode::kInvalidInterface,
-          "interface: there is no " + quote_text(name) + "; there are: " + there};
+          "interface: there is no " + quote_text(name) + there_are(list_interfaces())};
 }
 
 LiveProblem no_permission(const std::string& name) {
@@ -78,6 +80,15 @@ void add_difference(std::atomic<uint64_t>& total, uint32_t& last, uint32_t now) 
 }
 
 }  // namespace
+
+std::variant<std::string, LiveProblem> interface_or_default(const std::string& name) {
+  if (!name.empty()) return name;
+  const InterfaceList list = list_interfaces();
+  if (const InterfaceInfo* found = default_interface(list)) return found->name;
+  return LiveProblem{
+      ErrorCode::kInvalidInterface,
+      "interface: none was given, and none is up and not loopback" + there_are(list)};
+}
 
 std::variant<std::unique_ptr<LiveSource>, LiveProblem> LiveSource::open(
     const LiveOptions& options, const CaptureFilter& filter) {

@@ -40,6 +40,10 @@ struct LiveProblem {
   std::string message;
 };
 
+// The interface that a capture is made on: `name` itself, and for none the first that is up and not
+// loopback. Whether `name` exists is found out when it is opened.
+std::variant<std::string, LiveProblem> interface_or_default(const std::string& name);
+
 // What the kernel and the interface lost, in libpcap's figures, widened to 64 bits.
 struct LiveStatistics {
   uint64_t received = 0;           // passed the filter, the dropped ones included

@@ -78,13 +78,19 @@ int check_user(const std::string& name) {
 }
 
 int check_live(const Config& config, const CaptureFilter& filter) {
+  const auto interface = interface_or_default(config.interface);
+  if (const auto* problem = std::get_if<LiveProblem>(&interface)) {
+    say("interface:  none found");
+    say("problem:    " + std::string(code_name(problem->code)) + ": " + problem->message);
+    return exit_status(problem->code);
+  }
   LiveOptions options;
-  options.interface = config.interface;
+  options.interface = std::get<std::string>(interface);
   options.snaplen = static_cast<uint32_t>(config.snaplen);
   options.promiscuous = false;  // looking must not change the interface
   auto opened = LiveSource::open(options, filter);
   if (const auto* problem = std::get_if<LiveProblem>(&opened)) {
-    say("interface:  " + (config.interface.empty() ? std::string("none found") : config.interface));
+    say("interface:  " + options.interface);
     say("problem:    " + std::string(code_name(problem->code)) + ": " + problem->message);
     return exit_status(problem->code);
   }
@@ -96,7 +102,7 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   say("filter:     " + live.filter_text());
   say("            " + std::to_string(live.filter_instructions()) + " instructions of 4096");
   if (!live.warning().empty()) say("note:       " + live.warning());
-  if (config.interface != "any") say_offloads(live.interface());
+  if (live.interface() != "any") say_offloads(live.interface());
   return check_user(config.user);
 }
 
