@@ -389,6 +389,8 @@ TEST_F(LiveSourceTest, AnInterfaceThatIsDownCanNotBeOpened) {
   const LiveProblem problem = refused(left(), filter_of({8080}));
   EXPECT_EQ(problem.code, ErrorCode::kCaptureOpenFailed);
   EXPECT_NE(problem.message.find("ip link set left up"), std::string::npos) << problem.message;
+  EXPECT_NE(problem.message.find("\"left\": That device is not up; bring"), std::string::npos)
+      << "said once: " << problem.message;
 }
 
 TEST_F(LiveSourceTest, TheDefaultInterfaceIsTheFirstThatIsUpAndNotLoopback) {

@@ -61,8 +61,10 @@ LiveProblem activation_problem(pcap_t* handle, int status, const std::string& na
     case PCAP_ERROR_PROMISC_PERM_DENIED:
       return no_permission(name);
     case PCAP_ERROR_IFACE_NOT_UP:
-      return open_failed(name, words_of(handle, status) + "; bring it up with: sudo ip link set " +
-                                   printable(name) + " up");
+      // libpcap leaves the same words as its message, once more.
+      return open_failed(name, std::string(pcap_statustostr(status)) +
+                                   "; bring it up with: sudo ip link set " + printable(name) +
+                                   " up");
     default:
       return open_failed(name, words_of(handle, status));
   }
