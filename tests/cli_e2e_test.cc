@@ -1,6 +1,8 @@
 // The program as people and scripts use it: what it refuses, how it begins and how it ends.
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -765,6 +767,80 @@ TEST(Questions, CheckRefusesAFileAsTheRunWould) {
     const std::string refusal = "INPUT_FILE: " + fatal_of(run)["message"].get<std::string>();
     EXPECT_NE(check.out.find(refusal), std::string::npos) << refusal << "\nin: " << check.out;
     EXPECT_TRUE(check.out.ends_with("not ready\n")) << check.out;
+  }
+}
+
+TEST(Questions, CheckFindsWhatStandsInTheWayOfTheOutputsInTheWordsOfTheRun) {
+  const TemporaryFolder folder;
+  std::filesystem::create_symlink(folder / "victim", folder / "link");
+  write_file(folder / "file", "");
+  const Descriptor taken(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(::bind(taken.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(taken.get(), 1), 0);
+  ASSERT_EQ(::getsockname(taken.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const std::string port = std::to_string(ntohs(address.sin_port));
+  struct Obstacle {
+    std::vector<std::string> arguments;
+    int code;
+    std::string says;
+  };
+  const Obstacle table[] = {
+      {{"--output", (folder / "no/where").string()}, 7, "No such file or directory"},
+      {{"--output", folder.path().string()}, 7, "Is a directory"},
+      {{"--output", (folder / "file/x").string()}, 7, "Not a directory"},
+      {{"--extract-dir", (folder / "nowhere").string()}, 7, "No such file or directory"},
+      {{"--debug", "--debug-log", (folder / "no/where").string()}, 7, "No such file or directory"},
+      {{"--debug", "--debug-log", (folder / "link").string()}, 7, "symbolic links"},
+      {{"--metrics-listen", port}, 2, "Address already in use"},
+  };
+  for (const Obstacle& obstacle : table) {
+    SCOPED_TRACE(testing::PrintToString(obstacle.arguments));
+    std::vector<std::string> arguments = {"-r", kShop};
+    arguments.insert(arguments.end(), obstacle.arguments.begin(), obstacle.arguments.end());
+    const Finished run = run_sniffer(arguments);
+    EXPECT_EQ(run.exit.code, obstacle.code);
+    const Json fatal = fatal_of(run);
+    const std::string words = fatal["message"];
+    EXPECT_NE(words.find(obstacle.says), std::string::npos) << words;
+    arguments.insert(arguments.begin(), "--check");
+    const Finished check = run_sniffer(arguments);
+    EXPECT_EQ(check.exit.code, obstacle.code);
+    const std::string refusal = fatal["code"].get<std::string>() + ": " + words + "\n";
+    EXPECT_NE(check.out.find(refusal), std::string::npos) << refusal << "in: " << check.out;
+    EXPECT_TRUE(check.out.ends_with("not ready\n")) << check.out;
+  }
+}
+
+TEST(Questions, CheckMakesNoFileAndEmptiesNone) {
+  const TemporaryFolder folder;
+  write_file(folder / "old.log", "precious");
+  const Finished check =
+      run_sniffer({"--check", "-r", kShop, "--output", (folder / "new").string(), "--extract-dir",
+                   folder.path().string(), "--hex-dump", "--debug-log",
+                   (folder / "old.log").string(), "--metrics-listen", "127.0.0.1:38761"});
+  EXPECT_EQ(check.exit.code, 0) << check.out;
+  EXPECT_TRUE(check.out.ends_with("ready\n")) << check.out;
+  EXPECT_EQ(content_of(folder / "old.log"), "precious");
+  EXPECT_FALSE(std::filesystem::exists(folder / "new"));
+}
+
+TEST(Questions, CheckShowsTheFilterOfFilesToo) {
+  const Finished check = run_sniffer({"--check", "-r", kShop, "--filter", "host 10.77.0.2"});
+  EXPECT_NE(check.out.find("filter:     host 10.77.0.2\n"), std::string::npos) << check.out;
+}
+
+TEST(Questions, AnAnswerThatAFullDiskDoesNotTakeEndsWith7) {
+  const Descriptor full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+  const std::vector<std::string> questions[] = {
+      {"--help"}, {"--version"}, {"--list-interfaces"}, {"--check", "-r", kShop}};
+  for (const std::vector<std::string>& question : questions) {
+    SCOPED_TRACE(question[0]);
+    Child child(sniffer(question), {-1, full.get(), -1});
+    EXPECT_EQ(child.wait().code, 7);
   }
 }
 

@@ -136,7 +136,16 @@ TEST_F(MetricsTest, AnAddressThatIsTakenIsAnError) {
   sources.writer = &writer_;
   sources.lines = &lines_;
   const std::string address = "127.0.0.1:" + std::to_string(server_.port());
-  EXPECT_NE(second.start(address, std::move(sources)).find(address), std::string::npos);
+  const std::string problem = second.start(address, std::move(sources));
+  EXPECT_EQ(problem,
+            "metricsListen: nothing can be served on " + address + ": Address already in use");
+  EXPECT_EQ(MetricsServer::problem_of(address), problem);
+}
+
+TEST_F(MetricsTest, AnAddressThatIsFreeHasNoProblem) {
+  for (const char* free : {"127.0.0.1:0", "[::1]:0"}) {
+    EXPECT_EQ(MetricsServer::problem_of(free), "") << free;
+  }
 }
 
 TEST_F(MetricsTest, EveryMetricHasAHelpTextAndAType) {

@@ -112,6 +112,18 @@ TEST_F(LivePrivileges, WithoutItTheCommandThatHelpsIsNamed) {
   EXPECT_EQ(checked.exit.code, 0) << checked.out << checked.err;
 }
 
+TEST_F(LivePrivileges, TheCheckLooksAtTheOutputAsTheUserOfTheRun) {
+  if (IsSkipped()) return;
+  const std::string output = (folder_ / "lines").string();  // in a folder of root's alone
+  std::vector<std::string> words = {TCP_SNIFFER_BINARY, "-i",   "right",  "-p", "80",
+                                    "--output",         output, "--check"};
+  EXPECT_EQ(run(server_.command(words)).exit.code, 0);
+  words.insert(words.end(), {"--user", "nobody"});
+  const Finished checked = run(server_.command(words));
+  EXPECT_EQ(checked.exit.code, 7);
+  EXPECT_NE(checked.out.find("Permission denied"), std::string::npos) << checked.out;
+}
+
 TEST_F(LivePrivileges, RootIsGivenUpOnceTheCaptureIsOpen) {
   if (IsSkipped()) return;
   if (!start_server()) GTEST_SKIP() << "nginx is not installed";

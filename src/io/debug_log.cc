@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "core/segment_text.h"
+#include "io/writable.h"
 
 namespace tcp_sniffer {
 
@@ -14,6 +15,10 @@ namespace {
 
 // Text collected before it is written even in the middle of a block.
 constexpr size_t kSectionBytes = size_t{256} << 10;
+
+std::string cannot_write(const std::string& path, int error) {
+  return "debugLog: cannot write " + path + ": " + std::strerror(error);
+}
 
 }  // namespace
 
@@ -43,11 +48,16 @@ DebugLog::~DebugLog() {
   if (fd_ >= 0) close(fd_);
 }
 
+std::string DebugLog::problem_of(const std::string& path) {
+  const int error = error_of_writing(path, false);
+  return error == 0 ? std::string() : cannot_write(path, error);
+}
+
 std::string DebugLog::open(const std::string& path) {
   fd_ =
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd_ >= 0) return {};
-  return "debugLog: cannot write " + path + ": " + std::strerror(errno);
+  return cannot_write(path, errno);
 }
 
 SegmentTrace* DebugLog::add_section() {

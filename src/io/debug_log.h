@@ -24,6 +24,10 @@ class DebugLog {
   DebugLog(const DebugLog&) = delete;
   DebugLog& operator=(const DebugLog&) = delete;
 
+  // Why open(path) would fail, found out without making or emptying the file; empty when nothing is
+  // known to stand in the way.
+  static std::string problem_of(const std::string& path);
+
   // Makes the file, or empties it; mode 0600, for it may hold what people sent. Empty: good; else
   // the error in words.
   std::string open(const std::string& path);

@@ -31,8 +31,9 @@ void open_standard_descriptors() {
 }
 
 int print(const std::string& text) {
-  std::fputs(text.c_str(), stdout);
-  return std::fflush(stdout) == 0 ? 0 : exit_status(ErrorCode::kOutputFailed);
+  // A text longer than the stream's buffer is refused by fputs, and fflush then has nothing to say.
+  const bool taken = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+  return taken ? 0 : exit_status(ErrorCode::kOutputFailed);
 }
 
 EventLog::Settings log_settings(const Config& config) {

@@ -1,6 +1,7 @@
 #include "io/metrics.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
 #include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
 #include <prometheus/metric_family.h>
@@ -10,6 +11,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <exception>
 #include <limits>
 #include <string_view>
@@ -76,6 +78,30 @@ void add_histogram(MetricFamily& to, std::vector<ClientMetric::Label> labels,
   metric.histogram.sample_count = count;
   metric.histogram.sample_sum = static_cast<double>(histogram.published_sum_us()) / 1e6;
   to.metric.push_back(std::move(metric));
+}
+
+// Address and port of ADDRESS:PORT; an IPv6 address without its brackets.
+std::pair<std::string, std::string> parts_of(const std::string& listen) {
+  const size_t colon = listen.rfind(':');
+  std::string host = listen.substr(0, colon);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  return {host, listen.substr(colon + 1)};
+}
+
+std::string can_not_serve(const std::string& listen, const std::string& why) {
+  return "metricsListen: nothing can be served on " + listen + ": " + why;
+}
+
+// Takes the address as the web server does, and gives it back. The errno; 0: it can be had.
+int error_of_binding(const addrinfo& address) {
+  const int fd = socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return errno;
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (address.ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+  const int error = bind(fd, address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
+  close(fd);
+  return error;
 }
 
 // Connects, and is gone.
@@ -236,6 +262,19 @@ MetricsServer::~MetricsServer() {
   ending.join();
 }
 
+std::string MetricsServer::problem_of(const std::string& listen) {
+  const auto [host, port] = parts_of(listen);
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICSERV | AI_PASSIVE;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int unknown = getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
+  if (unknown != 0) return can_not_serve(listen, gai_strerror(unknown));
+  const int error = error_of_binding(*found);
+  freeaddrinfo(found);
+  return error == 0 ? std::string() : can_not_serve(listen, std::strerror(error));
+}
+
 std::string MetricsServer::start(const std::string& listen, MetricsSources sources) {
   auto parts = std::make_unique<Parts>();
   parts->collector = std::make_shared<Collector>(std::move(sources));
@@ -246,12 +285,13 @@ std::string MetricsServer::start(const std::string& listen, MetricsSources sourc
     parts->exposer = std::make_unique<prometheus::Exposer>(options);
     parts->exposer->RegisterCollectable(parts->collector);
   } catch (const std::exception& exception) {
-    return "metricsListen: nothing can be served on " + listen + ": " + exception.what();
+    // The web server keeps to itself what the system said.
+    const std::string problem = problem_of(listen);
+    return problem.empty() ? can_not_serve(listen, exception.what()) : problem;
   }
   const std::vector<int> ports = parts->exposer->GetListeningPorts();
   parts->port = ports.empty() ? 0 : ports.front();
-  parts->host = listen.substr(0, listen.rfind(':'));
-  if (parts->host.starts_with('[')) parts->host = parts->host.substr(1, parts->host.size() - 2);
+  parts->host = parts_of(listen).first;
   parts_ = std::move(parts);
   return {};
 }

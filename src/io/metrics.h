@@ -43,6 +43,10 @@ class MetricsServer {
   MetricsServer(const MetricsServer&) = delete;
   MetricsServer& operator=(const MetricsServer&) = delete;
 
+  // Why nothing can be served on `listen`, found out by taking the address for a moment; empty when
+  // nothing is known to stand in the way.
+  static std::string problem_of(const std::string& listen);
+
   // `listen` is ADDRESS:PORT, port 0 for any. Empty: it serves; else why it can not.
   std::string start(const std::string& listen, MetricsSources sources);
   // The port it listens on; 0 before start.

@@ -1,20 +1,23 @@
 #include "io/preflight.h"
 
-#include <unistd.h>
-
 #include <cstdio>
+#include <cstring>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "io/body_extractor.h"
 #include "io/capture_filter.h"
 #include "io/config_check.h"
+#include "io/debug_log.h"
 #include "io/engine_settings.h"
 #include "io/exit_code.h"
 #include "io/file_source.h"
 #include "io/live_source.h"
+#include "io/metrics.h"
 #include "io/offloads.h"
 #include "io/privileges.h"
+#include "io/writable.h"
 
 namespace tcp_sniffer {
 
@@ -22,6 +25,16 @@ namespace {
 
 void say(const std::string& text) {
   std::printf("%s\n", text.c_str());
+}
+
+int say_problem(ErrorCode code, const std::string& words) {
+  say("problem:    " + std::string(code_name(code)) + ": " + words);
+  return exit_status(code);
+}
+
+// A run ends at its first problem.
+void keep_first(int& status, int later) {
+  if (status == 0) status = later;
 }
 
 std::string ports_text(const Config& config) {
@@ -38,10 +51,10 @@ int check_files(const Config& config) {
   for (const std::string& path : config.files) {
     say("file:       " + (path == "-" ? std::string("standard input") : path));
     if (const std::string problem = FileSource::problem_of(path); !problem.empty()) {
-      say("problem:    " + std::string(code_name(ErrorCode::kInputFile)) + ": " + problem);
-      status = exit_status(ErrorCode::kInputFile);
+      keep_first(status, say_problem(ErrorCode::kInputFile, problem));
     }
   }
+  if (!config.filter.empty()) say("filter:     " + config.filter);
   return status;
 }
 
@@ -62,27 +75,23 @@ void say_offloads(const std::string& interface) {
   }
 }
 
+// For good: what the run opens after the capture is looked at as that user.
 int check_user(const std::string& name) {
   if (name.empty()) return 0;
   const auto user = find_user(name);
   if (const auto* error = std::get_if<std::string>(&user)) {
-    say("problem:    INVALID_CONFIG: " + *error);
-    return exit_status(ErrorCode::kInvalidConfig);
-  }
-  if (geteuid() != 0 && geteuid() != std::get<UserIdentity>(user).uid) {
-    say("problem:    PERMISSION_DENIED: user: only root can become " + name);
-    return exit_status(ErrorCode::kPermissionDenied);
+    return say_problem(ErrorCode::kInvalidConfig, *error);
   }
   say("user:       " + name + ", once the capture is open");
-  return 0;
+  const std::string refused = become_user(std::get<UserIdentity>(user));
+  return refused.empty() ? 0 : say_problem(ErrorCode::kPermissionDenied, refused);
 }
 
 int check_live(const Config& config, const CaptureFilter& filter) {
   const auto interface = interface_or_default(config.interface);
   if (const auto* problem = std::get_if<LiveProblem>(&interface)) {
     say("interface:  none found");
-    say("problem:    " + std::string(code_name(problem->code)) + ": " + problem->message);
-    return exit_status(problem->code);
+    return say_problem(problem->code, problem->message);
   }
   LiveOptions options;
   options.interface = std::get<std::string>(interface);
@@ -91,8 +100,7 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   auto opened = LiveSource::open(options, filter);
   if (const auto* problem = std::get_if<LiveProblem>(&opened)) {
     say("interface:  " + options.interface);
-    say("problem:    " + std::string(code_name(problem->code)) + ": " + problem->message);
-    return exit_status(problem->code);
+    return say_problem(problem->code, problem->message);
   }
   const LiveSource& live = *std::get<std::unique_ptr<LiveSource>>(opened);
   say("interface:  " + live.interface() + (live.interface_is_up() ? ", up" : ", down"));
@@ -106,25 +114,59 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   return check_user(config.user);
 }
 
-}  // namespace
+// As OutputWriter::open says it.
+std::string problem_of_output(const std::string& path) {
+  const int error = path.empty() ? 0 : error_of_writing(path, true);
+  return error == 0 ? "" : "output " + path + " can not be opened: " + std::strerror(error);
+}
 
-int check(const Config& config) {
+// What is written, in the order in which a run opens it.
+int check_outputs(const Config& config) {
+  int status = 0;
+  const auto look_at = [&](const std::string& what, ErrorCode code, const std::string& problem) {
+    say(what);
+    if (!problem.empty()) keep_first(status, say_problem(code, problem));
+  };
+  look_at("output:     " + (config.output.empty() ? "standard output" : config.output),
+          ErrorCode::kOutputFailed, problem_of_output(config.output));
+  if (!config.extract_dir.empty()) {
+    look_at("bodies:     " + config.extract_dir, ErrorCode::kOutputFailed,
+            BodyExtractor(extract_settings(config)).open());
+  }
+  if (config.debug || config.hex_dump) {
+    look_at("debug log:  " + config.debug_log, ErrorCode::kOutputFailed,
+            DebugLog::problem_of(config.debug_log));
+  }
+  if (!config.metrics_listen.empty()) {
+    look_at("metrics:    " + config.metrics_listen, ErrorCode::kInvalidConfig,
+            MetricsServer::problem_of(config.metrics_listen));
+  }
+  return status;
+}
+
+int check_all(const Config& config) {
   auto filter = CaptureFilter::make(filter_options(config));
   if (const auto* error = std::get_if<std::string>(&filter)) {
-    say("problem:    INVALID_CONFIG: " + *error);
-    return exit_status(ErrorCode::kInvalidConfig);
+    return say_problem(ErrorCode::kInvalidConfig, *error);
   }
-  const int status =
+  int status =
       config.live() ? check_live(config, std::get<CaptureFilter>(filter)) : check_files(config);
   say("ports:      " + ports_text(config));
   say("shards:     " + std::to_string(config.shards));
-  say("output:     " + (config.output.empty() ? std::string("standard output") : config.output));
+  keep_first(status, check_outputs(config));
   for (const std::string& key : keys_without_effect(config)) {
     say("note:       " + key + " has no effect in this run");
   }
-  say(status == 0 ? "ready" : "not ready");
-  std::fflush(stdout);
   return status;
+}
+
+}  // namespace
+
+int check(const Config& config) {
+  const int status = check_all(config);
+  say(status == 0 ? "ready" : "not ready");
+  const bool told = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  return status == 0 && !told ? exit_status(ErrorCode::kOutputFailed) : status;
 }
 
 }  // namespace tcp_sniffer
