@@ -26,4 +26,30 @@ enum class LinkType : uint16_t {
   kLinuxSll2 = 276,
 };
 
+// Whether frames of this link type can be decoded: those above, and no others. A capture may have
+// any number.
+constexpr bool is_supported(LinkType link_type) {
+  switch (link_type) {
+    case LinkType::kNull:
+    case LinkType::kEthernet:
+    case LinkType::kPpp:
+    case LinkType::kPppHdlc:
+    case LinkType::kPppEther:
+    case LinkType::kRaw:
+    case LinkType::kCiscoHdlc:
+    case LinkType::kIeee80211:
+    case LinkType::kLoop:
+    case LinkType::kLinuxSll:
+    case LinkType::kPrism:
+    case LinkType::kIeee80211Radiotap:
+    case LinkType::kIeee80211Avs:
+    case LinkType::kIpv4:
+    case LinkType::kIpv6:
+    case LinkType::kNflog:
+    case LinkType::kLinuxSll2:
+      return true;
+  }
+  return false;
+}
+
 }  // namespace tcp_sniffer

@@ -48,8 +48,17 @@ Dispatcher::Dispatcher(const DispatcherSettings& settings, const std::vector<Pac
   for (PacketLane* lane : lanes) open_.push_back({.lane = lane});
 }
 
-void Dispatcher::on_file(const std::string&) {
+void Dispatcher::on_file(const std::string& name) {
   file_begins_ = true;
+  file_ = name;
+}
+
+// Once for each link type; only frames that are left out anyway come here.
+void Dispatcher::say_unsupported(LinkType link_type) {
+  const auto number = static_cast<uint16_t>(link_type);
+  if (!on_unsupported_ || unsupported_said_[number]) return;
+  unsupported_said_.set(number);
+  on_unsupported_(link_type, file_);
 }
 
 void Dispatcher::on_frames(std::span<const Frame> frames, CapturePiece* piece) {
@@ -70,6 +79,8 @@ void Dispatcher::on_frame(const Frame& frame, CapturePiece* piece) {
   advance_clock(frame.time_ns);
   if (filter_ != nullptr && !filter_->matches(frame)) {
     counters_.add(FrameCounter::filtered);
+    if (!is_supported(frame.link_type)) [[unlikely]]
+      say_unsupported(frame.link_type);
     return;
   }
   Segment segment;
@@ -83,6 +94,8 @@ void Dispatcher::on_frame(const Frame& frame, CapturePiece* piece) {
   }
   if (fate != FrameFate::kSegment) {
     counters_.add(counter_of(fate));
+    if (fate == FrameFate::kNotIp && !is_supported(frame.link_type)) [[unlikely]]
+      say_unsupported(frame.link_type);
     return;
   }
   on_segment(segment, frame, piece);

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <bitset>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/counters.h"
@@ -50,6 +53,13 @@ class Dispatcher final : public FrameSink {
   // when that is set, forward or back, no time has gone by.
   void set_source(PacketSource* source) { source_ = source; }
 
+  // `on_unsupported` is told of each link type that no decoder reads, and of the file it is in,
+  // when the first frame of it comes; on the thread at the source. Set before the first frame.
+  using OnUnsupported = std::function<void(LinkType link_type, const std::string& file)>;
+  void set_on_unsupported(OnUnsupported on_unsupported) {
+    on_unsupported_ = std::move(on_unsupported);
+  }
+
   // Sends what the open blocks hold: the source has nothing for now.
   void flush();
   // Tells every shard that packet time has come to `time_ns` at least (live, without packets).
@@ -71,6 +81,7 @@ class Dispatcher final : public FrameSink {
   void on_frame(const Frame& frame, CapturePiece* piece);
   FrameFate defragment(Fragment& fragment, Segment& segment, bool& held);
   void on_segment(Segment& segment, const Frame& frame, CapturePiece* piece);
+  void say_unsupported(LinkType link_type);
   void advance_clock(int64_t time_ns);
   void advance_live_clock(int64_t time_ns);
   bool sampled(const FlowKey& key) const;
@@ -98,7 +109,10 @@ class Dispatcher final : public FrameSink {
   uint64_t since_flush_ = 0;
   uint64_t published_at_ = 0;
   bool file_begins_ = true;
-  bool payload_is_assembled_ = false;  // the segment lies in the defragmenter's memory
+  std::string file_;  // the one being read
+  OnUnsupported on_unsupported_;
+  std::bitset<65536> unsupported_said_;  // by link type
+  bool payload_is_assembled_ = false;    // the segment lies in the defragmenter's memory
 };
 
 }  // namespace tcp_sniffer

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "io/engine_settings.h"
+#include "io/file_link_type.h"
 #include "io/interfaces.h"
 #include "io/privileges.h"
 #include "io/version.h"
@@ -236,6 +237,11 @@ void Engine::connect(Capture& capture) {
   capture.dispatcher =
       std::make_unique<Dispatcher>(dispatcher_settings(config_, secret), lanes, filter);
   if (capture.live) capture.dispatcher->set_source(capture.live.get());
+  if (capture.file) {
+    capture.dispatcher->set_on_unsupported([this](LinkType link_type, const std::string& file) {
+      say_unsupported(link_type, "file", file);
+    });
+  }
 }
 
 void Engine::say_started() {
@@ -255,12 +261,26 @@ void Engine::say_started() {
     if (!capture.live->warning().empty()) fields["warning"] = capture.live->warning();
   } else {
     fields["files"] = config_.files;
+    if (const auto link_type = first_link_type(config_.files[0])) {
+      fields["linkType"] = static_cast<int>(*link_type);
+    }
     fields["filter"] = config_.filter;
   }
   fields["ports"] = config_.ports;
   fields["shards"] = config_.shards;
   if (metrics_) fields["metricsPort"] = metrics_->port();
   log_.emit(LogLevel::kInfo, event::kStarted, "capturing", fields);
+  if (capture.live && !is_supported(capture.live->link_type())) {
+    say_unsupported(capture.live->link_type(), "interface", capture.live->interface());
+  }
+}
+
+void Engine::say_unsupported(LinkType link_type, const char* where, const std::string& name) {
+  EventFields fields;
+  fields["linkType"] = static_cast<int>(link_type);
+  fields[where] = name;
+  log_.emit(LogLevel::kWarn, event::kUnsupportedLinkType,
+            "frames of this link type can not be read: they are left out", fields);
 }
 
 void Engine::start_threads() {

@@ -24,7 +24,10 @@ inline constexpr std::string_view kStopped = "stopped";
 inline constexpr std::string_view kFatal = "fatal";
 inline constexpr std::string_view kInterfaceDown = "interface_down";
 inline constexpr std::string_view kInterfaceUp = "interface_up";
-// Beyond the contract's list: files beside the output that could not be written.
+// Beyond the contract's list: what can not be decoded.
+inline constexpr std::string_view kUnsupportedLinkType = "unsupported_link_type";
+inline constexpr std::string_view kLimit = "limit";
+// Files beside the output that could not be written.
 inline constexpr std::string_view kExtractFailed = "extract_failed";
 inline constexpr std::string_view kDebugLogFailed = "debug_log_failed";
 // How many events the log itself held back or lost.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -45,6 +46,11 @@ class PcapFormat {
   // What begins at the current position, for messages.
   const char* what() const { return packet_header_size_ == 0 ? "file header" : "packet"; }
   const std::string& problem() const { return problem_; }
+
+  // Of the frames; nothing until the file header is read.
+  std::optional<LinkType> first_link_type() const {
+    return packet_header_size_ == 0 ? std::nullopt : std::optional(link_type_);
+  }
 
   // Whether the file may end where a step begins.
   bool may_end() const { return packet_header_size_ != 0; }

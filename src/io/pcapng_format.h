@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,6 +50,11 @@ class PcapngFormat {
   // What begins at the current position, for messages.
   const char* what() const { return trailer_ != 0 ? "block's closing length" : "block"; }
   const std::string& problem() const { return problem_; }
+
+  // Of the section's first interface; nothing until it was described.
+  std::optional<LinkType> first_link_type() const {
+    return interfaces_.empty() ? std::nullopt : std::optional(interfaces_.front().link_type);
+  }
 
   // Whether the file may end where a step begins.
   bool may_end() const { return in_section_ && trailer_ == 0; }

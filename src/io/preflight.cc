@@ -12,6 +12,7 @@
 #include "io/debug_log.h"
 #include "io/engine_settings.h"
 #include "io/exit_code.h"
+#include "io/file_link_type.h"
 #include "io/file_source.h"
 #include "io/live_source.h"
 #include "io/metrics.h"
@@ -46,12 +47,19 @@ std::string ports_text(const Config& config) {
   return text;
 }
 
+void say_link_type(LinkType link_type) {
+  say("link type:  " + std::to_string(static_cast<int>(link_type)) +
+      (is_supported(link_type) ? "" : ", whose frames can not be read and are left out"));
+}
+
 int check_files(const Config& config) {
   int status = 0;
   for (const std::string& path : config.files) {
     say("file:       " + (path == "-" ? std::string("standard input") : path));
     if (const std::string problem = FileSource::problem_of(path); !problem.empty()) {
       keep_first(status, say_problem(ErrorCode::kInputFile, problem));
+    } else if (const auto link_type = first_link_type(path)) {
+      say_link_type(*link_type);
     }
   }
   if (!config.filter.empty()) say("filter:     " + config.filter);
@@ -104,7 +112,7 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   }
   const LiveSource& live = *std::get<std::unique_ptr<LiveSource>>(opened);
   say("interface:  " + live.interface() + (live.interface_is_up() ? ", up" : ", down"));
-  say("link type:  " + std::to_string(static_cast<int>(live.link_type())));
+  say_link_type(live.link_type());
   say("rights:     enough to capture");
   say("timestamps: " + std::string(live.has_nanoseconds() ? "nanoseconds" : "microseconds"));
   say("filter:     " + live.filter_text());

@@ -142,7 +142,7 @@ void report(const EventRecord& record, bool with_samples, EventLog& log) {
     case EventKind::kLimit:
       fields["limit"] = record.detail;
       fields["value"] = record.bytes;
-      log.emit(LogLevel::kWarn, "limit", "a limit of the configuration was reached", fields);
+      log.emit(LogLevel::kWarn, event::kLimit, "a limit of the configuration was reached", fields);
       return;
   }
 }

@@ -375,12 +375,22 @@ export interface StartedEvent extends EngineEvent {
   revision?: string;
   interface?: string;
   files?: string[];
-  /** Number of the link type, live. */
+  /** Number of the link type; of files: the first one's, unless it comes through a pipe. */
   linkType?: number;
   ports: number[];
   /** As it was installed. */
   filter?: string;
   shards: number;
+}
+
+/** Frames of this link type can not be read and are left out; once for each. */
+export interface UnsupportedLinkTypeEvent extends EngineEvent {
+  /** Its number. */
+  linkType: number;
+  /** Where the first of them was. */
+  file?: string;
+  /** Live. */
+  interface?: string;
 }
 
 /** Live, once: nothing has come yet. */
@@ -537,6 +547,7 @@ export interface FatalEvent extends EngineEvent {
 /** The engine’s events by name. */
 export interface EngineEvents {
   started: [event: StartedEvent];
+  unsupported_link_type: [event: UnsupportedLinkTypeEvent];
   no_packets: [event: NoPacketsEvent];
   stats: [event: StatsEvent];
   connection_evicted: [event: ConnectionEvictedEvent];
@@ -555,7 +566,7 @@ export interface EngineEvents {
   fatal: [event: FatalEvent];
 }
 
-export const engineEventNames = ["started","no_packets","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","extract_failed","debug_log_failed","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
+export const engineEventNames = ["started","unsupported_link_type","no_packets","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","extract_failed","debug_log_failed","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
 /** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {
