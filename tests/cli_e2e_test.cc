@@ -730,6 +730,60 @@ TEST(SlowReader, WithOverloadDropWholeLinesAreDroppedAndCounted) {
   EXPECT_FALSE(stopped["deterministic"]);
 }
 
+// ------------------------------------------------------------------ bodies as files
+
+class Extracted : public Test {
+ protected:
+  // 20 response bodies of 100 bytes each.
+  Finished run_with(std::vector<std::string> arguments) {
+    const std::filesystem::path bodies = folder_ / "bodies";
+    std::filesystem::remove_all(bodies);
+    std::filesystem::create_directory(bodies);
+    write_file(folder_ / "many.pcap", many_exchanges(20));
+    arguments.insert(arguments.end(), {"-r", (folder_ / "many.pcap").string(), "--extract-dir",
+                                       bodies.string(), "--output", "/dev/null"});
+    Finished finished = run_sniffer(arguments);
+    EXPECT_EQ(finished.exit.code, 0) << finished.err;
+    return finished;
+  }
+  static Json extracted(const Finished& run) {
+    return event_named(run.err, "stopped")["extracted"];
+  }
+
+  const TemporaryFolder folder_;
+};
+
+TEST_F(Extracted, EachLimitOfTheRunIsSaidOnceWhenABodyIsLeftOutForIt) {
+  for (const char* shards : {"0", "2"}) {
+    const Finished files = run_with({"--extract-max-files", "5", "--shards", shards});
+    const Json said = event_named(files.err, "limit");
+    EXPECT_EQ(said["limit"], "extractMaxFiles");
+    EXPECT_EQ(said["value"], 5);
+    EXPECT_EQ(said["level"], "warn");
+    EXPECT_EQ(extracted(files)["files"], 5);
+    EXPECT_EQ(extracted(files)["limited"], 15);
+    const Finished bytes = run_with({"--extract-max-bytes", "950", "--shards", shards});
+    EXPECT_EQ(event_named(bytes.err, "limit")["limit"], "extractMaxBytes");
+    EXPECT_EQ(event_named(bytes.err, "limit")["value"], 950);
+    EXPECT_EQ(extracted(bytes)["files"], 9);
+  }
+}
+
+TEST_F(Extracted, ALimitThatIsJustReachedIsNotSaidForNothingIsLeftOut) {
+  const Finished run = run_with({"--extract-max-files", "20", "--extract-max-bytes", "2000"});
+  EXPECT_EQ(extracted(run)["files"], 20);
+  EXPECT_TRUE(events_named(run.err, "limit").empty()) << run.err;
+}
+
+TEST_F(Extracted, ABodyLargerThanMaxBodySizeIsWrittenInPartOnlyWhenIncompleteOnesAreAskedFor) {
+  const Finished without = run_with({"--max-body-size", "99"});
+  EXPECT_EQ(extracted(without)["files"], 0);
+  EXPECT_EQ(extracted(without)["incomplete"], 20);
+  const Finished with = run_with({"--max-body-size", "99", "--write-incomplete"});
+  EXPECT_EQ(extracted(with)["files"], 20);
+  EXPECT_EQ(extracted(with)["bytes"], 20 * 99);
+}
+
 // ------------------------------------------------------------------ questions
 
 TEST(Questions, HelpAndVersionAreAnsweredOnStandardOutput) {

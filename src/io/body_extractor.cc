@@ -48,10 +48,7 @@ void BodyExtractor::put(const HttpMessage& message) {
   if (!settings_.write_incomplete && body_is_incomplete(message)) return add(incomplete_);
   const size_t size = message.body.size();
   // Known before the body is copied: what is written only grows.
-  if (files_.load(std::memory_order_relaxed) >= settings_.files_max ||
-      bytes_.load(std::memory_order_relaxed) + size > settings_.bytes_max) {
-    return add(limited_);
-  }
+  if (exceeds_limits(size)) return add(limited_);
   if (!take_room(size)) return add(dropped_);
   auto* body = new (std::nothrow) Body{BodyFileName(message), nullptr, size};
   if (body != nullptr) body->bytes.reset(new (std::nothrow) char[size]);
@@ -63,6 +60,14 @@ void BodyExtractor::put(const HttpMessage& message) {
   }
   std::memcpy(body->bytes.get(), message.body.data(), size);
   queue_.enqueue(body);
+}
+
+bool BodyExtractor::exceeds_limits(size_t size) {
+  const bool files = files_.load(std::memory_order_relaxed) >= settings_.files_max;
+  const bool bytes = bytes_.load(std::memory_order_relaxed) + size > settings_.bytes_max;
+  if (files) files_max_reached_.store(true, std::memory_order_relaxed);
+  if (bytes) bytes_max_reached_.store(true, std::memory_order_relaxed);
+  return files || bytes;
 }
 
 // A body larger than the queue is let in when the queue is empty.
@@ -119,10 +124,7 @@ void BodyExtractor::take(Body* next) {
 
 void BodyExtractor::write_body(const Body& body) {
   if ((waiting_bytes_.load(std::memory_order_acquire) & kAborted) != 0) return add(dropped_);
-  if (files_.load(std::memory_order_relaxed) >= settings_.files_max ||
-      bytes_.load(std::memory_order_relaxed) + body.size > settings_.bytes_max) {
-    return add(limited_);
-  }
+  if (exceeds_limits(body.size)) return add(limited_);
   std::string name(body.name.view());
   const int fd = make_file(body, name);
   if (fd < 0) return failed(name, errno);

@@ -66,6 +66,9 @@ class BodyExtractor final : public BodySink {
 
   // Any thread.
   Counts counts() const;
+  // Whether a body was left out for it. Any thread.
+  bool files_max_reached() const { return files_max_reached_.load(std::memory_order_relaxed); }
+  bool bytes_max_reached() const { return bytes_max_reached_.load(std::memory_order_relaxed); }
 
  private:
   struct Body {
@@ -75,6 +78,7 @@ class BodyExtractor final : public BodySink {
   };
   using Counter = std::atomic<uint64_t>;
 
+  bool exceeds_limits(size_t size);
   bool take_room(size_t size);
   void run();
   void take(Body* next);
@@ -95,6 +99,8 @@ class BodyExtractor final : public BodySink {
   static constexpr uint64_t kAborted = uint64_t{1} << 63;
   std::atomic<uint64_t> waiting_bytes_{0};
   std::atomic<bool> done_{false};
+  std::atomic<bool> files_max_reached_{false};
+  std::atomic<bool> bytes_max_reached_{false};
   Counter files_{0};
   Counter bytes_{0};
   Counter incomplete_{0};

@@ -93,6 +93,7 @@ class Engine {
   void drain_events();
   void timed_duties(std::chrono::steady_clock::time_point now);
   void say_interface_state();
+  void say_extract_limits();
   void say_no_packets(std::chrono::steady_clock::time_point now);
   void say_stats(std::chrono::steady_clock::time_point now);
   void show_progress(std::chrono::steady_clock::time_point now);
@@ -123,6 +124,8 @@ class Engine {
   bool stop_requested_ = false;
   std::atomic<bool> abort_requested_{false};
   bool no_packets_said_ = false;
+  bool files_max_said_ = false;
+  bool bytes_max_said_ = false;
   bool interface_up_ = true;
   bool progress_shown_ = false;
   int exit_status_ = 0;

@@ -188,6 +188,7 @@ Totals Engine::totals() const {
 
 void Engine::timed_duties(Clock::time_point now) {
   say_interface_state();
+  say_extract_limits();
   say_no_packets(now);
   if (config_.stats_interval_ms != 0 && now >= next_stats_) say_stats(now);
   if (config_.format == OutputFormat::kPretty && !config_.live() && now >= next_progress_) {
@@ -209,6 +210,23 @@ void Engine::say_interface_state() {
     log_.emit(LogLevel::kWarn, event::kInterfaceDown,
               "the interface went down; the capture goes on when it is back", fields);
   }
+}
+
+void Engine::say_extract_limits() {
+  if (!extractor_) return;
+  const auto say_once = [this](bool reached, bool& said, const char* key, uint64_t value) {
+    if (!reached || said) return;
+    said = true;
+    EventFields fields;
+    fields["limit"] = key;
+    fields["value"] = value;
+    log_.emit(LogLevel::kWarn, event::kLimit,
+              "a limit of the configuration was reached: bodies are left out", fields);
+  };
+  say_once(extractor_->files_max_reached(), files_max_said_, "extractMaxFiles",
+           config_.extract_max_files);
+  say_once(extractor_->bytes_max_reached(), bytes_max_said_, "extractMaxBytes",
+           config_.extract_max_bytes);
 }
 
 void Engine::say_no_packets(Clock::time_point now) {
@@ -272,6 +290,7 @@ int Engine::finish_report() {
     constexpr std::string_view kClear = "\r\033[K";
     if (write(STDERR_FILENO, kClear.data(), kClear.size()) < 0) progress_shown_ = false;
   }
+  say_extract_limits();
   const Totals ending = totals();
   EventFields fields;
   if (ending.discarded_messages() > 0 && writer_->end() != OutputWriter::End::kReaderLeft) {

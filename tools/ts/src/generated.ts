@@ -468,15 +468,15 @@ export interface ParseErrorEvent extends EngineEvent {
   packetTime: string;
 }
 
-/** A limit of the configuration was reached. */
+/** A limit of the configuration was reached: of a connection, which is named then, or of the run (extractMaxFiles, extractMaxBytes), once. */
 export interface LimitEvent extends EngineEvent {
-  connectionId: string;
+  connectionId?: string;
   /** The sender: address and port. */
-  from: string;
-  to: string;
-  packetTime: string;
-  limit?: string;
-  value?: number;
+  from?: string;
+  to?: string;
+  packetTime?: string;
+  limit: string;
+  value: number;
 }
 
 /** Live: the interface went down; the capture goes on when it is back. */
