@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 
 #include <atomic>
@@ -114,6 +115,24 @@ TEST(RefusedConfiguration, NamesKeyValueAndWhatIsAllowedAndExitsWith2) {
           << word << " in: " << fatal["message"];
     }
   }
+}
+
+TEST(RefusedConfiguration, OfTheCpusOnlyThoseThatTheProcessMayUseAreTaken) {
+  cpu_set_t set;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(set), &set), 0);
+  int first = 0;
+  while (!CPU_ISSET(first, &set)) first++;
+  const std::string usable = std::to_string(first);
+  const std::string other = std::to_string(first + 1);
+  const auto run_on_first = [&](const std::string& cpus) {
+    return run({"taskset", "--cpu-list", usable, TCP_SNIFFER_BINARY, "-r", kShop, "--output",
+                "/dev/null", "--pin-cpus", cpus});
+  };
+  EXPECT_EQ(run_on_first(usable).exit.code, 0);
+  const Finished refused = run_on_first(usable + "," + other);
+  EXPECT_EQ(refused.exit.code, 2);
+  EXPECT_EQ(fatal_of(refused)["message"],
+            "pinCpus: " + other + " is no CPU that this process may use; allowed: " + usable);
 }
 
 // The engine as a user who may have `threads` threads.

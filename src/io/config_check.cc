@@ -1,5 +1,6 @@
 #include "io/config_check.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -50,6 +51,42 @@ std::optional<ConfigError> check_threads(const Config& config) {
   return {};
 }
 
+// `0-3, 8`
+std::string ranges_of(const std::bitset<1024>& cpus) {
+  std::string text;
+  for (size_t first = 0; first < cpus.size(); ++first) {
+    if (!cpus[first]) continue;
+    size_t last = first;
+    while (last + 1 < cpus.size() && cpus[last + 1]) ++last;
+    if (!text.empty()) text += ", ";
+    text += std::to_string(first);
+    if (last > first) text += "-" + std::to_string(last);
+    first = last;
+  }
+  return text;
+}
+
+std::optional<ConfigError> check_cpus(const Config& config, const Environment& environment) {
+  if (environment.usable_cpus.none()) return {};
+  for (const uint16_t cpu : config.pin_cpus) {
+    if (environment.usable_cpus[cpu]) continue;
+    return error(
+        "pinCpus: " + std::to_string(cpu) +
+        " is no CPU that this process may use; allowed: " + ranges_of(environment.usable_cpus));
+  }
+  return {};
+}
+
+// Stays empty on a machine with more CPUs than the set has bits, which the kernel refuses.
+std::bitset<1024> numbers_of_usable_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::bitset<1024> cpus;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return cpus;
+  for (size_t cpu = 0; cpu < cpus.size(); ++cpu) cpus[cpu] = CPU_ISSET(cpu, &set) != 0;
+  return cpus;
+}
+
 std::optional<ConfigError> check_limits(const Config& config) {
   if (config.reassembly_buffer_size > config.memory_limit) {
     return error("reassemblyBufferSize: " + std::to_string(config.reassembly_buffer_size) +
@@ -64,7 +101,8 @@ std::optional<ConfigError> check_limits(const Config& config) {
 Environment current_environment() {
   return {.cpus = usable_cpus(),
           .stdout_is_terminal = ::isatty(STDOUT_FILENO) == 1,
-          .stderr_is_terminal = ::isatty(STDERR_FILENO) == 1};
+          .stderr_is_terminal = ::isatty(STDERR_FILENO) == 1,
+          .usable_cpus = numbers_of_usable_cpus()};
 }
 
 void resolve_defaults(Config& config, const Environment& environment) {
@@ -93,6 +131,7 @@ void resolve_defaults(Config& config, const Environment& environment) {
 std::optional<ConfigError> check_config(const Config& config, const Environment& environment) {
   if (auto wrong = check_input(config, environment)) return wrong;
   if (auto wrong = check_threads(config)) return wrong;
+  if (auto wrong = check_cpus(config, environment)) return wrong;
   if (auto wrong = check_limits(config)) return wrong;
   return check_supported(config);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bitset>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,6 +16,8 @@ struct Environment {
   bool stdout_is_terminal = false;
   bool stderr_is_terminal = false;
   bool config_from_stdin = false;  // --config -
+  // The CPUs that this process may use, by number; none: not known, and pinCpus takes any.
+  std::bitset<1024> usable_cpus{};
 };
 
 // Asks the system; config_from_stdin stays false.

@@ -69,7 +69,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .live_only = true},
     {.name = "pinCpus", .value_name = "CPU,...", .group = KeyGroup::kInput,
      .target = &Config::pin_cpus, .minimum = 0, .maximum = 1023,
-     .meaning = "pin the threads to these CPUs: capture threads, then shards, then the writer"},
+     .meaning = "pin the threads to these CPUs, of those that the process may use: capture threads, "
+     "then shards, then the writer"},
     {.name = "user", .value_name = "NAME", .group = KeyGroup::kInput, .target = &Config::user,
      .text_kind = TextKind::kName, .meaning = "become this user once the capture is open",
      .live_only = true},

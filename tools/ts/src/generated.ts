@@ -586,7 +586,7 @@ export interface EngineConfig {
   promiscuous?: boolean;
   /** Capture threads; the kernel spreads the connections over them (live only). */
   captureThreads?: number;
-  /** Pin the threads to these CPUs: capture threads, then shards, then the writer. */
+  /** Pin the threads to these CPUs, of those that the process may use: capture threads, then shards, then the writer. */
   pinCpus?: number[];
   /** Become this user once the capture is open (live only). */
   user?: string;
@@ -757,7 +757,7 @@ export const configSchema = {
       "default": 1
     },
     "pinCpus": {
-      "description": "Pin the threads to these CPUs: capture threads, then shards, then the writer.",
+      "description": "Pin the threads to these CPUs, of those that the process may use: capture threads, then shards, then the writer.",
       "type": "array",
       "uniqueItems": true,
       "items": {
