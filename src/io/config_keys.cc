@@ -199,7 +199,9 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .meaning = "when the reader of the output or a shard is too slow: wait, or drop and count"},
     {.name = "drainTimeoutMs", .value_name = "TIME", .group = KeyGroup::kRun,
      .target = &Config::drain_timeout_ms, .unit = Unit::kMilliseconds, .minimum = 0,
-     .maximum = kHourMs, .meaning = "how long the reader of the output is waited for at the end"},
+     .maximum = kHourMs,
+     .meaning = "how long the reader of the output is waited for when the run is told to stop; the "
+     "end of files waits without limit"},
     {.name = "waitForConnections", .group = KeyGroup::kRun, .target = &Config::wait_for_connections,
      .meaning = "on stop, keep capturing until the open connections have ended or 30 s are over",
      .live_only = true},

@@ -664,7 +664,7 @@ export interface EngineConfig {
   shards?: number;
   /** When the reader of the output or a shard is too slow: wait, or drop and count. Default: files: block; live: drop. */
   overload?: 'block' | 'drop';
-  /** How long the reader of the output is waited for at the end. */
+  /** How long the reader of the output is waited for when the run is told to stop; the end of files waits without limit. */
   drainTimeoutMs?: number;
   /** On stop, keep capturing until the open connections have ended or 30 s are over (live only). */
   waitForConnections?: boolean;
@@ -1069,7 +1069,7 @@ export const configSchema = {
       ]
     },
     "drainTimeoutMs": {
-      "description": "How long the reader of the output is waited for at the end.",
+      "description": "How long the reader of the output is waited for when the run is told to stop; the end of files waits without limit.",
       "type": "integer",
       "minimum": 0,
       "maximum": 3600000,
