@@ -109,10 +109,10 @@ class Dispatcher final : public FrameSink {
   uint64_t since_flush_ = 0;
   uint64_t published_at_ = 0;
   bool file_begins_ = true;
-  std::string file_;  // the one being read
+  bool payload_is_assembled_ = false;  // the segment lies in the defragmenter's memory
+  std::string file_;                   // the one being read
   OnUnsupported on_unsupported_;
-  std::bitset<65536> unsupported_said_;  // by link type
-  bool payload_is_assembled_ = false;    // the segment lies in the defragmenter's memory
+  std::bitset<65536> unsupported_said_;  // by link type; large, so behind what every frame needs
 };
 
 }  // namespace tcp_sniffer
