@@ -44,8 +44,12 @@ test('FiveLinesPrintTheMessages', async () => {
   const { file, exchanges, path, env } = input();
   const lines = (await runExample('print.mjs', [file], env)).trimEnd().split('\n');
   assert.equal(lines.length, 2 * exchanges);
-  assert.equal(lines[0], `request GET ${path}`);
-  assert.match(lines[1] ?? '', /^response 200/);
+  // Across connections lines have no order.
+  assert.ok(lines.includes(`request GET ${path}`), lines.join('\n'));
+  assert.ok(
+    lines.some((line) => line.startsWith('response 200')),
+    lines.join('\n'),
+  );
 });
 
 test('TheTableHasARowForEachExchange', async () => {
