@@ -199,6 +199,24 @@ TEST(EventLogTest, RepeatedEventsAreLimitedAndTheRestIsToldBeforeTheLastWord) {
   EXPECT_EQ(json::parse(lines[21])["event"], "stopped");
 }
 
+TEST(EventLogTest, FieldsAreMadeOnlyForEventsThatAreWritten) {
+  Pipe pipe;
+  EventLog log({.level = LogLevel::kWarn,
+                .fd = pipe.writer(),
+                .events_per_window_max = 3,
+                .window_ms = 600000});
+  int made = 0;
+  const auto make_fields = [&] { return EventFields{{"number", ++made}}; };
+  log.emit(LogLevel::kInfo, "below_the_level", "", make_fields);
+  for (int i = 0; i < 20; i++) log.emit(LogLevel::kWarn, "flood", "", make_fields);
+  EXPECT_EQ(made, 3);
+  EXPECT_TRUE(log.close());
+  const std::vector<std::string> lines = pipe.lines();
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_EQ(json::parse(lines[2])["number"], 3);
+  EXPECT_EQ(json::parse(lines[3])["suppressed"], 17);
+}
+
 TEST(EventLogTest, TheNextEventThatPassesSaysHowManyWereHeldBack) {
   Pipe pipe;
   EventLog::Settings settings = to(pipe);

@@ -189,7 +189,7 @@ EventLog::~EventLog() {
 }
 
 void EventLog::emit(LogLevel level, std::string_view name, std::string_view message,
-                    const EventFields& fields) {
+                    const MakeFields& make_fields) {
   if (!enabled(level)) return;
   const std::lock_guard lock(shared_->mutex);
   const auto verdict = shared_->limiter.admit(name, steady_clock_ns());
@@ -197,18 +197,20 @@ void EventLog::emit(LogLevel level, std::string_view name, std::string_view mess
   const bool last_word = is_last_word(name);
   if (last_word) shared_->push_suppressed();
   const size_t bytes_max = settings_.queue_bytes_max + (last_word ? 2 * kReservedBytes : 0);
-  const int64_t now_us = wall_clock_us();
-  if (verdict.suppressed == 0) {
-    shared_->push(format_event(settings_.format, level, name, message, fields, now_us), bytes_max);
-    return;
-  }
-  EventFields more = fields.is_object() ? fields : EventFields::object();
-  more["suppressed"] = verdict.suppressed;
-  shared_->push(format_event(settings_.format, level, name, message, more, now_us), bytes_max);
+  EventFields fields = make_fields();
+  if (verdict.suppressed > 0) fields["suppressed"] = verdict.suppressed;
+  shared_->push(format_event(settings_.format, level, name, message, fields, wall_clock_us()),
+                bytes_max);
+}
+
+void EventLog::emit(LogLevel level, std::string_view name, std::string_view message,
+                    const EventFields& fields) {
+  emit(level, name, message,
+       [&] { return fields.is_object() ? fields : EventFields(EventFields::object()); });
 }
 
 void EventLog::emit(LogLevel level, std::string_view name, std::string_view message) {
-  emit(level, name, message, EventFields::object());
+  emit(level, name, message, [] { return EventFields(EventFields::object()); });
 }
 
 void EventLog::fatal(ErrorCode code, std::string_view message, const EventFields& fields) {

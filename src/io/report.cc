@@ -46,6 +46,40 @@ std::string_view nature_word(StreamNature nature) {
   }
 }
 
+EventFields fields_of(const EventRecord& record, bool with_samples) {
+  const bool from_low = record.side == Side::kLow;
+  EventFields fields;
+  fields["connectionId"] = hex_id(record.connection_id);
+  const bool mapped = record.key.mapped_on_wire != 0;
+  const std::string low = text_of(record.key.low_ip, record.key.low_port, mapped);
+  const std::string high = text_of(record.key.high_ip, record.key.high_port, mapped);
+  fields["from"] = from_low ? low : high;
+  fields["to"] = from_low ? high : low;
+  fields["packetTime"] = utc_timestamp(record.time_ns / 1000);
+  switch (record.kind) {
+    case EventKind::kConnectionEvicted:
+      fields["list"] = record.detail;
+      break;
+    case EventKind::kReassemblyGap:
+      fields["missingBytes"] = record.bytes;
+      if (*record.detail != '\0') fields["cause"] = record.detail;
+      break;
+    case EventKind::kNotHttp:
+      fields["protocol"] = nature_word(record.nature);
+      if (with_samples && record.sample_size > 0) {
+        fields["sample"] = hex(std::span(record.sample).first(record.sample_size));
+      }
+      break;
+    case EventKind::kParseError:
+      break;
+    case EventKind::kLimit:
+      fields["limit"] = record.detail;
+      fields["value"] = record.bytes;
+      break;
+  }
+  return fields;
+}
+
 }  // namespace
 
 bool Totals::deterministic() const {
@@ -106,44 +140,23 @@ void add_ledger(const Totals& totals, bool brief, EventFields& fields) {
 }
 
 void report(const EventRecord& record, bool with_samples, EventLog& log) {
-  const bool from_low = record.side == Side::kLow;
-  EventFields fields;
-  fields["connectionId"] = hex_id(record.connection_id);
-  const bool mapped = record.key.mapped_on_wire != 0;
-  const std::string low = text_of(record.key.low_ip, record.key.low_port, mapped);
-  const std::string high = text_of(record.key.high_ip, record.key.high_port, mapped);
-  fields["from"] = from_low ? low : high;
-  fields["to"] = from_low ? high : low;
-  fields["packetTime"] = utc_timestamp(record.time_ns / 1000);
+  const auto emit = [&](LogLevel level, std::string_view name, std::string_view message) {
+    log.emit(level, name, message, [&] { return fields_of(record, with_samples); });
+  };
   switch (record.kind) {
     case EventKind::kConnectionEvicted:
-      fields["list"] = record.detail;
-      log.emit(LogLevel::kWarn, event::kConnectionEvicted,
-               "a connection gave its place to a new one: maxConcurrentConnections is reached",
-               fields);
-      return;
+      return emit(LogLevel::kWarn, event::kConnectionEvicted,
+                  "a connection gave its place to a new one: maxConcurrentConnections is reached");
     case EventKind::kReassemblyGap:
-      fields["missingBytes"] = record.bytes;
-      if (*record.detail != '\0') fields["cause"] = record.detail;
-      log.emit(LogLevel::kWarn, event::kReassemblyGap, "bytes of a connection were not captured",
-               fields);
-      return;
+      return emit(LogLevel::kWarn, event::kReassemblyGap,
+                  "bytes of a connection were not captured");
     case EventKind::kNotHttp:
-      fields["protocol"] = nature_word(record.nature);
-      if (with_samples && record.sample_size > 0) {
-        fields["sample"] = hex(std::span(record.sample).first(record.sample_size));
-      }
-      log.emit(LogLevel::kInfo, event::kNotHttp, "a stream is not HTTP/1 and is ignored", fields);
-      return;
+      return emit(LogLevel::kInfo, event::kNotHttp, "a stream is not HTTP/1 and is ignored");
     case EventKind::kParseError:
-      log.emit(LogLevel::kWarn, event::kParseError,
-               "a stream stopped being HTTP/1; its next message is searched", fields);
-      return;
+      return emit(LogLevel::kWarn, event::kParseError,
+                  "a stream stopped being HTTP/1; its next message is searched");
     case EventKind::kLimit:
-      fields["limit"] = record.detail;
-      fields["value"] = record.bytes;
-      log.emit(LogLevel::kWarn, event::kLimit, "a limit of the configuration was reached", fields);
-      return;
+      return emit(LogLevel::kWarn, event::kLimit, "a limit of the configuration was reached");
   }
 }
 
