@@ -642,8 +642,7 @@ TEST(Signals, HangUpReopensTheOutputFile) {
   }));
   std::filesystem::rename(path, old_path);
   child.signal(SIGHUP);
-  // The signal takes effect before a later line is written; wait until it was taken.
-  std::this_thread::sleep_for(200ms);
+  ASSERT_TRUE(wait_for([&] { return std::filesystem::exists(path); })) << "before a line comes";
   write_all(std::string_view(bytes).substr(bytes.size() / 2));
   in.write_end.reset();
   EXPECT_EQ(child.wait(120s).code, 0);
@@ -654,6 +653,33 @@ TEST(Signals, HangUpReopensTheOutputFile) {
   EXPECT_FALSE(before.empty());
   EXPECT_FALSE(after.empty());
   EXPECT_EQ(lines_of(before).size() + lines_of(after).size(), 2000u);
+}
+
+TEST(Signals, AHangUpWhoseFileCanNotBeOpenedKeepsTheOldOneAndSaysSo) {
+  const TemporaryFolder folder;
+  const std::filesystem::path logs = folder / "logs";
+  std::filesystem::create_directory(logs);
+  const Pipe in = make_pipe();
+  const Descriptor err = memory_file();
+  Child child(sniffer({"-r", "-", "--format", "ndjson", "--output", (logs / "lines").string()}),
+              {in.read_end.get(), -1, err.get()});
+  const auto wait_for = [&](std::string_view event) {
+    for (int i = 0; i < 10000 && content_of(err).find(event) == std::string::npos; i++) {
+      std::this_thread::sleep_for(1ms);
+    }
+    return content_of(err).find(event) != std::string::npos;
+  };
+  ASSERT_TRUE(wait_for("\"started\""));
+  std::filesystem::rename(logs, folder / "elsewhere");
+  child.signal(SIGHUP);
+  ASSERT_TRUE(wait_for("output_reopen_failed")) << content_of(err);
+  child.signal(SIGTERM);
+  EXPECT_EQ(child.wait(120s).code, 0);
+  const Json said = event_named(content_of(err), "output_reopen_failed");
+  EXPECT_EQ(said["level"], "warn");
+  EXPECT_EQ(said["file"], (logs / "lines").string());
+  EXPECT_EQ(said["error"], "No such file or directory");
+  EXPECT_FALSE(std::filesystem::exists(logs));
 }
 
 // Nobody reads: the pipes fill up to the file. Then the stop may take drainTimeoutMs, no longer.

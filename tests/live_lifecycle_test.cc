@@ -208,10 +208,9 @@ TEST_F(LiveLifecycle, SighupOpensTheOutputAnew) {
   ASSERT_TRUE(until([&] { return lines_in(path) == 10; }));
   std::filesystem::rename(path, rotated);
   sniffer.signal(SIGHUP);
-  // The signal is taken at the control thread's next turn, the file opened before the next write.
-  std::this_thread::sleep_for(200ms);
+  ASSERT_TRUE(until([&] { return std::filesystem::exists(path); })) << "before a line comes";
   exchange(3);
-  ASSERT_TRUE(until([&] { return std::filesystem::exists(path) && lines_in(path) == 6; }));
+  ASSERT_TRUE(until([&] { return lines_in(path) == 6; }));
   EXPECT_EQ(lines_in(rotated), 10);
   EXPECT_EQ(sniffer.stop().code, 0);
 }

@@ -70,7 +70,11 @@ class Output {
 
   void start() {
     ASSERT_EQ(writer_->open(), "");
-    writer_->start([this] { told_.fetch_add(1); });
+    writer_->start([this] { told_.fetch_add(1); },
+                   [this](const std::string& file, const std::string& error) {
+                     reopen_error_ = file + ": " + error;
+                     reopen_failures_.fetch_add(1);
+                   });
   }
   // False: nobody takes lines any more.
   bool put(std::string_view line) {
@@ -97,11 +101,15 @@ class Output {
   OutputWriter& writer() { return *writer_; }
   LineOutput& lines() { return lines_; }
   int told() const { return told_.load(); }
+  int reopen_failures() const { return reopen_failures_.load(); }
+  const std::string& reopen_error() const { return reopen_error_; }  // after one was counted
 
  private:
   LineQueue queue_;
   LineOutput lines_{queue_, true};
   std::atomic<int> told_{0};
+  std::atomic<int> reopen_failures_{0};
+  std::string reopen_error_;
   uint64_t put_ = 0;
   std::unique_ptr<OutputWriter> writer_;
 };
@@ -462,18 +470,43 @@ TEST(OutputWriterReopen, EachFileOfFramesHasTheirMagic) {
   EXPECT_EQ(content_of(path), "TCPSNIF1" + frame_of("{}", "two"));
 }
 
-TEST(OutputWriterReopen, TheOldFileIsKeptWhenTheNewOneCanNotBeOpened) {
+TEST(OutputWriterReopen, TheNewFileIsThereAtOnceAlthoughNoLineComes) {
   const TemporaryFolder folder;
-  std::filesystem::create_directory(folder / "logs");
-  Output output(folder / "logs/lines");
+  const std::filesystem::path path = folder / "lines";
+  Output output(path);
   output.start();
+  for (int round = 1; round <= 3; round++) {
+    std::filesystem::rename(path, folder / ("lines." + std::to_string(round)));
+    output.writer().reopen();
+    EXPECT_TRUE(wait_until([&] { return std::filesystem::exists(path); })) << round;
+  }
+  std::filesystem::remove(path);
+  output.writer().reopen();
+  output.finish();
+  EXPECT_TRUE(std::filesystem::exists(path)) << "at the end, too";
+}
+
+TEST(OutputWriterReopen, TheOldFileIsKeptAndItIsSaidWhenTheNewOneCanNotBeOpened) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "logs/lines";
+  std::filesystem::create_directory(folder / "logs");
+  Output output(path);
+  output.start();
+  std::filesystem::rename(folder / "logs", folder / "logs.1");
+  output.writer().reopen();
+  ASSERT_TRUE(wait_until([&] { return output.reopen_failures() == 1; })) << "without a line";
+  EXPECT_EQ(output.reopen_error(), path.string() + ": No such file or directory");
   output.put_now("one\n");
   ASSERT_TRUE(wait_until([&] { return output.writer().written() == 1; }));
-  std::filesystem::rename(folder / "logs", folder / "logs.1");
+  EXPECT_EQ(content_of(folder / "logs.1/lines"), "one\n");
+  // The next time it is tried again.
+  std::filesystem::create_directory(folder / "logs");
   output.writer().reopen();
   output.put_now("two\n");
   output.finish();
-  EXPECT_EQ(content_of(folder / "logs.1/lines"), "one\ntwo\n");
+  EXPECT_EQ(content_of(folder / "logs.1/lines"), "one\n");
+  EXPECT_EQ(content_of(path), "two\n");
+  EXPECT_EQ(output.reopen_failures(), 1);
   EXPECT_EQ(output.writer().end(), End::kNone);
 }
 

@@ -284,7 +284,14 @@ void Engine::say_unsupported(LinkType link_type, const char* where, const std::s
 }
 
 void Engine::start_threads() {
-  writer_->start([this] { control_event_.notify(); });
+  writer_->start([this] { control_event_.notify(); },
+                 [this](const std::string& file, const std::string& error) {
+                   EventFields fields;
+                   fields["file"] = file;
+                   fields["error"] = error;
+                   log_.emit(LogLevel::kWarn, event::kOutputReopenFailed,
+                             "the output could not be opened anew; the old file is kept", fields);
+                 });
   if (extractor_) {
     extractor_->start([this](const std::string& file, const std::string& error) {
       EventFields fields;

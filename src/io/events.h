@@ -27,7 +27,8 @@ inline constexpr std::string_view kInterfaceUp = "interface_up";
 // Beyond the contract's list: what can not be decoded.
 inline constexpr std::string_view kUnsupportedLinkType = "unsupported_link_type";
 inline constexpr std::string_view kLimit = "limit";
-// Files beside the output that could not be written.
+// Files that could not be opened or written.
+inline constexpr std::string_view kOutputReopenFailed = "output_reopen_failed";
 inline constexpr std::string_view kExtractFailed = "extract_failed";
 inline constexpr std::string_view kDebugLogFailed = "debug_log_failed";
 // How many events the log itself held back or lost.

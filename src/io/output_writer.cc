@@ -107,8 +107,9 @@ void OutputWriter::classify() {
   writes_since_empty_ = 0;
 }
 
-void OutputWriter::start(std::function<void()> on_end) {
+void OutputWriter::start(std::function<void()> on_end, OnReopenFailed on_reopen_failed) {
   on_end_ = std::move(on_end);
+  on_reopen_failed_ = std::move(on_reopen_failed);
   thread_ = std::thread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), "writer");
   pin_thread(thread_.native_handle(), settings_.cpu);
@@ -116,6 +117,12 @@ void OutputWriter::start(std::function<void()> on_end) {
 
 void OutputWriter::end_of_input() {
   queue_.enqueue(nullptr);
+}
+
+void OutputWriter::reopen() {
+  // The flag is for the blocks that follow, which may overtake the wake-up of another producer.
+  reopen_.store(true, std::memory_order_release);
+  queue_.enqueue(&wake_);
 }
 
 void OutputWriter::run() {
@@ -136,6 +143,8 @@ void OutputWriter::run() {
       last = true;
       continue;
     }
+    if (reopen_.exchange(false, std::memory_order_acq_rel)) reopen_now();
+    if (block == &wake_) continue;
     write_block(*block);
     block->owner->give_back(block);
   }
@@ -144,7 +153,6 @@ void OutputWriter::run() {
 }
 
 void OutputWriter::write_block(const LineBlock& block) {
-  if (reopen_.exchange(false, std::memory_order_acq_rel)) reopen_now();
   const std::string_view data(block.data, block.used);
   const size_t size = ended() ? 0 : write_bytes(data);
   bytes_.fetch_add(size, std::memory_order_relaxed);
@@ -248,9 +256,13 @@ void OutputWriter::wait_for_room() {
 }
 
 void OutputWriter::reopen_now() {
-  if (settings_.path.empty()) return;
+  if (settings_.path.empty() || ended()) return;
   const int fresh = ::open(settings_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-  if (fresh < 0) return;  // the old file is better than none
+  if (fresh < 0) {
+    // The old file is better than none, if it is not one that somebody has deleted.
+    if (on_reopen_failed_) on_reopen_failed_(settings_.path, std::strerror(errno));
+    return;
+  }
   ::close(fd_);
   fd_ = fresh;
   classify();

@@ -45,17 +45,20 @@ class OutputWriter {
 
   // Opens the output. Empty: good; else the error in words.
   std::string open();
-  // `on_end` is called on the writer's thread when the output has ended by itself, and when all is
-  // done.
-  void start(std::function<void()> on_end);
+  // A path that could not be opened anew, and the error in words.
+  using OnReopenFailed = std::function<void(const std::string& file, const std::string& error)>;
+  // Both are called on the writer's thread: `on_end` when the output has ended by itself, and when
+  // all is done; `on_reopen_failed` when the old file is kept, until the next reopen().
+  void start(std::function<void()> on_end, OnReopenFailed on_reopen_failed = {});
   // The last block was put into the queue: the writer ends behind it. Any thread.
   void end_of_input();
   // Whether it has: everything was written, or discarded and counted.
   bool done() const { return done_.load(std::memory_order_acquire); }
   // From here on nothing is written; what is under way is given up at a message's end. Any thread.
   void abort() { aborted_.store(true, std::memory_order_release); }
-  // The path is opened anew before the next write (SIGHUP). Any thread.
-  void reopen() { reopen_.store(true, std::memory_order_release); }
+  // The path is opened anew (SIGHUP), at once if nothing is being written: what is put into the
+  // queue from here on goes into the new file. Any thread.
+  void reopen();
 
   End end() const { return end_.load(std::memory_order_acquire); }
   const std::string& error() const { return error_; }  // after end() is kFailed
@@ -86,6 +89,8 @@ class OutputWriter {
   LineQueue& queue_;
   std::thread thread_;
   std::function<void()> on_end_;
+  OnReopenFailed on_reopen_failed_;
+  LineBlock wake_;  // in the queue it says nothing but: look at reopen_
   int fd_ = -1;
   Kind kind_ = Kind::kFile;
   size_t pipe_pages_ = 0;

@@ -489,6 +489,12 @@ export interface InterfaceUpEvent extends EngineEvent {
   interface: string;
 }
 
+/** At a SIGHUP the output could not be opened anew; the old file is kept. */
+export interface OutputReopenFailedEvent extends EngineEvent {
+  file: string;
+  error: string;
+}
+
 /** A body was not written to its file in extractDir. */
 export interface ExtractFailedEvent extends EngineEvent {
   file: string;
@@ -557,6 +563,7 @@ export interface EngineEvents {
   limit: [event: LimitEvent];
   interface_down: [event: InterfaceDownEvent];
   interface_up: [event: InterfaceUpEvent];
+  output_reopen_failed: [event: OutputReopenFailedEvent];
   extract_failed: [event: ExtractFailedEvent];
   debug_log_failed: [event: DebugLogFailedEvent];
   drain_incomplete: [event: DrainIncompleteEvent];
@@ -566,7 +573,7 @@ export interface EngineEvents {
   fatal: [event: FatalEvent];
 }
 
-export const engineEventNames = ["started","unsupported_link_type","no_packets","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","extract_failed","debug_log_failed","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
+export const engineEventNames = ["started","unsupported_link_type","no_packets","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","extract_failed","debug_log_failed","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
 /** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {
