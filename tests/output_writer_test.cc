@@ -203,6 +203,25 @@ TEST(OutputWriter, BeginsFramesWithTheirMagic) {
   EXPECT_EQ(content_of(file), "TCPSNIF1" + frame_of("{}", "body"));
 }
 
+TEST(OutputWriter, FramesThatAreAppendedToAFileHaveNoMagicInItsMiddle) {
+  const TemporaryFolder folder;
+  for (const char* body : {"one", "two"}) {
+    Output output(folder / "frames", true);
+    output.start();
+    output.put(frame_of("{}", body));
+    output.finish();
+  }
+  const std::string both = "TCPSNIF1" + frame_of("{}", "one") + frame_of("{}", "two");
+  EXPECT_EQ(content_of(folder / "frames"), both);
+  // Standard output may be such a file, too: `>> frames`.
+  const Descriptor file(::open((folder / "frames").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+  Output output(file.get(), true);
+  output.start();
+  output.put(frame_of("{}", "three"));
+  output.finish();
+  EXPECT_EQ(content_of(folder / "frames"), both + frame_of("{}", "three"));
+}
+
 TEST(OutputWriter, WhatStandsBehindTheEndMarkerIsWrittenToo) {
   LineQueue queue;
   LineOutput first(queue, true), second(queue, true);
@@ -468,6 +487,24 @@ TEST(OutputWriterReopen, EachFileOfFramesHasTheirMagic) {
   output.finish();
   EXPECT_EQ(content_of(folder / "frames.1"), "TCPSNIF1" + frame_of("{}", "one"));
   EXPECT_EQ(content_of(path), "TCPSNIF1" + frame_of("{}", "two"));
+}
+
+TEST(OutputWriterReopen, FramesHaveTheirMagicAgainInAFileThatWasEmptiedAndNotInOneThatWasNot) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "frames";
+  Output output(path, true);
+  output.start();
+  output.put_now(frame_of("{}", "one"));
+  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 1; }));
+  output.writer().reopen();
+  output.put_now(frame_of("{}", "two"));
+  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 2; }));
+  EXPECT_EQ(content_of(path), "TCPSNIF1" + frame_of("{}", "one") + frame_of("{}", "two"));
+  std::filesystem::resize_file(path, 0);
+  output.writer().reopen();
+  output.put_now(frame_of("{}", "three"));
+  output.finish();
+  EXPECT_EQ(content_of(path), "TCPSNIF1" + frame_of("{}", "three"));
 }
 
 TEST(OutputWriterReopen, TheNewFileIsThereAtOnceAlthoughNoLineComes) {

@@ -93,6 +93,7 @@ void OutputWriter::classify() {
   kind_ = S_ISFIFO(status.st_mode)   ? Kind::kPipe
           : S_ISSOCK(status.st_mode) ? Kind::kSocket
                                      : Kind::kFile;
+  continues_a_file_ = S_ISREG(status.st_mode) && status.st_size > 0;
   if (kind_ == Kind::kPipe) {
     fcntl(fd_, F_SETPIPE_SZ, kPipeBytes);  // a smaller one works too, only slower
     const int capacity = fcntl(fd_, F_GETPIPE_SZ);
@@ -129,7 +130,7 @@ void OutputWriter::run() {
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
-  if (settings_.framed) write_bytes(kFramedMagic);
+  write_magic();
   bool last = false;
   for (;;) {
     LineBlock* block = nullptr;
@@ -266,7 +267,12 @@ void OutputWriter::reopen_now() {
   ::close(fd_);
   fd_ = fresh;
   classify();
-  if (settings_.framed) write_bytes(kFramedMagic);
+  write_magic();
+}
+
+// Frames have it at the begin of a file only, for readers look for it nowhere else.
+void OutputWriter::write_magic() {
+  if (settings_.framed && !continues_a_file_) write_bytes(kFramedMagic);
 }
 
 void OutputWriter::output_ended(int error) {

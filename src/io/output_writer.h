@@ -74,6 +74,7 @@ class OutputWriter {
 
   void run();
   void classify();
+  void write_magic();
   void write_block(const LineBlock& block);
   // Returns the bytes written; fewer than given when the output ended or the writer was aborted.
   size_t write_bytes(std::string_view bytes);
@@ -93,6 +94,7 @@ class OutputWriter {
   LineBlock wake_;  // in the queue it says nothing but: look at reopen_
   int fd_ = -1;
   Kind kind_ = Kind::kFile;
+  bool continues_a_file_ = false;  // that was not empty when it was opened
   size_t pipe_pages_ = 0;
   size_t socket_bytes_ = 0;
   size_t writes_since_empty_ = 0;
