@@ -498,6 +498,7 @@ TEST(Output, AFullDiskIsAnErrorWithExitCode7) {
   EXPECT_EQ(child.wait(120s).code, 7);
   const std::string said = content_of(err);
   EXPECT_EQ(event_named(said, "fatal")["code"], "OUTPUT_FAILED");
+  EXPECT_TRUE(events_named(said, "drain_incomplete").empty()) << "no reader was slow: " << said;
   const Json stopped = event_named(said, "stopped");
   expect_ledger_closes(stopped);
   EXPECT_EQ(stopped["messages"]["written"], 0);
@@ -513,12 +514,33 @@ TEST(Output, AFolderCanNotBeTheOutput) {
   EXPECT_NE(fatal["message"].get<std::string>().find(folder.path().string()), std::string::npos);
 }
 
-TEST(Output, AClosedStandardOutputHarmsNobody) {
+TEST(Output, AClosedStandardOutputIsAnErrorWithExitCode7AndNoOtherFileIsWrittenInItsPlace) {
+  const TemporaryFolder folder;
+  const std::string capture_path = (folder / "shop.pcap").string();
+  std::filesystem::copy_file(kShop, capture_path);
+  // The capture file may be written, so that lines would get into it.
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"-r", capture_path, "--format", "ndjson"}, {"--version"}}) {
+    const Descriptor err = memory_file();
+    Child child(sniffer(arguments), {.in = -1, .out = -1, .err = err.get(), .out_closed = true});
+    EXPECT_EQ(child.wait(120s).code, 7) << arguments[0];
+    if (arguments[0] != "-r") continue;
+    const Json fatal = event_named(content_of(err), "fatal");
+    EXPECT_EQ(fatal["code"], "OUTPUT_FAILED");
+    EXPECT_EQ(fatal["message"], "standard output is closed, or not open for writing");
+  }
+  EXPECT_TRUE(content_of(std::filesystem::path(capture_path)) ==
+              content_of(std::filesystem::path(kShop)));
+}
+
+TEST(Output, AClosedStandardOutputDoesNotMatterWhenTheMessagesGoIntoAFile) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "lines").string();
   const Descriptor err = memory_file();
-  Child child(sniffer({"-r", kShop, "--format", "ndjson"}),
+  Child child(sniffer({"-r", kShop, "--format", "ndjson", "--output", path}),
               {.in = -1, .out = -1, .err = err.get(), .out_closed = true});
   EXPECT_EQ(child.wait(120s).code, 0);
-  EXPECT_EQ(event_named(content_of(err), "stopped")["messages"]["written"], kShopMessages);
+  EXPECT_EQ(lines_of(content_of(std::filesystem::path(path))).size(), kShopMessages);
 }
 
 TEST(Output, AFileIsAppendedTo) {

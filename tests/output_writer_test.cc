@@ -419,6 +419,15 @@ TEST(OutputWriterErrors, AnOutputThatCanNotBeOpenedIsNamed) {
   EXPECT_EQ(writer.open(), "output " + path + " can not be opened: No such file or directory");
 }
 
+TEST(OutputWriterErrors, ADescriptorThatCanNotBeWrittenIsRefusedBeforeTheRun) {
+  const Descriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  for (const int fd : {null.get(), 1 << 20}) {
+    LineQueue queue;
+    OutputWriter writer(OutputWriter::Settings{.path = {}, .framed = false, .fd = fd}, queue);
+    EXPECT_EQ(writer.open(), "standard output is closed, or not open for writing");
+  }
+}
+
 TEST(OutputWriterErrors, AFullDiskIsAnErrorAndEverythingBehindItIsCounted) {
   Output output(std::filesystem::path("/dev/full"));
   output.start();

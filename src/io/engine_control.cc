@@ -293,7 +293,8 @@ int Engine::finish_report() {
   say_extract_limits();
   const Totals ending = totals();
   EventFields fields;
-  if (ending.discarded_messages() > 0 && writer_->end() != OutputWriter::End::kReaderLeft) {
+  // Of an output that ended by itself nobody was too slow.
+  if (ending.discarded_messages() > 0 && writer_->end() == OutputWriter::End::kNone) {
     fields["discarded"] = ending.discarded_messages();
     log_.emit(LogLevel::kWarn, event::kDrainIncomplete,
               "the reader of the output did not take everything in time", fields);

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <string>
 #include <variant>
 #include <vector>
@@ -22,11 +23,14 @@ namespace {
 
 using namespace tcp_sniffer;
 
-// A closed standard descriptor must not become a capture handle's number.
+// A closed standard descriptor must not become a capture handle's number. The one for standard
+// output can not be written: what would be lost there without a word is an error of the output.
 void open_standard_descriptors() {
   for (int fd = 0; fd <= 2; fd++) {
     if (fcntl(fd, F_GETFD) >= 0) continue;
-    if (open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd) return;
+    if (open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd) {
+      throw std::runtime_error("a standard descriptor is closed, and /dev/null can not be opened");
+    }
   }
 }
 

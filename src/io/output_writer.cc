@@ -77,6 +77,10 @@ OutputWriter::~OutputWriter() {
 std::string OutputWriter::open() {
   if (settings_.path.empty()) {
     fd_ = settings_.fd;
+    const int flags = fcntl(fd_, F_GETFL);
+    if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) {
+      return "standard output is closed, or not open for writing";
+    }
   } else {
     fd_ = ::open(settings_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
     if (fd_ < 0) {
