@@ -172,6 +172,16 @@ TEST(WholeMessages, OfFramesEndBehindTheLastFrameThatFits) {
   EXPECT_EQ(whole_messages(both, one.size() - 1, true), 0u);
 }
 
+TEST(WholeMessages, TheFirstOfThemEndsWithItsLineFeedOrItsFrame) {
+  EXPECT_EQ(first_message("ab\ncd\n", false), 3u);
+  EXPECT_EQ(first_message("\n", false), 1u);
+  EXPECT_EQ(first_message("ab", false), 2u);
+  const std::string one = frame_of("{}", "\n\n");
+  EXPECT_EQ(first_message(one + frame_of("{\"a\":1}", ""), true), one.size());
+  // The bytes in front of the frames do not belong to one.
+  EXPECT_EQ(first_message("TCPSNIF1", true), 8u);
+}
+
 TEST(WholeMessages, AreCounted) {
   EXPECT_EQ(count_messages("ab\ncd\nef", false), 2u);
   EXPECT_EQ(count_messages(frame_of("{}", "\n\n") + frame_of("{}", ""), true), 2u);
@@ -201,6 +211,18 @@ TEST(OutputWriter, BeginsFramesWithTheirMagic) {
   output.put(frame_of("{}", "body"));
   output.finish();
   EXPECT_EQ(content_of(file), "TCPSNIF1" + frame_of("{}", "body"));
+}
+
+TEST(OutputWriter, FramesBeginInAPipeToo) {
+  Pipe pipe = make_pipe();
+  ASSERT_EQ(::write(pipe.write_end.get(), "x", 1), 1) << "that somebody has written before";
+  Output output(pipe.write_end.get(), true);
+  output.start();
+  output.put(frame_of("{}", "body"));
+  output.finish();
+  pipe.write_end.reset();
+  Reader reader(std::move(pipe.read_end));
+  EXPECT_EQ(reader.text(), "xTCPSNIF1" + frame_of("{}", "body"));
 }
 
 TEST(OutputWriter, FramesThatAreAppendedToAFileHaveNoMagicInItsMiddle) {
@@ -407,6 +429,29 @@ TEST_P(EveryMedium, AReaderThatLeavesWhileTheWriterWaitsForItIsNoticed) {
   EXPECT_EQ(output.writer().end(), End::kReaderLeft);
   EXPECT_GT(output.writer().discarded(), 0u);
   output.expect_every_message_counted();
+}
+
+TEST(OutputWriter, WaitingForAReaderWhoStandsStillCostsNextToNothing) {
+  const auto processor_time = [] {
+    rusage used{};
+    ::getrusage(RUSAGE_SELF, &used);
+    return std::chrono::seconds(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           std::chrono::microseconds(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+  };
+  Pipe pipe = make_pipe();
+  Output output(pipe.write_end.get());
+  output.start();
+  // The second one does not fit, although half of the pipe is free.
+  output.put_now(line_of(1, 540'000));
+  output.put_now(line_of(2, 540'000));
+  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 1; }));
+  const auto before = processor_time();
+  std::this_thread::sleep_for(300ms);
+  EXPECT_LT(processor_time() - before, 60ms);
+  Reader reader(std::move(pipe.read_end));
+  output.finish();
+  pipe.write_end.reset();
+  EXPECT_EQ(reader.text(), line_of(1, 540'000) + line_of(2, 540'000));
 }
 
 // ---------------------------------------------------------------- errors

@@ -53,6 +53,12 @@ size_t whole_messages(std::string_view data, size_t limit, bool framed) {
   return end;
 }
 
+size_t first_message(std::string_view data, bool framed) {
+  if (framed) return std::min(framed_size(data), data.size());
+  const size_t line_feed = data.find('\n');
+  return line_feed == std::string_view::npos ? data.size() : line_feed + 1;
+}
+
 uint64_t count_messages(std::string_view data, bool framed) {
   if (!framed) return static_cast<uint64_t>(std::count(data.begin(), data.end(), '\n'));
   uint64_t messages = 0;
@@ -101,15 +107,16 @@ void OutputWriter::classify() {
   if (kind_ == Kind::kPipe) {
     fcntl(fd_, F_SETPIPE_SZ, kPipeBytes);  // a smaller one works too, only slower
     const int capacity = fcntl(fd_, F_GETPIPE_SZ);
-    pipe_pages_ = capacity > 0 ? static_cast<size_t>(capacity) / kPage : 16;
+    room_max_ = capacity > 0 ? static_cast<size_t>(capacity) : 16 * kPage;
   } else if (kind_ == Kind::kSocket) {
     int size = kPipeBytes;
     setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     socklen_t length = sizeof(size);
     const bool known = getsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &size, &length) == 0 && size > 0;
-    socket_bytes_ = known ? static_cast<size_t>(size) : 0;
+    room_max_ = known ? static_cast<size_t>(size) / 2 : 0;
   }
   writes_since_empty_ = 0;
+  nap_ = kNapMin;
 }
 
 void OutputWriter::start(std::function<void()> on_end, OnReopenFailed on_reopen_failed) {
@@ -180,23 +187,24 @@ void OutputWriter::write_block(const LineBlock& block) {
 
 size_t OutputWriter::write_bytes(std::string_view bytes) {
   size_t done = 0;
-  size_t message_end = 0;  // a started message is finished even when aborted, if that is possible
+  size_t under_way = 0;  // end of the messages that are: finished even when aborted, if possible
+  size_t front = 0;      // size of the message at `done`, 0: not looked for yet
   while (done < bytes.size()) {
-    const bool inside_message = done < message_end;
-    if (end() != End::kNone || (ended() && !inside_message)) break;
-    std::string_view rest = bytes.substr(done);
-    size_t room = rest.size();
-    if (kind_ != Kind::kFile && !inside_message) {
-      room = kind_ == Kind::kPipe ? room_in_pipe(rest) : room_in_socket(rest);
-      if (room == 0) {
+    const bool started = done < under_way;
+    if (end() != End::kNone || (ended() && !started)) break;
+    if (!started) {
+      const std::string_view rest = bytes.substr(done);
+      if (front == 0 && kind_ != Kind::kFile) front = first_message(rest, settings_.framed);
+      const size_t size = kind_ == Kind::kFile ? rest.size() : messages_that_fit(rest, front);
+      if (size == 0) {
         wait_for_room();
         continue;
       }
+      under_way = done + size;
+      front = 0;
     }
-    if (!inside_message) message_end = done + whole_messages(rest, room, settings_.framed);
-    if (message_end == done) message_end = done + std::min(room, rest.size());
     size_t written = 0;
-    if (!write_some(rest.substr(0, std::min(room, message_end - done)), written)) {
+    if (!write_some(bytes.substr(done, under_way - done), written)) {
       if (ended()) break;
       wait_for_room();
     }
@@ -205,33 +213,34 @@ size_t OutputWriter::write_bytes(std::string_view bytes) {
   return done;
 }
 
-// Bytes of whole messages that the pipe is certain to take now, 0: wait. A pipe is a ring of
-// pages; one that was not filled to its end by an earlier write may be lost for the next, so every
-// write since the pipe was empty may have cost one page.
-size_t OutputWriter::room_in_pipe(std::string_view rest) {
+// Bytes of whole messages that are certain to be taken now, 0: wait. `front` is the size of the
+// first one: as long as there is no room for it, the others need not be looked at.
+size_t OutputWriter::messages_that_fit(std::string_view rest, size_t front) {
+  const size_t room = kind_ == Kind::kPipe ? room_in_pipe() : room_in_socket();
+  if (room >= front) return whole_messages(rest, room, settings_.framed);
+  // A message that is larger than all the room there ever is can not be written in one go.
+  return room == room_max_ ? front : 0;
+}
+
+// Bytes that the pipe is certain to take now. A pipe is a ring of pages; one that was not filled to
+// its end by an earlier write may be lost for the next, so every write since the pipe was empty may
+// have cost one page.
+size_t OutputWriter::room_in_pipe() {
   int unread = 0;
-  if (ioctl(fd_, FIONREAD, &unread) != 0) return rest.size();
+  if (ioctl(fd_, FIONREAD, &unread) != 0) return room_max_;
   if (unread == 0) writes_since_empty_ = 0;
-  const size_t used = (static_cast<size_t>(unread) + kPage - 1) / kPage + writes_since_empty_;
-  if (used >= pipe_pages_) return 0;
-  const size_t room = (pipe_pages_ - used) * kPage;
-  const size_t whole = whole_messages(rest, room, settings_.framed);
-  // One message that is larger than the whole pipe can not be written in one go.
-  if (whole == 0 && unread == 0) return rest.size();
-  return whole;
+  const size_t used =
+      (static_cast<size_t>(unread) + kPage - 1) / kPage * kPage + writes_since_empty_ * kPage;
+  return used >= room_max_ ? 0 : room_max_ - used;
 }
 
 // The same for a socket. The kernel counts the memory that holds the bytes, at most twice their
 // size where it splits a write; one that it does not split it takes whole or not at all.
-size_t OutputWriter::room_in_socket(std::string_view rest) {
+size_t OutputWriter::room_in_socket() {
   int held = 0;
-  if (ioctl(fd_, SIOCOUTQ, &held) != 0 || held < 0) return rest.size();
-  const auto used = static_cast<size_t>(held);
-  const size_t room = used >= socket_bytes_ ? 0 : (socket_bytes_ - used) / 2;
-  const size_t whole = whole_messages(rest, room, settings_.framed);
-  // One message that is larger than all the room there ever is.
-  if (whole == 0 && used == 0) return rest.size();
-  return whole;
+  if (ioctl(fd_, SIOCOUTQ, &held) != 0 || held < 0) return room_max_;
+  const size_t used = (static_cast<size_t>(held) + 1) / 2;
+  return used >= room_max_ ? 0 : room_max_ - used;
 }
 
 // One call of the system. False: it took nothing.
@@ -242,6 +251,7 @@ bool OutputWriter::write_some(std::string_view bytes, size_t& written) {
   if (size >= 0) {
     written = static_cast<size_t>(size);
     writes_since_empty_++;
+    nap_ = kNapMin;
     return true;
   }
   if (errno != EAGAIN && errno != EINTR) output_ended(errno);
@@ -257,7 +267,8 @@ void OutputWriter::wait_for_room() {
   }
   if (kind_ == Kind::kSocket && (ready.revents & POLLOUT) == 0) return;
   // With some room, but not enough, both are always ready: there only a nap helps.
-  std::this_thread::sleep_for(std::chrono::microseconds(100));
+  std::this_thread::sleep_for(nap_);
+  nap_ = std::min(nap_ + nap_ / 8, kNapMax);
 }
 
 void OutputWriter::reopen_now() {

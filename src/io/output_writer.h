@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -16,6 +17,8 @@ namespace tcp_sniffer {
 // How much of [data, data + size) can be written without cutting a message: the end of the last
 // whole message within the first `limit` bytes, 0 when not even one fits.
 size_t whole_messages(std::string_view data, size_t limit, bool framed);
+// The size of the first message; of all of `data` when it has no end in it. `data` is not empty.
+size_t first_message(std::string_view data, bool framed);
 // How many messages those bytes hold.
 uint64_t count_messages(std::string_view data, bool framed);
 
@@ -70,6 +73,12 @@ class OutputWriter {
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
+  // A nap grows by an eighth of itself until something is written, so that a reader who comes back
+  // waits for at most an eighth of the time that he was waited for, and one who never does costs
+  // next to nothing. The longest is what a reader at 500 MB/s takes for a full pipe.
+  static constexpr std::chrono::nanoseconds kNapMin = std::chrono::microseconds(100);
+  static constexpr std::chrono::nanoseconds kNapMax = std::chrono::milliseconds(2);
+
   enum class Kind : uint8_t { kFile, kPipe, kSocket };
 
   void run();
@@ -78,8 +87,9 @@ class OutputWriter {
   void write_block(const LineBlock& block);
   // Returns the bytes written; fewer than given when the output ended or the writer was aborted.
   size_t write_bytes(std::string_view bytes);
-  size_t room_in_pipe(std::string_view rest);
-  size_t room_in_socket(std::string_view rest);
+  size_t messages_that_fit(std::string_view rest, size_t front);
+  size_t room_in_pipe();
+  size_t room_in_socket();
   bool write_some(std::string_view bytes, size_t& written);
   void wait_for_room();
   void reopen_now();
@@ -95,9 +105,9 @@ class OutputWriter {
   int fd_ = -1;
   Kind kind_ = Kind::kFile;
   bool continues_a_file_ = false;  // that was not empty when it was opened
-  size_t pipe_pages_ = 0;
-  size_t socket_bytes_ = 0;
+  size_t room_max_ = 0;            // of a pipe or a socket when it is empty, in bytes
   size_t writes_since_empty_ = 0;
+  std::chrono::nanoseconds nap_ = kNapMin;  // the next one, when there is no room
   std::atomic<bool> aborted_{false};
   std::atomic<bool> reopen_{false};
   std::atomic<bool> done_{false};
