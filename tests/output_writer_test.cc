@@ -395,6 +395,41 @@ TEST_P(EveryMedium, AReaderThatStoppedReadingIsGivenUpByAnAbort) {
   EXPECT_EQ(reader.text().back(), '\n');
 }
 
+TEST_P(EveryMedium, ALineLargerThanTheMediumDoesNotKeepAnAbortFromEndingTheWriter) {
+  Ends ends = make_ends(GetParam());
+  Output output(ends.write_end.get());
+  output.start();
+  output.put_now(line_of(1, 8'000'000));
+  output.put_now(line_of(2, 100));
+  std::string begin(1000, '\0');
+  ASSERT_EQ(::read(ends.read_end.get(), begin.data(), begin.size()), 1000) << "it is under way";
+  output.lines().abandon();
+  output.writer().abort();
+  output.finish();
+  EXPECT_EQ(output.writer().end(), End::kNone);
+  EXPECT_EQ(output.writer().written(), 0u);
+  EXPECT_EQ(output.writer().discarded(), 2u);
+}
+
+TEST_P(EveryMedium, ALineThatWasTakenInPartIsFinishedForAReaderThoughTheRunIsAborted) {
+  Ends ends = make_ends(GetParam());
+  Output output(ends.write_end.get());
+  output.start();
+  const std::string line = line_of(1, 8'000'000);
+  output.put_now(line);
+  output.put_now(line_of(2, 100));
+  char first = 0;
+  ASSERT_EQ(::read(ends.read_end.get(), &first, 1), 1) << "it is under way";
+  output.lines().abandon();
+  output.writer().abort();
+  Reader reader(std::move(ends.read_end), true);
+  output.finish();
+  EXPECT_EQ(output.writer().written(), 1u);
+  EXPECT_EQ(output.writer().discarded(), 1u);
+  ends.write_end.reset();
+  EXPECT_TRUE(first + reader.text() == line);
+}
+
 TEST_P(EveryMedium, AReaderThatHasLeftEndsTheOutputQuietly) {
   Ends ends = make_ends(GetParam());
   Output output(ends.write_end.get());

@@ -116,7 +116,7 @@ void OutputWriter::classify() {
     room_max_ = known ? static_cast<size_t>(size) / 2 : 0;
   }
   writes_since_empty_ = 0;
-  nap_ = kNapMin;
+  waiting_since_.reset();
 }
 
 void OutputWriter::start(std::function<void()> on_end, OnReopenFailed on_reopen_failed) {
@@ -203,9 +203,13 @@ size_t OutputWriter::write_bytes(std::string_view bytes) {
       under_way = done + size;
       front = 0;
     }
+    size_t size = under_way - done;
+    // The rest of a message that is larger than the pipe goes in pieces: a write that waits for the
+    // reader could not be given up.
+    if (kind_ == Kind::kPipe) size = std::min(size, started ? room_in_pipe() : room_max_);
     size_t written = 0;
-    if (!write_some(bytes.substr(done, under_way - done), written)) {
-      if (ended()) break;
+    if (size == 0 || !write_some(bytes.substr(done, size), written)) {
+      if (ended() && waited() >= kPatience) break;
       wait_for_room();
     }
     done += written;
@@ -251,7 +255,7 @@ bool OutputWriter::write_some(std::string_view bytes, size_t& written) {
   if (size >= 0) {
     written = static_cast<size_t>(size);
     writes_since_empty_++;
-    nap_ = kNapMin;
+    waiting_since_.reset();
     return true;
   }
   if (errno != EAGAIN && errno != EINTR) output_ended(errno);
@@ -267,8 +271,14 @@ void OutputWriter::wait_for_room() {
   }
   if (kind_ == Kind::kSocket && (ready.revents & POLLOUT) == 0) return;
   // With some room, but not enough, both are always ready: there only a nap helps.
-  std::this_thread::sleep_for(nap_);
-  nap_ = std::min(nap_ + nap_ / 8, kNapMax);
+  std::this_thread::sleep_for(std::clamp<Clock::duration>(waited() / 8, kNapMin, kNapMax));
+}
+
+// How long nothing has been taken, 0 at the first look.
+OutputWriter::Clock::duration OutputWriter::waited() {
+  const Clock::time_point now = Clock::now();
+  if (!waiting_since_) waiting_since_ = now;
+  return now - *waiting_since_;
 }
 
 void OutputWriter::reopen_now() {

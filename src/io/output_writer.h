@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -28,8 +29,8 @@ uint64_t count_messages(std::string_view data, bool framed);
 //
 // - a file or a terminal takes everything at once;
 // - a pipe or a socket is written only as much as it is certain to have room for, so that no write
-//   can stop half way (a message larger than the pipe is the exception; one that was taken in part
-//   is finished first, unless the run is aborted and nobody reads).
+//   can stop half way, nor wait for the reader (a message larger than the pipe goes in pieces; one
+//   that was taken in part is finished first, unless the run is aborted and nobody reads).
 //
 // A reader that has left (EPIPE) is no error: what follows is discarded, and the run ends. Any
 // other error ends it with that error.
@@ -73,11 +74,15 @@ class OutputWriter {
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
-  // A nap grows by an eighth of itself until something is written, so that a reader who comes back
-  // waits for at most an eighth of the time that he was waited for, and one who never does costs
-  // next to nothing. The longest is what a reader at 500 MB/s takes for a full pipe.
+  using Clock = std::chrono::steady_clock;
+  // A nap is an eighth of the time for which nothing was taken, so that a reader who comes back
+  // waits for at most that much longer, and one who never does costs next to nothing. The longest
+  // is what a reader at 500 MB/s takes for a full pipe.
   static constexpr std::chrono::nanoseconds kNapMin = std::chrono::microseconds(100);
   static constexpr std::chrono::nanoseconds kNapMax = std::chrono::milliseconds(2);
+  // After an abort a message that was taken in part is given up when nothing was taken for so long:
+  // more than a reader on a busy machine is kept from running, less than "at once" may last.
+  static constexpr std::chrono::nanoseconds kPatience = std::chrono::milliseconds(200);
 
   enum class Kind : uint8_t { kFile, kPipe, kSocket };
 
@@ -92,6 +97,7 @@ class OutputWriter {
   size_t room_in_socket();
   bool write_some(std::string_view bytes, size_t& written);
   void wait_for_room();
+  Clock::duration waited();
   void reopen_now();
   void output_ended(int error);
   bool ended() const { return aborted_.load(std::memory_order_acquire) || end() != End::kNone; }
@@ -107,7 +113,7 @@ class OutputWriter {
   bool continues_a_file_ = false;  // that was not empty when it was opened
   size_t room_max_ = 0;            // of a pipe or a socket when it is empty, in bytes
   size_t writes_since_empty_ = 0;
-  std::chrono::nanoseconds nap_ = kNapMin;  // the next one, when there is no room
+  std::optional<Clock::time_point> waiting_since_;  // there was no room, and nothing was taken
   std::atomic<bool> aborted_{false};
   std::atomic<bool> reopen_{false};
   std::atomic<bool> done_{false};
