@@ -43,6 +43,16 @@ TEST_F(LinkTypes, AFileThatCanNotBeReadIsSaidOnceAndItsFramesAreCounted) {
   }
 }
 
+TEST_F(LinkTypes, AFilterThatCanNotBeAppliedToThemIsSaidOnce) {
+  const std::string path = write("raw.pcap", pcap_of(101, 20));
+  const Finished run = run_sniffer({"-r", path, "--filter", "ether host 01:02:03:04:05:06"});
+  EXPECT_EQ(run.exit.code, 0);
+  const Json said = event_named(run.err, "unsupported_link_type");
+  EXPECT_EQ(said["linkType"], 101);
+  EXPECT_NE(said["error"].get<std::string>().find("ether host"), std::string::npos) << said;
+  EXPECT_EQ(event_named(run.err, "stopped")["frames"]["filtered"], 20);
+}
+
 TEST_F(LinkTypes, FramesThatAFilterLeavesOutAreSaidTooAndTypesWithoutFramesAreNot) {
   const std::string path =
       write("mixed.pcapng", section() + interface_block(1) + interface_block(148) +

@@ -256,12 +256,12 @@ const FilterProgram* CaptureFilter::program_for(LinkType link_type) {
     return slots_.back().program.get();
   }
   const std::string& words = std::get<std::string>(result);
-  // A filter that nothing of this link type can pass is no mistake.
-  if (problem_.empty() && words.find("rejects all packets") == std::string::npos) {
-    problem_ = "filter: " + quote_text(options_.user, kFilterShownMax) +
-               " can not be applied to link type " +
-               std::to_string(static_cast<unsigned>(link_type)) +
-               ", whose frames are left out: " + words;
+  // A filter that nothing of this link type can pass is no mistake, and what no decoder reads is
+  // left out anyway.
+  if (on_problem_ && is_supported(link_type) &&
+      words.find("rejects all packets") == std::string::npos) {
+    on_problem_(link_type, "filter: " + quote_text(options_.user, kFilterShownMax) +
+                               " can not be applied to it: " + words);
   }
   return nullptr;
 }

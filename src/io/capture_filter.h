@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -71,10 +73,11 @@ class CaptureFilter {
   std::variant<Compiled, std::string> compile(LinkType link_type) const;
 
   // Files: whether the frame passes. Compiled at the first frame of each link type; a filter that
-  // makes no sense for a link type lets none of its frames pass, and `problem` says why.
+  // makes no sense for a link type lets none of its frames pass, and `on_problem` is told why.
   bool matches(const Frame& frame);
+  using OnProblem = std::function<void(LinkType link_type, const std::string& why)>;
+  void set_on_problem(OnProblem on_problem) { on_problem_ = std::move(on_problem); }
   bool passes_everything() const { return options_.use == Use::kFiles && options_.user.empty(); }
-  const std::string& problem() const { return problem_; }
 
  private:
   explicit CaptureFilter(Options options) : options_(std::move(options)) {}
@@ -89,7 +92,7 @@ class CaptureFilter {
 
   Options options_;
   std::vector<Slot> slots_;
-  std::string problem_;
+  OnProblem on_problem_;
 };
 
 // `tcp port 80 or tcp portrange 8000-8010`, neighbours collapsed; `tcp` for an empty list.

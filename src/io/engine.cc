@@ -241,6 +241,9 @@ void Engine::connect(Capture& capture) {
     capture.dispatcher->set_on_unsupported([this](LinkType link_type, const std::string& file) {
       say_unsupported(link_type, "file", file);
     });
+    capture.filter->set_on_problem([this](LinkType link_type, const std::string& why) {
+      say_unsupported(link_type, "error", why);
+    });
   }
 }
 
@@ -275,10 +278,10 @@ void Engine::say_started() {
   }
 }
 
-void Engine::say_unsupported(LinkType link_type, const char* where, const std::string& name) {
+void Engine::say_unsupported(LinkType link_type, const char* field, const std::string& value) {
   EventFields fields;
   fields["linkType"] = static_cast<int>(link_type);
-  fields[where] = name;
+  fields[field] = value;
   log_.emit(LogLevel::kWarn, event::kUnsupportedLinkType,
             "frames of this link type can not be read: they are left out", fields);
 }

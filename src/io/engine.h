@@ -77,7 +77,7 @@ class Engine {
   void start_threads();
   int cpu_of(size_t thread) const;
   void say_started();
-  void say_unsupported(LinkType link_type, const char* where, const std::string& name);
+  void say_unsupported(LinkType link_type, const char* field, const std::string& value);
 
   void capture_loop(Capture& capture);
   void capture_live(Capture& capture);

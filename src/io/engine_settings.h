@@ -27,7 +27,8 @@ BodyExtractor::Settings extract_settings(const Config& config);
 // interface.
 bool may_read_in_team(const Config& config);
 // How many threads that is: one more than `shards`, for none has only to read; and not more than
-// there are CPUs, for one that waits must not keep another from running, or than work together well.
+// there are CPUs, for one that waits must not keep another from running, or than work together
+// well.
 uint32_t team_threads(const Config& config);
 // How many shards a run has. Reading in a team, one for each thread that was asked for, so that one
 // is free while another is in use.

@@ -22,7 +22,6 @@ namespace tcp_sniffer {
 
 namespace {
 
-constexpr size_t kPage = 4096;
 // The most an unprivileged process gets by default (/proc/sys/fs/pipe-max-size).
 constexpr int kPipeBytes = 1 << 20;
 constexpr std::string_view kFramedMagic = "TCPSNIF1";
@@ -67,7 +66,7 @@ uint64_t count_messages(std::string_view data, bool framed) {
 }
 
 OutputWriter::OutputWriter(const Settings& settings, LineQueue& queue)
-    : settings_(settings), queue_(queue) {}
+    : settings_(settings), page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))), queue_(queue) {}
 
 OutputWriter::~OutputWriter() {
   if (thread_.joinable()) {
@@ -107,7 +106,7 @@ void OutputWriter::classify() {
   if (kind_ == Kind::kPipe) {
     fcntl(fd_, F_SETPIPE_SZ, kPipeBytes);  // a smaller one works too, only slower
     const int capacity = fcntl(fd_, F_GETPIPE_SZ);
-    room_max_ = capacity > 0 ? static_cast<size_t>(capacity) : 16 * kPage;
+    room_max_ = capacity > 0 ? static_cast<size_t>(capacity) : 16 * page_;
   } else if (kind_ == Kind::kSocket) {
     int size = kPipeBytes;
     setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
@@ -233,8 +232,8 @@ size_t OutputWriter::room_in_pipe() {
   int unread = 0;
   if (ioctl(fd_, FIONREAD, &unread) != 0) return room_max_;
   if (unread == 0) writes_since_empty_ = 0;
-  const size_t used =
-      (static_cast<size_t>(unread) + kPage - 1) / kPage * kPage + writes_since_empty_ * kPage;
+  const size_t pages = (static_cast<size_t>(unread) + page_ - 1) / page_ + writes_since_empty_;
+  const size_t used = pages * page_;
   return used >= room_max_ ? 0 : room_max_ - used;
 }
 

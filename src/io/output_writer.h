@@ -103,6 +103,7 @@ class OutputWriter {
   bool ended() const { return aborted_.load(std::memory_order_acquire) || end() != End::kNone; }
 
   const Settings settings_;
+  const size_t page_;  // of memory, and so of a pipe, in bytes
   LineQueue& queue_;
   std::thread thread_;
   std::function<void()> on_end_;

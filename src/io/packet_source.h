@@ -16,7 +16,7 @@ struct Frame {
   uint32_t wire_size = 0;         // length on the wire; at least data.size() after sanitising
   uint32_t link_id = 0;           // index of the interface within the source
   LinkType link_type = LinkType::kEthernet;
-  int64_t time_ns = 0;            // nanoseconds since 1970 UTC
+  int64_t time_ns = 0;  // nanoseconds since 1970 UTC
 };
 
 // Takes the frames of one burst. Called on the source's thread only. A template argument of the

@@ -391,6 +391,8 @@ export interface UnsupportedLinkTypeEvent extends EngineEvent {
   file?: string;
   /** Live. */
   interface?: string;
+  /** Why the filter can not be applied to such frames. */
+  error?: string;
 }
 
 /** Live, once: nothing has come yet. */
