@@ -240,7 +240,7 @@ void HttpEngine::finish(HttpContext& context, Side side) {
   if (parser.direction == MessageDirection::kRequest) {
     complete_exchange(context, parser.exchange, parser.last.time_ns, parser.body_size);
   }
-  emit_parser(context, side, parser.headers_cut);
+  if (!parser.given_out) emit_parser(context, side, parser.headers_cut);
   after_message(context, side);
 }
 

@@ -6,6 +6,18 @@
 
 namespace tcp_sniffer {
 
+namespace {
+
+// Whether a status line begins here, as far as can be seen.
+bool may_be_response(std::string_view text) {
+  if (text[0] != 'H') return false;
+  constexpr std::string_view kPrefix = "HTTP/1.";
+  const size_t compared = std::min(kPrefix.size(), text.size());
+  return text.substr(0, compared) == kPrefix.substr(0, compared);
+}
+
+}  // namespace
+
 HttpEngine::HttpEngine(const HttpSettings& settings, BufferPool& pool, ShardCounters& counters,
                        MessageOutput& output, EventSink& events)
     : settings_(settings),
@@ -99,7 +111,10 @@ size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& i
       return empty;
     }
   }
-  if (must_refuse(context, side, input)) return kRefused;
+  if (may_be_response(input.text) && must_wait(context, side, input.offset, false)) {
+    if (!input.force) return kRefused;
+    give_out_request(context, other(side));
+  }
   const HttpStream& here = stream(context, side);
   if (input.offset > input.segment && here.started && !here.lossy &&
       wanted_of(context, side) != MessageFinder::Wanted::kResponses) {
@@ -126,17 +141,18 @@ size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& i
 }
 
 // A response may not be read before the request it answers is complete: its line would come first
-// (CONTRACT: a request before its response).
-bool HttpEngine::must_refuse(HttpContext& context, Side side, const Input& input) {
-  if (input.force || input.text[0] != 'H') return false;
-  const HttpStream& peer = stream(context, other(side));
+// (CONTRACT: a request before its response). One that was found by searching is in nobody's order.
+bool HttpEngine::must_wait(HttpContext& context, Side side, uint64_t start_offset, bool candidate) {
   ExchangeRing ring(context.http, pool_);
-  const bool pending = ring.empty() ? peer.phase == HttpPhase::kHead
-                                    : !ring.front().complete && ring.front().side != side;
-  if (!pending) return false;
-  constexpr std::string_view kPrefix = "HTTP/1.";
-  const size_t compared = std::min(kPrefix.size(), input.text.size());
-  return input.text.substr(0, compared) == kPrefix.substr(0, compared);
+  const HttpStream& here = stream(context, side);
+  if (ring.empty()) {
+    return !candidate && stream(context, other(side)).phase == HttpPhase::kHead;
+  }
+  const auto is_open = [side](const Exchange& exchange) {
+    return !exchange.complete && exchange.side != side;
+  };
+  if (!candidate && is_open(ring.front())) return true;
+  return here.order_lost && is_open(ring.back()) && ring.back().sent_ack == start_offset;
 }
 
 // The bytes of a new head: `kept` from earlier segments, then the input.
@@ -161,6 +177,11 @@ size_t HttpEngine::begin_head(HttpContext& context, Side side, const Input& inpu
 
 size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& input) {
   HttpParser& parser = *stream(context, side).parser;
+  if (parser.candidate && may_be_response(parser.head.size > 0 ? parser.head.text() : input.text) &&
+      must_wait(context, side, parser.start_offset, true)) {
+    if (!input.force) return kRefused;
+    give_out_request(context, other(side));
+  }
   const uint32_t before = parser.head.size;
   const size_t room = size_t{settings_.header_bytes_max} + 1 - before;
   const size_t taken = std::min(input.text.size(), room);

@@ -34,7 +34,8 @@ struct HttpContext {
   HttpConnection& http;
   ConnectionIdentity& identity;
   int64_t clock_ns;
-  uint64_t frame = 0;  // of the segment that is the reason for the call; 0 = none
+  uint64_t frame = 0;                   // of the segment that is the reason for the call; 0 = none
+  Incomplete ending = Incomplete::kNo;  // the connection is over, for this reason
 };
 
 // Follows HTTP/1.x in both directions of a connection (RFC 9112) and hands finished messages to
@@ -46,8 +47,10 @@ struct HttpContext {
 // 2. Every byte of the stream is counted once: parsed, tunnel, ignored_stream or
 //    skipped_in_resync. Bytes of an unfinished head are counted when its fate is known.
 // 3. Two things are refused (StreamProtocol): a response, while the request it would answer is
-//    incomplete; and the first bytes of a stream met in its middle that begin no message, until
-//    the connection's next segment: capture reorders, and what comes before them may still come.
+//    incomplete (when they have to be taken nevertheless, the request is given out first, as far
+//    as it was captured); and the first bytes of a stream met in its middle that begin no message,
+//    until the connection's next segment: capture reorders, and what comes before them may still
+//    come.
 // 4. Pairing: by order, as long as nothing was lost in front of the request or the response; after
 //    a loss a response belongs to the request that was sent when exactly the bytes before it had
 //    been received, or to none.
@@ -95,7 +98,7 @@ class HttpEngine {
   size_t begin_head(HttpContext& context, Side side, const Input& input, bool after_gap,
                     bool strict, std::string_view kept);
   size_t continue_head(HttpContext& context, Side side, const Input& input);
-  bool must_refuse(HttpContext& context, Side side, const Input& input);
+  bool must_wait(HttpContext& context, Side side, uint64_t start_offset, bool candidate);
   void head_beyond_limit(HttpContext& context, Side side);
   size_t not_a_message(HttpContext& context, Side side, const Input& input);
   static StreamNature nature_of(std::string_view text);
@@ -134,6 +137,7 @@ class HttpEngine {
   void complete_exchange(HttpContext& context, uint64_t number, int64_t last_byte_ns,
                          uint64_t body_size);
   Exchange* find_exchange(HttpContext& context, Side side, uint64_t start_offset);
+  void give_out_request(HttpContext& context, Side side);
   void describe_request(HttpMessage& message, const Exchange* exchange, int64_t first_byte_ns);
   static void take_request_text(HttpParser& parser, Exchange& exchange);
 

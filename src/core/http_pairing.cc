@@ -99,6 +99,36 @@ Exchange* HttpEngine::find_exchange(HttpContext& context, Side side, uint64_t st
   return &ring.front();
 }
 
+// A response can not wait any longer for the request that it answers, of `side`: the connection is
+// over, or there is no room. So the line of the request comes first, with what was captured of it.
+// What may still come of its body is passed over, for where it ends is known.
+void HttpEngine::give_out_request(HttpContext& context, Side side) {
+  HttpStream& here = stream(context, side);
+  if (here.parser == nullptr || here.parser->given_out) return;
+  HttpParser& parser = *here.parser;
+  const Incomplete cause = context.ending == Incomplete::kNo ? Incomplete::kLimit : context.ending;
+  if (here.phase == HttpPhase::kHead) {
+    if (parser.strict || parser.head.text().starts_with("HTTP/")) return;
+    interrupt_head(context, side, cause);
+    start_search(context, side, false);
+    return;
+  }
+  const bool in_body =
+      here.phase == HttpPhase::kBodyLength || here.phase == HttpPhase::kBodyChunked;
+  if (!in_body || parser.direction != MessageDirection::kRequest) return;
+  if (parser.cause == Incomplete::kNo) parser.cause = cause;
+  const uint64_t to_come = here.phase == HttpPhase::kBodyLength ? parser.remaining : 0;
+  parser.missing += to_come;
+  parser.body_size += to_come;
+  complete_exchange(context, parser.exchange, parser.last.time_ns, parser.body_size);
+  emit_parser(context, side, parser.headers_cut);
+  parser.missing -= to_come;
+  parser.body_size -= to_come;
+  parser.body.release(pool_);
+  parser.body_given_up = true;
+  parser.given_out = true;
+}
+
 void HttpEngine::describe_request(HttpMessage& message, const Exchange* exchange,
                                   int64_t first_byte_ns) {
   if (exchange == nullptr) {

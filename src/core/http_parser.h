@@ -45,6 +45,7 @@ struct HttpParser {
   bool body_given_up = false;    // memory ended: no more of the body is kept
   bool body_binary = false;      // the kept part is not UTF-8, and nobody wants it
   bool body_may_be_absent = false;
+  bool given_out = false;        // a request whose line had to come before it was complete
 
   // format pretty: what the response's line says of its request
   Buffer request_text;

@@ -137,8 +137,11 @@ class Reassembler {
   static bool must_wait(const TcpStream& peer, uint64_t acknowledged) {
     return peer.seen && !peer.ended && !peer.refused && acknowledged > peer.head;
   }
+  // What delivery does not wait for: the peer's bytes that a segment acknowledges, and the
+  // protocol.
+  enum class Insist : uint8_t { kNo, kNotOnPeer, kOnAll };
   template <StreamProtocol P>
-  bool deliver(TcpStreams& streams, P& protocol, Side side, bool force);
+  bool deliver(TcpStreams& streams, P& protocol, Side side, Insist insist);
   template <StreamProtocol P>
   bool reach_end(TcpStream& stream, P& protocol, Side side);
   template <StreamProtocol P>
@@ -159,6 +162,8 @@ class Reassembler {
   bool give_up_for_room(TcpStreams& streams, P& protocol, Side side, const Bytes& in_hand);
   template <StreamProtocol P>
   bool give_up_at_close(TcpStreams& streams, P& protocol);
+  template <StreamProtocol P>
+  bool give_up_end(TcpStreams& streams, P& protocol, Side side);
   void time_hole(TcpStream& stream, const TcpStream& peer, int64_t clock_ns);
 
   ReorderBuffer* reorder_of(TcpStream& stream);

@@ -138,7 +138,7 @@ bool Reassembler::take_stray(TcpStreams& streams, P& protocol, const Segment& se
     if (stream.hole_before_waiting()) {
       skip(stream, protocol, segment.side, stream.reorder->front(), GapCause::kLost);
     }
-    deliver(streams, protocol, segment.side, true);
+    deliver(streams, protocol, segment.side, Insist::kOnAll);
   }
   if (offset > stream.head) skip(stream, protocol, segment.side, offset, GapCause::kLost);
   return true;
@@ -175,7 +175,7 @@ void Reassembler::buffer_bytes(TcpStreams& streams, P& protocol, Side side, Byte
 
 // Delivers what lies at the head of one stream. True when the head moved.
 template <StreamProtocol P>
-bool Reassembler::deliver(TcpStreams& streams, P& protocol, Side side, bool force) {
+bool Reassembler::deliver(TcpStreams& streams, P& protocol, Side side, Insist insist) {
   TcpStream& stream = at(streams, side);
   const TcpStream& peer = at(streams, other(side));
   const uint64_t before = stream.head;
@@ -183,12 +183,13 @@ bool Reassembler::deliver(TcpStreams& streams, P& protocol, Side side, bool forc
          stream.head < stream.fin_offset) {
     ReorderBuffer::Run run = stream.reorder->front_run();
     run.size = static_cast<uint32_t>(std::min<uint64_t>(run.size, stream.fin_offset - stream.head));
-    if (!force && must_wait(peer, run.meta.acknowledged)) break;
+    if (insist == Insist::kNo && must_wait(peer, run.meta.acknowledged)) break;
     if (run.lost) {
       stream.reorder->consume(run.size);
       skip(stream, protocol, side, stream.head + run.size, GapCause::kSnaplen);
       continue;
     }
+    const bool force = insist == Insist::kOnAll;
     const uint32_t taken =
         protocol.try_consume(side, stream.head, {run.data, run.size}, run.meta, force);
     if (taken > 0) stream.delivered = true;
@@ -197,7 +198,7 @@ bool Reassembler::deliver(TcpStreams& streams, P& protocol, Side side, bool forc
     counters_.subtract(ShardCounter::buffered, taken);
     stream.refused = taken < run.size;
     if (stream.refused) break;
-    force = false;
+    insist = Insist::kNo;
   }
   if (stream.reorder != nullptr && stream.reorder->empty()) release_buffer(stream);
   return stream.head != before;
@@ -227,7 +228,8 @@ void Reassembler::pump(TcpStreams& streams, P& protocol, int64_t clock_ns) {
   while (moved) {
     moved = false;
     for (const Side side : kSides) {
-      if (at(streams, side).reorder != nullptr) moved |= deliver(streams, protocol, side, false);
+      if (at(streams, side).reorder != nullptr)
+        moved |= deliver(streams, protocol, side, Insist::kNo);
       moved |= reach_end(at(streams, side), protocol, side);
     }
     if (!moved) moved = break_mutual_wait(streams, protocol);
@@ -237,7 +239,8 @@ void Reassembler::pump(TcpStreams& streams, P& protocol, int64_t clock_ns) {
 }
 
 // Each direction waits for bytes of the other that are here: a retransmission carries a newer
-// acknowledgment than its bytes had. The one captured first goes first.
+// acknowledgment than its bytes had. The one captured first goes first; when the protocol refuses
+// it, the other one does.
 template <StreamProtocol P>
 bool Reassembler::break_mutual_wait(TcpStreams& streams, P& protocol) {
   for (const TcpStream& stream : streams) {
@@ -247,7 +250,8 @@ bool Reassembler::break_mutual_wait(TcpStreams& streams, P& protocol) {
   }
   const bool high_first =
       streams[1].reorder->front_run().meta.frame < streams[0].reorder->front_run().meta.frame;
-  return deliver(streams, protocol, high_first ? Side::kHigh : Side::kLow, true);
+  const Side first = high_first ? Side::kHigh : Side::kLow;
+  return deliver(streams, protocol, first, Insist::kNotOnPeer) || at(streams, first).refused;
 }
 
 // The bytes up to `to` are missing for good.
@@ -326,12 +330,20 @@ bool Reassembler::give_up_for_room(TcpStreams& streams, P& protocol, Side side,
       return true;
     }
   }
-  return waiting == first && deliver(streams, protocol, side, true);
+  return waiting == first && deliver(streams, protocol, side, Insist::kOnAll);
 }
 
-// One step of flush: the oldest captured bytes that still wait decide what is given up.
+// One step of flush. What the protocol refused waits for the other direction: all that is known of
+// that comes before it. Else the oldest captured bytes that still wait decide what is given up.
 template <StreamProtocol P>
 bool Reassembler::give_up_at_close(TcpStreams& streams, P& protocol) {
+  constexpr std::array kSides = {Side::kLow, Side::kHigh};
+  for (const Side side : kSides) {
+    const TcpStream& peer = at(streams, other(side));
+    if (!at(streams, side).refused || peer.refused) continue;
+    if (peer.has_waiting()) return give_up_for_room(streams, protocol, other(side), {});
+    if (give_up_end(streams, protocol, other(side))) return true;
+  }
   const bool low = streams[0].has_waiting();
   const bool high = streams[1].has_waiting();
   if (low || high) {
@@ -339,15 +351,18 @@ bool Reassembler::give_up_at_close(TcpStreams& streams, P& protocol) {
                                                  streams[0].reorder->front_run().meta.frame);
     return give_up_for_room(streams, protocol, high_first ? Side::kHigh : Side::kLow, {});
   }
-  for (size_t i = 0; i < 2; i++) {
-    TcpStream& stream = streams[i];
-    // A FIN tells where the stream ended, even if nobody acknowledged it.
-    const uint64_t to = stream.fin_offset != kNoOffset ? stream.fin_offset : stream.acked;
-    if (!stream.seen || stream.ended || to <= stream.head) continue;
-    give_up(stream, protocol, static_cast<Side>(i), to);
-    return true;
-  }
-  return false;
+  return give_up_end(streams, protocol, Side::kLow) || give_up_end(streams, protocol, Side::kHigh);
+}
+
+// Gives up what is missing at the end of a stream of which nothing waits. A FIN tells where it
+// ended, even if nobody acknowledged it.
+template <StreamProtocol P>
+bool Reassembler::give_up_end(TcpStreams& streams, P& protocol, Side side) {
+  TcpStream& stream = at(streams, side);
+  const uint64_t to = stream.fin_offset != kNoOffset ? stream.fin_offset : stream.acked;
+  if (!stream.seen || stream.ended || to <= stream.head) return false;
+  give_up(stream, protocol, side, to);
+  return true;
 }
 
 template <StreamProtocol P>

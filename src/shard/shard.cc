@@ -274,6 +274,7 @@ void Shard::close_expired(Connection* connection) {
 
 void Shard::close(Connection* connection, Incomplete cause, ShardCounter reason) {
   Handler handler(*this, *connection, clock_ns_);
+  handler.context.ending = cause;
   reassembler_.flush(connection->streams, handler, clock_ns_);
   if (connection->pop3 != nullptr) {
     pop3_.close(connection->pop3, connection->identity, cause);
