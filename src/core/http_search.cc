@@ -28,9 +28,9 @@ void HttpEngine::start_search(HttpContext& context, Side side, bool direct) {
 // Which messages this side may send, where that is certain.
 MessageFinder::Wanted HttpEngine::wanted_of(const HttpContext& context, Side side) {
   const ConnectionIdentity& identity = context.identity;
-  if (!identity.receiver_known || identity.receiver_guessed) return MessageFinder::Wanted::kBoth;
-  return side == identity.receiver ? MessageFinder::Wanted::kResponses
-                                   : MessageFinder::Wanted::kRequests;
+  if (!identity.receiver_known || identity.server_uncertain) return MessageFinder::Wanted::kBoth;
+  return identity.serves(side) ? MessageFinder::Wanted::kResponses
+                               : MessageFinder::Wanted::kRequests;
 }
 
 // Whether a message of this side can only begin where a segment does: who waits for the answer

@@ -19,9 +19,9 @@ void MessageEmitter::emit(ConnectionIdentity& identity, Side side, HttpMessage& 
     // Neither port nor SYN told: the side that was sent the first request, or that answered.
     identity.receiver = is_request ? other(side) : side;
     identity.receiver_known = true;
-    identity.receiver_guessed = message.after_gap;
-  } else if (is_request == (side == identity.receiver)) {
-    identity.receiver_guessed = true;
+    identity.server_uncertain = message.after_gap;
+  } else if (is_request == identity.serves(side)) {
+    identity.server_uncertain = true;
   }
   // A first byte that came again took longer than the last one.
   message.last_byte_ns = std::max(message.first_byte_ns, message.last_byte_ns);

@@ -61,20 +61,26 @@ Connection* Shard::insert(const Segment& segment) {
   return connection;
 }
 
-// CONTRACT, field `receiver`: by port, else by the SYN; the first message decides the rest.
+// CONTRACT, field `receiver`: by port, else by the SYN; the first message decides the rest. Ports
+// may name the client's side, too; who serves is then told by the SYN, or by which port is larger.
 void Shard::decide_receiver(Connection& connection, const Segment& segment) {
   ConnectionIdentity& identity = connection.identity;
+  const bool syn = (segment.flags & kTcpSyn) != 0;
+  const Side server = (segment.flags & kTcpAck) != 0 ? segment.side : other(segment.side);
   if (!settings_.ports.matches_all()) {
     const bool low = settings_.ports.contains(identity.key.low_port);
     const bool high = settings_.ports.contains(identity.key.high_port);
     if (low != high) {
       identity.receiver = low ? Side::kLow : Side::kHigh;
       identity.receiver_known = true;
+      identity.receiver_is_client = syn && identity.receiver != server;
+      const bool is_larger = low == (identity.key.low_port > identity.key.high_port);
+      identity.server_uncertain = !syn && is_larger;
       return;
     }
   }
-  if ((segment.flags & kTcpSyn) == 0) return;
-  identity.receiver = (segment.flags & kTcpAck) != 0 ? segment.side : other(segment.side);
+  if (!syn) return;
+  identity.receiver = server;
   identity.receiver_known = true;
 }
 
