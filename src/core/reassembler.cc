@@ -54,6 +54,8 @@ void Reassembler::take_rst(TcpStream& stream, uint64_t offset) {
   if (stream.fin_offset == kNoOffset) {
     stream.fin_offset = std::max(offset, stream.head);
     stream.reset = true;
+  } else if (!stream.reset && offset >= stream.fin_offset) {
+    stream.reset_behind_fin = true;
   }
   // Nothing before a RST will be sent again, whatever was acknowledged.
   stream.acked = std::max(stream.acked, stream.fin_offset);

@@ -217,6 +217,7 @@ bool Reassembler::reach_end(TcpStream& stream, P& protocol, Side side) {
   stream.head = stream.fin_offset + (stream.reset ? 0 : 1);
   stream.hole_since_ns = 0;
   protocol.on_end(side);
+  stream.reset |= stream.reset_behind_fin;
   return true;
 }
 

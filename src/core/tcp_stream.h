@@ -40,6 +40,7 @@ struct TcpStream {
   bool refused : 1 = false;       // the protocol wants the bytes at the head later
   bool ended : 1 = false;         // FIN or RST reached
   bool reset : 1 = false;         // ended by RST
+  bool reset_behind_fin : 1 = false;  // a RST came when the FIN was not reached yet
 
   // Nearest 64-bit position with this sequence number (within 2 GiB of the head).
   uint64_t offset_of(uint32_t sequence) const {
@@ -65,6 +66,11 @@ struct TcpStream {
   // Nothing is missing, waits or ends: nearly all streams, nearly always.
   bool is_plain() const {
     return reorder == nullptr && hole_since_ns == 0 && acked <= head && fin_offset == kNoOffset;
+  }
+  // A RST stands where nothing is missing before it: reached, or kept from that only by bytes that
+  // wait for the other direction.
+  bool was_reset() const {
+    return (reset || reset_behind_fin) && (ended || contiguous_end() >= fin_offset);
   }
   bool missing() const { return seen && !ended && (hole_before_waiting() || acked_past_head()); }
   uint64_t contiguous_end() const {

@@ -14,7 +14,7 @@ enum class ConnectionState : uint8_t {
   kHandshake,  // a SYN and nothing else
   kEstablished,
   kClosing,  // one direction has ended with a FIN
-  kReset,    // a RST was reached; what was under way may still come
+  kReset,    // a RST stands (TcpStream::was_reset); what was under way may still come
 };
 
 // A SYN on the ports of a connection that lives: it means a new connection only when the other

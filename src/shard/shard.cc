@@ -71,7 +71,9 @@ void Shard::drain() {
   for (const ConnectionState state : {ConnectionState::kReset, ConnectionState::kClosing,
                                       ConnectionState::kEstablished, ConnectionState::kHandshake}) {
     while (Connection* connection = list_of(state).front()) {
-      close(connection, Incomplete::kShutdown, ShardCounter::connections_drained);
+      close(connection, Incomplete::kShutdown,
+            was_reset(*connection) ? ShardCounter::connections_closed
+                                   : ShardCounter::connections_drained);
     }
   }
   tombstones_.clear();
@@ -168,6 +170,10 @@ bool Shard::is_over(const Connection& connection) {
              HttpPhase::kBodyUntilClose;
 }
 
+bool Shard::was_reset(const Connection& connection) {
+  return connection.streams[0].was_reset() || connection.streams[1].was_reset();
+}
+
 // The verdicts on the connection's holes up to `clock_ns`. True: they ended the connection.
 bool Shard::judge_holes(Connection* connection, int64_t clock_ns) {
   Handler handler(*this, *connection, clock_ns);
@@ -195,13 +201,17 @@ void Shard::settle(Connection* connection, const Segment& segment) {
     list_of(connection->state).move_to_back(connection);
   }
   const TcpStreams& streams = connection->streams;
-  if (streams[0].ended || streams[1].ended) [[unlikely]] {
+  const bool ended = streams[0].ended || streams[1].ended;
+  const bool reset = was_reset(*connection);
+  // A RST that was taken for one may turn out to be forged.
+  if (ended || reset || connection->state == ConnectionState::kReset) [[unlikely]] {
     if (is_over(*connection)) {
       close(connection, Incomplete::kClosed, ShardCounter::connections_closed);
       return;
     }
-    const bool reset = streams[0].reset || streams[1].reset;
-    const ConnectionState state = reset ? ConnectionState::kReset : ConnectionState::kClosing;
+    const ConnectionState state = reset   ? ConnectionState::kReset
+                                  : ended ? ConnectionState::kClosing
+                                          : ConnectionState::kEstablished;
     if (connection->state != state) set_state(connection, state);
   }
   track_hole(connection);
@@ -264,15 +274,16 @@ bool Shard::accepts(const Connection& connection, const Segment& segment) {
 
 // Judged by the connection's own times, so that it does not matter who notices.
 void Shard::close_expired(Connection* connection) {
-  const bool reset = connection->state == ConnectionState::kReset;
   const int64_t clock_ns =
       std::exchange(clock_ns_, connection->last_clock_ns + timeout_of(*connection));
-  close(connection, reset ? Incomplete::kClosed : Incomplete::kIdle,
-        reset ? ShardCounter::connections_closed : ShardCounter::connections_idle);
+  close(connection, Incomplete::kIdle,
+        was_reset(*connection) ? ShardCounter::connections_closed : ShardCounter::connections_idle);
   clock_ns_ = clock_ns;
 }
 
 void Shard::close(Connection* connection, Incomplete cause, ShardCounter reason) {
+  // What is missing then was never sent, whatever made us look.
+  if (was_reset(*connection)) cause = Incomplete::kClosed;
   Handler handler(*this, *connection, clock_ns_);
   handler.context.ending = cause;
   reassembler_.flush(connection->streams, handler, clock_ns_);
