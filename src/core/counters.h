@@ -110,6 +110,8 @@ namespace tcp_sniffer {
   X(incomplete_snaplen, "incomplete", "snaplen", "messages cut by the snapshot length")           \
   X(incomplete_limit, "incomplete", "limit", "messages beyond a limit")                           \
   X(incomplete_parse_error, "incomplete", "parseError", "messages whose body could not be read")  \
+  X(limits_reached, "http", "limits_reached", "times a message was beyond a limit of the keys")   \
+  X(requests_forgotten, "http", "requests_forgotten", "requests beyond maxOutstandingRequests")   \
   X(parse_errors, "http", "parse_errors", "places where a stream stopped being HTTP")             \
   X(not_http, "http", "not_http", "streams that are not HTTP")                                    \
   X(tls, "http", "tls", "streams that begin with TLS")                                            \

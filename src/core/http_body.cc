@@ -168,9 +168,10 @@ size_t HttpEngine::continue_chunked(HttpContext& context, Side side, const Input
       continue;
     }
     if (event == ChunkedDecoder::Event::kTrailer) {
-      if (parser.trailers.size + piece.size() <= settings_.header_bytes_max &&
-          parser.trailers.append(pool_, piece)) {
-        continue;
+      const bool too_large = parser.trailers.size + piece.size() > settings_.header_bytes_max;
+      if (!too_large && parser.trailers.append(pool_, piece)) continue;
+      if (too_large && parser.cause != Incomplete::kLimit) {
+        limit_reached(context, side, "maxHeaderBytes", settings_.header_bytes_max);
       }
       parser.cause = Incomplete::kLimit;
       continue;

@@ -279,6 +279,7 @@ void HttpEngine::release_parser(HttpStream& here) {
 }
 
 void HttpEngine::limit_reached(HttpContext& context, Side side, const char* which, uint64_t value) {
+  counters_.add(ShardCounter::limits_reached);
   EventRecord record;
   record.kind = EventKind::kLimit;
   record.detail = which;

@@ -21,18 +21,23 @@ std::string_view host_of(const HttpHead& head) {
 }  // namespace
 
 // A request begins: it gets its number and waits for its response. What is beyond the limit is
-// given out but not remembered, so order proves nothing from there on.
+// given out but not remembered, so order proves nothing from there on. It is whole, so nothing of
+// it is incomplete: its response has no exchange.
 void HttpEngine::open_exchange(HttpContext& context, Side side, const HttpHead& head,
                                const SegmentMeta& first, uint64_t& number) {
   number = context.http.next_exchange++;
   ExchangeRing ring(context.http, pool_);
   // The same acknowledgment twice: the second did not wait for the response to the first.
-  context.http.pipelines |= !ring.empty() && first.acknowledged != 0 &&
-                            ring.back().sent_ack == first.acknowledged;
+  context.http.pipelines |=
+      !ring.empty() && first.acknowledged != 0 && ring.back().sent_ack == first.acknowledged;
   context.http.surely_pipelines |= context.http.pipelines && !stream(context, side).lossy;
   Exchange* exchange = ring.push(settings_.outstanding_max);
   if (exchange == nullptr) {
-    limit_reached(context, side, "maxOutstandingRequests", settings_.outstanding_max);
+    // Else there was no memory, which the pool has counted.
+    if (ring.size() >= settings_.outstanding_max) {
+      counters_.add(ShardCounter::requests_forgotten);
+      limit_reached(context, side, "maxOutstandingRequests", settings_.outstanding_max);
+    }
     stream(context, side).order_lost = true;
     return;
   }

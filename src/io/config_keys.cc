@@ -187,7 +187,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .meaning = "headers of a message; beyond, it is incomplete: limit"},
     {.name = "maxOutstandingRequests", .value_name = "N", .group = KeyGroup::kLimits,
      .target = &Config::max_outstanding_requests, .minimum = 1, .maximum = 65536,
-     .meaning = "requests of a connection that wait for their response"},
+     .meaning = "requests of a connection that wait for their response; beyond, the response has "
+                "no exchange"},
 
     // How it runs and stops.
     {.name = "shards", .value_name = "N", .group = KeyGroup::kRun, .target = &Config::shards,

@@ -667,7 +667,7 @@ export interface EngineConfig {
   maxHeaderBytes?: number | string;
   /** Headers of a message; beyond, it is incomplete: limit. */
   maxHeaders?: number;
-  /** Requests of a connection that wait for their response. */
+  /** Requests of a connection that wait for their response; beyond, the response has no exchange. */
   maxOutstandingRequests?: number;
   /** Threads that reassemble and parse; 0 = everything on the capture thread. Default: CPUs - 1, at least 1. */
   shards?: number;
@@ -1058,7 +1058,7 @@ export const configSchema = {
       "default": 1000
     },
     "maxOutstandingRequests": {
-      "description": "Requests of a connection that wait for their response.",
+      "description": "Requests of a connection that wait for their response; beyond, the response has no exchange.",
       "type": "integer",
       "minimum": 1,
       "maximum": 65536,

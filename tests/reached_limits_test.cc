@@ -1,0 +1,58 @@
+// What the run says at its end about the limits of HTTP that it reached.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "capture_maker.h"
+#include "ledger_check.h"
+#include "run_engine.h"
+#include "run_program.h"
+
+namespace tcp_sniffer {
+namespace {
+
+class ReachedLimits : public testing::Test {
+ protected:
+  // The `stopped` event of a run over two requests, sent at once, of which the first has a header
+  // of 1,500 bytes.
+  Json stopped(const std::vector<std::string>& arguments) {
+    CaptureMaker maker;
+    auto connection = maker.open();
+    maker.segment(connection, CaptureMaker::kClient,
+                  "GET /1 HTTP/1.1\r\nX: " + std::string(1500, 'x') +
+                      "\r\nY: y\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+    const auto path = folder_ / "capture.pcap";
+    write_file(path, maker.bytes());
+    std::vector<std::string> all = {"-r", path.string(), "--format", "ndjson"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    const Finished finished = run_engine(all);
+    EXPECT_EQ(finished.exit.code, 0) << finished.err;
+    Json event = event_named(finished.err, "stopped");
+    expect_ledger_closes(event);
+    return event;
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+TEST_F(ReachedLimits, ARunThatReachedNoneIsDeterministic) {
+  const Json event = stopped({});
+  EXPECT_TRUE(event["deterministic"]);
+  EXPECT_EQ(event["http"]["limits_reached"], 0);
+}
+
+TEST_F(ReachedLimits, EachOfThemMakesTheRunNotDeterministic) {
+  for (const std::vector<std::string>& limit : {std::vector<std::string>{"--max-headers", "1"},
+                                                {"--max-header-bytes", "1024"},
+                                                {"--max-outstanding-requests", "1"}}) {
+    const Json event = stopped(limit);
+    EXPECT_FALSE(event["deterministic"]) << limit[0];
+    EXPECT_EQ(event["http"]["limits_reached"], 1) << limit[0];
+  }
+}
+
+}  // namespace
+}  // namespace tcp_sniffer
