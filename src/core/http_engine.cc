@@ -10,7 +10,6 @@ namespace {
 
 // Whether a status line begins here, as far as can be seen.
 bool may_be_response(std::string_view text) {
-  if (text[0] != 'H') return false;
   constexpr std::string_view kPrefix = "HTTP/1.";
   const size_t compared = std::min(kPrefix.size(), text.size());
   return text.substr(0, compared) == kPrefix.substr(0, compared);
@@ -111,7 +110,8 @@ size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& i
       return empty;
     }
   }
-  if (may_be_response(input.text) && must_wait(context, side, input.offset, false)) {
+  if (input.text[0] == 'H' && must_wait(context, side, input.offset, false) &&
+      may_be_response(input.text)) {
     if (!input.force) return kRefused;
     give_out_request(context, other(side));
   }

@@ -233,7 +233,9 @@ void Reassembler::pump(TcpStreams& streams, P& protocol, int64_t clock_ns) {
         moved |= deliver(streams, protocol, side, Insist::kNo);
       moved |= reach_end(at(streams, side), protocol, side);
     }
-    if (!moved) moved = break_mutual_wait(streams, protocol);
+    if (!moved && streams[0].reorder != nullptr && streams[1].reorder != nullptr) {
+      moved = break_mutual_wait(streams, protocol);
+    }
   }
   time_hole(streams[0], streams[1], clock_ns);
   time_hole(streams[1], streams[0], clock_ns);

@@ -170,10 +170,6 @@ bool Shard::is_over(const Connection& connection) {
              HttpPhase::kBodyUntilClose;
 }
 
-bool Shard::was_reset(const Connection& connection) {
-  return connection.streams[0].was_reset() || connection.streams[1].was_reset();
-}
-
 // The verdicts on the connection's holes up to `clock_ns`. True: they ended the connection.
 bool Shard::judge_holes(Connection* connection, int64_t clock_ns) {
   Handler handler(*this, *connection, clock_ns);
@@ -200,18 +196,18 @@ void Shard::settle(Connection* connection, const Segment& segment) {
   } else {
     list_of(connection->state).move_to_back(connection);
   }
+  // An end is known; or a RST was taken for one, and turned out to be forged.
   const TcpStreams& streams = connection->streams;
-  const bool ended = streams[0].ended || streams[1].ended;
-  const bool reset = was_reset(*connection);
-  // A RST that was taken for one may turn out to be forged.
-  if (ended || reset || connection->state == ConnectionState::kReset) [[unlikely]] {
+  if ((streams[0].fin_offset & streams[1].fin_offset) != kNoOffset ||
+      connection->state == ConnectionState::kReset) [[unlikely]] {
     if (is_over(*connection)) {
       close(connection, Incomplete::kClosed, ShardCounter::connections_closed);
       return;
     }
-    const ConnectionState state = reset   ? ConnectionState::kReset
-                                  : ended ? ConnectionState::kClosing
-                                          : ConnectionState::kEstablished;
+    ConnectionState state = connection->state;
+    if (state == ConnectionState::kReset) state = ConnectionState::kEstablished;
+    if (streams[0].ended || streams[1].ended) state = ConnectionState::kClosing;
+    if (was_reset(*connection)) state = ConnectionState::kReset;
     if (connection->state != state) set_state(connection, state);
   }
   track_hole(connection);

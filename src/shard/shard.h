@@ -83,7 +83,9 @@ class Shard {
   bool accepts(const Connection& connection, const Segment& segment);
   void settle(Connection* connection, const Segment& segment);
   static bool is_over(const Connection& connection);
-  static bool was_reset(const Connection& connection);
+  static bool was_reset(const Connection& connection) {
+    return connection.streams[0].was_reset() || connection.streams[1].was_reset();
+  }
   bool judge_holes(Connection* connection, int64_t clock_ns);
   void set_state(Connection* connection, ConnectionState state);
   void decide_receiver(Connection& connection, const Segment& segment);
