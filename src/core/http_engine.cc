@@ -152,7 +152,8 @@ bool HttpEngine::must_wait(HttpContext& context, Side side, uint64_t start_offse
     return !exchange.complete && exchange.side != side;
   };
   if (!candidate && is_open(ring.front())) return true;
-  return here.order_lost && is_open(ring.back()) && ring.back().sent_ack == start_offset;
+  const bool in_order = !here.order_lost && !ring.front().after_loss;
+  return !in_order && is_open(ring.back()) && ring.back().sent_ack == start_offset;
 }
 
 // The bytes of a new head: `kept` from earlier segments, then the input.
