@@ -55,19 +55,19 @@ def main():
         for capture, wall in zip(captures, times):
             name, path, expected, _, found = capture
             seconds = median(wall)
-            rows.append((name, expected["packets"] / seconds, os.path.getsize(path) / seconds,
+            rows.append((name, expected["packets"] / seconds, expected["messages"] / seconds,
                          expected["messages"], found))
-    _, packets, size, _, _ = rows[0]
+    _, packets, messages_normal, _, _ = rows[0]
     lines = ["# Beside an attack", "",
              f"`bench/attack.py`, medians of {runs} interleaved runs, 2 processors, files in the "
              "page cache, default shards, bodies in the lines;",
              f"`{' '.join(LIMITS)}`.", "",
-             "| attack | packets/s | of normal | bytes/s of normal | messages found | cut or "
+             "| attack | packets/s | of normal | messages/s of normal | messages found | cut or "
              "incomplete |",
              "|---|---:|---:|---:|---:|---:|"]
-    for name, packet_rate, byte_rate, messages, found in rows:
+    for name, packet_rate, message_rate, messages, found in rows:
         lines.append(f"| {name} | {packet_rate:,.0f} | {packet_rate / packets:.2f} | "
-                     f"{byte_rate / size:.2f} | {found.lines:,} of {messages:,} | "
+                     f"{message_rate / messages_normal:.2f} | {found.lines:,} of {messages:,} | "
                      f"{found.incomplete:,} |")
     text = "\n".join(lines) + "\n"
     print(text)

@@ -9,6 +9,15 @@
 
 namespace tcp_sniffer {
 
+inline void prefetch_to_write(const char* at) {
+#if defined(__x86_64__)
+  // The compiler takes it for newer processors only; those that do not know it pass over it.
+  __asm__ volatile("prefetchw %0" : : "m"(*at));
+#else
+  __builtin_prefetch(at, 1);
+#endif
+}
+
 // The connections of one shard, by key: open addressing with linear probing over the low half of
 // the 64-bit hash, which is stored, keys compared whole. (The high half chose the shard.)
 // Connection objects come from slabs and are reused, so after warm-up nothing is allocated; a slot
@@ -31,9 +40,14 @@ class ConnectionTable {
   void prefetch_connection(uint64_t hash) {
     const Slot& slot = slots_[index_of(hash)];
     if (slot.object == 0 || slot.hash != static_cast<uint32_t>(hash)) return;
-    const char* bytes = reinterpret_cast<const char*>(object(slot.object));
-    for (size_t line = 0; line < sizeof(Connection); line += 64) __builtin_prefetch(bytes + line);
-    __builtin_prefetch(bytes + sizeof(Connection) - 1);
+    prefetch(*object(slot.object));
+  }
+  // All of it, to be written: a segment writes most lines of its connection, and in a team of
+  // threads they may lie in another processor's cache.
+  static void prefetch(const Connection& connection) {
+    const char* bytes = reinterpret_cast<const char*>(&connection);
+    for (size_t line = 0; line < sizeof(Connection); line += 64) prefetch_to_write(bytes + line);
+    prefetch_to_write(bytes + sizeof(Connection) - 1);
   }
 
   Connection* find(uint64_t hash, const FlowKey& key) {

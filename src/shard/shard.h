@@ -97,6 +97,7 @@ class Shard {
   int64_t timeout_of(const Connection& connection) const;
   bool expired(const Connection& connection, int64_t clock_ns) const;
   void make_room(int64_t clock_ns);
+  void prefetch_next(const ActivityList& list) const;
   void evict(Connection* connection, const char* from);
   void relieve_memory();
   bool give_up_idle(ActivityList& list);

@@ -34,9 +34,20 @@ void Shard::make_room(int64_t clock_ns) {
   for (const auto& [state, name] : kOrder) {
     if (Connection* connection = list_of(state).front()) {
       evict(connection, name);
+      prefetch_next(list_of(state));
       return;
     }
   }
+}
+
+// In a flood the next new connection takes the place of the list's first one, which nobody has
+// touched for as long as there are connections. To unlink this one has loaded it; what it is
+// unlinked from, and the one behind it, are loaded while the segments in between are handled.
+void Shard::prefetch_next(const ActivityList& list) const {
+  const Connection* next = list.front();
+  if (next == nullptr) return;
+  table_.prefetch(next->hash);
+  if (next->by_activity.next != nullptr) ConnectionTable::prefetch(*next->by_activity.next);
 }
 
 void Shard::evict(Connection* connection, const char* from) {
