@@ -102,7 +102,7 @@ TEST(FileReading, AFrameOfManyPartsIsHeldOnce) {
 }
 
 TEST(FileReading, ThreadsThatAreNotPinnedAreFreeOfThoseThatAre) {
-  if (usable_cpus() < 2) GTEST_SKIP() << "needs two CPUs, so that a team has two threads";
+  if (usable_cpu_count() < 2) GTEST_SKIP() << "needs two CPUs, so that a team has two threads";
   cpu_set_t allowed;
   ASSERT_EQ(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
   int cpu = 0;

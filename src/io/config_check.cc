@@ -1,6 +1,5 @@
 #include "io/config_check.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -77,16 +76,6 @@ std::optional<ConfigError> check_cpus(const Config& config, const Environment& e
   return {};
 }
 
-// Stays empty on a machine with more CPUs than the set has bits, which the kernel refuses.
-std::bitset<1024> numbers_of_usable_cpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::bitset<1024> cpus;
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return cpus;
-  for (size_t cpu = 0; cpu < cpus.size(); ++cpu) cpus[cpu] = CPU_ISSET(cpu, &set) != 0;
-  return cpus;
-}
-
 std::optional<ConfigError> check_limits(const Config& config) {
   if (config.reassembly_buffer_size > config.memory_limit) {
     return error("reassemblyBufferSize: " + std::to_string(config.reassembly_buffer_size) +
@@ -99,10 +88,10 @@ std::optional<ConfigError> check_limits(const Config& config) {
 }  // namespace
 
 Environment current_environment() {
-  return {.cpus = usable_cpus(),
+  return {.cpus = usable_cpu_count(),
           .stdout_is_terminal = ::isatty(STDOUT_FILENO) == 1,
           .stderr_is_terminal = ::isatty(STDERR_FILENO) == 1,
-          .usable_cpus = numbers_of_usable_cpus()};
+          .usable_cpus = usable_cpus()};
 }
 
 void resolve_defaults(Config& config, const Environment& environment) {

@@ -104,7 +104,8 @@ bool may_read_in_team(const Config& config) {
 }
 
 uint32_t team_threads(const Config& config) {
-  return std::min({static_cast<uint32_t>(config.shards) + 1, usable_cpus(), FileTeam::kThreadsMax});
+  return std::min(
+      {static_cast<uint32_t>(config.shards) + 1, usable_cpu_count(), FileTeam::kThreadsMax});
 }
 
 uint32_t shard_count(const Config& config, bool in_team) {

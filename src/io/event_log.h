@@ -51,7 +51,8 @@ class EventLog {
             const EventFields& fields);
   void emit(LogLevel level, std::string_view name, std::string_view message);
   // The fields are made only when the event is written: of a flood of events nearly all are held
-  // back, and to make their fields takes ten times as long as to count them.
+  // back, and to make their fields takes ten times as long as to count them. Called with the log
+  // locked: it emits nothing itself.
   using MakeFields = std::function<EventFields()>;
   void emit(LogLevel level, std::string_view name, std::string_view message,
             const MakeFields& make_fields);

@@ -4,6 +4,8 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <bitset>
+#include <cstddef>
 #include <cstdint>
 #include <thread>
 
@@ -19,13 +21,21 @@ inline void pin_thread(pthread_t thread, int cpu) {
   pthread_setaffinity_np(thread, sizeof(set), &set);
 }
 
-// How many CPUs this process may use (taskset, cpusets), at least 1.
-inline uint32_t usable_cpus() {
+// The CPUs that this process may use (taskset, cpusets), by number. None: that is not known, as on
+// a machine with more CPUs than the set has bits, which the kernel refuses.
+inline std::bitset<CPU_SETSIZE> usable_cpus() {
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) {
-    return std::max(1u, std::thread::hardware_concurrency());
-  }
-  return std::max(1u, static_cast<uint32_t>(CPU_COUNT(&set)));
+  CPU_ZERO(&set);
+  std::bitset<CPU_SETSIZE> cpus;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return cpus;
+  for (size_t cpu = 0; cpu < cpus.size(); cpu++) cpus[cpu] = CPU_ISSET(cpu, &set) != 0;
+  return cpus;
+}
+
+// How many they are, at least 1.
+inline uint32_t usable_cpu_count() {
+  const auto count = static_cast<uint32_t>(usable_cpus().count());
+  return count > 0 ? count : std::max(1u, std::thread::hardware_concurrency());
 }
 
 }  // namespace tcp_sniffer
