@@ -15,28 +15,28 @@ run_ctest() {  # PRESET [ARGUMENT...]
 
 case ${1:-default} in
   default)
-    tools/install-packages.sh build typescript
+    tools/install-packages.sh build test typescript
     tools/build.sh release
     run_ctest release -C full
     ;;
   all)
-    tools/install-packages.sh build typescript
+    tools/install-packages.sh build test typescript
     for preset in release asan-ubsan tsan; do tools/build.sh "$preset"; done
     run_ctest release -C sanitizers
     ;;
   release)
-    tools/install-packages.sh build
+    tools/install-packages.sh build test
     tools/build.sh release
     shift
     run_ctest release "$@"  # arguments behind it are ctest's
     ;;
   asan)
-    tools/install-packages.sh build
+    tools/install-packages.sh build test
     tools/build.sh asan-ubsan
     run_ctest asan-ubsan
     ;;
   tsan)
-    tools/install-packages.sh build
+    tools/install-packages.sh build test
     tools/build.sh tsan
     run_ctest tsan
     ;;
