@@ -16,7 +16,7 @@ struct AllowedSkip {
 // Lines that are not three fields come out with an empty reason.
 std::vector<AllowedSkip> parse_allowed_skips(std::string_view text);
 
-// `test` is SUITE.TEST; of a parametrised one without its prefix and number.
+// `test` is SUITE.TEST; of a parametrised suite without its prefix.
 bool is_allowed_skip(const std::vector<AllowedSkip>& allowed, std::string_view test,
                      std::string_view message);
 

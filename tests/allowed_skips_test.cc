@@ -20,8 +20,8 @@ TEST(AllowedSkips, EveryLineOfTheListHasATestAMessageAndAReason) {
 }
 
 TEST(AllowedSkips, TestAndMessageMustBothFit) {
-  const auto allowed = parse_allowed_skips(
-      "# a comment\n\nLive.* | no cable | hardware\nOther.One|no reason\n");
+  const auto allowed =
+      parse_allowed_skips("# a comment\n\nLive.* | no cable | hardware\nOther.One|no reason\n");
   ASSERT_EQ(allowed.size(), 2u);
   EXPECT_TRUE(is_allowed_skip(allowed, "Live.Delay", "there is no cable here"));
   EXPECT_FALSE(is_allowed_skip(allowed, "Live.Delay", "nginx is not installed"));
