@@ -16,6 +16,7 @@ enum class GapPolicy : uint8_t { kEvidence, kBuffer };
 enum class Overload : uint8_t { kBlock, kDrop };
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 enum class LogFormat : uint8_t { kAuto, kText, kJson };
+enum class FileOrder : uint8_t { kTime, kGiven };
 enum class Protocol : uint8_t { kHttp, kPop3 };
 
 constexpr size_t kConfigKeysMax = 96;
@@ -31,6 +32,7 @@ struct Config {
   // What is read.
   std::string interface;  // empty: the first one that is up and not loopback
   std::vector<std::string> files;
+  FileOrder file_order = FileOrder::kTime;
   std::vector<uint16_t> ports;  // empty: every TCP port (files only)
   std::string filter;
   uint64_t snaplen = 262144;
@@ -84,7 +86,7 @@ struct Config {
   uint64_t max_outstanding_requests = 256;
 
   // How it runs and stops.
-  uint64_t shards = 1;                  // resolved: CPUs - 1, at least 1; 0 = on the capture thread
+  uint64_t shards = 1;                  // resolved by resolve_defaults; 0 = on the capture thread
   Overload overload = Overload::kDrop;  // resolved: block for files
   uint64_t drain_timeout_ms = 5000;
   bool wait_for_connections = false;

@@ -96,14 +96,16 @@ Environment current_environment() {
 
 void resolve_defaults(Config& config, const Environment& environment) {
   const bool live = config.live();
-  if (!is_given(config, "shards")) {
-    // One CPU is the capture thread's; the writer and the control thread sleep most of the time.
-    config.shards = std::clamp(environment.cpus, 2u, 257u) - 1;
-  }
   if (config.output == "-") config.output.clear();
   if (!is_given(config, "format")) {
     const bool for_people = environment.stdout_is_terminal && config.output.empty();
     config.format = for_people ? OutputFormat::kPretty : OutputFormat::kNdjson;
+  }
+  if (!is_given(config, "shards")) {
+    // One CPU is the capture thread's; the writer and the control thread sleep most of the time.
+    config.shards = std::clamp(environment.cpus, 2u, 257u) - 1;
+    // People compare runs and read along in time: one shard keeps the order of completion.
+    if (!live && config.format == OutputFormat::kPretty) config.shards = 0;
   }
   if (!is_given(config, "overload")) config.overload = live ? Overload::kDrop : Overload::kBlock;
   if (!is_given(config, "tunnels")) config.tunnels = !live;

@@ -10,6 +10,7 @@ namespace tcp_sniffer {
 namespace {
 
 using Words = std::string_view;
+constexpr Words kFileOrderWords[] = {"time", "given"};
 constexpr Words kFormatWords[] = {"ndjson", "framed", "pretty"};
 constexpr Words kFieldsWords[] = {"standard", "extended"};
 constexpr Words kBinaryBodyWords[] = {"omit", "base64"};
@@ -46,8 +47,12 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .meaning = "the interface to capture on; any and lo work too", .live_only = true},
     {.name = "files", .short_flag = "r", .value_name = "FILE...", .group = KeyGroup::kInput,
      .target = &Config::files, .text_kind = TextKind::kPath, .default_text = "none: live capture",
-     .meaning = "capture files (pcap, pcapng, also gzip or zstd), read as one stream in this "
-     "order; - is standard input"},
+     .meaning = "capture files (pcap, pcapng, also gzip or zstd), read as one stream; - is standard "
+     "input"},
+    {.name = "fileOrder", .value_name = "WORD", .group = KeyGroup::kInput,
+     .target = word<&Config::file_order>(), .words = kFileOrderWords,
+     .meaning = "time: several files are read in the order of their first packets; given: as "
+     "named. With a pipe or standard input among them always as named"},
     {.name = "ports", .short_flag = "p", .value_name = "PORT,...", .group = KeyGroup::kInput,
      .target = &Config::ports, .minimum = 1, .maximum = 65535,
      .default_text = "required live; files: every port",
@@ -192,7 +197,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
 
     // How it runs and stops.
     {.name = "shards", .value_name = "N", .group = KeyGroup::kRun, .target = &Config::shards,
-     .minimum = 0, .maximum = 256, .default_text = "CPUs - 1, at least 1",
+     .minimum = 0, .maximum = 256, .default_text = "CPUs - 1, at least 1; files for people (pretty): 0",
      .meaning = "threads that reassemble and parse; 0 = everything on the capture thread"},
     {.name = "overload", .value_name = "WORD", .group = KeyGroup::kRun,
      .target = word<&Config::overload>(), .words = kOverloadWords,

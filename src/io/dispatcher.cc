@@ -188,6 +188,7 @@ void Dispatcher::drop(OpenBlock& open, const Segment& segment) {
 void Dispatcher::advance_clock(int64_t time_ns) {
   if (source_ != nullptr) return advance_live_clock(time_ns);
   if (file_begins_) [[unlikely]] {
+    if (on_out_of_order_ && time_ns < clock_ns_) on_out_of_order_(file_, clock_ns_ - time_ns);
     // Several files are one stream, unless one starts long before the last one ended.
     if (clock_ns_ != 0 && time_ns < clock_ns_ - kClockJumpNs) {
       send_all(BlockOrder::kDrain);

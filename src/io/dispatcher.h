@@ -60,6 +60,13 @@ class Dispatcher final : public FrameSink {
     on_unsupported_ = std::move(on_unsupported);
   }
 
+  // `on_out_of_order` is told of a file whose first packet is older, by `behind_ns`, than what was
+  // read before it. Set before the first frame.
+  using OnOutOfOrder = std::function<void(const std::string& file, int64_t behind_ns)>;
+  void set_on_out_of_order(OnOutOfOrder on_out_of_order) {
+    on_out_of_order_ = std::move(on_out_of_order);
+  }
+
   // Sends what the open blocks hold: the source has nothing for now.
   void flush();
   // Tells every shard that packet time has come to `time_ns` at least (live, without packets).
@@ -112,6 +119,7 @@ class Dispatcher final : public FrameSink {
   bool payload_is_assembled_ = false;  // the segment lies in the defragmenter's memory
   std::string file_;                   // the one being read
   OnUnsupported on_unsupported_;
+  OnOutOfOrder on_out_of_order_;
   std::bitset<65536> unsupported_said_;  // by link type; large, so behind what every frame needs
 };
 

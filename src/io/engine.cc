@@ -10,7 +10,7 @@
 #include <variant>
 
 #include "io/engine_settings.h"
-#include "io/file_link_type.h"
+#include "io/file_head.h"
 #include "io/interfaces.h"
 #include "io/privileges.h"
 #include "io/version.h"
@@ -43,7 +43,7 @@ size_t piece_count(uint64_t shards) {
 }  // namespace
 
 Engine::Engine(const Config& config, bool life_line, EventLog& log)
-    : config_(config), life_line_(life_line), log_(log) {}
+    : config_(config), files_(files_to_read(config)), life_line_(life_line), log_(log) {}
 
 Engine::~Engine() = default;
 
@@ -149,17 +149,17 @@ bool Engine::open_sources() {
   }
   if (config_.live()) return open_all_live(std::get<CaptureFilter>(filter));
   // The first one only: what comes before a bad file is still delivered.
-  if (const std::string problem = FileSource::problem_of(config_.files[0]); !problem.empty()) {
+  if (const std::string problem = FileSource::problem_of(files_[0]); !problem.empty()) {
     fail(ErrorCode::kInputFile, problem);
     return false;
   }
   Capture& capture = *captures_[0];
   pieces_ = std::make_unique<PiecePool>(piece_count(config_.shards), kPieceSize);
   if (may_read_in_team(config_) &&
-      std::all_of(config_.files.begin(), config_.files.end(), FileSource::is_plain)) {
+      std::all_of(files_.begin(), files_.end(), FileSource::is_plain)) {
     parts_ = std::make_unique<FileParts>();
   }
-  capture.file = std::make_unique<FileSource>(config_.files, *pieces_, parts_.get());
+  capture.file = std::make_unique<FileSource>(files_, *pieces_, parts_.get());
   capture.source = capture.file.get();
   capture.filter = std::make_unique<CaptureFilter>(std::get<CaptureFilter>(std::move(filter)));
   return true;
@@ -241,6 +241,15 @@ void Engine::connect(Capture& capture) {
     capture.dispatcher->set_on_unsupported([this](LinkType link_type, const std::string& file) {
       say_unsupported(link_type, "file", file);
     });
+    capture.dispatcher->set_on_out_of_order([this](const std::string& file, int64_t behind_ns) {
+      EventFields fields;
+      fields["file"] = file;
+      fields["behindMs"] = behind_ns / 1'000'000;
+      log_.emit(LogLevel::kWarn, event::kFileOutOfOrder,
+                "this file begins before the one before it ended: connections in both of them lose "
+                "messages (fileOrder, or merge the files first)",
+                fields);
+    });
     capture.filter->set_on_problem([this](LinkType link_type, const std::string& why) {
       say_unsupported(link_type, "error", why);
     });
@@ -263,8 +272,8 @@ void Engine::say_started() {
     if (!config_.user.empty()) fields["user"] = config_.user;
     if (!capture.live->warning().empty()) fields["warning"] = capture.live->warning();
   } else {
-    fields["files"] = config_.files;
-    if (const auto link_type = first_link_type(config_.files[0])) {
+    fields["files"] = files_;
+    if (const auto link_type = read_file_head(files_[0]).link_type) {
       fields["linkType"] = static_cast<int>(*link_type);
     }
     fields["filter"] = config_.filter;

@@ -104,6 +104,7 @@ class Engine {
   int fail(ErrorCode code, const std::string& message);
 
   const Config config_;
+  std::vector<std::string> files_;  // in the order in which they are read
   const bool life_line_;
   EventLog& log_;
   EventQueue events_;

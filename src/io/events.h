@@ -26,6 +26,8 @@ inline constexpr std::string_view kInterfaceDown = "interface_down";
 inline constexpr std::string_view kInterfaceUp = "interface_up";
 // Beyond the contract's list: what can not be decoded.
 inline constexpr std::string_view kUnsupportedLinkType = "unsupported_link_type";
+// A capture file that begins before the one before it ended.
+inline constexpr std::string_view kFileOutOfOrder = "file_out_of_order";
 inline constexpr std::string_view kLimit = "limit";
 // Files that could not be opened or written.
 inline constexpr std::string_view kOutputReopenFailed = "output_reopen_failed";

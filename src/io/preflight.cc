@@ -12,7 +12,7 @@
 #include "io/debug_log.h"
 #include "io/engine_settings.h"
 #include "io/exit_code.h"
-#include "io/file_link_type.h"
+#include "io/file_head.h"
 #include "io/file_source.h"
 #include "io/live_source.h"
 #include "io/metrics.h"
@@ -54,11 +54,11 @@ void say_link_type(LinkType link_type) {
 
 int check_files(const Config& config) {
   int status = 0;
-  for (const std::string& path : config.files) {
+  for (const std::string& path : files_to_read(config)) {
     say("file:       " + (path == "-" ? std::string("standard input") : path));
     if (const std::string problem = FileSource::problem_of(path); !problem.empty()) {
       keep_first(status, say_problem(ErrorCode::kInputFile, problem));
-    } else if (const auto link_type = first_link_type(path)) {
+    } else if (const auto link_type = read_file_head(path).link_type) {
       say_link_type(*link_type);
     }
   }

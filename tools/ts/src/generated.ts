@@ -374,6 +374,7 @@ export interface StartedEvent extends EngineEvent {
   version: string;
   revision?: string;
   interface?: string;
+  /** In the order in which they are read. */
   files?: string[];
   /** Number of the link type; of files: the first one's, unless it comes through a pipe. */
   linkType?: number;
@@ -393,6 +394,13 @@ export interface UnsupportedLinkTypeEvent extends EngineEvent {
   interface?: string;
   /** Why the filter can not be applied to such frames. */
   error?: string;
+}
+
+/** A capture file begins before the one before it ended: connections in both of them lose messages. */
+export interface FileOutOfOrderEvent extends EngineEvent {
+  file: string;
+  /** How much older its first packet is than the latest one before it. */
+  behindMs: number;
 }
 
 /** Live, once: nothing has come yet. */
@@ -556,6 +564,7 @@ export interface FatalEvent extends EngineEvent {
 export interface EngineEvents {
   started: [event: StartedEvent];
   unsupported_link_type: [event: UnsupportedLinkTypeEvent];
+  file_out_of_order: [event: FileOutOfOrderEvent];
   no_packets: [event: NoPacketsEvent];
   stats: [event: StatsEvent];
   connection_evicted: [event: ConnectionEvictedEvent];
@@ -575,14 +584,16 @@ export interface EngineEvents {
   fatal: [event: FatalEvent];
 }
 
-export const engineEventNames = ["started","unsupported_link_type","no_packets","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","extract_failed","debug_log_failed","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
+export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","extract_failed","debug_log_failed","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
 /** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {
   /** The interface to capture on; any and lo work too (live only). Default: first interface that is up and not loopback. */
   interface?: string;
-  /** Capture files (pcap, pcapng, also gzip or zstd), read as one stream in this order; - is standard input. Default: none: live capture. */
+  /** Capture files (pcap, pcapng, also gzip or zstd), read as one stream; - is standard input. Default: none: live capture. */
   files?: string[];
+  /** time: several files are read in the order of their first packets; given: as named. With a pipe or standard input among them always as named. */
+  fileOrder?: 'time' | 'given';
   /** TCP ports whose connections are read. Default: required live; files: every port. */
   ports?: number[];
   /** A libpcap filter, and-ed with the ports; for files too. */
@@ -669,7 +680,7 @@ export interface EngineConfig {
   maxHeaders?: number;
   /** Requests of a connection that wait for their response; beyond, the response has no exchange. */
   maxOutstandingRequests?: number;
-  /** Threads that reassemble and parse; 0 = everything on the capture thread. Default: CPUs - 1, at least 1. */
+  /** Threads that reassemble and parse; 0 = everything on the capture thread. Default: CPUs - 1, at least 1; files for people (pretty): 0. */
   shards?: number;
   /** When the reader of the output or a shard is too slow: wait, or drop and count. Default: files: block; live: drop. */
   overload?: 'block' | 'drop';
@@ -707,7 +718,7 @@ export const configSchema = {
       "x-kind": "name"
     },
     "files": {
-      "description": "Capture files (pcap, pcapng, also gzip or zstd), read as one stream in this order; - is standard input. Default: none: live capture.",
+      "description": "Capture files (pcap, pcapng, also gzip or zstd), read as one stream; - is standard input. Default: none: live capture.",
       "type": "array",
       "items": {
         "type": "string",
@@ -715,6 +726,14 @@ export const configSchema = {
       },
       "minItems": 1,
       "x-kind": "path"
+    },
+    "fileOrder": {
+      "description": "time: several files are read in the order of their first packets; given: as named. With a pipe or standard input among them always as named.",
+      "enum": [
+        "time",
+        "given"
+      ],
+      "default": "time"
     },
     "ports": {
       "description": "TCP ports whose connections are read. Default: required live; files: every port.",
@@ -1065,7 +1084,7 @@ export const configSchema = {
       "default": 256
     },
     "shards": {
-      "description": "Threads that reassemble and parse; 0 = everything on the capture thread. Default: CPUs - 1, at least 1.",
+      "description": "Threads that reassemble and parse; 0 = everything on the capture thread. Default: CPUs - 1, at least 1; files for people (pretty): 0.",
       "type": "integer",
       "minimum": 0,
       "maximum": 256
