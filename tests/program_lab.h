@@ -4,8 +4,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -75,6 +77,46 @@ class Feeder {
 
  private:
   std::thread thread_;
+};
+
+// A program that reads a capture which does not end, and what it writes.
+class Running {
+ public:
+  explicit Running(std::vector<std::string> arguments, const std::string& capture_bytes)
+      : in_(make_pipe()), out_(make_pipe()), err_(memory_file()) {
+    arguments.insert(arguments.begin(), {"-r", "-", "--format", "ndjson"});
+    child_ = std::make_unique<Child>(
+        sniffer(std::move(arguments)),
+        Child::Streams{in_.read_end.get(), out_.write_end.get(), err_.get()});
+    out_.write_end.reset();
+    in_.read_end.reset();
+    feeder_ = std::thread([this, capture_bytes] {
+      std::string_view rest = capture_bytes;
+      while (!rest.empty()) {
+        const ssize_t size = ::write(in_.write_end.get(), rest.data(), rest.size());
+        if (size <= 0) return;
+        rest.remove_prefix(static_cast<size_t>(size));
+      }
+      fed_.store(true);
+    });
+  }
+  ~Running() {
+    child_.reset();
+    feeder_.join();
+  }
+
+  Child& child() { return *child_; }
+  int out() const { return out_.read_end.get(); }
+  bool fed() const { return fed_.load(); }
+  std::string said() const { return content_of(err_); }
+
+ private:
+  Pipe in_;
+  Pipe out_;
+  Descriptor err_;
+  std::unique_ptr<Child> child_;
+  std::atomic<bool> fed_{false};
+  std::thread feeder_;
 };
 
 class IgnoreSigpipe : public testing::Environment {

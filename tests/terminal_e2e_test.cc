@@ -108,6 +108,25 @@ TEST(OnATerminal, NoProgressIsWrittenWhereStandardErrorIsNone) {
   EXPECT_EQ(content_of(err).find('\033'), std::string::npos);
 }
 
+// As with Ctrl-S: what the program writes is taken until the terminal is full.
+TEST(OnATerminal, OneThatIsStoppedDoesNotKeepSignalsFromEndingTheRun) {
+  const TemporaryFolder folder;
+  write_file(folder / "long.pcap", many_exchanges(20000));
+  Terminal terminal;
+  const Descriptor err = memory_file();
+  Child child(sniffer({"-r", (folder / "long.pcap").string()}),
+              {-1, terminal.program.get(), err.get()});
+  const std::regex first("GET");
+  const std::string shown = terminal.read(&first);
+  EXPECT_FALSE(shown.empty());
+  child.signal(SIGINT);
+  child.signal(SIGTERM);
+  EXPECT_EQ(child.wait(30s).code, 0) << content_of(err);
+  const Json stopped = event_named(content_of(err), "stopped");
+  EXPECT_FALSE(stopped.contains("unfinished")) << "it ended in order: " << stopped.dump();
+  EXPECT_GT(stopped["messages"]["discarded"], 0);
+}
+
 TEST(OnATerminal, MessagesAreForPeopleAndInColours) {
   Terminal terminal;
   const Descriptor err = memory_file();

@@ -57,11 +57,13 @@ void Engine::block_signals() {
 
 int Engine::fail(ErrorCode code, const std::string& message) {
   log_.fatal(code, message);
-  return exit_status_ = exit_status(code);
+  exit_status_ = exit_status(code);
+  return exit_status_;
 }
 
 int Engine::run() {
   started_at_ = Clock::now();
+  signals_.start([this] { control_event_.notify(); }, [this] { leave(); });
   // The output is opened by the user the run goes on as, as it will be at each SIGHUP.
   if (!open_sources() || !drop_privileges() || !open_output() || !open_side_outputs()) {
     return exit_status_;
@@ -71,6 +73,7 @@ int Engine::run() {
   if (!start_metrics()) return exit_status_;
   say_started();
   start_threads();
+  running_.store(true, std::memory_order_release);
   control_loop();
   return finish_report();
 }
@@ -314,7 +317,8 @@ void Engine::start_threads() {
     });
   }
   for (size_t i = 0; i < shard_threads_.size(); i++) {
-    shard_threads_[i]->start(static_cast<uint32_t>(captures_.size()), cpu_of(captures_.size() + i));
+    shard_threads_[i]->start(static_cast<uint32_t>(captures_.size()), cpu_of(captures_.size() + i),
+                             [this] { control_event_.notify(); });
   }
   for (size_t i = 0; i < captures_.size(); i++) {
     Capture& capture = *captures_[i];

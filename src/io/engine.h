@@ -23,6 +23,7 @@
 #include "io/metrics.h"
 #include "io/output_writer.h"
 #include "io/report.h"
+#include "io/signal_watch.h"
 #include "io/wake_event.h"
 #include "shard/packet_lane.h"
 #include "shard/shard.h"
@@ -37,6 +38,9 @@ namespace tcp_sniffer {
 //
 // The thread that calls run() is the control thread: signals, the life line on standard input,
 // statistics, events.
+//
+// The second signal ends the process whatever a thread does: when the run has not ended in order
+// SignalWatch::kPatience later, the process is left without its threads (leave).
 class Engine {
  public:
   // `config` is resolved and checked. With `life_line` the end of standard input ends a live run.
@@ -87,7 +91,7 @@ class Engine {
 
   void control_loop();
   bool captures_done() const;
-  void on_signals(int signal_fd);
+  void on_signals();
   void request_stop();
   void stop_captures();
   void drain_events();
@@ -97,8 +101,12 @@ class Engine {
   void say_no_packets(std::chrono::steady_clock::time_point now);
   void say_stats(std::chrono::steady_clock::time_point now);
   void show_progress(std::chrono::steady_clock::time_point now);
-  void wait_for_shards(int signal_fd, std::chrono::steady_clock::time_point deadline);
+  void wait_for_shards(std::chrono::steady_clock::time_point deadline);
+  bool shards_done() const;
   int finish_report();
+  void say_stopped(const Totals& ending, const std::vector<std::string>& unfinished);
+  std::vector<std::string> unfinished() const;
+  [[noreturn]] void leave();
   Totals totals() const;
 
   int fail(ErrorCode code, const std::string& message);
@@ -109,6 +117,7 @@ class Engine {
   EventLog& log_;
   EventQueue events_;
   WakeEvent control_event_;
+  SignalWatch signals_;  // outlives what follows, whose end may hang
   LineQueue lines_;
   std::unique_ptr<ConnectionCensus> census_;
   std::unique_ptr<PiecePool> pieces_;
@@ -121,15 +130,18 @@ class Engine {
   std::vector<std::unique_ptr<Capture>> captures_;
   std::unique_ptr<OutputWriter> writer_;
   std::unique_ptr<MetricsServer> metrics_;  // behind everything it reads
+  std::atomic<bool> running_{false};  // all parts are there, and their threads were started
   std::atomic<bool> stop_{false};
   bool stop_requested_ = false;
+  uint32_t stops_seen_ = 0;
+  uint32_t hang_ups_seen_ = 0;
   std::atomic<bool> abort_requested_{false};
   bool no_packets_said_ = false;
   bool files_max_said_ = false;
   bool bytes_max_said_ = false;
   bool interface_up_ = true;
   bool progress_shown_ = false;
-  int exit_status_ = 0;
+  std::atomic<int> exit_status_{0};
   std::chrono::steady_clock::time_point started_at_;
   std::chrono::steady_clock::time_point stop_at_;
   std::chrono::steady_clock::time_point next_stats_;

@@ -1,7 +1,6 @@
 // Engine: the control thread – signals, events, statistics, the ordered stop.
 
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -40,21 +39,16 @@ bool Engine::captures_done() const {
 }
 
 void Engine::control_loop() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, number);
-  const int signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
   next_stats_ = started_at_ + milliseconds(config_.stats_interval_ms);
   const bool watch_input = life_line_ && config_.live();
   bool input_open = watch_input;
   while (!captures_done()) {
-    pollfd watched[3] = {{control_event_.fd(), POLLIN, 0},
-                         {signal_fd, POLLIN, 0},
+    pollfd watched[2] = {{control_event_.fd(), POLLIN, 0},
                          {input_open ? STDIN_FILENO : -1, POLLIN, 0}};
-    poll(watched, 3, kControlMs);
+    poll(watched, 2, kControlMs);
     control_event_.drain();
-    if ((watched[1].revents & POLLIN) != 0) on_signals(signal_fd);
-    if (input_open && watched[2].revents != 0) {
+    on_signals();
+    if (input_open && watched[1].revents != 0) {
       char ignored[256];
       if (read(STDIN_FILENO, ignored, sizeof(ignored)) <= 0) {
         input_open = false;
@@ -81,22 +75,22 @@ void Engine::control_loop() {
   const Clock::time_point deadline =
       !stop_requested_ ? Clock::time_point::max()
                        : std::min(stop_at_, Clock::now()) + milliseconds(config_.drain_timeout_ms);
-  wait_for_shards(signal_fd, deadline);
-  close(signal_fd);
+  wait_for_shards(deadline);
 }
 
-void Engine::on_signals(int signal_fd) {
-  signalfd_siginfo info{};
-  while (read(signal_fd, &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
-    if (info.ssi_signo == SIGHUP) {
-      if (!config_.output.empty()) {
-        writer_->reopen();
-      } else {
-        request_stop();
-      }
-      continue;
+void Engine::on_signals() {
+  for (const uint32_t came = signals_.hang_ups(); hang_ups_seen_ != came; hang_ups_seen_++) {
+    if (!config_.output.empty()) {
+      writer_->reopen();
+    } else if (!signals_.ignores_hang_ups()) {
+      request_stop();
     }
-    if (stop_requested_) abort_requested_ = true;
+  }
+  for (const uint32_t came = signals_.stops(); stops_seen_ != came; stops_seen_++) {
+    if (stop_requested_ && !abort_requested_) {
+      abort_requested_ = true;
+      signals_.leave_after(SignalWatch::kPatience);
+    }
     request_stop();
   }
 }
@@ -128,24 +122,23 @@ void Engine::stop_captures() {
 
 // The captures have ended: shards drain and the writer writes what is left – for as long as it
 // takes, after a request to stop until `deadline`, after a second one not at all.
-void Engine::wait_for_shards(int signal_fd, Clock::time_point deadline) {
+void Engine::wait_for_shards(Clock::time_point deadline) {
   for (const auto& capture : captures_) capture->thread.join();
-  std::thread joiner([this] {
-    for (const auto& thread : shard_threads_) thread->join();
-    writer_->end_of_input();
-    if (extractor_) extractor_->end_of_input();
-  });
+  bool input_ended = false;
   bool given_up = false;
   while (!writer_->done() || (extractor_ && !extractor_->done())) {
-    pollfd watched[2] = {{signal_fd, POLLIN, 0}, {control_event_.fd(), POLLIN, 0}};
-    poll(watched, 2, 2);
-    control_event_.drain();
-    if ((watched[0].revents & POLLIN) != 0) {
-      const bool first = !stop_requested_;
-      on_signals(signal_fd);
-      if (first && stop_requested_)
-        deadline = Clock::now() + milliseconds(config_.drain_timeout_ms);
+    if (!input_ended && shards_done()) {
+      input_ended = true;
+      for (const auto& thread : shard_threads_) thread->join();
+      writer_->end_of_input();
+      if (extractor_) extractor_->end_of_input();
     }
+    pollfd watched = {control_event_.fd(), POLLIN, 0};
+    poll(&watched, 1, 2);
+    control_event_.drain();
+    const bool first = !stop_requested_;
+    on_signals();
+    if (first && stop_requested_) deadline = Clock::now() + milliseconds(config_.drain_timeout_ms);
     drain_events();
     timed_duties(Clock::now());
     const bool output_gone = writer_->end() != OutputWriter::End::kNone;
@@ -156,8 +149,42 @@ void Engine::wait_for_shards(int signal_fd, Clock::time_point deadline) {
       if (extractor_) extractor_->abort();
     }
   }
-  joiner.join();
   drain_events();
+}
+
+bool Engine::shards_done() const {
+  return std::all_of(shard_threads_.begin(), shard_threads_.end(),
+                     [](const auto& thread) { return thread->done(); });
+}
+
+// The kinds of threads that have not ended.
+std::vector<std::string> Engine::unfinished() const {
+  std::vector<std::string> names;
+  if (!captures_done()) names.emplace_back("capture");
+  if (!shards_done()) names.emplace_back("shard");
+  if (!writer_->done()) names.emplace_back("writer");
+  if (extractor_ && !extractor_->done()) names.emplace_back("extract");
+  if (names.empty()) names.emplace_back("control");
+  return names;
+}
+
+// On the thread of the signals, when the run does not end in order: some thread hangs in a file
+// system or in a fault of this program, and which one cannot matter here. Only the writer is waited
+// for, because its write must not be cut; each of the waits is bounded, and the alarm bounds them
+// all, because a lock may be held for ever, too.
+void Engine::leave() {
+  static std::atomic<int> status{0};
+  status.store(exit_status_, std::memory_order_relaxed);
+  signal(SIGALRM, [](int) { _exit(status.load(std::memory_order_relaxed)); });
+  alarm(3);
+  if (running_.load(std::memory_order_acquire)) {
+    writer_->abort();
+    const Clock::time_point deadline = Clock::now() + milliseconds(1000);
+    while (!writer_->between_messages() && Clock::now() < deadline) poll(nullptr, 0, 1);
+    say_stopped(totals(), unfinished());
+  }
+  log_.close(500);
+  _exit(exit_status_);
 }
 
 void Engine::drain_events() {
@@ -317,11 +344,18 @@ int Engine::finish_report() {
     log_.emit(LogLevel::kWarn, event::kDebugLogFailed, "debugLog is not complete", fields);
     fields.clear();
   }
-  fields["deterministic"] = ending.deterministic();
+  say_stopped(ending, {});
+  return exit_status_;
+}
+
+// `unfinished` threads still have figures of their own: then the sums need not hold.
+void Engine::say_stopped(const Totals& ending, const std::vector<std::string>& unfinished) {
+  EventFields fields;
+  fields["deterministic"] = ending.deterministic() && unfinished.empty();
   fields["seconds"] = seconds(Clock::now() - started_at_);
+  if (!unfinished.empty()) fields["unfinished"] = unfinished;
   add_ledger(ending, config_.log_format == LogFormat::kText, fields);
   log_.emit(LogLevel::kInfo, event::kStopped, "stopped", fields);
-  return exit_status_;
 }
 
 }  // namespace tcp_sniffer

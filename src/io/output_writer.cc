@@ -24,6 +24,8 @@ namespace {
 
 // The most an unprivileged process gets by default (/proc/sys/fs/pipe-max-size).
 constexpr int kPipeBytes = 1 << 20;
+// What a terminal is given at once: less than it takes in while it runs.
+constexpr size_t kTerminalBytes = 1024;
 constexpr std::string_view kFramedMagic = "TCPSNIF1";
 
 uint32_t load_le32(const char* at) {
@@ -76,7 +78,7 @@ OutputWriter::~OutputWriter() {
     }
     thread_.join();
   }
-  if (!settings_.path.empty() && fd_ >= 0) ::close(fd_);
+  if (owns_fd_) ::close(fd_);
 }
 
 std::string OutputWriter::open() {
@@ -91,6 +93,7 @@ std::string OutputWriter::open() {
     if (fd_ < 0) {
       return "output " + settings_.path + " can not be opened: " + std::strerror(errno);
     }
+    owns_fd_ = true;
   }
   classify();
   return {};
@@ -101,6 +104,7 @@ void OutputWriter::classify() {
   if (fstat(fd_, &status) != 0) return;
   kind_ = S_ISFIFO(status.st_mode)   ? Kind::kPipe
           : S_ISSOCK(status.st_mode) ? Kind::kSocket
+          : isatty(fd_) != 0         ? Kind::kTerminal
                                      : Kind::kFile;
   continues_a_file_ = S_ISREG(status.st_mode) && status.st_size > 0;
   if (kind_ == Kind::kPipe) {
@@ -113,9 +117,22 @@ void OutputWriter::classify() {
     socklen_t length = sizeof(size);
     const bool known = getsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &size, &length) == 0 && size > 0;
     room_max_ = known ? static_cast<size_t>(size) / 2 : 0;
+  } else if (kind_ == Kind::kTerminal) {
+    unblock_terminal();
   }
   writes_since_empty_ = 0;
   waiting_since_.reset();
+}
+
+// A terminal that was stopped (Ctrl-S) would hold a write, and so the end of the run, for ever. The
+// flags of the descriptor belong to the shell as well, so the terminal is opened once more.
+void OutputWriter::unblock_terminal() {
+  const std::string name = "/proc/self/fd/" + std::to_string(fd_);
+  const int own = ::open(name.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  if (own < 0) return;
+  if (owns_fd_) ::close(fd_);
+  fd_ = own;
+  owns_fd_ = true;
 }
 
 void OutputWriter::start(std::function<void()> on_end, OnReopenFailed on_reopen_failed) {
@@ -185,11 +202,18 @@ void OutputWriter::write_block(const LineBlock& block) {
 }
 
 size_t OutputWriter::write_bytes(std::string_view bytes) {
+  const size_t done = write_whole(bytes);
+  inside_.store(false, std::memory_order_seq_cst);
+  return done;
+}
+
+size_t OutputWriter::write_whole(std::string_view bytes) {
   size_t done = 0;
   size_t under_way = 0;  // end of the messages that are: finished even when aborted, if possible
   size_t front = 0;      // size of the message at `done`, 0: not looked for yet
   while (done < bytes.size()) {
     const bool started = done < under_way;
+    inside_.store(started, std::memory_order_seq_cst);
     if (end() != End::kNone || (ended() && !started)) break;
     if (!started) {
       const std::string_view rest = bytes.substr(done);
@@ -199,6 +223,8 @@ size_t OutputWriter::write_bytes(std::string_view bytes) {
         wait_for_room();
         continue;
       }
+      inside_.store(true, std::memory_order_seq_cst);
+      if (ended()) break;
       under_way = done + size;
       front = 0;
     }
@@ -219,6 +245,9 @@ size_t OutputWriter::write_bytes(std::string_view bytes) {
 // Bytes of whole messages that are certain to be taken now, 0: wait. `front` is the size of the
 // first one: as long as there is no room for it, the others need not be looked at.
 size_t OutputWriter::messages_that_fit(std::string_view rest, size_t front) {
+  if (kind_ == Kind::kTerminal) {
+    return whole_messages(rest, std::max(front, kTerminalBytes), settings_.framed);
+  }
   const size_t room = kind_ == Kind::kPipe ? room_in_pipe() : room_in_socket();
   if (room >= front) return whole_messages(rest, room, settings_.framed);
   // A message that is larger than all the room there ever is can not be written in one go.
@@ -268,7 +297,7 @@ void OutputWriter::wait_for_room() {
     output_ended(EPIPE);
     return;
   }
-  if (kind_ == Kind::kSocket && (ready.revents & POLLOUT) == 0) return;
+  if (kind_ != Kind::kPipe && (ready.revents & POLLOUT) == 0) return;
   // With some room, but not enough, both are always ready: there only a nap helps.
   std::this_thread::sleep_for(std::clamp<Clock::duration>(waited() / 8, kNapMin, kNapMax));
 }

@@ -27,7 +27,8 @@ uint64_t count_messages(std::string_view data, bool framed);
 // through the merged queue of all shards; nothing but whole messages is ever handed to the system,
 // so that an end at any moment leaves no cut line:
 //
-// - a file or a terminal takes everything at once;
+// - a file takes everything at once;
+// - a terminal gets a few lines at a time, and what it has no room for (it may be stopped) waits;
 // - a pipe or a socket is written only as much as it is certain to have room for, so that no write
 //   can stop half way, nor wait for the reader (a message larger than the pipe goes in pieces; one
 //   that was taken in part is finished first, unless the run is aborted and nobody reads).
@@ -59,7 +60,10 @@ class OutputWriter {
   // Whether it has: everything was written, or discarded and counted.
   bool done() const { return done_.load(std::memory_order_acquire); }
   // From here on nothing is written; what is under way is given up at a message's end. Any thread.
-  void abort() { aborted_.store(true, std::memory_order_release); }
+  void abort() { aborted_.store(true, std::memory_order_seq_cst); }
+  // Whether the output has whole messages only, and no write is under way. After abort() it stays so:
+  // then the process may end without cutting a message. Any thread.
+  bool between_messages() const { return !inside_.load(std::memory_order_seq_cst); }
   // The path is opened anew (SIGHUP), at once if nothing is being written: what is put into the
   // queue from here on goes into the new file. Any thread.
   void reopen();
@@ -84,14 +88,16 @@ class OutputWriter {
   // more than a reader on a busy machine is kept from running, less than "at once" may last.
   static constexpr std::chrono::nanoseconds kPatience = std::chrono::milliseconds(200);
 
-  enum class Kind : uint8_t { kFile, kPipe, kSocket };
+  enum class Kind : uint8_t { kFile, kTerminal, kPipe, kSocket };
 
   void run();
   void classify();
+  void unblock_terminal();
   void write_magic();
   void write_block(const LineBlock& block);
   // Returns the bytes written; fewer than given when the output ended or the writer was aborted.
   size_t write_bytes(std::string_view bytes);
+  size_t write_whole(std::string_view bytes);
   size_t messages_that_fit(std::string_view rest, size_t front);
   size_t room_in_pipe();
   size_t room_in_socket();
@@ -100,7 +106,7 @@ class OutputWriter {
   Clock::duration waited();
   void reopen_now();
   void output_ended(int error);
-  bool ended() const { return aborted_.load(std::memory_order_acquire) || end() != End::kNone; }
+  bool ended() const { return aborted_.load(std::memory_order_seq_cst) || end() != End::kNone; }
 
   const Settings settings_;
   const size_t page_;  // of memory, and so of a pipe, in bytes
@@ -110,12 +116,15 @@ class OutputWriter {
   OnReopenFailed on_reopen_failed_;
   LineBlock wake_;  // in the queue it says nothing but: look at reopen_
   int fd_ = -1;
+  bool owns_fd_ = false;
   Kind kind_ = Kind::kFile;
   bool continues_a_file_ = false;  // that was not empty when it was opened
   size_t room_max_ = 0;            // of a pipe or a socket when it is empty, in bytes
   size_t writes_since_empty_ = 0;
   std::optional<Clock::time_point> waiting_since_;  // there was no room, and nothing was taken
   std::atomic<bool> aborted_{false};
+  // Set before each look at aborted_ that is followed by a write, so that one of the two is seen.
+  std::atomic<bool> inside_{false};
   std::atomic<bool> reopen_{false};
   std::atomic<bool> done_{false};
   std::atomic<End> end_{End::kNone};

@@ -2,11 +2,14 @@
 
 #include <pthread.h>
 
+#include <utility>
+
 #include "shard/pin_thread.h"
 
 namespace tcp_sniffer {
 
-void ShardThread::start(uint32_t producers, int cpu) {
+void ShardThread::start(uint32_t producers, int cpu, std::function<void()> on_done) {
+  on_done_ = std::move(on_done);
   thread_ = std::thread([this, producers] { run(producers); });
   pthread_setname_np(thread_.native_handle(), "shard");
   pin_thread(thread_.native_handle(), cpu);
@@ -29,6 +32,8 @@ void ShardThread::run(uint32_t producers) {
   }
   shard_.drain();
   shard_.output().flush();
+  done_.store(true, std::memory_order_release);
+  if (on_done_) on_done_();
 }
 
 }  // namespace tcp_sniffer

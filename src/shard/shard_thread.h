@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <thread>
 
 #include "shard/packet_lane.h"
@@ -18,9 +20,12 @@ class ShardThread {
   explicit ShardThread(Shard& shard) : shard_(shard) {}
 
   PacketQueue& inbox() { return inbox_; }
-  // `cpu` is the one to run on, or -1.
-  void start(uint32_t producers, int cpu);
-  // Waits until the shard has drained and its lines are handed over. Safe to call twice.
+  // `cpu` is the one to run on, or -1. `on_done` is called on the thread when done() has become
+  // true.
+  void start(uint32_t producers, int cpu, std::function<void()> on_done = {});
+  // Whether the shard has drained and its lines are handed over. Any thread.
+  bool done() const { return done_.load(std::memory_order_acquire); }
+  // Waits for that. Safe to call twice.
   void join();
 
  private:
@@ -28,6 +33,8 @@ class ShardThread {
 
   Shard& shard_;
   PacketQueue inbox_;
+  std::function<void()> on_done_;
+  std::atomic<bool> done_{false};
   std::thread thread_;
 };
 

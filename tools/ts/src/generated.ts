@@ -535,6 +535,8 @@ export interface StoppedEvent extends EngineEvent {
   /** Nothing was evicted, limited or dropped: the set of messages depends on the input alone. */
   deterministic: boolean;
   seconds?: number;
+  /** Kinds of threads that hung while a second signal ended the process: the sums need not hold then. */
+  unfinished?: string[];
   frames: FrameCounters;
   bytes: ByteCounters;
   messages: MessageCounters;
