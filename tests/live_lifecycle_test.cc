@@ -1,5 +1,9 @@
 // How a live run begins, goes on and ends: events, signals, the interface's ups and downs.
 
+#include <filesystem>
+#include <map>
+#include <sstream>
+
 #include "live_lab.h"
 
 namespace tcp_sniffer {
@@ -41,6 +45,51 @@ TEST_F(LiveLifecycle, StartedSaysWhatWasOpenedAndInstalled) {
   EXPECT_GT(started["filterInstructions"], 10);
   EXPECT_EQ(started["captureThreads"], 1);
   EXPECT_EQ(sniffer.stop().code, 0);
+}
+
+// The nice values of a process's threads, by name (proc(5), stat: the field after the name's bracket
+// is the third).
+std::map<std::string, int> nice_values(pid_t pid) {
+  std::map<std::string, int> found;
+  const std::filesystem::path tasks = "/proc/" + std::to_string(pid) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+    std::string name = content_of(task.path() / "comm");
+    while (!name.empty() && name.back() == '\n') name.pop_back();
+    const std::string stat = content_of(task.path() / "stat");
+    std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+    std::string field;
+    for (int i = 3; i <= 19; i++) fields >> field;
+    found[name] = std::stoi(field);
+  }
+  return found;
+}
+
+// With --user the right outlives the rights as RLIMIT_NICE, which takes CAP_SYS_RESOURCE to raise.
+bool may_raise_limits() {
+  constexpr int kSysResource = 24;
+  std::istringstream status(content_of(std::filesystem::path("/proc/self/status")));
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with("CapEff:")) continue;
+    return (std::stoull(line.substr(7), nullptr, 16) >> kSysResource & 1) != 0;
+  }
+  return false;
+}
+
+TEST_F(LiveLifecycle, CaptureThreadsAloneRunAtAHigherPriority) {
+  if (IsSkipped()) return;
+  std::vector<std::vector<std::string>> users = {{}};
+  if (may_raise_limits()) users.push_back({"--user", "nobody"});
+  for (const std::vector<std::string>& user : users) {
+    std::vector<std::string> flags = {"-i", "right", "-p", "80", "--capture-threads", "2"};
+    flags.insert(flags.end(), user.begin(), user.end());
+    LiveSniffer sniffer(server_, flags);
+    ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+    EXPECT_TRUE(until([&] { return nice_values(sniffer.pid())["capture"] == -10; }));
+    for (const auto& [thread, nice] : nice_values(sniffer.pid())) {
+      EXPECT_EQ(nice, thread == "capture" ? -10 : 0) << thread;
+    }
+    EXPECT_EQ(sniffer.stop().code, 0);
+  }
 }
 
 TEST_F(LiveLifecycle, TheCheckSaysWhatWouldBeCapturedAndWhatDistortsIt) {

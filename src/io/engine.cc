@@ -9,6 +9,7 @@
 #include <utility>
 #include <variant>
 
+#include "io/capture_priority.h"
 #include "io/engine_settings.h"
 #include "io/file_head.h"
 #include "io/interfaces.h"
@@ -64,6 +65,7 @@ int Engine::fail(ErrorCode code, const std::string& message) {
 int Engine::run() {
   started_at_ = Clock::now();
   signals_.start([this] { control_event_.notify(); }, [this] { leave(); });
+  if (config_.live()) keep_right_to_raise_priority();
   // The output is opened by the user the run goes on as, as it will be at each SIGHUP.
   if (!open_sources() || !drop_privileges() || !open_output() || !open_side_outputs()) {
     return exit_status_;
@@ -342,6 +344,7 @@ void Engine::capture_loop(Capture& capture) {
   } else if (capture.file) {
     capture_file(capture);
   } else {
+    raise_capture_priority();
     capture_live(capture);
   }
   if (!team_) capture.dispatcher->finish();
