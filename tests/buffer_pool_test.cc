@@ -14,13 +14,14 @@ constexpr size_t kMiB = size_t{1} << 20;
 
 TEST(BufferPool, GivesPowersOfTwo) {
   BufferPool pool(kMiB);
-  for (const auto& [size, capacity] : {std::pair{0u, 256u},
-                                       {1u, 256u},
-                                       {256u, 256u},
-                                       {257u, 512u},
-                                       {1000u, 1024u},
-                                       {1024u, 1024u},
-                                       {1025u, 2048u}}) {
+  using Sizes = std::pair<size_t, size_t>;
+  for (const auto& [size, capacity] : {Sizes{0, 256},
+                                       {1, 256},
+                                       {256, 256},
+                                       {257, 512},
+                                       {1000, 1024},
+                                       {1024, 1024},
+                                       {1025, 2048}}) {
     Buffer buffer = pool.allocate(size);
     EXPECT_EQ(buffer.capacity, capacity) << size;
     EXPECT_EQ(BufferPool::capacity_of(size), capacity) << size;
@@ -67,8 +68,27 @@ TEST(BufferPool, RefusesWhatIsBeyondTheLimitAndCountsIt) {
 
 TEST(BufferPool, RefusesWhatNoBufferCanHold) {
   BufferPool pool(~size_t{0});
-  EXPECT_FALSE(pool.allocate(size_t{BufferPool::kSizeMax} + 1));
+  EXPECT_FALSE(pool.allocate(BufferPool::kSizeMax + 1));
   EXPECT_FALSE(pool.allocate(~size_t{0}));
+  for (const bool small : {false, true}) {
+    EXPECT_FALSE(pool.spares(BufferPool::kSizeMax + 1, small));
+    EXPECT_FALSE(pool.spares(~size_t{0}, small));
+  }
+}
+
+// Sizes of which half does not fit 32 bits. The memory is never touched.
+TEST(BufferPool, GivesBuffersOfGibibytes) {
+  BufferPool pool(size_t{16} << 30);
+  for (const size_t size : {(size_t{1} << 31) + 1, BufferPool::kSizeMax}) {
+    EXPECT_EQ(BufferPool::capacity_of(size), BufferPool::kSizeMax);
+    EXPECT_TRUE(pool.spares(size, false));
+    Buffer buffer = pool.allocate(size);
+    if (!buffer) continue;  // the machine has no such memory
+    EXPECT_EQ(buffer.capacity, BufferPool::kSizeMax);
+    EXPECT_EQ(pool.used_bytes(), BufferPool::kSizeMax);
+    pool.release(buffer);
+    EXPECT_EQ(pool.used_bytes(), 0u);
+  }
 }
 
 TEST(BufferPool, IdleBuffersMakeRoomForOtherSizes) {

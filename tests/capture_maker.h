@@ -20,9 +20,10 @@ class CaptureMaker {
   static constexpr uint8_t kAck = 16;
   enum From : uint8_t { kClient, kServer };
 
-  // One TCP connection to port 80; the number says who the client is.
+  // One TCP connection; the number says who the client is.
   struct Connection {
     uint32_t number = 0;
+    uint16_t server_port = 80;
     std::array<uint32_t, 2> next = {1000, 500000};  // sequence number of each side's next byte
   };
 
@@ -93,8 +94,8 @@ class CaptureMaker {
            uint8_t flags) {
     std::string tcp;
     const uint16_t client_port = static_cast<uint16_t>(1024 + connection.number % 60000);
-    be16(tcp, from == kClient ? client_port : uint16_t{80});
-    be16(tcp, from == kClient ? uint16_t{80} : client_port);
+    be16(tcp, from == kClient ? client_port : connection.server_port);
+    be16(tcp, from == kClient ? connection.server_port : client_port);
     be32(tcp, sequence);
     be32(tcp, (flags & kAck) != 0 ? connection.next[1 - from] : 0);
     tcp += '\x50';
@@ -102,8 +103,15 @@ class CaptureMaker {
     be16(tcp, 65535);
     be32(tcp, 0);
     tcp += payload;
-    frame(packet(connection, from, 6, next_id_++, 0x4000, tcp));
+    std::string made = packet(connection, from, 6, next_id_++, 0x4000, tcp);
+    for (uint32_t i = 0; i < nesting_; i++) {
+      made = packet(connection, from, 4, next_id_++, 0x4000, made);
+    }
+    frame(made);
   }
+
+  // Packets from here on lie in this many others: IPv4 in IPv4 (RFC 2003).
+  void set_nesting(uint32_t nesting) { nesting_ = nesting; }
 
   // An IPv4 packet without checksums. `fragment`: flags and offset, RFC 791 section 3.1.
   static std::string packet(const Connection& connection, From from, uint8_t protocol, uint16_t id,
@@ -157,6 +165,7 @@ class CaptureMaker {
   uint64_t frames_ = 0;
   uint32_t connections_ = 0;
   uint16_t next_id_ = 1;
+  uint32_t nesting_ = 0;
 };
 
 }  // namespace tcp_sniffer

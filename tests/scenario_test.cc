@@ -203,7 +203,7 @@ class Player {
          [&] { settings_.http.header_bytes_max = static_cast<uint32_t>(number()); }},
         {"maxHeaders", [&] { settings_.http.headers_max = static_cast<uint32_t>(number()); }},
         {"maxOutstandingRequests",
-         [&] { settings_.http.outstanding_max = static_cast<uint16_t>(number()); }},
+         [&] { settings_.http.outstanding_max = static_cast<uint32_t>(number()); }},
         {"maxConcurrentConnections", [&] { settings_.connections_max = number(); }},
         {"connectionIdleTimeoutMs",
          [&] { settings_.idle_timeout_ns = static_cast<int64_t>(number()) * kMs; }},

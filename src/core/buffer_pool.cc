@@ -16,9 +16,9 @@ size_t BufferPool::class_of(size_t size) {
 }
 
 Buffer BufferPool::allocate(size_t size) {
+  if (size > kSizeMax) return {};
   const size_t index = class_of(size);
-  if (index >= kClasses) return {};
-  const auto capacity = static_cast<uint32_t>(kSizeMin << index);
+  const size_t capacity = kSizeMin << index;
   if (Idle* idle = idle_[index]) {
     idle_[index] = idle->next;
     idle_bytes_ -= capacity;

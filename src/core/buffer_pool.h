@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -9,7 +10,7 @@ namespace tcp_sniffer {
 // A piece of memory from a BufferPool. Plain value; whoever holds it gives it back.
 struct Buffer {
   uint8_t* data = nullptr;
-  uint32_t capacity = 0;  // a power of two, or 0 for no buffer
+  size_t capacity = 0;  // a power of two, or 0 for no buffer
 
   explicit operator bool() const { return data != nullptr; }
 };
@@ -26,8 +27,9 @@ struct Buffer {
 //    reached, and the caller gives something up.
 class BufferPool {
  public:
-  static constexpr uint32_t kSizeMin = 256;
-  static constexpr uint32_t kSizeMax = 1u << 31;
+  static constexpr size_t kSizeMin = 256;
+  // Holds a body of maxBodySize at its most, one byte less than 4 GiB.
+  static constexpr size_t kSizeMax = size_t{1} << 32;
   static constexpr size_t kIdleBytesMax = size_t{16} << 20;
 
   explicit BufferPool(size_t limit_bytes) : limit_bytes_(limit_bytes) {}
@@ -43,18 +45,17 @@ class BufferPool {
   // the buffer is unchanged.
   bool grow(Buffer& buffer, size_t size, size_t used);
 
-  // The capacity of the buffer that allocate(size) gives.
-  static constexpr uint32_t capacity_of(size_t size) {
-    uint32_t capacity = kSizeMin;
-    while (capacity < size) capacity *= 2;
-    return capacity;
+  // The capacity of the buffer that allocate(size) gives; `size` is at most kSizeMax.
+  static constexpr size_t capacity_of(size_t size) {
+    return size <= kSizeMin ? kSizeMin : std::bit_ceil(size);
   }
 
   size_t used_bytes() const { return used_bytes_; }
   // The order in which memory gives way when it runs short: large bodies take none of the last
   // eighth, small ones none of the last sixteenth …
   bool spares(size_t size, bool small) const {
-    return used_bytes_ + capacity_of(size) <= limit_bytes_ - limit_bytes_ / (small ? 16 : 8);
+    return size <= kSizeMax &&
+           used_bytes_ + capacity_of(size) <= limit_bytes_ - limit_bytes_ / (small ? 16 : 8);
   }
   // … which is a refusal, too. After one, memory is short …
   void refuse() {
@@ -73,7 +74,8 @@ class BufferPool {
   uint64_t refusals() const { return refusals_; }
 
  private:
-  static constexpr size_t kClasses = 24;  // 2^8 … 2^31
+  static constexpr size_t kClasses = 25;  // 2^8 … 2^32
+  static_assert(kSizeMin << (kClasses - 1) == kSizeMax);
 
   struct Idle {
     Idle* next;

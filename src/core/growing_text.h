@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <cstring>
 #include <string_view>
 
@@ -11,7 +11,7 @@ namespace tcp_sniffer {
 // Bytes that grow, in memory of the shard's pool. Plain data: whoever holds it releases it.
 struct GrowingText {
   Buffer memory;
-  uint32_t size = 0;
+  size_t size = 0;
 
   std::string_view text() const { return {reinterpret_cast<const char*>(memory.data), size}; }
   // False: over the memory limit, nothing was added. `size_hint`: what it will grow to.
@@ -22,7 +22,7 @@ struct GrowingText {
       return false;
     }
     if (!bytes.empty()) std::memcpy(memory.data + size, bytes.data(), bytes.size());
-    size = static_cast<uint32_t>(needed);
+    size = needed;
     return true;
   }
   void release(BufferPool& pool) {

@@ -12,14 +12,14 @@ struct HttpParser;
 
 // Where a stream of HTTP/1.x stands.
 enum class HttpPhase : uint8_t {
-  kStart,           // between messages: the next byte begins one
-  kHead,            // a start line or header section is incomplete
+  kStart,  // between messages: the next byte begins one
+  kHead,   // a start line or header section is incomplete
   kBodyLength,
   kBodyChunked,
   kBodyUntilClose,
-  kSearch,          // after a loss or rubbish: looking for the next message
-  kIgnored,         // not HTTP
-  kTunnel,          // behind CONNECT or Upgrade
+  kSearch,   // after a loss or rubbish: looking for the next message
+  kIgnored,  // not HTTP
+  kTunnel,   // behind CONNECT or Upgrade
 };
 
 // One direction. The parser exists only while a message is incomplete (or a partial line is kept
@@ -27,13 +27,13 @@ enum class HttpPhase : uint8_t {
 struct HttpStream {
   HttpParser* parser = nullptr;
   HttpPhase phase = HttpPhase::kStart;
-  bool started : 1 = false;          // a message was found in this stream
-  bool direct : 1 = false;           // kSearch: nothing was skipped since the loss
-  bool said_not_http : 1 = false;    // each event once per stream
+  bool started : 1 = false;        // a message was found in this stream
+  bool direct : 1 = false;         // kSearch: nothing was skipped since the loss
+  bool said_not_http : 1 = false;  // each event once per stream
   bool said_parse_error : 1 = false;
-  bool order_lost : 1 = false;       // messages may be missing in front of the next one
-  bool lossy : 1 = false;            // messages were lost, at some time
-  uint32_t held_frame = 0;           // low bits of the frame whose bytes were refused at first
+  bool order_lost : 1 = false;  // messages may be missing in front of the next one
+  bool lossy : 1 = false;       // messages were lost, at some time
+  uint32_t held_frame = 0;      // low bits of the frame whose bytes were refused at first
 };
 
 // The HTTP state of a connection between messages. Plain data, part of the connection object;
@@ -41,11 +41,11 @@ struct HttpStream {
 struct HttpConnection {
   std::array<HttpStream, 2> streams;  // by Side
   Buffer exchanges;                   // requests that wait for their responses: Exchange objects
-  uint16_t first_exchange = 0;        // ring: index of the oldest
-  uint16_t exchange_count = 0;
-  uint32_t next_exchange = 0;         // number of the next request
-  bool pipelines = false;             // requests were sent without waiting for responses
-  bool surely_pipelines = false;      // … before anything was lost: they were no text of a body
+  uint32_t exchange_count = 0;
+  uint32_t next_exchange = 0;     // number of the next request
+  uint16_t first_exchange = 0;    // ring: index of the oldest
+  bool pipelines = false;         // requests were sent without waiting for responses
+  bool surely_pipelines = false;  // … before anything was lost: they were no text of a body
   bool tunnel = false;
   bool said_gap = false;
 };

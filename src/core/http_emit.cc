@@ -55,7 +55,7 @@ void HttpEngine::emit_parser(HttpContext& context, Side side, bool partial_head)
   message.last_byte_ns = parser.last.time_ns;
   message.first_frame = parser.first.frame;
   message.last_frame = parser.last.frame;
-  message.headers_size = parser.head.size;
+  message.headers_size = static_cast<uint32_t>(parser.head.size);
   if (message.direction == MessageDirection::kResponse) {
     message.has_latency = parser.has_request_time;
     message.latency_ns = parser.first.time_ns - parser.request_last_ns;
@@ -75,7 +75,7 @@ void HttpEngine::emit_parser(HttpContext& context, Side side, bool partial_head)
 void HttpEngine::emit_unanswered(HttpContext& context) {
   ExchangeRing ring(context.http, pool_);
   if (!settings_.keep_request_text) return;
-  for (uint16_t i = 0; i < ring.size(); i++) {
+  for (uint32_t i = 0; i < ring.size(); i++) {
     const Exchange& exchange = ring.at(i);
     if (!exchange.text || !context.identity.receiver_known) continue;
     HttpMessage request;

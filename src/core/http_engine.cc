@@ -183,7 +183,7 @@ size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& i
     if (!input.force) return kRefused;
     give_out_request(context, other(side));
   }
-  const uint32_t before = parser.head.size;
+  const size_t before = parser.head.size;
   const size_t room = size_t{settings_.header_bytes_max} + 1 - before;
   const size_t taken = std::min(input.text.size(), room);
   HeadStatus status = HeadStatus::kTooLarge;
@@ -218,7 +218,7 @@ size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& i
   }
   // Bytes behind the head came with this segment.
   const size_t used = head.size > before ? head.size - before : 0;
-  parser.head.size = static_cast<uint32_t>(head.size);
+  parser.head.size = head.size;
   head_in_parser(context, side, head);
   return used;
 }

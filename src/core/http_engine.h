@@ -23,10 +23,10 @@ struct HttpSettings {
   uint64_t body_max = 1u << 20;        // maxBodySize: bytes of body kept
   uint32_t header_bytes_max = 262144;  // maxHeaderBytes
   uint32_t headers_max = 1000;         // maxHeaders
-  uint16_t outstanding_max = 256;      // maxOutstandingRequests
+  uint32_t outstanding_max = 256;      // maxOutstandingRequests
   // Nobody will see bodies that are not UTF-8 (binaryBody: omit): they are counted, not kept.
   bool drop_binary_bodies = false;
-  bool keep_request_text = false;      // format pretty: the response's line names its request
+  bool keep_request_text = false;  // format pretty: the response's line names its request
 };
 
 // One connection, for the length of a call.

@@ -5,7 +5,7 @@
 
 namespace tcp_sniffer {
 
-Exchange* ExchangeRing::push(uint16_t size_max) {
+Exchange* ExchangeRing::push(uint32_t size_max) {
   if (size() >= size_max) return nullptr;
   if (size() == capacity() && !grow()) return nullptr;
   http_.exchange_count++;
@@ -13,11 +13,11 @@ Exchange* ExchangeRing::push(uint16_t size_max) {
 }
 
 bool ExchangeRing::grow() {
-  const size_t wanted = size() == 0 ? BufferPool::kSizeMin : size_t{http_.exchanges.capacity} * 2;
+  const size_t wanted = size() == 0 ? BufferPool::kSizeMin : http_.exchanges.capacity * 2;
   Buffer larger = pool_.allocate(wanted);
   if (!larger) return false;
   auto* to = reinterpret_cast<Exchange*>(larger.data);
-  for (uint16_t i = 0; i < size(); i++) new (to + i) Exchange(at(i));
+  for (uint32_t i = 0; i < size(); i++) new (to + i) Exchange(at(i));
   pool_.release(http_.exchanges);
   http_.exchanges = larger;
   http_.first_exchange = 0;

@@ -14,15 +14,15 @@ namespace tcp_sniffer {
 // start, unless it was pipelined behind another.
 struct Exchange {
   uint64_t number = 0;
-  uint64_t sent_ack = 0;       // 0 = not known
+  uint64_t sent_ack = 0;  // 0 = not known
   int64_t last_byte_ns = 0;
   uint64_t body_size = 0;
   int64_t first_byte_ns = 0;
   RequestMethodKind method = RequestMethodKind::kOther;
   bool complete : 1 = false;    // the request's last byte was seen
   bool after_loss : 1 = false;  // requests may be missing between the one before and this
-  Side side = Side::kLow;      // the requester
-  uint8_t method_size = 0;     // format pretty only: method, target and host, one after the other
+  Side side = Side::kLow;       // the requester
+  uint8_t method_size = 0;      // format pretty only: method, target and host, one after the other
   uint16_t target_size = 0;
   uint16_t host_size = 0;
   Buffer text;
@@ -35,25 +35,28 @@ static_assert(std::has_single_bit(sizeof(Exchange)));
 // any. Free functions over HttpConnection, which stays plain data.
 class ExchangeRing {
  public:
+  // The most that `size_max` may be: the index of the oldest one has 16 bits.
+  static constexpr uint32_t kSizeMax = 65536;
+
   ExchangeRing(HttpConnection& http, BufferPool& pool) : http_(http), pool_(pool) {}
 
   bool empty() const { return http_.exchange_count == 0; }
-  uint16_t size() const { return http_.exchange_count; }
-  Exchange& at(uint16_t index) {
+  uint32_t size() const { return http_.exchange_count; }
+  Exchange& at(uint32_t index) {
     return slots()[(http_.first_exchange + index) & (capacity() - 1)];
   }
   Exchange& front() { return at(0); }
-  Exchange& back() { return at(static_cast<uint16_t>(size() - 1)); }
+  Exchange& back() { return at(size() - 1); }
 
   // nullptr: `size_max` are waiting, or no memory.
-  Exchange* push(uint16_t size_max);
+  Exchange* push(uint32_t size_max);
   void pop_front();
   void clear();
 
  private:
   Exchange* slots() const { return reinterpret_cast<Exchange*>(http_.exchanges.data); }
-  uint16_t capacity() const {
-    return static_cast<uint16_t>(http_.exchanges.capacity / sizeof(Exchange));
+  uint32_t capacity() const {
+    return static_cast<uint32_t>(http_.exchanges.capacity / sizeof(Exchange));
   }
   bool grow();
 

@@ -67,7 +67,7 @@ void HttpEngine::open_exchange(HttpContext& context, Side side, const HttpHead& 
 void HttpEngine::complete_exchange(HttpContext& context, uint64_t number, int64_t last_byte_ns,
                                    uint64_t body_size) {
   ExchangeRing ring(context.http, pool_);
-  for (uint16_t i = ring.size(); i-- > 0;) {
+  for (uint32_t i = ring.size(); i-- > 0;) {
     Exchange& exchange = ring.at(i);
     if (exchange.number != number) continue;
     exchange.complete = true;
@@ -92,7 +92,7 @@ Exchange* HttpEngine::find_exchange(HttpContext& context, Side side, uint64_t st
   if (!here.order_lost && !ring.front().after_loss) {
     return ring.front().side == side ? nullptr : &ring.front();
   }
-  uint16_t index = 0;
+  uint32_t index = 0;
   while (index < ring.size() &&
          (ring.at(index).sent_ack != start_offset || ring.at(index).side == side)) {
     index++;

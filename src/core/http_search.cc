@@ -133,7 +133,7 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
   counters_.add(ShardCounter::skipped_in_resync, candidate.offset);
   counters_.subtract(ShardCounter::skipped_in_resync, candidate.kept.size());
   parser->body_size = 0;
-  parser->head.size = static_cast<uint32_t>(candidate.kept.size());
+  parser->head.size = candidate.kept.size();
   if (!candidate.kept.empty() &&
       candidate.kept.data() != reinterpret_cast<const char*>(parser->head.memory.data)) {
     std::memmove(parser->head.memory.data, candidate.kept.data(), candidate.kept.size());

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <type_traits>
 
+#include "core/http_exchanges.h"
+
 namespace tcp_sniffer {
 namespace {
 
@@ -37,6 +39,7 @@ constexpr uint64_t kHourMs = 3600000;
 // - snaplen: libpcap's own maximum; below 64 not even the headers of IPv6 and TCP are kept.
 // - bufferSizeMiB: libpcap takes the size in bytes as an int.
 // - maxBodySize: the framed form has 32-bit lengths.
+// - maxOutstandingRequests: what the ring of a connection can count.
 // - memoryLimit: its parts (buffers, arenas, fragments, lines) must each be able to hold something.
 // clang-format off
 constexpr auto kKeys = std::to_array<KeySpec>({
@@ -191,7 +194,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .target = &Config::max_headers, .minimum = 1, .maximum = 100000,
      .meaning = "headers of a message; beyond, it is incomplete: limit"},
     {.name = "maxOutstandingRequests", .value_name = "N", .group = KeyGroup::kLimits,
-     .target = &Config::max_outstanding_requests, .minimum = 1, .maximum = 65536,
+     .target = &Config::max_outstanding_requests, .minimum = 1, .maximum = ExchangeRing::kSizeMax,
      .meaning = "requests of a connection that wait for their response; beyond, the response has "
                 "no exchange"},
 

@@ -66,7 +66,7 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
                                      !config.decode_bodies && !extracting;
   settings.http.header_bytes_max = static_cast<uint32_t>(config.max_header_bytes);
   settings.http.headers_max = static_cast<uint32_t>(config.max_headers);
-  settings.http.outstanding_max = static_cast<uint16_t>(config.max_outstanding_requests);
+  settings.http.outstanding_max = static_cast<uint32_t>(config.max_outstanding_requests);
   settings.http.keep_request_text = config.format == OutputFormat::kPretty;
   const auto speaks = [&](Protocol protocol) {
     return std::find(config.protocols.begin(), config.protocols.end(), protocol) !=
