@@ -2,6 +2,8 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
+
 #include "core/limits.h"
 #include "shard/shard.h"
 
@@ -117,7 +119,8 @@ Connection* Shard::judge_syn(Connection* connection, const Segment& segment) {
   pending.window_scale = segment.window_scale;
   pending.maximum_segment_size = segment.maximum_segment_size;
   pending.with_ack = (segment.flags & kTcpAck) != 0;
-  pending.payload_size = static_cast<uint16_t>(segment.payload_wire_size);
+  pending.payload_size =
+      static_cast<uint16_t>(std::min<uint32_t>(segment.payload_wire_size, UINT16_MAX));
   return nullptr;
 }
 
