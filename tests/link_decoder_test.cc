@@ -95,12 +95,13 @@ TEST(LinkDecoder, PppoeSessionIsOpenedAndDiscoveryIsNotIp) {
 }
 
 TEST(LinkDecoder, PppoeLengthDecidesForOffloadedPackets) {
-  Packet packet = ipv4_tcp("dsl");
+  const std::string payload(1400, 'd');
+  Packet packet = ipv4_tcp(payload);
   set16(packet, 2, 0);
   const Packet ppp = be16(0x0021) + packet;
   const Packet session =
       bytes({0x11, 0, 0, 7}) + be16(static_cast<uint32_t>(ppp.size())) + ppp + Packet(8, 0);
-  expect_client4_segment(decode_ethernet_frame(ethernet(0x8864, session)), "dsl");
+  expect_client4_segment(decode_ethernet_frame(ethernet(0x8864, session)), payload);
 }
 
 // --- Other link types ------------------------------------------------------------------------

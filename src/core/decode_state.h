@@ -15,6 +15,8 @@ struct PacketBytes {
   const uint8_t* data = nullptr;
   uint32_t size = 0;       // captured
   uint32_t wire_size = 0;  // on the wire
+  // Something that does not say how much was cut has cut the packet: a mirror, or netfilter's log.
+  bool is_cut_before = false;
 
   // bytes <= size
   void skip(uint32_t bytes) {
@@ -23,11 +25,14 @@ struct PacketBytes {
     wire_size -= bytes;
   }
 
-  // A length field says that the packet has `bytes` from here: what follows is padding; more than
-  // there is means that the capture cut it.
-  void set_wire_size(uint32_t bytes) {
+  // A length field says that the packet has `bytes` from here: what follows is padding. False: the
+  // frame had less on the wire, so the field lies. Receivers drop such a packet.
+  [[nodiscard]] bool set_wire_size(uint32_t bytes) {
+    if (bytes > wire_size && !is_cut_before) return false;
+    is_cut_before = false;
     wire_size = bytes;
     size = std::min(size, bytes);
+    return true;
   }
 };
 

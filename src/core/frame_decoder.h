@@ -28,7 +28,7 @@ enum class FrameFate : uint8_t {
   kFragment,       // a piece of an IP datagram that may carry TCP
   kNotIp,          // no IP in it, or not to be seen (encrypted Wi-Fi)
   kNotTcp,         // IP without TCP
-  kMalformed,      // what claims to be IP or TCP contradicts itself, or its header is cut
+  kMalformed,      // a header contradicts itself or the frame's size, or IP's or TCP's is cut
   kBadChecksum,    // only with verify_checksums
   kTunnelTooDeep,  // more than tunnel_depth_max tunnels, or an absurd pile of headers
 };
@@ -41,9 +41,11 @@ enum class FrameFate : uint8_t {
 //    are put into it: the GRE key, VXLAN's and GENEVE's VNI (that of the innermost tunnel that has
 //    one). GTP's TEID, the session ids of L2TP and ERSPAN and PPTP's call id are chosen by each
 //    receiver for itself: in a direction-free key they would split every connection in two.
-// 2. What IP says about its length decides: bytes behind it are padding (Ethernet's minimum frame,
-//    a Wi-Fi check sequence); a length of 0 is segmentation offload and means the rest of the
-//    frame; a length beyond the frame means that the capture cut it.
+// 2. What a header says about its length decides: bytes after that are padding (Ethernet's minimum
+//    frame, a Wi-Fi check sequence). A length beyond the frame's size on the wire is a lie, and the
+//    packet malformed: receivers drop it, and so do Zeek and Suricata. Only what the capture cut,
+//    which the frame's record says, or a mirror that marks it, is missing. A length of 0 in a large
+//    IP packet is segmentation offload and means the rest of the frame.
 // 3. Packets quoted in ICMP errors are not TCP segments.
 // 4. VLAN, MPLS, PPPoE and PPP are the link's business: opened with tunnels = false, too, and not
 //    counted as depth.
@@ -98,8 +100,8 @@ inline bool FrameDecoder::decode_plain(std::span<const uint8_t> frame, Segment& 
   if (!is_plain) return false;
   const uint32_t ip_total = load_be16(ip + 2);
   const uint32_t header_size = tcp_header_size(tcp);
-  const auto captured = static_cast<uint32_t>(std::min<size_t>(ip_total, frame.size() - kLinkSize));
-  if (header_size < kTcpHeaderSize || captured < kIpSize + header_size) return false;
+  if (header_size < kTcpHeaderSize || ip_total < kIpSize + header_size) return false;
+  if (ip_total > frame.size() - kLinkSize) return false;  // cut, or a lie
   segment.key.vlan = 0;
   segment.key.tunnel_kind = TunnelKind::kNone;
   segment.key.mapped_on_wire = 0;
@@ -109,7 +111,7 @@ inline bool FrameDecoder::decode_plain(std::span<const uint8_t> frame, Segment& 
   segment.ip_id = load_be16(ip + 4);
   segment.ttl = ip[8];
   read_tcp_header(tcp, header_size, segment);
-  set_tcp_payload(tcp, header_size, captured - kIpSize, ip_total - kIpSize, segment);
+  set_tcp_payload(tcp, header_size, ip_total - kIpSize, ip_total - kIpSize, segment);
   return true;
 }
 

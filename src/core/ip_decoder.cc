@@ -90,14 +90,16 @@ void fill_fragment(DecodeState& state) {
 }
 
 bool looks_like_ip(const PacketBytes& bytes) {
+  const auto has = [&](uint32_t size) { return size <= bytes.wire_size || bytes.is_cut_before; };
   if (bytes.size < 20) return false;
   const uint8_t version = bytes.data[0] >> 4;
   if (version == 4) {
     const uint32_t header_size = (bytes.data[0] & 0x0fu) * 4;
     const uint32_t total = load_be16(bytes.data + 2);
-    return header_size >= 20 && total >= header_size && total <= bytes.wire_size;
+    if (total == 0) return header_size >= 20 && bytes.wire_size > kUnsegmentedMax;
+    return header_size >= 20 && total >= header_size && has(total);
   }
-  return version == 6 && bytes.size >= 40 && load_be16(bytes.data + 4) + 40u <= bytes.wire_size;
+  return version == 6 && bytes.size >= 40 && has(load_be16(bytes.data + 4) + 40u);
 }
 
 Layer decode_tcp(DecodeState& state) {
@@ -105,7 +107,7 @@ Layer decode_tcp(DecodeState& state) {
   if (rest.size < kTcpHeaderSize) return state.stop(FrameFate::kMalformed);
   const uint8_t* tcp = rest.data;
   const uint32_t header_size = tcp_header_size(tcp);
-  if (header_size < kTcpHeaderSize || header_size > rest.size) {
+  if (header_size < kTcpHeaderSize || header_size > rest.wire_size) {
     return state.stop(FrameFate::kMalformed);
   }
   const bool can_verify = rest.size == rest.wire_size && state.is_final_destination;
@@ -123,8 +125,11 @@ Layer decode_tcp(DecodeState& state) {
   segment.vlan = state.vlan;
   segment.ip_id = state.ip_id;
   segment.ttl = state.ttl;
-  read_tcp_header(tcp, header_size, segment);
-  set_tcp_payload(tcp, header_size, rest.size, rest.wire_size, segment);
+  // Options that the capture cut are not known, but where the payload is and how long it was is.
+  const uint32_t captured_header = std::min(header_size, rest.size);
+  read_tcp_header(tcp, captured_header, segment);
+  set_tcp_payload(tcp, captured_header, rest.size, rest.wire_size - (header_size - captured_header),
+                  segment);
   return state.stop(FrameFate::kSegment);
 }
 

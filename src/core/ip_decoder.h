@@ -26,6 +26,11 @@ enum IpProtocol : uint8_t {
   kProtocolEthernet = 143,
 };
 
+// A length of 0 means that the driver had not filled it in yet: segmentation offload, which is for
+// packets of more than one segment. 536 bytes is the smallest default segment, RFC 9293 section
+// 3.7.1; up to here 0 is a lie, and what follows the headers may be Ethernet's padding.
+constexpr uint32_t kUnsegmentedMax = 576;
+
 // IPv4 (RFC 791) or IPv6 (RFC 8200), by the first nibble.
 Layer decode_ip(DecodeState& state);
 

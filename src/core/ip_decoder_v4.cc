@@ -27,16 +27,16 @@ Layer decode_ipv4(DecodeState& state) {
   if (rest.size < kHeaderSize) return state.stop(FrameFate::kMalformed);
   const uint8_t* ip = rest.data;
   const uint32_t header_size = (ip[0] & 0x0fu) * 4;
-  // A total length of 0 is segmentation offload: the driver had not filled it in yet.
   const uint32_t claimed = load_be16(ip + 2);
-  const uint32_t total = claimed == 0 ? rest.wire_size : claimed;
-  if (header_size < kHeaderSize || total < header_size || rest.size < header_size) {
+  const bool is_offloaded = claimed == 0 && rest.wire_size > kUnsegmentedMax;
+  const uint32_t total = is_offloaded ? rest.wire_size : claimed;
+  if (header_size < kHeaderSize || total < header_size || rest.size < header_size ||
+      !rest.set_wire_size(total)) {
     return state.stop(FrameFate::kMalformed);
   }
   if (state.options.verify_checksums && !ipv4_checksum_ok({ip, header_size})) {
     return state.stop(FrameFate::kBadChecksum);
   }
-  rest.set_wire_size(total);
   state.ip_version = 4;
   state.is_final_destination = true;
   state.ip_id = load_be16(ip + 4);

@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "core/ip_decoder.h"
 
 namespace tcp_sniffer {
@@ -24,6 +26,34 @@ Layer decode_fragment_header(DecodeState& state) {
   return state.stop(FrameFate::kFragment);
 }
 
+// The length in the jumbo payload option of the hop-by-hop options at `header`, RFC 2675 section 2;
+// 0: it is not there.
+uint32_t jumbo_length(const uint8_t* header, uint32_t captured) {
+  constexpr uint8_t kPad1 = 0;
+  constexpr uint8_t kJumboPayload = 0xc2;
+  if (captured < 8) return 0;
+  const uint32_t size = std::min<uint32_t>(captured, (header[1] + 1u) * 8);
+  for (uint32_t at = 2; at + 6 <= size;) {
+    if (header[at] == kJumboPayload && header[at + 1] == 4) return load_be32(header + at + 2);
+    at += header[at] == kPad1 ? 1 : 2u + header[at + 1];
+  }
+  return 0;
+}
+
+// How many bytes follow the IPv6 header at `rest`; no number: the lengths contradict the frame.
+// A payload length of 0 is a jumbogram, or segmentation offload: in both cases more than fits.
+std::optional<uint32_t> payload_size_of(const PacketBytes& rest) {
+  const uint8_t* ip = rest.data;
+  const uint32_t size = load_be16(ip + 4);
+  if (size != 0) return size;
+  if (ip[6] == kProtocolHopByHop) {
+    const uint32_t jumbo = jumbo_length(ip + kHeaderSize, rest.size - kHeaderSize);
+    if (jumbo > 0xffff) return jumbo;
+    if (jumbo != 0) return {};
+  }
+  return rest.wire_size > kUnsegmentedMax ? rest.wire_size - kHeaderSize : 0;
+}
+
 // With segments left, the IP header's destination is only the next hop; the checksum is over the
 // final one (RFC 8200 section 8.1).
 void note_routing_header(const uint8_t* header, DecodeState& state) {
@@ -37,10 +67,11 @@ Layer decode_ipv6(DecodeState& state) {
   PacketBytes& rest = state.rest;
   if (rest.size < kHeaderSize) return state.stop(FrameFate::kMalformed);
   const uint8_t* ip = rest.data;
-  const uint32_t payload_size = load_be16(ip + 4);
-  // A payload length of 0 is a jumbogram (RFC 2675) or segmentation offload: in both cases the rest
-  // of the frame.
-  if (payload_size != 0) rest.set_wire_size(kHeaderSize + payload_size);
+  const std::optional<uint32_t> payload_size = payload_size_of(rest);
+  if (!payload_size || *payload_size > UINT32_MAX - kHeaderSize ||
+      !rest.set_wire_size(kHeaderSize + *payload_size)) {
+    return state.stop(FrameFate::kMalformed);
+  }
   state.ip_version = 6;
   state.is_final_destination = true;
   state.ip_id = 0;

@@ -5,7 +5,8 @@
 namespace tcp_sniffer {
 
 // Link layers. Each function reads its header at state.rest, moves behind it and says what comes
-// next. A header that is cut or unknown ends in kNotIp (kNotTcp inside a tunnel).
+// next. A header that is cut or unknown ends in kNotIp (kNotTcp inside a tunnel), one whose length
+// the frame contradicts in kMalformed.
 
 // What a capture's link type begins with: skips the capture's own headers (cooked, radiotap, …).
 Layer start_link(LinkType link_type, DecodeState& state);

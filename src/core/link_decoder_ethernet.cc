@@ -30,19 +30,22 @@ bool is_vlan_type(uint16_t ether_type) {
   }
 }
 
+Layer decode_type_or_length(uint16_t value, DecodeState& state) {
+  if (value >= kEtherTypeMin) {
+    state.ether_type = value;
+    return Layer::kEtherType;
+  }
+  if (value > kLengthMax) return state.stop_unknown();
+  return state.rest.set_wire_size(value) ? Layer::kLlc : state.stop(FrameFate::kMalformed);
+}
+
 }  // namespace
 
 Layer decode_ethernet(DecodeState& state) {
   if (state.rest.size < kEthernetSize) return state.stop_broken_link();
   const uint16_t type = load_be16(state.rest.data + 12);
   state.rest.skip(kEthernetSize);
-  if (type >= kEtherTypeMin) {
-    state.ether_type = type;
-    return Layer::kEtherType;
-  }
-  if (type > kLengthMax) return state.stop_unknown();
-  if (type <= state.rest.wire_size) state.rest.set_wire_size(type);
-  return Layer::kLlc;
+  return decode_type_or_length(type, state);
 }
 
 Layer decode_ether_type(DecodeState& state) {
@@ -53,9 +56,7 @@ Layer decode_ether_type(DecodeState& state) {
     if (state.vlan == 0) state.vlan = load_be16(state.rest.data) & 0x0fff;
     const uint16_t type = load_be16(state.rest.data + 2);
     state.rest.skip(4);
-    state.ether_type = type;
-    if (type >= kEtherTypeMin) return Layer::kEtherType;
-    return type > kLengthMax ? state.stop_unknown() : Layer::kLlc;
+    return decode_type_or_length(type, state);
   }
   switch (state.ether_type) {
     case kIpv4:

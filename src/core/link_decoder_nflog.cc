@@ -17,7 +17,10 @@ bool find_payload(PacketBytes bytes, bool is_little_endian, PacketBytes& payload
     if (type == kPayloadType) {
       payload = bytes;
       payload.skip(kRecordHeaderSize);
-      payload.set_wire_size(length - kRecordHeaderSize);
+      // A rule may log only the beginning of each packet (--nflog-size).
+      payload.wire_size = length - kRecordHeaderSize;
+      payload.size = std::min(payload.size, payload.wire_size);
+      payload.is_cut_before = true;
       return true;
     }
     const uint32_t padded = (length + 3u) & ~3u;

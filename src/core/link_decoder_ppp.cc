@@ -42,8 +42,7 @@ Layer decode_pppoe(DecodeState& state) {
   state.count(Encapsulation::kPppoe);
   const uint16_t length = load_be16(state.rest.data + 4);
   state.rest.skip(kHeaderSize);
-  if (length <= state.rest.wire_size) state.rest.set_wire_size(length);
-  return Layer::kPpp;
+  return state.rest.set_wire_size(length) ? Layer::kPpp : state.stop(FrameFate::kMalformed);
 }
 
 }  // namespace tcp_sniffer

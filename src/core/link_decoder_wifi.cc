@@ -44,8 +44,7 @@ Layer decode_ieee80211(DecodeState& state) {
   if (rest.size < kPartHeaderSize) return state.stop_broken_link();
   const uint16_t length = load_be16(rest.data + 12);
   rest.skip(kPartHeaderSize);
-  if (length <= rest.wire_size) rest.set_wire_size(length);
-  return Layer::kLlc;
+  return rest.set_wire_size(length) ? Layer::kLlc : state.stop(FrameFate::kMalformed);
 }
 
 // https://www.radiotap.org: version, pad, length, presence bits, then fields in the order of the

@@ -4,6 +4,16 @@ namespace tcp_sniffer {
 
 // The session id is left out of the key: a mirror may use one for each direction.
 
+namespace {
+
+// The mirror's own word that it cut the frame, at the same place in types II and III.
+bool is_truncated(const uint8_t* header) {
+  constexpr uint8_t kTruncated = 0x04;
+  return (header[2] & kTruncated) != 0;
+}
+
+}  // namespace
+
 Layer decode_erspan_1_2(DecodeState& state, bool has_gre_sequence) {
   constexpr uint32_t kType2Size = 8;
   if (!has_gre_sequence) {
@@ -13,6 +23,7 @@ Layer decode_erspan_1_2(DecodeState& state, bool has_gre_sequence) {
   if (state.rest.size < kType2Size || state.rest.data[0] >> 4 != 1) {
     return state.stop(FrameFate::kNotTcp);
   }
+  state.rest.is_cut_before = is_truncated(state.rest.data);
   state.rest.skip(kType2Size);
   state.count(Encapsulation::kErspan);
   return Layer::kEthernet;
@@ -31,6 +42,7 @@ Layer decode_erspan_3(DecodeState& state) {
   const uint32_t size =
       kType3Size + ((state.rest.data[11] & kHasPlatform) != 0 ? kPlatformSize : 0);
   if (state.rest.size < size) return state.stop(FrameFate::kNotTcp);
+  state.rest.is_cut_before = is_truncated(state.rest.data);
   state.rest.skip(size);
   state.count(Encapsulation::kErspan);
   if (frame_type == kFrameIsIp) return Layer::kIp;

@@ -48,7 +48,7 @@ Layer decode_pptp(DecodeState& state, uint16_t flags) {
   const uint16_t type = load_be16(state.rest.data + 2);
   const uint16_t payload_size = load_be16(state.rest.data + 4);
   state.rest.skip(size);
-  if (payload_size <= state.rest.wire_size) state.rest.set_wire_size(payload_size);
+  if (!state.rest.set_wire_size(payload_size)) return state.stop(FrameFate::kMalformed);
   state.ether_type = type;
   return state.enter_tunnel(Layer::kEtherType, Encapsulation::kPptp);
 }

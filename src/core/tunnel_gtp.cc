@@ -19,7 +19,7 @@ bool read_gtp(PacketBytes payload, TunnelContent& content) {
   const uint8_t flags = payload.data[0];
   const uint16_t length = load_be16(payload.data + 2);
   payload.skip(kHeaderSize);
-  if (length <= payload.wire_size) payload.set_wire_size(length);
+  if (!payload.set_wire_size(length)) return false;
   if ((flags & kHasOptional) != 0) {
     if (payload.size < kOptionalSize) return false;
     uint8_t extension = (flags & kHasExtension) != 0 ? payload.data[3] : uint8_t{0};

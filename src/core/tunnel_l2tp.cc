@@ -32,7 +32,7 @@ bool read_l2tp(PacketBytes payload, TunnelContent& content) {
   if ((flags & kHasLength) != 0) {
     if (payload.size < size + 2) return false;
     const uint16_t length = load_be16(payload.data + size);
-    if (length <= payload.wire_size) payload.set_wire_size(length);
+    if (!payload.set_wire_size(length)) return false;
     size += 2;
   }
   size += 4;  // tunnel id, session id

@@ -32,7 +32,10 @@ Layer decode_udp(DecodeState& state) {
   const uint16_t source_port = load_be16(state.rest.data);
   const uint16_t destination_port = load_be16(state.rest.data + 2);
   const uint16_t length = load_be16(state.rest.data + 4);
-  if (length >= kHeaderSize && length <= state.rest.wire_size) state.rest.set_wire_size(length);
+  // A length of 0 is a jumbogram's (RFC 2675 section 4) or segmentation offload.
+  if (length != 0 && (length < kHeaderSize || !state.rest.set_wire_size(length))) {
+    return state.stop(FrameFate::kMalformed);
+  }
   state.rest.skip(kHeaderSize);
 
   TunnelContent content;
