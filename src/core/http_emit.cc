@@ -38,6 +38,11 @@ void HttpEngine::emit_parser(HttpContext& context, Side side, bool partial_head)
       trailers_.read_partial_fields(parser.trailers.text(), trailer_fields);
     }
     message.trailers = trailer_fields.fields;
+    if (!trailer_fields.unlisted.empty()) {
+      limit_reached(context, side, "maxHeaders", settings_.headers_max);
+      if (parser.cause == Incomplete::kNo) parser.cause = Incomplete::kLimit;
+      partial_head = true;
+    }
   }
   message.body_kept = settings_.body_max > 0;
   message.body = parser.body.text();

@@ -212,11 +212,22 @@ void take_field(const HeaderField& field, FramingFields& fields) {
   }
 }
 
+// The fields that the message's line has no room for frame its body all the same.
+[[gnu::noinline]] void take_unlisted_fields(std::string_view unlisted, FramingFields& fields) {
+  std::array<HeaderField, 32> some;
+  while (!unlisted.empty()) {
+    for (const HeaderField& field : HeadReader::take_unlisted(unlisted, some)) {
+      if (may_frame(field.name)) take_field(field, fields);
+    }
+  }
+}
+
 FramingFields read_framing_fields(const HttpHead& head) {
   FramingFields fields;
   for (const HeaderField& field : head.fields) {
     if (may_frame(field.name)) take_field(field, fields);
   }
+  if (!head.unlisted.empty()) take_unlisted_fields(head.unlisted, fields);
   return fields;
 }
 

@@ -79,28 +79,32 @@ bool is_strict_line(std::string_view line) {
 // One pass over a head: cuts it into lines and puts the fields into the reader's array.
 class HeadReader::LineReader {
  public:
-  enum class End : uint8_t { kEmptyLine, kBytes, kBadStart };
+  enum class End : uint8_t { kEmptyLine, kBytes, kBadStart, kFull };
+  enum class WhenFull : uint8_t { kPassOver, kStop };
 
   LineReader(LineMaskKernel masks, std::string_view bytes, bool has_start_line,
-             std::span<HeaderField> fields, HttpHead& head)
+             std::span<HeaderField> fields, HttpHead& head,
+             WhenFull when_full = WhenFull::kPassOver)
       : masks_(masks),
         data_(bytes.data()),
         size_(bytes.size()),
         fields_(fields),
         head_(head),
+        when_full_(when_full),
         start_line_next_(has_start_line) {}
 
   End read();
   bool start_judged() const { return !start_line_next_; }
-  bool too_many_fields() const { return too_many_fields_; }
+  bool too_many_fields() const { return first_unlisted_ != kNone; }
 
  private:
   // What a line was, as far as the loop over the lines needs to know.
-  enum class Line : uint8_t { kMore, kEmpty, kBadStart };
+  enum class Line : uint8_t { kMore, kEmpty, kBadStart, kFull };
 
   Line take_line(size_t begin, size_t colon, size_t line_feed);
+  End end_at(Line line, size_t end);
   bool take_usual_field(size_t begin, size_t colon, size_t line_feed);
-  void take_field(size_t begin, size_t colon, size_t end);
+  Line take_field(size_t begin, size_t colon, size_t end);
   void take_continuation(size_t begin, size_t end);
 
   const LineMaskKernel masks_;
@@ -108,10 +112,11 @@ class HeadReader::LineReader {
   size_t size_;
   std::span<HeaderField> fields_;
   HttpHead& head_;
+  const WhenFull when_full_;
   size_t count_ = 0;
+  size_t first_unlisted_ = kNone;  // where the line of the first field stands that has no place
   bool start_line_next_;
   bool field_open_ = false;  // the line before was a field, so that this one may continue it
-  bool too_many_fields_ = false;
 };
 
 HeadReader::LineReader::End HeadReader::LineReader::read() {
@@ -133,9 +138,7 @@ HeadReader::LineReader::End HeadReader::LineReader::read() {
       if (!take_usual_field(begin, colon, line_feed)) {
         const Line line = take_line(begin, colon, line_feed);
         if (line != Line::kMore) {
-          if (line == Line::kEmpty) head_.size = line_feed + 1;
-          head_.fields = fields_.first(count_);
-          return line == Line::kEmpty ? End::kEmptyLine : End::kBadStart;
+          return end_at(line, line_feed + 1);
         }
       }
       begin = line_feed + 1;
@@ -147,7 +150,24 @@ HeadReader::LineReader::End HeadReader::LineReader::read() {
       colon = base + static_cast<size_t>(std::countr_zero(colons));
     }
   }
+  return end_at(Line::kMore, size_);
+}
+
+// The last line was of this kind; `end` is behind it.
+HeadReader::LineReader::End HeadReader::LineReader::end_at(Line line, size_t end) {
   head_.fields = fields_.first(count_);
+  if (first_unlisted_ != kNone) head_.unlisted = {data_ + first_unlisted_, end - first_unlisted_};
+  switch (line) {
+    case Line::kEmpty:
+      head_.size = end;
+      return End::kEmptyLine;
+    case Line::kBadStart:
+      return End::kBadStart;
+    case Line::kFull:
+      return End::kFull;
+    case Line::kMore:
+      break;
+  }
   return End::kBytes;
 }
 
@@ -192,17 +212,17 @@ HeadReader::LineReader::Line HeadReader::LineReader::take_line(size_t begin, siz
   if (colon == kNone || colon >= end) {
     head_.irregular = true;
     field_open_ = false;
-  } else {
-    take_field(begin, colon, end);
+    return Line::kMore;
   }
-  return Line::kMore;
+  return take_field(begin, colon, end);
 }
 
-void HeadReader::LineReader::take_field(size_t begin, size_t colon, size_t end) {
+HeadReader::LineReader::Line HeadReader::LineReader::take_field(size_t begin, size_t colon,
+                                                                size_t end) {
   if (count_ == fields_.size()) {
-    too_many_fields_ = true;
+    if (first_unlisted_ == kNone) first_unlisted_ = begin;
     field_open_ = false;
-    return;
+    return when_full_ == WhenFull::kStop ? Line::kFull : Line::kMore;
   }
   size_t name_end = colon;
   while (name_end > begin && is_blank(data_[name_end - 1])) --name_end;
@@ -212,6 +232,7 @@ void HeadReader::LineReader::take_field(size_t begin, size_t colon, size_t end) 
   while (end > value && (is_blank(data_[end - 1]) || data_[end - 1] == '\r')) --end;
   fields_[count_++] = {{data_ + begin, name_end - begin}, {data_ + value, end - value}, false};
   field_open_ = true;
+  return Line::kMore;
 }
 
 void HeadReader::LineReader::take_continuation(size_t begin, size_t end) {
@@ -282,6 +303,17 @@ bool HeadReader::read_partial(std::string_view bytes, HttpHead& head) {
 void HeadReader::read_partial_fields(std::string_view bytes, HttpHead& head) {
   head = HttpHead{};
   LineReader(masks_, bytes, false, {fields_.get(), fields_max_}, head).read();
+}
+
+std::span<const HeaderField> HeadReader::take_unlisted(std::string_view& unlisted,
+                                                       std::span<HeaderField> into) {
+  static const LineMaskKernel masks = line_mask_kernel();
+  HttpHead head;
+  LineReader lines(masks, unlisted, false, into, head, LineReader::WhenFull::kStop);
+  const bool full = lines.read() == LineReader::End::kFull;
+  unlisted.remove_prefix(
+      full ? static_cast<size_t>(head.unlisted.data() - unlisted.data()) : unlisted.size());
+  return head.fields;
 }
 
 HeadStatus HeadReader::read_candidate(std::string_view bytes, HeadProgress& progress,

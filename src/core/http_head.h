@@ -24,6 +24,7 @@ enum class HeadStatus : uint8_t {
 struct HttpHead {
   StartLine start;
   std::span<const HeaderField> fields;
+  std::string_view unlisted;  // the lines of the fields behind the first fields_max ones
   size_t size = 0;         // bytes up to and including the empty line; 0 when that is not there
   bool folded = false;     // a field is continued on a second line (obs-fold)
   bool irregular = false;  // a line that the RFC's grammar does not allow was passed over or read
@@ -71,6 +72,11 @@ class HeadReader {
 
   // The same of a trailer section: its whole lines.
   void read_partial_fields(std::string_view bytes, HttpHead& head);
+
+  // Takes further fields from the front of HttpHead::unlisted, as many as `into` has room for, and
+  // removes their lines. No fields: there are none left.
+  static std::span<const HeaderField> take_unlisted(std::string_view& unlisted,
+                                                    std::span<HeaderField> into);
 
   // As read(), for a head found by searching after a gap, which must be strictly valid: kInvalid as
   // soon as a line is not. Where the bytes are no head that is after a line or two, so that a
