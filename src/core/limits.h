@@ -19,6 +19,11 @@ constexpr uint64_t kWindowMin = 4u << 20;
 // Segments outside the window that must continue each other before the head jumps to them.
 constexpr uint8_t kStrayAgreement = 4;
 
+// A segment that ends at most this far before the end of the last one outside the window repeats
+// it. Four 64 KiB frames of segmentation offload: copies of a frame follow it closely. A forged
+// segment can hold up the real ones only until they have passed it by as much.
+constexpr uint32_t kStrayRepeatMax = 256u << 10;
+
 // Holes a reorder buffer may have. RFC 2018 receivers report 3-4; a burst loss on a 10 Gbit/s
 // path makes tens. Bounds the cost of one insertion to one 6 KiB memmove.
 constexpr uint32_t kRangesMax = 256;

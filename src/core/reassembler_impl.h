@@ -122,13 +122,15 @@ void Reassembler::deliver_now(TcpStream& stream, P& protocol, Side side, Bytes& 
 }
 
 // A segment beyond the window. One says nothing; kStrayAgreement that continue each other mean
-// that the stream has moved on without us.
+// that the stream has moved on without us. One that repeats what the last ones brought (every frame
+// is captured twice) says nothing either.
 template <StreamProtocol P>
 bool Reassembler::take_stray(TcpStreams& streams, P& protocol, const Segment& segment,
                              uint64_t offset) {
   TcpStream& stream = at(streams, segment.side);
   if (stream.fin_offset != kNoOffset) return false;
   const uint32_t next = segment.sequence + segment.payload_wire_size;
+  if (stream.stray_count > 0 && stream.stray_next - next <= kStrayRepeatMax) return false;
   stream.stray_count = static_cast<uint8_t>(
       stream.stray_count > 0 && segment.sequence == stream.stray_next ? stream.stray_count + 1 : 1);
   stream.stray_next = next;
