@@ -30,6 +30,7 @@ struct Faults {
   bool by_evidence = true;
   bool midstream = false;  // no handshake
   bool one_sided = false;  // only the client is captured
+  bool any_order = false;  // the first segments that are captured come in any order
 };
 
 // What the tap sees of one segment.
@@ -202,6 +203,12 @@ class Conversation {
       }
     }
     for (const auto& [left, segment] : later) seen.push_back(segment);
+    if (faults_.any_order) {
+      const auto first = static_cast<ptrdiff_t>(below(seen.size() + 1));
+      seen.erase(seen.begin(), seen.begin() + first);
+      const auto mixed = static_cast<ptrdiff_t>(std::min<size_t>(seen.size(), 2 + below(8)));
+      std::shuffle(seen.begin(), seen.begin() + mixed, random_);
+    }
     if (faults_.one_sided) {
       std::erase_if(seen, [](const Captured& segment) { return segment.side == kServer; });
     }
@@ -371,6 +378,14 @@ TEST(ReassemblerModel, BufferPolicy) {
 
 TEST(ReassemblerModel, Midstream) {
   run_seeds(1000, {.loss = 0.1, .overlap = 0.1, .reorder = 0.2, .midstream = true});
+}
+
+TEST(ReassemblerModel, MidstreamFromAnyFirstSegmentInAnyOrder) {
+  run_seeds(5000,
+            {.loss = 0.05, .overlap = 0.1, .refuse = 0.5, .midstream = true, .any_order = true});
+  run_seeds(5000,
+            {.overlap = 0.1, .refuse = 0.9, .fin_lost = 0.5, .midstream = true, .any_order = true});
+  run_seeds(2000, {.midstream = true, .one_sided = true, .any_order = true});
 }
 
 TEST(ReassemblerModel, OneSided) {

@@ -86,13 +86,20 @@ size_t HttpEngine::search_at_segments(HttpContext& context, Side side, const Inp
 size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
   HttpStream& here = stream(context, side);
   const MessageFinder::Wanted wanted = wanted_of(context, side);
-  if (here.direct && here.parser == nullptr) {
+  const bool untouched = here.direct && here.parser == nullptr;
+  if (untouched) {
     // Right behind the loss: most often a message begins with the segment.
     here.direct = false;
     const StartGuess guess = guess_start(input.text);
     if (((guess == StartGuess::kRequest && wanted != MessageFinder::Wanted::kResponses) ||
          (guess == StartGuess::kResponse && wanted != MessageFinder::Wanted::kRequests)) &&
         starts_like_message(input.text)) {
+      // Refused before anything is remembered: what comes in front of it may move its place.
+      if (guess == StartGuess::kResponse && !input.force &&
+          must_wait(context, side, input.offset, true)) {
+        here.direct = true;
+        return kRefused;
+      }
       return begin_head(context, side, input, true, false, {});
     }
     if (!here.started && (guess == StartGuess::kTls || guess == StartGuess::kHttp2)) {
@@ -141,6 +148,13 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
   if (candidate.offset == input.text.size()) {
     begin_candidate(context, side, input.offset + candidate.offset, input.meta);
     return candidate.offset;
+  }
+  if (untouched && candidate.offset == 0 && !input.force &&
+      guess_start(input.text) != StartGuess::kRequest &&
+      must_wait(context, side, input.offset, true)) {
+    release_parser(here);
+    here.direct = true;
+    return kRefused;
   }
   begin_candidate(context, side, input.offset + candidate.offset - candidate.kept.size(),
                   input.meta);

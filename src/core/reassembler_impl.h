@@ -216,6 +216,7 @@ bool Reassembler::reach_end(TcpStream& stream, P& protocol, Side side) {
     release_buffer(stream);
   }
   stream.ended = true;
+  stream.delivered = true;
   stream.head = stream.fin_offset + (stream.reset ? 0 : 1);
   stream.hole_since_ns = 0;
   protocol.on_end(side);

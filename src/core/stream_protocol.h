@@ -20,7 +20,9 @@ enum class GapCause : uint8_t {
 //
 // try_consume: the bytes at `offset`, brought by one segment. Returns how many were taken. Fewer
 //   than all is a refusal: the rest stays buffered and is offered again when either direction
-//   moves on. With `force` the protocol must take all of them (memory, close).
+//   moves on. With `force` the protocol must take all of them (memory, close). While it has taken
+//   nothing of a stream at all it remembers nothing of what it refused: the stream may turn out
+//   to begin in front of that, and the next offer is then at another offset.
 // on_gap: [offset, offset + length) is missing for good.
 // on_end: the stream's FIN or RST was reached in order; `time_ns` is the clock's.
 // in_message: true while bytes of a message are expected next, so that one missing byte can not
