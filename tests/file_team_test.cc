@@ -43,7 +43,7 @@ class TeamRun {
     }
     source_ = std::make_unique<FileSource>(paths, pool_, &parts_);
     team_ =
-        std::make_unique<FileTeam>(FileTeam::Parties{*source_, parts_, shards_, stop_}, threads);
+        std::make_unique<FileTeam>(FileTeam::Parties{*source_, parts_, shards_, stop_, {}}, threads);
     dispatcher_ = std::make_unique<Dispatcher>(DispatcherSettings{}, team_->lanes(), nullptr);
   }
   ~TeamRun() { source_.reset(); }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/stat.h>
 
 #include <chrono>
 #include <filesystem>
@@ -132,7 +133,98 @@ TEST(Output, ALineLongerThanAPipeIsWrittenWhole) {
   EXPECT_EQ(child.wait(120s).code, 0);
 }
 
+// ------------------------------------------------------------------ a FIFO
+
+struct Fifo : testing::Test {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "fifo").string();
+  void SetUp() override { ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0); }
+};
+
+TEST_F(Fifo, WithoutAReaderIsWaitedForAndASignalEndsTheWait) {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    const Descriptor err = memory_file();
+    Child child(sniffer({"-r", kShop, "--format", "ndjson", "--output", path}),
+                {-1, -1, err.get()});
+    for (int i = 0; i < 10000 && content_of(err).find("no_reader") == std::string::npos; i++) {
+      std::this_thread::sleep_for(1ms);
+    }
+    child.signal(number);
+    const Exit exit = child.wait(30s);
+    EXPECT_EQ(exit.code, 0) << strsignal(number);
+    const std::string said = content_of(err);
+    EXPECT_EQ(event_named(said, "no_reader")["file"], path);
+    EXPECT_TRUE(events_named(said, "started").empty()) << "nothing was captured, nor lost";
+    expect_ledger_closes(event_named(said, "stopped"));
+  }
+}
+
+TEST_F(Fifo, AReaderThatComesLateGetsEveryLine) {
+  const Descriptor err = memory_file();
+  Child child(sniffer({"-r", kShop, "--format", "ndjson", "--output", path}), {-1, -1, err.get()});
+  for (int i = 0; i < 10000 && content_of(err).find("no_reader") == std::string::npos; i++) {
+    std::this_thread::sleep_for(1ms);
+  }
+  const Descriptor reader(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const std::string text = read_all(reader.get());
+  EXPECT_EQ(child.wait(120s).code, 0);
+  EXPECT_EQ(lines_of(text).size(), kShopMessages);
+  EXPECT_TRUE(all_lines_whole(text));
+}
+
+TEST_F(Fifo, WithoutAReaderCheckSaysSoAndOneThatReadsIsNotDisturbed) {
+  const std::vector<std::string> arguments = {"-r", kShop, "--output", path, "--check"};
+  const Finished alone = run_sniffer(arguments);
+  EXPECT_EQ(alone.exit.code, 0);
+  EXPECT_NE(alone.out.find("nobody reads this FIFO"), std::string::npos) << alone.out;
+  EXPECT_EQ(alone.out.find("\nready\n"), std::string::npos) << alone.out;
+  const Descriptor reader(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  const Finished read = run_sniffer(arguments);
+  EXPECT_NE(read.out.find("\nready\n"), std::string::npos) << read.out;
+  const Descriptor writer(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  pollfd ready{reader.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&ready, 1, 0), 0) << "no end of file has come";
+}
+
+TEST_F(Fifo, ThatNobodyReadsAtAHangUpIsAnErrorAndTheOldOutputIsKept) {
+  const std::string lines = (folder / "lines").string();
+  const Pipe in = make_pipe();
+  const Descriptor err = memory_file();
+  Child child(sniffer({"-r", "-", "--format", "ndjson", "--output", lines}),
+              {in.read_end.get(), -1, err.get()});
+  const auto wait_for = [&](std::string_view event) {
+    for (int i = 0; i < 10000 && content_of(err).find(event) == std::string::npos; i++) {
+      std::this_thread::sleep_for(1ms);
+    }
+  };
+  wait_for("\"started\"");
+  std::filesystem::rename(path, lines);
+  child.signal(SIGHUP);
+  wait_for("output_reopen_failed");
+  child.signal(SIGTERM);
+  EXPECT_EQ(child.wait(30s).code, 0);
+  EXPECT_EQ(event_named(content_of(err), "output_reopen_failed")["file"], lines);
+}
+
 // ------------------------------------------------------------------ signals and slow readers
+
+// As nohup starts it.
+TEST(Signals, AHangUpThatWasIgnoredFromTheStartEndsNothing) {
+  const Pipe in = make_pipe();
+  const Descriptor err = memory_file();
+  std::vector<std::string> command = {"sh", "-c", "trap '' HUP; exec \"$@\"", "sh"};
+  for (const std::string& word : sniffer({"-r", "-", "--format", "ndjson"})) {
+    command.push_back(word);
+  }
+  Child child(command, {in.read_end.get(), -1, err.get()});
+  for (int i = 0; i < 10000 && content_of(err).find("started") == std::string::npos; i++) {
+    std::this_thread::sleep_for(1ms);
+  }
+  child.signal(SIGHUP);
+  EXPECT_FALSE(child.wait(500ms).in_time) << "it has ended";
+  child.signal(SIGTERM);
+  EXPECT_EQ(child.wait(30s).code, 0);
+}
 
 TEST(Signals, TheFirstEndsTheRunInOrderAndTheLastLineIsWhole) {
   for (const int number : {SIGINT, SIGTERM}) {

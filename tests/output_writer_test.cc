@@ -70,11 +70,13 @@ class Output {
 
   void start() {
     ASSERT_EQ(writer_->open(), "");
-    writer_->start([this] { told_.fetch_add(1); },
-                   [this](const std::string& file, const std::string& error) {
-                     reopen_error_ = file + ": " + error;
-                     reopen_failures_.fetch_add(1);
-                   });
+    OutputWriter::Listener listener;
+    listener.on_end = [this] { told_.fetch_add(1); };
+    listener.on_reopen_failed = [this](const std::string& file, const std::string& error) {
+      reopen_error_ = file + ": " + error;
+      reopen_failures_.fetch_add(1);
+    };
+    writer_->start(std::move(listener));
   }
   // False: nobody takes lines any more.
   bool put(std::string_view line) {
@@ -262,7 +264,7 @@ TEST(OutputWriter, WhatStandsBehindTheEndMarkerIsWrittenToo) {
   writer.end_of_input();
   put(second, "second\n");
   ASSERT_EQ(writer.open(), "");
-  writer.start([] {});
+  writer.start({});
   ASSERT_TRUE(wait_until([&] { return writer.done(); }));
   EXPECT_EQ(writer.written(), 2u);
   EXPECT_EQ(content_of(file).size(), std::string("first\nsecond\n").size());

@@ -1,12 +1,17 @@
 #include "io/body_extractor.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <new>
+#include <type_traits>
+#include <utility>
+
+#include "shard/start_thread.h"
 
 namespace tcp_sniffer {
 
@@ -24,7 +29,7 @@ BodyExtractor::~BodyExtractor() {
     thread_.join();
   }
   Body* body = nullptr;
-  while (queue_.try_dequeue(body)) delete body;
+  while (queue_.try_dequeue(body)) std::free(body);
   if (directory_ >= 0) close(directory_);
 }
 
@@ -35,10 +40,10 @@ std::string BodyExtractor::open() {
   return "extractDir: cannot write files into " + settings_.directory + ": " + std::strerror(errno);
 }
 
-void BodyExtractor::start(OnError on_error) {
+void BodyExtractor::start(OnError on_error, OnFault on_fault) {
   on_error_ = std::move(on_error);
-  thread_ = std::thread([this] { run(); });
-  pthread_setname_np(thread_.native_handle(), "extract");
+  on_fault_ = std::move(on_fault);
+  thread_ = start_thread("extract", [this] { run(); });
 }
 
 // ---------------------------------------------------------------- shards
@@ -50,16 +55,21 @@ void BodyExtractor::put(const HttpMessage& message) {
   // Known before the body is copied: what is written only grows.
   if (exceeds_limits(size)) return add(limited_);
   if (!take_room(size)) return add(dropped_);
-  auto* body = new (std::nothrow) Body{BodyFileName(message), nullptr, size};
-  if (body != nullptr) body->bytes.reset(new (std::nothrow) char[size]);
-  if (body == nullptr || body->bytes == nullptr) {
-    delete body;
-    waiting_bytes_.fetch_sub(size, std::memory_order_release);
-    waiting_bytes_.notify_all();
-    return add(dropped_);
-  }
-  std::memcpy(body->bytes.get(), message.body.data(), size);
-  queue_.enqueue(body);
+  Body* body = Body::make(message);
+  if (body != nullptr && queue_.enqueue(body)) return;
+  std::free(body);
+  give_room(size);
+  add(dropped_);
+}
+
+// nullptr: the system has no memory.
+BodyExtractor::Body* BodyExtractor::Body::make(const HttpMessage& message) {
+  static_assert(std::is_trivially_destructible_v<Body>);
+  void* memory = std::malloc(sizeof(Body) + message.body.size());
+  if (memory == nullptr) return nullptr;
+  auto* body = new (memory) Body{BodyFileName(message), message.body.size()};
+  std::memcpy(body->data(), message.body.data(), body->size);
+  return body;
 }
 
 bool BodyExtractor::exceeds_limits(size_t size) {
@@ -88,8 +98,13 @@ bool BodyExtractor::take_room(size_t size) {
   }
 }
 
+void BodyExtractor::give_room(size_t size) {
+  waiting_bytes_.fetch_sub(size, std::memory_order_release);
+  waiting_bytes_.notify_all();
+}
+
 void BodyExtractor::end_of_input() {
-  queue_.enqueue(nullptr);
+  put_into<Body*>(queue_, nullptr);
 }
 
 void BodyExtractor::abort() {
@@ -106,54 +121,69 @@ BodyExtractor::Counts BodyExtractor::counts() const {
 // ---------------------------------------------------------------- the thread
 
 void BodyExtractor::run() {
-  Body* next = nullptr;
-  for (queue_.wait_dequeue(next); next != nullptr; queue_.wait_dequeue(next)) take(next);
-  // The queue keeps the order of one producer only: bodies may stand behind the end's mark.
-  while (queue_.try_dequeue(next)) {
-    if (next != nullptr) take(next);
+  try {
+    take_all();
+  } catch (const std::exception& error) {
+    on_fault_(error.what());
+    abort();
+    take_all();  // now it leaves out what comes, and takes no memory
   }
   done_.store(true, std::memory_order_release);
 }
 
-void BodyExtractor::take(Body* next) {
-  const std::unique_ptr<Body> body(next);
-  write_body(*body);
-  waiting_bytes_.fetch_sub(body->size, std::memory_order_release);
-  waiting_bytes_.notify_all();
+void BodyExtractor::take_all() {
+  for (;;) {
+    Body* next = nullptr;
+    if (!queue_.try_dequeue(next)) {
+      // The queue keeps the order of one producer only: bodies may stand behind the end's mark.
+      if (input_ended_) return;
+      queue_.wait_dequeue(next);
+    }
+    if (next == nullptr) {
+      input_ended_ = true;
+    } else {
+      take(next);
+    }
+  }
 }
 
-void BodyExtractor::write_body(const Body& body) {
+void BodyExtractor::take(Body* body) {
+  write_body(body->name, body->bytes());
+  give_room(body->size);
+  std::free(body);
+}
+
+void BodyExtractor::write_body(const BodyFileName& file, std::string_view bytes) {
   if ((waiting_bytes_.load(std::memory_order_acquire) & kAborted) != 0) return add(dropped_);
-  if (exceeds_limits(body.size)) return add(limited_);
-  std::string name(body.name.view());
-  const int fd = make_file(body, name);
+  if (exceeds_limits(bytes.size())) return add(limited_);
+  std::string name(file.view());
+  const int fd = make_file(file, name);
   if (fd < 0) return failed(name, errno);
-  int error = write_all(fd, body) ? 0 : errno;
+  int error = write_all(fd, bytes) ? 0 : errno;
   if (close(fd) != 0 && error == 0) error = errno;
   if (error != 0) {
     unlinkat(directory_, name.c_str(), 0);
     return failed(name, error);
   }
   add(files_);
-  add(bytes_, body.size);
+  add(bytes_, bytes.size());
 }
 
-int BodyExtractor::make_file(const Body& body, std::string& name) {
+int BodyExtractor::make_file(const BodyFileName& file, std::string& name) {
   for (int i = 1;; i++) {
     const int fd = openat(directory_, name.c_str(),
                           O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd >= 0 || errno != EEXIST || !body.name.by_time() || i == kSameTimeMax) return fd;
-    name = std::string(body.name.view());
+    if (fd >= 0 || errno != EEXIST || !file.by_time() || i == kSameTimeMax) return fd;
+    name = std::string(file.view());
     name.insert(name.find('.'), "-" + std::to_string(i));
   }
 }
 
-bool BodyExtractor::write_all(int fd, const Body& body) {
-  size_t done = 0;
-  while (done < body.size) {
-    const ssize_t written = write(fd, body.bytes.get() + done, body.size - done);
+bool BodyExtractor::write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
     if (written >= 0) {
-      done += static_cast<size_t>(written);
+      bytes.remove_prefix(static_cast<size_t>(written));
     } else if (errno != EINTR) {
       return false;
     }

@@ -1,17 +1,15 @@
 #pragma once
 
-#include <blockingconcurrentqueue.h>
-
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "core/body_file_name.h"
 #include "core/body_sink.h"
-#include "shard/line_output.h"
+#include "shard/thread_queue.h"
 
 namespace tcp_sniffer {
 
@@ -47,13 +45,16 @@ class BodyExtractor final : public BodySink {
   };
   // What went wrong with which file, in words; on the extractor's thread.
   using OnError = std::function<void(const std::string& file, const std::string& error)>;
+  // An exception on that thread, which is memory that the system refused: no further body is
+  // written.
+  using OnFault = std::function<void(const char* what)>;
 
   explicit BodyExtractor(const Settings& settings) : settings_(settings) {}
   ~BodyExtractor() override;
 
   // Opens the directory. Empty: good; else the error in words.
   std::string open();
-  void start(OnError on_error);
+  void start(OnError on_error, OnFault on_fault = [](const char*) {});
 
   void put(const HttpMessage& message) override;
 
@@ -71,20 +72,26 @@ class BodyExtractor final : public BodySink {
   bool bytes_max_reached() const { return bytes_max_reached_.load(std::memory_order_relaxed); }
 
  private:
+  // Its bytes follow it.
   struct Body {
     BodyFileName name;
-    std::unique_ptr<char[]> bytes;
     size_t size;
+
+    static Body* make(const HttpMessage& message);
+    char* data() { return reinterpret_cast<char*>(this + 1); }
+    std::string_view bytes() { return {data(), size}; }
   };
   using Counter = std::atomic<uint64_t>;
 
   bool exceeds_limits(size_t size);
   bool take_room(size_t size);
+  void give_room(size_t size);
   void run();
-  void take(Body* next);
-  void write_body(const Body& body);
-  int make_file(const Body& body, std::string& name);
-  bool write_all(int fd, const Body& body);
+  void take_all();
+  void take(Body* body);
+  void write_body(const BodyFileName& file, std::string_view bytes);
+  int make_file(const BodyFileName& file, std::string& name);
+  bool write_all(int fd, std::string_view bytes);
   void failed(const std::string& name, int error);
   static void add(Counter& counter, uint64_t amount = 1) {
     counter.fetch_add(amount, std::memory_order_relaxed);
@@ -93,8 +100,10 @@ class BodyExtractor final : public BodySink {
   const Settings settings_;
   int directory_ = -1;
   OnError on_error_;
+  OnFault on_fault_;
   std::thread thread_;
-  moodycamel::BlockingConcurrentQueue<Body*, QueueTraits> queue_;
+  ThreadQueue<Body*> queue_;
+  bool input_ended_ = false;
   // Bytes that wait; kAborted is added to it so that waiting for a change of it ends.
   static constexpr uint64_t kAborted = uint64_t{1} << 63;
   std::atomic<uint64_t> waiting_bytes_{0};

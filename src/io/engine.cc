@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstring>
+#include <exception>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <variant>
@@ -15,7 +18,9 @@
 #include "io/interfaces.h"
 #include "io/privileges.h"
 #include "io/version.h"
+#include "io/writable.h"
 #include "shard/pin_thread.h"
+#include "shard/start_thread.h"
 
 namespace tcp_sniffer {
 
@@ -63,8 +68,22 @@ int Engine::fail(ErrorCode code, const std::string& message) {
 }
 
 int Engine::run() {
+  try {
+    return run_to_the_end();
+  } catch (const std::exception& error) {
+    if (!running_.load(std::memory_order_relaxed)) throw;
+    // Threads that could not be joined may be under way.
+    on_fault(error.what());
+    say_fault();
+    leave();
+  }
+}
+
+int Engine::run_to_the_end() {
   started_at_ = Clock::now();
   signals_.start([this] { control_event_.notify(); }, [this] { leave(); });
+  make_writer();
+  if (!wait_for_reader()) return finish_report();
   if (config_.live()) keep_right_to_raise_priority();
   // The output is opened by the user the run goes on as, as it will be at each SIGHUP.
   if (!open_sources() || !drop_privileges() || !open_output() || !open_side_outputs()) {
@@ -74,10 +93,21 @@ int Engine::run() {
   for (const auto& capture : captures_) connect(*capture);
   if (!start_metrics()) return exit_status_;
   say_started();
-  start_threads();
   running_.store(true, std::memory_order_release);
+  start_threads();
   control_loop();
-  return finish_report();
+  const int status = finish_report();
+  // What the thread had in its hands is in no state to be taken apart.
+  if (fault_said_) leave();
+  return status;
+}
+
+// Any thread. The words of the first one are kept.
+void Engine::on_fault(const char* what) noexcept {
+  if (fault_claimed_.exchange(true, std::memory_order_acq_rel)) return;
+  std::strncpy(fault_text_, what, sizeof(fault_text_) - 1);
+  fault_.store(true, std::memory_order_release);
+  control_event_.notify();
 }
 
 bool Engine::drop_privileges() {
@@ -114,14 +144,23 @@ bool Engine::start_metrics() {
   return error.empty();
 }
 
-bool Engine::open_output() {
+void Engine::make_writer() {
   OutputWriter::Settings settings;
   settings.path = config_.output;
   settings.framed = config_.format == OutputFormat::kFramed;
-  const size_t place = captures_.size() + config_.shards;
+  const size_t place = (config_.live() ? config_.capture_threads : 1) + config_.shards;
   if (place < config_.pin_cpus.size()) settings.cpu = config_.pin_cpus[place];
   writer_ = std::make_unique<OutputWriter>(settings, lines_);
-  const std::string error = writer_->open();
+}
+
+bool Engine::open_output() {
+  std::string error;
+  if (!writer_->is_open()) {
+    error = writer_->open();
+  } else if (const int refused = error_of_writing(config_.output, true); refused != 0) {
+    // A FIFO that was opened before the user was changed.
+    error = "output " + config_.output + " can not be opened: " + std::strerror(refused);
+  }
   if (!error.empty()) fail(ErrorCode::kOutputFailed, error);
   return error.empty();
 }
@@ -225,7 +264,8 @@ void Engine::connect(Capture& capture) {
   static const uint64_t secret = random_secret();
   std::vector<PacketLane*> lanes;
   if (parts_) {
-    team_ = std::make_unique<FileTeam>(FileTeam::Parties{*capture.file, *parts_, shards_, stop_},
+    team_ = std::make_unique<FileTeam>(FileTeam::Parties{*capture.file, *parts_, shards_, stop_,
+                                                         std::bind_front(&Engine::on_fault, this)},
                                        team_threads(config_));
     lanes = team_->lanes();
   } else if (shard_threads_.empty()) {
@@ -301,32 +341,32 @@ void Engine::say_unsupported(LinkType link_type, const char* field, const std::s
 }
 
 void Engine::start_threads() {
-  writer_->start([this] { control_event_.notify(); },
-                 [this](const std::string& file, const std::string& error) {
-                   EventFields fields;
-                   fields["file"] = file;
-                   fields["error"] = error;
-                   log_.emit(LogLevel::kWarn, event::kOutputReopenFailed,
-                             "the output could not be opened anew; the old file is kept", fields);
-                 });
-  if (extractor_) {
-    extractor_->start([this](const std::string& file, const std::string& error) {
+  const auto tell_control = [this] { control_event_.notify(); };
+  const auto tell_fault = [this](const char* what) { on_fault(what); };
+  const auto warn_of = [this](std::string_view event, std::string_view message) {
+    return [this, event, message](const std::string& file, const std::string& error) {
       EventFields fields;
       fields["file"] = file;
       fields["error"] = error;
-      log_.emit(LogLevel::kWarn, event::kExtractFailed, "a body was not written to its file",
-                fields);
-    });
+      log_.emit(LogLevel::kWarn, event, message, fields);
+    };
+  };
+  writer_->start({tell_control,
+                  warn_of(event::kOutputReopenFailed,
+                          "the output could not be opened anew; the old file is kept"),
+                  tell_fault});
+  if (extractor_) {
+    extractor_->start(warn_of(event::kExtractFailed, "a body was not written to its file"),
+                      tell_fault);
   }
   for (size_t i = 0; i < shard_threads_.size(); i++) {
     shard_threads_[i]->start(static_cast<uint32_t>(captures_.size()), cpu_of(captures_.size() + i),
-                             [this] { control_event_.notify(); });
+                             tell_control, tell_fault);
   }
   for (size_t i = 0; i < captures_.size(); i++) {
     Capture& capture = *captures_[i];
-    capture.thread = std::thread([this, &capture] { capture_loop(capture); });
-    pthread_setname_np(capture.thread.native_handle(), "capture");
-    // The threads of a team would inherit it; they pin themselves.
+    // The threads of a team would inherit the CPU; they pin themselves.
+    capture.thread = start_thread("capture", [this, &capture] { capture_loop(capture); });
     if (!team_) pin_thread(capture.thread.native_handle(), cpu_of(i));
   }
 }
@@ -339,17 +379,32 @@ int Engine::cpu_of(size_t thread) const {
 // ---------------------------------------------------------------- capture threads
 
 void Engine::capture_loop(Capture& capture) {
-  if (team_) {
-    capture_file_in_team(capture);
-  } else if (capture.file) {
-    capture_file(capture);
-  } else {
-    raise_capture_priority();
-    capture_live(capture);
+  try {
+    if (team_) {
+      capture_file_in_team(capture);
+    } else if (capture.file) {
+      capture_file(capture);
+    } else {
+      raise_capture_priority();
+      capture_live(capture);
+    }
+    if (!team_) capture.dispatcher->finish();
+  } catch (const std::exception& error) {
+    on_fault(error.what());
+    end_shards_of(capture);
   }
-  if (!team_) capture.dispatcher->finish();
   capture.done.store(true, std::memory_order_release);
   control_event_.notify();
+}
+
+// After a fault: shards with threads of their own still wait for the end of the input.
+void Engine::end_shards_of(Capture& capture) noexcept {
+  if (shard_threads_.empty()) return;
+  try {
+    capture.dispatcher->finish();
+  } catch (const std::exception& error) {
+    on_fault(error.what());  // the process is left without them
+  }
 }
 
 void Engine::capture_file_in_team(Capture& capture) {

@@ -49,6 +49,9 @@ class Engine {
 
   // Runs to the end and returns the exit status. Signals must be blocked in the calling thread
   // before any thread is started (block_signals).
+  //
+  // An exception on any thread, which is memory or a thread that the system refused, ends the run
+  // with `fatal` INTERNAL; what the other threads have is still written.
   int run();
 
   // Blocks SIGINT, SIGTERM and SIGHUP for this and all later threads, and ignores SIGPIPE.
@@ -69,8 +72,14 @@ class Engine {
     bool failed = false;  // read after done
   };
 
+  int run_to_the_end();
+  void on_fault(const char* what) noexcept;
+  void notice_fault();
+  void say_fault() noexcept;
   bool drop_privileges();
   bool start_metrics();
+  void make_writer();
+  bool wait_for_reader();
   bool open_output();
   bool open_side_outputs();
   bool open_sources();
@@ -84,12 +93,14 @@ class Engine {
   void say_unsupported(LinkType link_type, const char* field, const std::string& value);
 
   void capture_loop(Capture& capture);
+  void end_shards_of(Capture& capture) noexcept;
   void capture_live(Capture& capture);
   void empty_kernel_buffer(Capture& capture);
   void capture_file(Capture& capture);
   void capture_file_in_team(Capture& capture);
 
   void control_loop();
+  static bool input_has_ended();
   bool captures_done() const;
   void on_signals();
   void request_stop();
@@ -130,7 +141,12 @@ class Engine {
   std::vector<std::unique_ptr<Capture>> captures_;
   std::unique_ptr<OutputWriter> writer_;
   std::unique_ptr<MetricsServer> metrics_;  // behind everything it reads
-  std::atomic<bool> running_{false};  // all parts are there, and their threads were started
+  std::atomic<bool> running_{false};  // all parts are there, and threads may be
+  std::atomic<bool> fault_claimed_{false};
+  std::atomic<bool> fault_{false};
+  char fault_text_[256] = "";  // before fault_
+  std::atomic<bool> fault_said_{false};
+  std::atomic<bool> said_stopped_{false};
   std::atomic<bool> stop_{false};
   bool stop_requested_ = false;
   uint32_t stops_seen_ = 0;

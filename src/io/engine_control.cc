@@ -12,6 +12,7 @@
 #include <string>
 
 #include "io/engine.h"
+#include "io/writable.h"
 
 namespace tcp_sniffer {
 
@@ -32,6 +33,39 @@ double seconds(Clock::duration duration) {
 
 }  // namespace
 
+// A FIFO as output: the capture begins when somebody reads it, so that nothing is lost before.
+// False: the run was stopped first.
+bool Engine::wait_for_reader() {
+  if (!is_fifo(config_.output)) return true;
+  const bool watch_input = life_line_ && config_.live();
+  bool said = false;
+  for (;;) {
+    // An error is left to open_output, whose user may be another one.
+    if (writer_->open().empty() || !writer_->lacks_reader()) return true;
+    if (!said) {
+      EventFields fields;
+      fields["file"] = config_.output;
+      log_.emit(LogLevel::kWarn, event::kNoReader,
+                "nobody reads the output: the capture begins when somebody does", fields);
+      said = true;
+    }
+    pollfd watched[2] = {{control_event_.fd(), POLLIN, 0},
+                         {watch_input ? STDIN_FILENO : -1, POLLIN, 0}};
+    poll(watched, 2, kControlMs);
+    control_event_.drain();
+    if (watched[1].revents != 0 && input_has_ended()) return false;
+    if (signals_.stops() > 0 || (signals_.hang_ups() > 0 && !signals_.ignores_hang_ups())) {
+      return false;
+    }
+  }
+}
+
+// The life line: what comes on standard input is passed over.
+bool Engine::input_has_ended() {
+  char ignored[256];
+  return read(STDIN_FILENO, ignored, sizeof(ignored)) <= 0;
+}
+
 bool Engine::captures_done() const {
   return std::all_of(captures_.begin(), captures_.end(), [](const auto& capture) {
     return capture->done.load(std::memory_order_acquire);
@@ -48,12 +82,10 @@ void Engine::control_loop() {
     poll(watched, 2, kControlMs);
     control_event_.drain();
     on_signals();
-    if (input_open && watched[1].revents != 0) {
-      char ignored[256];
-      if (read(STDIN_FILENO, ignored, sizeof(ignored)) <= 0) {
-        input_open = false;
-        request_stop();
-      }
+    notice_fault();
+    if (input_open && watched[1].revents != 0 && input_has_ended()) {
+      input_open = false;
+      request_stop();
     }
     const Clock::time_point now = Clock::now();
     if (writer_->end() != OutputWriter::End::kNone) stop_captures();
@@ -92,6 +124,24 @@ void Engine::on_signals() {
       signals_.leave_after(SignalWatch::kPatience);
     }
     request_stop();
+  }
+}
+
+// The others write what they have, in the time that they have after a second signal.
+void Engine::notice_fault() {
+  if (fault_said_ || !fault_.load(std::memory_order_acquire)) return;
+  say_fault();
+  signals_.leave_after(SignalWatch::kPatience);
+  stop_captures();
+}
+
+void Engine::say_fault() noexcept {
+  fault_said_ = true;
+  exit_status_ = exit_status(ErrorCode::kInternal);
+  try {
+    log_.fatal(ErrorCode::kInternal, std::string("a fault of this program: ") + fault_text_);
+  } catch (const std::exception&) {
+    // There is no memory for words. The exit status says it.
   }
 }
 
@@ -138,6 +188,7 @@ void Engine::wait_for_shards(Clock::time_point deadline) {
     control_event_.drain();
     const bool first = !stop_requested_;
     on_signals();
+    notice_fault();
     if (first && stop_requested_) deadline = Clock::now() + milliseconds(config_.drain_timeout_ms);
     drain_events();
     timed_duties(Clock::now());
@@ -181,9 +232,9 @@ void Engine::leave() {
     writer_->abort();
     const Clock::time_point deadline = Clock::now() + milliseconds(1000);
     while (!writer_->between_messages() && Clock::now() < deadline) poll(nullptr, 0, 1);
-    say_stopped(totals(), unfinished());
+    if (!said_stopped_) say_stopped(totals(), unfinished());
   }
-  log_.close(500);
+  log_.close(1000);
   _exit(exit_status_);
 }
 
@@ -328,7 +379,7 @@ int Engine::finish_report() {
     fields.clear();
   }
   for (const auto& capture : captures_) {
-    if (!capture->failed) continue;
+    if (!capture->failed || fault_said_) continue;
     if (capture->live) {
       fail(capture->live->problem().code, capture->live->problem().message);
     } else {
@@ -348,10 +399,12 @@ int Engine::finish_report() {
   return exit_status_;
 }
 
-// `unfinished` threads still have figures of their own: then the sums need not hold.
+// `unfinished` threads still have figures of their own, and a fault loses some: then the sums need
+// not hold.
 void Engine::say_stopped(const Totals& ending, const std::vector<std::string>& unfinished) {
+  said_stopped_ = true;
   EventFields fields;
-  fields["deterministic"] = ending.deterministic() && unfinished.empty();
+  fields["deterministic"] = ending.deterministic() && unfinished.empty() && !fault_said_;
   fields["seconds"] = seconds(Clock::now() - started_at_);
   if (!unfinished.empty()) fields["unfinished"] = unfinished;
   add_ledger(ending, config_.log_format == LogFormat::kText, fields);

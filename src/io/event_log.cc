@@ -1,7 +1,6 @@
 #include "io/event_log.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,8 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
+
+#include "shard/start_thread.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -180,7 +181,7 @@ EventLog::EventLog(const Settings& settings)
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  writer_ = std::thread([shared = shared_] { shared->run(); });
+  writer_ = start_thread("events", [shared = shared_] { shared->run(); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 

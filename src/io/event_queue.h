@@ -24,8 +24,9 @@ class EventQueue final : public EventSink {
       size_.fetch_sub(1, std::memory_order_relaxed);
       return false;
     }
-    queue_.enqueue(record);
-    return true;
+    if (queue_.enqueue(record)) return true;
+    size_.fetch_sub(1, std::memory_order_relaxed);
+    return false;
   }
 
   bool take(EventRecord& record) {

@@ -29,6 +29,7 @@ inline constexpr std::string_view kUnsupportedLinkType = "unsupported_link_type"
 // A capture file that begins before the one before it ended.
 inline constexpr std::string_view kFileOutOfOrder = "file_out_of_order";
 inline constexpr std::string_view kLimit = "limit";
+inline constexpr std::string_view kNoReader = "no_reader";
 // Files that could not be opened or written.
 inline constexpr std::string_view kOutputReopenFailed = "output_reopen_failed";
 inline constexpr std::string_view kExtractFailed = "extract_failed";

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <ctime>
-#include <system_error>
+#include <exception>
 #include <thread>
 #include <utility>
 
@@ -164,6 +164,7 @@ std::vector<PacketLane*> FileTeam::lanes() const {
 bool FileTeam::run(Dispatcher& dispatcher, const std::function<void(uint32_t)>& begin) {
   dispatcher_ = &dispatcher;
   std::vector<std::thread> others;
+  others.reserve(workers_.size());
   try {
     for (uint32_t i = 1; i < workers_.size(); i++) {
       others.emplace_back([this, &begin, i] {
@@ -171,7 +172,7 @@ bool FileTeam::run(Dispatcher& dispatcher, const std::function<void(uint32_t)>& 
         work(*workers_[i]);
       });
     }
-  } catch (const std::system_error&) {
+  } catch (const std::exception&) {
     // The system has no more threads for this process: those that there are do all the work.
   }
   begin(0);
@@ -181,10 +182,22 @@ bool FileTeam::run(Dispatcher& dispatcher, const std::function<void(uint32_t)>& 
   for (const auto& batch : batches_) {
     if (batch->chunk.piece != nullptr) batch->chunk.piece->release();
   }
-  return !failed_;
+  return !failed_.load(std::memory_order_relaxed);
 }
 
-void FileTeam::work(Worker& worker) {
+void FileTeam::work(Worker& worker) noexcept {
+  try {
+    work_to_the_end(worker);
+  } catch (const std::exception& error) {
+    // Inside of a stage that nobody else can enter now.
+    parties_.on_fault(error.what());
+    failed_.store(true, std::memory_order_relaxed);
+    finished_.store(true, std::memory_order_release);
+    progress();
+  }
+}
+
+void FileTeam::work_to_the_end(Worker& worker) {
   pthread_getcpuclockid(pthread_self(), &worker.clock);
   worker.wants_to_run.store(true, std::memory_order_release);
   uint32_t rounds = 0;
@@ -315,8 +328,9 @@ void FileTeam::cut(Batch& batch) {
   const int64_t now_ns = nanoseconds(CLOCK_MONOTONIC);
   batch.flush = must_wait_ || now_ns - flushed_at_ns_ >= kFlushEveryNs;
   if (batch.flush) flushed_at_ns_ = now_ns;
-  failed_ = status == SourceStatus::kError;
-  ended_ = batch.is_last = failed_ || status == SourceStatus::kEnd || stopped();
+  const bool failed = status == SourceStatus::kError;
+  if (failed) failed_.store(true, std::memory_order_relaxed);
+  ended_ = batch.is_last = failed || status == SourceStatus::kEnd || stopped();
   if (ended_) {
     dispatcher_->finish();
   } else {
@@ -355,7 +369,7 @@ void FileTeam::make_room() {
   const uint64_t number = source_stage_.number();
   for (size_t shard = 0; shard < lanes_.size(); shard++) {
     if (batch.blocks[shard].empty()) continue;
-    enter_shard(shard, number);
+    if (!enter_shard(shard, number)) return;
     pass_shard(shard, batch);
     shard_stages_[shard].step_out();
     std::vector<PacketBlock*>& used = batch.used[shard];
@@ -365,11 +379,13 @@ void FileTeam::make_room() {
   batch.blocks_sent = 0;
 }
 
-// Nobody else enters with this number, for its batch is not cut.
-void FileTeam::enter_shard(size_t shard, uint64_t number) {
+// Nobody else enters with this number, because its batch is not cut. False: somebody has failed
+// inside of the stage.
+bool FileTeam::enter_shard(size_t shard, uint64_t number) {
   for (;;) {
     const uint32_t seen = progress_.load(std::memory_order_acquire);
-    if (shard_stages_[shard].enter(number)) return;
+    if (shard_stages_[shard].enter(number)) return true;
+    if (finished_.load(std::memory_order_acquire)) return false;
     if (!try_shard(shard, shard_stages_[shard].number())) {
       progress_.wait(seen, std::memory_order_acquire);
     }

@@ -50,6 +50,9 @@ class Stage {
 // when there is none. So a thread that is kept from running holds up the others only at the stage
 // that it is in, and then they leave it a processor.
 //
+// After an exception on one of the threads, which is memory that the system refused, the work
+// stands still: the others end, and the run has failed.
+//
 // Nothing is ever dropped here: an output that is not read holds a shard, and so all the threads.
 //
 // Lifetime: one run over the files. `lanes` go to the dispatcher, which only the source's stage
@@ -62,6 +65,8 @@ class FileTeam {
     FileParts& parts;  // the source's
     const std::vector<std::unique_ptr<Shard>>& shards;
     const std::atomic<bool>& stop;
+    // Called with the words of an exception, on the thread that it ends.
+    std::function<void(const char*)> on_fault;
   };
 
   // One thread at a time cuts the file into segments, which is a twelfth of all the work for larger
@@ -95,7 +100,8 @@ class FileTeam {
   struct Batch;
   struct Worker;
 
-  void work(Worker& worker);
+  void work(Worker& worker) noexcept;
+  void work_to_the_end(Worker& worker);
   void watch(Worker& worker);
   bool somebody_stands_still(const Worker& worker) const;
   bool advance_own(Worker& worker);
@@ -104,7 +110,7 @@ class FileTeam {
   bool try_cut(uint64_t number);
   void cut(Batch& batch);
   bool try_shard(size_t shard, uint64_t number);
-  void enter_shard(size_t shard, uint64_t number);
+  bool enter_shard(size_t shard, uint64_t number);
   void pass_shard(size_t shard, Batch& batch);
   void make_room();
   Batch& batch_of(uint64_t number) const;
@@ -121,6 +127,7 @@ class FileTeam {
   // Counts up whenever something was done that others may wait for.
   alignas(64) std::atomic<uint32_t> progress_{0};
   std::atomic<bool> finished_{false};
+  std::atomic<bool> failed_{false};
 
   // Guarded by the source's stage.
   alignas(64) std::vector<std::unique_ptr<PacketBlock>> blocks_;  // all there are
@@ -129,7 +136,6 @@ class FileTeam {
   int64_t flushed_at_ns_ = 0;  // when lines that fill no block were last sent to the output
   bool must_wait_ = false;     // the source had nothing the last time
   bool ended_ = false;
-  bool failed_ = false;
 };
 
 }  // namespace tcp_sniffer

@@ -132,6 +132,25 @@ int say_internal_fault(const char* what) noexcept {
   return exit_status(ErrorCode::kInternal);
 }
 
+// What the parts of the run do not catch, as on threads that a library has made.
+[[noreturn]] void end_for_internal_fault() noexcept {
+  const char* what = "an exception";
+  try {
+    if (const std::exception_ptr current = std::current_exception()) {
+      std::rethrow_exception(current);
+    }
+  } catch (const std::exception& error) {
+    what = error.what();
+  } catch (...) {
+  }
+  _exit(say_internal_fault(what));
+}
+
+// Before the first object of static duration, which may need memory.
+[[gnu::constructor(101)]] void prepare_for_faults() {
+  std::set_terminate(end_for_internal_fault);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {

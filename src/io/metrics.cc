@@ -14,11 +14,13 @@
 #include <cstring>
 #include <exception>
 #include <limits>
+#include <stdexcept>
 #include <string_view>
 #include <thread>
 #include <utility>
 
 #include "io/version.h"
+#include "shard/start_thread.h"
 
 namespace tcp_sniffer {
 
@@ -251,10 +253,15 @@ MetricsServer::MetricsServer() = default;
 MetricsServer::~MetricsServer() {
   if (!parts_) return;
   std::atomic<bool> ended{false};
-  std::thread ending([&] {
-    parts_->exposer.reset();
-    ended.store(true, std::memory_order_release);
-  });
+  std::thread ending;
+  try {
+    ending = start_thread("metrics end", [&] {
+      parts_->exposer.reset();
+      ended.store(true, std::memory_order_release);
+    });
+  } catch (const std::exception&) {
+    return;  // it takes the two seconds
+  }
   while (!ended.load(std::memory_order_acquire)) {
     knock(parts_->host, parts_->port);
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
@@ -285,9 +292,10 @@ std::string MetricsServer::start(const std::string& listen, MetricsSources sourc
     parts->exposer = std::make_unique<prometheus::Exposer>(options);
     parts->exposer->RegisterCollectable(parts->collector);
   } catch (const std::exception& exception) {
-    // The web server keeps to itself what the system said.
+    // The web server keeps to itself what the system said. It was not the address: a thread.
     const std::string problem = problem_of(listen);
-    return problem.empty() ? can_not_serve(listen, exception.what()) : problem;
+    if (problem.empty()) throw std::runtime_error(can_not_serve(listen, exception.what()));
+    return problem;
   }
   const std::vector<int> ports = parts->exposer->GetListeningPorts();
   parts->port = ports.empty() ? 0 : ports.front();

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,9 +13,11 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <exception>
 #include <utility>
 
 #include "shard/pin_thread.h"
+#include "shard/start_thread.h"
 
 namespace tcp_sniffer {
 
@@ -89,7 +90,8 @@ std::string OutputWriter::open() {
       return "standard output is closed, or not open for writing";
     }
   } else {
-    fd_ = ::open(settings_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    fd_ = open_path();
+    lacks_reader_ = fd_ < 0 && errno == ENXIO;
     if (fd_ < 0) {
       return "output " + settings_.path + " can not be opened: " + std::strerror(errno);
     }
@@ -97,6 +99,11 @@ std::string OutputWriter::open() {
   }
   classify();
   return {};
+}
+
+int OutputWriter::open_path() const {
+  return ::open(settings_.path.c_str(),
+                O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
 }
 
 void OutputWriter::classify() {
@@ -135,40 +142,59 @@ void OutputWriter::unblock_terminal() {
   owns_fd_ = true;
 }
 
-void OutputWriter::start(std::function<void()> on_end, OnReopenFailed on_reopen_failed) {
-  on_end_ = std::move(on_end);
-  on_reopen_failed_ = std::move(on_reopen_failed);
-  thread_ = std::thread([this] { run(); });
-  pthread_setname_np(thread_.native_handle(), "writer");
+void OutputWriter::start(Listener listener) {
+  listener_ = std::move(listener);
+  thread_ = start_thread("writer", [this] { run(); });
   pin_thread(thread_.native_handle(), settings_.cpu);
 }
 
 void OutputWriter::end_of_input() {
-  queue_.enqueue(nullptr);
+  put_into<LineBlock*>(queue_, nullptr);
 }
 
 void OutputWriter::reopen() {
   // The flag is for the blocks that follow, which may overtake the wake-up of another producer.
   reopen_.store(true, std::memory_order_release);
-  queue_.enqueue(&wake_);
+  put_into(queue_, &wake_);
 }
 
 void OutputWriter::run() {
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
-  write_magic();
-  bool last = false;
+  try {
+    write_magic();
+    write_queue();
+  } catch (const std::exception& error) {
+    listener_.on_fault(error.what());
+    discard_queue();
+  }
+  done_.store(true, std::memory_order_release);
+  listener_.on_end();
+}
+
+// After a fault, so that nobody waits for blocks.
+void OutputWriter::discard_queue() noexcept {
+  abort();
+  inside_.store(false, std::memory_order_seq_cst);
+  try {
+    write_queue();
+  } catch (const std::exception& error) {
+    listener_.on_fault(error.what());  // the process is left without this thread
+  }
+}
+
+void OutputWriter::write_queue() {
   for (;;) {
     LineBlock* block = nullptr;
     if (!queue_.try_dequeue(block)) {
       // The end marker has no order relative to the blocks of other producers: the queue must be
       // empty behind it.
-      if (last) break;
+      if (input_ended_) return;
       queue_.wait_dequeue(block);
     }
     if (block == nullptr) {
-      last = true;
+      input_ended_ = true;
       continue;
     }
     if (reopen_.exchange(false, std::memory_order_acq_rel)) reopen_now();
@@ -176,8 +202,6 @@ void OutputWriter::run() {
     write_block(*block);
     block->owner->give_back(block);
   }
-  done_.store(true, std::memory_order_release);
-  if (on_end_) on_end_();
 }
 
 void OutputWriter::write_block(const LineBlock& block) {
@@ -311,10 +335,10 @@ OutputWriter::Clock::duration OutputWriter::waited() {
 
 void OutputWriter::reopen_now() {
   if (settings_.path.empty() || ended()) return;
-  const int fresh = ::open(settings_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  const int fresh = open_path();
   if (fresh < 0) {
     // The old file is better than none, if it is not one that somebody has deleted.
-    if (on_reopen_failed_) on_reopen_failed_(settings_.path, std::strerror(errno));
+    listener_.on_reopen_failed(settings_.path, std::strerror(errno));
     return;
   }
   ::close(fd_);
@@ -335,7 +359,7 @@ void OutputWriter::output_ended(int error) {
              " can not be written: " + std::strerror(error);
   }
   end_.store(error_.empty() ? End::kReaderLeft : End::kFailed, std::memory_order_release);
-  if (on_end_) on_end_();
+  listener_.on_end();
 }
 
 }  // namespace tcp_sniffer

@@ -48,21 +48,31 @@ class OutputWriter {
   OutputWriter(const Settings& settings, LineQueue& queue);
   ~OutputWriter();
 
-  // Opens the output. Empty: good; else the error in words.
+  // Opens the output. Empty: good; else the error in words. A FIFO is not waited for: when it has
+  // no reader, nothing is opened, and lacks_reader() is true.
   std::string open();
-  // A path that could not be opened anew, and the error in words.
-  using OnReopenFailed = std::function<void(const std::string& file, const std::string& error)>;
-  // Both are called on the writer's thread: `on_end` when the output has ended by itself, and when
-  // all is done; `on_reopen_failed` when the old file is kept, until the next reopen().
-  void start(std::function<void()> on_end, OnReopenFailed on_reopen_failed = {});
+  bool lacks_reader() const { return lacks_reader_; }
+  bool is_open() const { return fd_ >= 0; }
+  // All are called on the writer's thread.
+  struct Listener {
+    // The output has ended by itself; and again when all is done.
+    std::function<void()> on_end = [] {};
+    // The path could not be opened anew, with the error in words: the old file is kept until the
+    // next reopen().
+    std::function<void(const std::string& file, const std::string& error)> on_reopen_failed =
+        [](const std::string&, const std::string&) {};
+    // An exception, which is memory that the system refused: what follows is discarded.
+    std::function<void(const char* what)> on_fault = [](const char*) {};
+  };
+  void start(Listener listener);
   // The last block was put into the queue: the writer ends behind it. Any thread.
   void end_of_input();
   // Whether it has: everything was written, or discarded and counted.
   bool done() const { return done_.load(std::memory_order_acquire); }
   // From here on nothing is written; what is under way is given up at a message's end. Any thread.
   void abort() { aborted_.store(true, std::memory_order_seq_cst); }
-  // Whether the output has whole messages only, and no write is under way. After abort() it stays so:
-  // then the process may end without cutting a message. Any thread.
+  // Whether the output has whole messages only, and no write is under way. After abort() it stays
+  // so: then the process may end without cutting a message. Any thread.
   bool between_messages() const { return !inside_.load(std::memory_order_seq_cst); }
   // The path is opened anew (SIGHUP), at once if nothing is being written: what is put into the
   // queue from here on goes into the new file. Any thread.
@@ -91,6 +101,9 @@ class OutputWriter {
   enum class Kind : uint8_t { kFile, kTerminal, kPipe, kSocket };
 
   void run();
+  void write_queue();
+  void discard_queue() noexcept;
+  int open_path() const;
   void classify();
   void unblock_terminal();
   void write_magic();
@@ -112,11 +125,12 @@ class OutputWriter {
   const size_t page_;  // of memory, and so of a pipe, in bytes
   LineQueue& queue_;
   std::thread thread_;
-  std::function<void()> on_end_;
-  OnReopenFailed on_reopen_failed_;
+  Listener listener_;
   LineBlock wake_;  // in the queue it says nothing but: look at reopen_
   int fd_ = -1;
   bool owns_fd_ = false;
+  bool lacks_reader_ = false;
+  bool input_ended_ = false;
   Kind kind_ = Kind::kFile;
   bool continues_a_file_ = false;  // that was not empty when it was opened
   size_t room_max_ = 0;            // of a pipe or a socket when it is empty, in bytes

@@ -128,6 +128,10 @@ std::string problem_of_output(const std::string& path) {
   return error == 0 ? "" : "output " + path + " can not be opened: " + std::strerror(error);
 }
 
+bool lacks_reader(const std::string& path) {
+  return is_fifo(path) && !has_reader(path);
+}
+
 // What is written, in the order in which a run opens it.
 int check_outputs(const Config& config) {
   int status = 0;
@@ -137,6 +141,9 @@ int check_outputs(const Config& config) {
   };
   look_at("output:     " + (config.output.empty() ? "standard output" : config.output),
           ErrorCode::kOutputFailed, problem_of_output(config.output));
+  if (lacks_reader(config.output)) {
+    say("note:       nobody reads this FIFO: the capture begins when somebody does");
+  }
   if (!config.extract_dir.empty()) {
     look_at("bodies:     " + config.extract_dir, ErrorCode::kOutputFailed,
             BodyExtractor(extract_settings(config)).open());
@@ -172,7 +179,8 @@ int check_all(const Config& config) {
 
 int check(const Config& config) {
   const int status = check_all(config);
-  say(status == 0 ? "ready" : "not ready");
+  const bool waits = lacks_reader(config.output);
+  say(status != 0 ? "not ready" : waits ? "ready when somebody reads the output" : "ready");
   const bool told = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
   return status == 0 && !told ? exit_status(ErrorCode::kOutputFailed) : status;
 }

@@ -1,13 +1,14 @@
 #include "io/signal_watch.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <utility>
+
+#include "shard/start_thread.h"
 
 namespace tcp_sniffer {
 
@@ -24,8 +25,7 @@ void SignalWatch::start(std::function<void()> wake, std::function<void()> leave)
   struct sigaction inherited {};
   ignores_hang_ups_ =
       sigaction(SIGHUP, nullptr, &inherited) == 0 && inherited.sa_handler == SIG_IGN;
-  thread_ = std::thread([this] { run(); });
-  pthread_setname_np(thread_.native_handle(), "signals");
+  thread_ = start_thread("signals", [this] { run(); });
 }
 
 void SignalWatch::leave_after(std::chrono::milliseconds patience) {

@@ -40,4 +40,30 @@ int error_of_writing(const std::string& path, bool follow) {
   return error_of_access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK);
 }
 
+bool is_fifo(const std::string& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+bool has_reader(const std::string& path) {
+  using Entries = std::filesystem::directory_iterator;
+  struct stat fifo {};
+  if (stat(path.c_str(), &fifo) != 0) return false;
+  // Processes and files come and go meanwhile: then an iterator ends.
+  std::error_code error;
+  for (Entries process("/proc", error); process != Entries(); process.increment(error)) {
+    std::error_code hidden;
+    for (Entries file(process->path() / "fd", hidden); file != Entries(); file.increment(hidden)) {
+      const std::string name = file->path();
+      struct stat status {};
+      const bool is_it = stat(name.c_str(), &status) == 0 && status.st_ino == fifo.st_ino &&
+                         status.st_dev == fifo.st_dev;
+      // The link's own mode says how the file is open.
+      if (!is_it || lstat(name.c_str(), &status) != 0) continue;
+      if ((status.st_mode & S_IRUSR) != 0) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace tcp_sniffer

@@ -79,7 +79,7 @@ void LineOutput::end_line(uint64_t messages, int64_t time_ns) {
 
 void LineOutput::flush() {
   if (block_ == nullptr || block_->used == 0) return;
-  queue_.enqueue(token_, block_);
+  put_into(queue_, token_, block_);
   block_ = nullptr;
 }
 
@@ -126,12 +126,12 @@ void LineOutput::give_back(LineBlock* block) {
     delete block;
     block = of_pool;
   }
-  if (block != nullptr) free_.enqueue(block);
+  if (block != nullptr) put_into(free_, block);
 }
 
 void LineOutput::abandon() {
   abandoned_.store(true, std::memory_order_release);
-  free_.enqueue(nullptr);
+  put_into<LineBlock*>(free_, nullptr);
 }
 
 }  // namespace tcp_sniffer

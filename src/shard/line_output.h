@@ -1,23 +1,15 @@
 #pragma once
 
-#include <blockingconcurrentqueue.h>
-
 #include <atomic>
 #include <cstdint>
 
 #include "core/line_sink.h"
 #include "shard/line_block.h"
+#include "shard/thread_queue.h"
 
 namespace tcp_sniffer {
 
-// Constants of the queues between threads. The semaphore behind the blocking queues spins before
-// it sleeps; on machines with few cores the spinning thread keeps the other one from running, so
-// the spin is cut to about a microsecond.
-struct QueueTraits : public moodycamel::ConcurrentQueueDefaultTraits {
-  static const int MAX_SEMA_SPINS = 64;
-};
-
-using LineQueue = moodycamel::BlockingConcurrentQueue<LineBlock*, QueueTraits>;
+using LineQueue = ThreadQueue<LineBlock*>;
 
 // A shard's end of the output: lines are built in place in a block of a fixed pool, and full
 // blocks go to the writer through the merged queue. The pool is the bound: what the reader of the

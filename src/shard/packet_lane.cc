@@ -25,13 +25,13 @@ PacketBlock* ThreadLane::take_within(int64_t wait_us) {
 
 void ThreadLane::send(PacketBlock* block) {
   in_flight_.fetch_add(1, std::memory_order_relaxed);
-  inbox_.enqueue(token_, block);
+  put_into(inbox_, token_, block);
 }
 
 void ThreadLane::give_back(PacketBlock* block) {
   block->reset();
   in_flight_.fetch_sub(1, std::memory_order_relaxed);
-  free_.enqueue(block);
+  put_into(free_, block);
 }
 
 }  // namespace tcp_sniffer

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <blockingconcurrentqueue.h>
-
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -11,10 +9,11 @@
 #include "core/packet_block.h"
 #include "shard/line_output.h"
 #include "shard/shard.h"
+#include "shard/thread_queue.h"
 
 namespace tcp_sniffer {
 
-using PacketQueue = moodycamel::BlockingConcurrentQueue<PacketBlock*, QueueTraits>;
+using PacketQueue = ThreadQueue<PacketBlock*>;
 
 // The way of packet blocks from one capture thread to one shard and back: a bounded number of
 // blocks; when all are in use, the sender waits, or runs the shard itself. The second of the two

@@ -1,17 +1,18 @@
 #include "shard/shard_thread.h"
 
-#include <pthread.h>
-
+#include <exception>
 #include <utility>
 
 #include "shard/pin_thread.h"
+#include "shard/start_thread.h"
 
 namespace tcp_sniffer {
 
-void ShardThread::start(uint32_t producers, int cpu, std::function<void()> on_done) {
+void ShardThread::start(uint32_t producers, int cpu, std::function<void()> on_done,
+                        std::function<void(const char*)> on_fault) {
   on_done_ = std::move(on_done);
-  thread_ = std::thread([this, producers] { run(producers); });
-  pthread_setname_np(thread_.native_handle(), "shard");
+  on_fault_ = std::move(on_fault);
+  thread_ = start_thread("shard", [this, producers] { run(producers); });
   pin_thread(thread_.native_handle(), cpu);
 }
 
@@ -20,20 +21,42 @@ void ShardThread::join() {
 }
 
 void ShardThread::run(uint32_t producers) {
+  try {
+    work(producers);
+  } catch (const std::exception& error) {
+    on_fault_(error.what());
+    pass_back(producers);
+  }
+  done_.store(true, std::memory_order_release);
+  on_done_();
+}
+
+void ShardThread::work(uint32_t& producers) {
   while (producers > 0) {
-    PacketBlock* block = nullptr;
-    if (!inbox_.try_dequeue(block)) {
+    if (!inbox_.try_dequeue(block_)) {
       shard_.output().flush();
-      inbox_.wait_dequeue(block);
+      inbox_.wait_dequeue(block_);
     }
-    if (block->order == BlockOrder::kEnd) producers--;
-    shard_.process(*block);
-    block->lane->give_back(block);
+    if (block_->order == BlockOrder::kEnd) producers--;
+    shard_.process(*block_);
+    block_->lane->give_back(block_);
+    block_ = nullptr;
   }
   shard_.drain();
   shard_.output().flush();
-  done_.store(true, std::memory_order_release);
-  if (on_done_) on_done_();
+}
+
+void ShardThread::pass_back(uint32_t& producers) noexcept {
+  try {
+    if (block_ != nullptr) block_->lane->give_back(block_);
+    while (producers > 0) {
+      inbox_.wait_dequeue(block_);
+      if (block_->order == BlockOrder::kEnd) producers--;
+      block_->lane->give_back(block_);
+    }
+  } catch (const std::exception& error) {
+    on_fault_(error.what());  // the process is left without this thread
+  }
 }
 
 }  // namespace tcp_sniffer

@@ -14,15 +14,17 @@ namespace tcp_sniffer {
 // message waits for nobody.
 //
 // It ends when each of the `producers` (capture threads) has sent a block with BlockOrder::kEnd.
-// Start it after everything it refers to is there.
+// Start it after everything it refers to is there. After an exception, which is memory that the
+// system refused, it only passes blocks back, so that nobody waits for it.
 class ShardThread {
  public:
   explicit ShardThread(Shard& shard) : shard_(shard) {}
 
   PacketQueue& inbox() { return inbox_; }
-  // `cpu` is the one to run on, or -1. `on_done` is called on the thread when done() has become
-  // true.
-  void start(uint32_t producers, int cpu, std::function<void()> on_done = {});
+  // `cpu` is the one to run on, or -1. Both are called on the thread: `on_done` when done() has
+  // become true, `on_fault` with the words of an exception.
+  void start(uint32_t producers, int cpu, std::function<void()> on_done,
+             std::function<void(const char*)> on_fault);
   // Whether the shard has drained and its lines are handed over. Any thread.
   bool done() const { return done_.load(std::memory_order_acquire); }
   // Waits for that. Safe to call twice.
@@ -30,10 +32,14 @@ class ShardThread {
 
  private:
   void run(uint32_t producers);
+  void work(uint32_t& producers);
+  void pass_back(uint32_t& producers) noexcept;
 
   Shard& shard_;
   PacketQueue inbox_;
   std::function<void()> on_done_;
+  std::function<void(const char*)> on_fault_;
+  PacketBlock* block_ = nullptr;  // in work
   std::atomic<bool> done_{false};
   std::thread thread_;
 };

@@ -409,6 +409,11 @@ export interface NoPacketsEvent extends EngineEvent {
   filter: string;
 }
 
+/** The output is a FIFO that nobody reads: the capture begins when somebody does. */
+export interface NoReaderEvent extends EngineEvent {
+  file: string;
+}
+
 /** Rates since the last one, and the ledger so far. */
 export interface StatsEvent extends EngineEvent {
   rates: {
@@ -568,6 +573,7 @@ export interface EngineEvents {
   unsupported_link_type: [event: UnsupportedLinkTypeEvent];
   file_out_of_order: [event: FileOutOfOrderEvent];
   no_packets: [event: NoPacketsEvent];
+  no_reader: [event: NoReaderEvent];
   stats: [event: StatsEvent];
   connection_evicted: [event: ConnectionEvictedEvent];
   reassembly_gap: [event: ReassemblyGapEvent];
@@ -586,7 +592,7 @@ export interface EngineEvents {
   fatal: [event: FatalEvent];
 }
 
-export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","extract_failed","debug_log_failed","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
+export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","no_reader","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","extract_failed","debug_log_failed","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
 /** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {

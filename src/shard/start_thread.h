@@ -1,0 +1,26 @@
+#pragma once
+
+#include <pthread.h>
+
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace tcp_sniffer {
+
+// A thread of that name (15 characters at most), which is what a debugger and /proc show. Throws
+// std::system_error that says which one the system has refused.
+template <class Function>
+std::thread start_thread(const char* name, Function function) {
+  try {
+    std::thread thread(std::move(function));
+    pthread_setname_np(thread.native_handle(), name);
+    return thread;
+  } catch (const std::system_error& error) {
+    throw std::system_error(error.code(),
+                            std::string("the thread \"") + name + "\" can not be started");
+  }
+}
+
+}  // namespace tcp_sniffer
