@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -58,17 +59,16 @@ class ShardHarness {
   ShardHarness(const ShardHarness&) = delete;
   ShardHarness& operator=(const ShardHarness&) = delete;
 
-  // The payload is copied; `segment.payload_size` bytes of `text` are captured.
+  // The payload is copied, into memory of exactly its size, so that the sanitizer sees every byte
+  // too far; `segment.payload_size` bytes of `text` are captured.
   void add(Segment segment, std::string_view text) {
     if (block_->count == block_->segments.size()) process();
-    const auto* from = reinterpret_cast<const uint8_t*>(text.data());
-    segment.payload = block_->copy(from, segment.payload_size);
-    if (segment.payload == nullptr) {
-      process();
-      segment.payload = block_->copy(from, segment.payload_size);
-    }
+    payloads_.emplace_back(new uint8_t[segment.payload_size]);
+    std::copy_n(text.begin(), segment.payload_size, payloads_.back().get());
+    segment.payload = payloads_.back().get();
     segment.flow_hash = hash_of(segment.key);
-    segment.frame = ++frame_;
+    frame_++;
+    if (segment.frame == 0) segment.frame = frame_;
     block_->clock_ns = segment.clock_ns;
     block_->segments.at(block_->count++) = segment;
   }
@@ -79,6 +79,7 @@ class ShardHarness {
     // A fresh one, so that the sanitizer sees who keeps a view of the old one.
     shard_.process(*block_);
     block_ = std::make_unique<PacketBlock>();
+    payloads_.clear();
     take_lines();
   }
   void drain() {
@@ -137,6 +138,7 @@ class ShardHarness {
   LineQueue queue_;
   Shard shard_;
   std::unique_ptr<PacketBlock> block_;
+  std::vector<std::unique_ptr<uint8_t[]>> payloads_;  // of the block's segments
   uint64_t frame_ = 0;
 };
 

@@ -2,8 +2,9 @@
 # Installs what is missing, builds, and runs every test: tools/test.sh [all|release|asan|tsan|ts]
 #
 # Without an argument the release build's tests and the TypeScript package's. `all`, as CI does it:
-# also the whole suite under the address and undefined-behaviour sanitizers, and what has threads
-# under the thread sanitizer. Either is one run of ctest, whose summary is the last thing printed.
+# also the whole suite under the address and undefined-behaviour sanitizers, what has threads under
+# the thread sanitizer, and each fuzz target for a minute. Either is one run of ctest, whose summary is
+# the last thing printed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -20,8 +21,8 @@ case ${1:-default} in
     run_ctest release -C full
     ;;
   all)
-    tools/install-packages.sh build test typescript
-    for preset in release asan-ubsan tsan; do tools/build.sh "$preset"; done
+    tools/install-packages.sh build test fuzz typescript
+    for preset in release asan-ubsan tsan fuzz; do tools/build.sh "$preset"; done
     run_ctest release -C sanitizers
     ;;
   release)

@@ -1,0 +1,161 @@
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "fuzz_input.h"
+#include "http_words.h"
+
+// Conversations of a client and a server that both keep to HTTP/1.1, chosen by an input: what was
+// said is known.
+namespace tcp_sniffer::fuzz {
+
+// One message, and where its bytes stand in its stream.
+struct SaidMessage {
+  bool is_request = false;
+  size_t exchange = 0;
+  int status = 0;
+  std::string method;
+  std::string body;
+};
+
+// A part of a stream that is sent when all that stands before it in the list was sent.
+struct Utterance {
+  bool from_client = false;
+  std::string bytes;
+};
+
+struct Conversation {
+  std::vector<Utterance> utterances;
+  std::vector<SaidMessage> messages;
+};
+
+class ConversationMaker {
+ public:
+  // `plain_bodies`: nothing in them reads like HTTP, so that a search cannot be misled.
+  ConversationMaker(FuzzInput& input, bool plain_bodies)
+      : input_(input), plain_bodies_(plain_bodies) {}
+
+  Conversation make() {
+    for (size_t left = 1 + input_.below(8); left > 0 && !over_; left--) {
+      const size_t pipelined = 1 + input_.below(4) / 3 * input_.below(4);
+      std::string requests;
+      std::string responses;
+      for (size_t i = 0; i < pipelined && !over_; i++) exchange(requests, responses);
+      say(true, std::move(requests));
+      say(false, std::move(responses));
+    }
+    return std::move(conversation_);
+  }
+
+ private:
+  static constexpr const char* kMethods[] = {"GET", "POST", "HEAD", "PUT", "DELETE", "PATCH"};
+  static constexpr int kStatuses[] = {200, 201, 204, 301, 304, 404, 417, 503};
+
+  void say(bool from_client, std::string bytes) {
+    if (!bytes.empty()) conversation_.utterances.push_back({from_client, std::move(bytes)});
+  }
+
+  void exchange(std::string& requests, std::string& responses) {
+    const size_t number = exchanges_++;
+    const std::string method = kMethods[input_.below(std::size(kMethods))];
+    const int status = kStatuses[input_.below(std::size(kStatuses))];
+    const bool expects = input_.below(8) == 0;
+    const std::string name = std::to_string(number);
+
+    SaidMessage request{true, number, 0, method, {}};
+    requests += method + " /" + name + " HTTP/1.1\r\nHost: h\r\n" + odd_field();
+    const bool has_body = method == "POST" || method == "PUT" || method == "PATCH";
+    std::string coded;
+    if (has_body) {
+      request.body = body();
+      coded = framed(request.body, requests);
+    }
+    if (expects && has_body) {
+      requests += "Expect: 100-continue\r\n\r\n";
+      say(true, std::move(requests));
+      say(false, std::move(responses));
+      requests.clear();
+      responses.clear();
+      say(false, "HTTP/1.1 100 Continue\r\n\r\n");
+      conversation_.messages.push_back({false, number, 100, method, {}});
+    } else {
+      requests += "\r\n";
+    }
+    requests += coded;
+    conversation_.messages.push_back(std::move(request));
+
+    SaidMessage response{false, number, status, method, {}};
+    responses += "HTTP/1.1 " + std::to_string(status) + " Reason\r\nX-For: " + name + "\r\n";
+    responses += odd_field();
+    const bool bodiless = status == 204 || status == 304;
+    if (method == "HEAD" || bodiless) {
+      if (!bodiless) responses += "Content-Length: 77\r\n";
+      responses += "\r\n";
+    } else {
+      response.body = body();
+      if (input_.below(16) == 0) {  // until the close
+        over_ = true;
+        responses += "Connection: close\r\n\r\n" + response.body;
+      } else {
+        const std::string coded_body = framed(response.body, responses);
+        responses += "\r\n" + coded_body;
+      }
+    }
+    conversation_.messages.push_back(std::move(response));
+  }
+
+  std::string odd_field() {
+    switch (input_.below(8)) {
+      case 0:
+        return "X-Long: " + std::string(input_.u8(), 'x') + "\r\n";
+      case 1:
+        return "X-Folded: a\r\n\tb\r\n";
+      case 2:
+        return "X-Bare: lf\n";
+      default:
+        return "";
+    }
+  }
+
+  std::string body() {
+    std::string text;
+    for (size_t parts = input_.below(4); parts > 0; parts--) {
+      if (plain_bodies_) {
+        text.append(input_.u8(), static_cast<char>('a' + input_.below(26)));
+      } else if (input_.below(2) == 0) {
+        text += kWords[input_.below(std::size(kWords))];
+      } else {
+        text += input_.text(input_.below(64));
+      }
+    }
+    return text;
+  }
+
+  // Appends the framing field to the head; the body as it is sent.
+  std::string framed(const std::string& body, std::string& head) {
+    if (input_.below(2) == 0) {
+      head += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+      return body;
+    }
+    head += "Transfer-Encoding: chunked\r\n";
+    std::string coded;
+    for (size_t at = 0; at < body.size();) {
+      const size_t size = std::min(body.size() - at, 1 + input_.below(100));
+      char digits[32];
+      std::snprintf(digits, sizeof(digits), input_.below(2) == 0 ? "%zx" : "%04zX;x=y", size);
+      coded += std::string(digits) + "\r\n" + body.substr(at, size) + "\r\n";
+      at += size;
+    }
+    return coded + "0\r\n" + (input_.below(4) == 0 ? "X-Trailer: t\r\n" : "") + "\r\n";
+  }
+
+  FuzzInput& input_;
+  const bool plain_bodies_;
+  Conversation conversation_;
+  size_t exchanges_ = 0;
+  bool over_ = false;
+};
+
+}  // namespace tcp_sniffer::fuzz

@@ -1,0 +1,141 @@
+// Redaction: a value that was to be hidden stands in no form of the line, however its name is spelt
+// and wherever it stands; a target without the name stays as it is.
+
+#include <gtest/gtest.h>
+#include <simdjson.h>
+
+#include <string>
+#include <vector>
+
+#include "core/message_line.h"
+#include "fuzz_input.h"
+
+namespace tcp_sniffer::fuzz {
+namespace {
+
+constexpr std::string_view kSecret = "S3cr3tV4lue";
+
+// The name in another spelling that a server may read as the name.
+std::string spelt(std::string_view name, FuzzInput& input) {
+  std::string text;
+  for (const char c : name) {
+    char digits[16];
+    switch (input.below(4)) {
+      case 0:
+        std::snprintf(digits, sizeof(digits), "%%%02x", static_cast<unsigned>(c));
+        text += digits;
+        break;
+      case 1:
+        std::snprintf(digits, sizeof(digits), "%%%02X", static_cast<unsigned>(c));
+        text += digits;
+        break;
+      case 2:
+        text += static_cast<char>(std::toupper(c));
+        break;
+      default:
+        text += c;
+    }
+  }
+  return text;
+}
+
+std::string hidden_parameter(FuzzInput& input) {
+  std::string text = spelt("token", input) + "=";
+  for (size_t parts = input.below(3); parts > 0; parts--) {
+    static constexpr std::string_view kParts[] = {"=", "%26", "a", "%3D", "+", "%", "/", "'"};
+    text += kParts[input.below(std::size(kParts))];
+  }
+  return text + std::string(kSecret);
+}
+
+std::string target_with_secret(FuzzInput& input) {
+  static constexpr std::string_view kPaths[] = {"/", "/a/b", "http://h/p", "*", "/a;b=c", "//"};
+  static constexpr std::string_view kOthers[] = {"a=b", "a", "", "=", "x=%", "tok=1", "tokens=1"};
+  std::string target(kPaths[input.below(std::size(kPaths))]);
+  target += '?';
+  const size_t before = input.below(4);
+  for (size_t i = 0; i < before; i++) {
+    target += kOthers[input.below(std::size(kOthers))];
+    target += input.below(4) == 0 ? ';' : '&';
+  }
+  target += hidden_parameter(input);
+  if (input.below(2) == 0) target += "&" + std::string(kOthers[input.below(std::size(kOthers))]);
+  return target;
+}
+
+std::string line_of(const HttpMessage& message, LineOptions::Format format) {
+  LineOptions options;
+  options.format = format;
+  options.raw_headers = true;
+  options.extended = true;
+  options.redact_headers = {"authorization", "cookie", "host"};
+  options.redact_query = {"token"};
+  MessageLineWriter writer(options);
+  ScratchLine line;
+  writer.write(message, line);
+  if (format == LineOptions::kPretty) writer.write_unanswered(message, line);
+  return std::string(line.view());
+}
+
+void expect_hidden(const HttpMessage& message) {
+  for (const auto format : {LineOptions::kNdjson, LineOptions::kFramed, LineOptions::kPretty}) {
+    const std::string line = line_of(message, format);
+    EXPECT_EQ(line.find(kSecret), std::string::npos) << line;
+  }
+  static simdjson::dom::parser parser;
+  const std::string line = line_of(message, LineOptions::kNdjson);
+  EXPECT_EQ(parser.parse(line).error(), simdjson::SUCCESS) << line;
+}
+
+void check_values(FuzzInput& input) {
+  const std::string target = target_with_secret(input);
+  const std::string value = std::string(input.text(8)) + std::string(kSecret);
+  const std::string name = input.below(2) == 0 ? "aUtHoRiZaTiOn" : "Cookie";
+  std::vector<HeaderField> fields = {{name, value}, {"Accept", "*/*"}};
+  if (input.below(2) == 0) fields.push_back({"authorization", value});
+  const std::string host = "host-" + std::string(kSecret);
+  fields.push_back({"Host", host});
+  HttpMessage message;
+  message.method = "GET";
+  message.target = target;
+  message.headers = fields;
+  message.trailers = fields;
+  expect_hidden(message);
+
+  HttpMessage response;
+  response.direction = MessageDirection::kResponse;
+  response.status = 200;
+  response.headers = fields;
+  response.request_method = "GET";
+  response.request_target = target;
+  response.exchange = 0;
+  expect_hidden(response);
+}
+
+// Any text at all: redacting twice is redacting once, and without the name nothing changes.
+void check_any_target(std::string_view target) {
+  Redaction redaction({}, {"token"});
+  const std::string once(redaction.redact_target(target));
+  const std::string twice(redaction.redact_target(once));
+  EXPECT_EQ(once, twice);
+  Redaction other({}, {"a name that no input has"});
+  const std::string same(other.redact_target(target));
+  if (target.find('%') == std::string_view::npos) {
+    EXPECT_EQ(same, target);
+  }
+  redaction.covers_header(target);
+}
+
+}  // namespace
+}  // namespace tcp_sniffer::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace tcp_sniffer::fuzz;
+  FuzzInput input(data, size);
+  if ((input.u8() & 1) == 0) {
+    check_values(input);
+  } else {
+    check_any_target(input.rest());
+  }
+  return 0;
+}
