@@ -71,6 +71,28 @@ Json json_of(const HttpMessage& message, const LineOptions& options = {}) {
   return parse(line_of(message, options));
 }
 
+TEST(MessageLine, AProxiedConnectionSaysBetweenWhomItReallyIs) {
+  ProxiedEndpoints proxied{ip4(203, 0, 113, 7, 56324), ip4(10, 0, 0, 2, 443), false};
+  HttpMessage message = request();
+  message.proxied = &proxied;
+  const Json expected = Json::parse(R"({"source":{"ip":"203.0.113.7","port":56324},
+                                        "destination":{"ip":"10.0.0.2","port":443}})");
+  EXPECT_EQ(json_of(message)["proxied"], expected);
+  proxied.tls = true;
+  EXPECT_EQ(json_of(message)["proxied"]["tls"], true);
+  // The longest addresses there are.
+  for (Endpoint* endpoint : {&proxied.source, &proxied.destination}) {
+    endpoint->ip.fill(0xff);
+    endpoint->port = 65535;
+  }
+  EXPECT_EQ(json_of(message)["proxied"]["source"]["ip"], "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+  EXPECT_FALSE(json_of(request()).contains("proxied"));
+  LineOptions framed;
+  framed.format = LineOptions::kFramed;
+  const std::string frame = line_of(message, framed);
+  EXPECT_NE(frame.find(R"(,"proxied":{"source":)"), std::string::npos);
+}
+
 std::vector<const EscapeKernels*> all_kernels() {
   std::vector<const EscapeKernels*> kernels = {&portable_escape_kernels()};
   if (avx2_escape_kernels() != nullptr) kernels.push_back(avx2_escape_kernels());

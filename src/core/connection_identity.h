@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "core/connection_extras.h"
 #include "core/flow_key.h"
 
 namespace tcp_sniffer {
@@ -21,8 +22,13 @@ struct ConnectionIdentity {
   uint64_t id = 0;  // XXH3 of the key and the first packet's time
   uint32_t link_id = 0;
   int32_t connect_us = -1;  // SYN to the handshake's ACK; -1 = not seen
+  ConnectionExtras* extras = nullptr;
 
   bool serves(Side side) const { return (side == receiver) != receiver_is_client; }
+
+  const ProxiedEndpoints* proxied() const {
+    return extras != nullptr && extras->is_proxied ? &extras->proxied : nullptr;
+  }
 
   Endpoint endpoint(Side side) const {
     const bool mapped = key.mapped_on_wire != 0;

@@ -14,13 +14,13 @@ char* put(char* out, std::string_view text) {
   return out + text.size();
 }
 
-char* put_endpoint(char* out, const Endpoint& endpoint) {
+}  // namespace
+
+char* write_endpoint(char* out, const Endpoint& endpoint) {
   out = write_ip(put(out, "{\"ip\":\""), endpoint.ip, endpoint.mapped_on_wire);
   out = write_unsigned(put(out, "\",\"port\":"), endpoint.port);
   return put(out, "}");
 }
-
-}  // namespace
 
 void ConnectionTexts::make(uint64_t connection_id, const Endpoint& receiver,
                            const Endpoint& destination, ConnectionText& text) {
@@ -29,8 +29,8 @@ void ConnectionTexts::make(uint64_t connection_id, const Endpoint& receiver,
   text.destination = destination;
   write_hex16(text.id.data(), connection_id);
   char* const begin = text.endpoints.data();
-  char* end = put(put_endpoint(begin, receiver), ",\"destination\":");
-  end = put_endpoint(end, destination);
+  char* end = put(write_endpoint(begin, receiver), ",\"destination\":");
+  end = write_endpoint(end, destination);
   text.size = static_cast<uint8_t>(end - begin);
 }
 

@@ -76,6 +76,7 @@ namespace tcp_sniffer {
   X(connections_drained, "connections", "drained", "connections open at the end of the capture")  \
   X(connections_refused, "connections", "refused", "connections without a place or memory")       \
   X(connections_one_sided, "connections", "one_sided", "ended connections seen from one side")    \
+  X(connections_proxied, "connections", "proxied", "connections that began with a PROXY header")  \
   X(connections_open, "connections", "open", "connections now (g)")                               \
   X(connections_half_open, "connections", "half_open", "of them with a SYN only (g)")             \
   X(tombstone_segments, "tcp", "after_close", "segments of connections already ended")            \

@@ -63,6 +63,10 @@ class HttpEngine {
 
   // A stream whose beginning was not captured: its first message must be searched.
   static void start_midstream(HttpConnection& http, Side side);
+  // It was, after all, and nothing of it was consumed yet.
+  static void start_at_beginning(HttpConnection& http, Side side) {
+    http.streams[static_cast<size_t>(side)] = HttpStream{};
+  }
 
   // The StreamProtocol functions, see there.
   uint32_t consume(HttpContext& context, Side side, uint64_t offset, std::span<const uint8_t> bytes,

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/flow_key.h"
+#include "core/proxy_protocol.h"
 
 namespace tcp_sniffer {
 
@@ -89,6 +90,7 @@ struct HttpMessage {
 
   Endpoint receiver;
   Endpoint destination;
+  const ProxiedEndpoints* proxied = nullptr;  // of the connection's PROXY header; nullptr = none
   uint64_t connection_id = 0;
   uint64_t exchange = kNoExchange;
   int64_t first_byte_ns = 0;   // packet time of the message's first byte

@@ -7,6 +7,7 @@ namespace tcp_sniffer {
 void MessageEmitter::add_identity(const ConnectionIdentity& identity, HttpMessage& message) {
   message.receiver = identity.endpoint(identity.receiver);
   message.destination = identity.endpoint(other(identity.receiver));
+  message.proxied = identity.proxied();
   message.connection_id = identity.id;
   message.vlan = identity.vlan;
   message.link_id = identity.link_id;

@@ -160,6 +160,15 @@ void MessageLineWriter::append_identity(const HttpMessage& message, LineSink& si
   const bool request = message.direction == MessageDirection::kRequest;
   out = request ? put(out, "request\",\"receiver\":") : put(out, "response\",\"receiver\":");
   sink.commit(put_connection(out, connection));
+  if (message.proxied != nullptr) [[unlikely]]
+    append_proxied(*message.proxied, sink);
+}
+
+void MessageLineWriter::append_proxied(const ProxiedEndpoints& proxied, LineSink& sink) {
+  char* out = put(sink.reserve(kFixedPartMax), ",\"proxied\":{\"source\":");
+  out = put(write_endpoint(out, proxied.source), ",\"destination\":");
+  out = write_endpoint(out, proxied.destination);
+  sink.commit(proxied.tls ? put(out, ",\"tls\":true}") : put(out, "}"));
 }
 
 void MessageLineWriter::append_text_field(std::string_view key, std::string_view text,

@@ -33,7 +33,7 @@ struct LineOptions {
 // lines for people (pretty_line.h). One per shard, used by one thread; keeps only caches and
 // scratch memory between messages, so the bytes of a message depend on the message alone.
 //
-// Order of the JSON fields: timestamp, connectionId, exchange, direction, receiver, destination,
+// Order of the JSON fields: timestamp, connectionId, exchange, direction, receiver, destination, proxied,
 // method and path | statusCode and statusText, httpVersion, headers, rawHeaders, trailers,
 // bodySize, bodyTruncated, contentDecoded, contentDecodeError, durationMs, latencyMs, incomplete,
 // missingBytes, bodyGaps, headersIncomplete, afterGap, interface, firstFrame, lastFrame,
@@ -61,6 +61,7 @@ class MessageLineWriter {
   // The object up to where `bodyEncoding` would follow, without its closing brace.
   void append_fields(const HttpMessage& message, LineSink& sink);
   void append_identity(const HttpMessage& message, LineSink& sink);
+  static void append_proxied(const ProxiedEndpoints& proxied, LineSink& sink);
   void append_pop3_line(const HttpMessage& message, LineSink& sink);
   void append_start_line(const HttpMessage& message, LineSink& sink);
   void append_headers(const HttpMessage& message, LineSink& sink);

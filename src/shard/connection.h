@@ -31,7 +31,6 @@ struct PendingSyn {
 };
 
 struct Connection;
-struct Pop3Connection;  // core/pop3/pop3_engine.h
 
 // A place in two intrusive lists: by activity (always), and of the connections whose hole is timed.
 struct ConnectionLink {
@@ -49,13 +48,17 @@ struct Connection {
   ConnectionState state = ConnectionState::kHandshake;
   bool syn_seen = false;
   bool in_hole_list = false;
-  bool protocol_decided = false;
+  uint8_t opened =
+      0;  // bit 0, 1: the stream's first bytes were looked at; 2: the protocol is known
   TcpStreams streams;
   HttpConnection http;
-  Pop3Connection* pop3 = nullptr;  // when it speaks POP3; memory of the shard's pool
   ConnectionLink by_hole;
   int64_t syn_time_ns = 0;
   PendingSyn pending;
+
+  Pop3Connection* pop3() const {
+    return identity.extras == nullptr ? nullptr : identity.extras->pop3;
+  }
 };
 static_assert(sizeof(Connection) == 376);  // README.md and ARCHITECTURE.md say so
 

@@ -144,7 +144,9 @@ void Shard::handle(const Segment& segment) {
   TcpStream& stream = connection->streams[static_cast<size_t>(segment.side)];
   if (!stream.seen && !Reassembler::knows_start(stream, segment)) {
     HttpEngine::start_midstream(connection->http, segment.side);
-    if (connection->pop3 != nullptr) Pop3Engine::start_midstream(*connection->pop3, segment.side);
+    if (connection->pop3() != nullptr) {
+      Pop3Engine::start_midstream(*connection->pop3(), segment.side);
+    }
   }
   if ((segment.flags & kTcpSyn) != 0) {
     stream.window_scale = segment.window_scale;
@@ -283,12 +285,14 @@ void Shard::close(Connection* connection, Incomplete cause, ShardCounter reason)
   Handler handler(*this, *connection, clock_ns_);
   handler.context.ending = cause;
   reassembler_.flush(connection->streams, handler, clock_ns_);
-  if (connection->pop3 != nullptr) {
-    pop3_.close(connection->pop3, connection->identity, cause);
+  handler.end_openings();
+  if (connection->pop3() != nullptr) {
+    pop3_.close(connection->identity.extras->pop3, connection->identity, cause);
   } else {
     http_.close(handler.context, cause);
   }
   reassembler_.release(connection->streams);
+  release_extras(*connection);
   counters_.add(reason);
   const TcpStreams& streams = connection->streams;
   if (connection->state != ConnectionState::kHandshake && streams[0].seen != streams[1].seen) {

@@ -104,6 +104,9 @@ class Shard {
   void track_hole(Connection* connection);
   void count_dropped(ShardCounter reason, ShardCounter bytes, const Segment& segment);
   void publish();
+  ConnectionExtras* extras_of(Connection& connection);
+  void release_unused_extras(Connection& connection);
+  void release_extras(Connection& connection);
 
   ActivityList& list_of(ConnectionState state) { return lists_[static_cast<size_t>(state)]; }
 

@@ -8,8 +8,8 @@
 namespace tcp_sniffer {
 
 // The StreamProtocol (core/reassembler.h) of one connection: hands its bytes, gaps and ends to the
-// engine of the protocol it speaks. Lives for one call of the reassembler, on the thread that runs
-// the shard.
+// engine of the protocol it speaks, without the PROXY header that may stand in front of them. Lives
+// for one call of the reassembler, on the thread that runs the shard.
 struct Shard::Handler {
   Shard& shard;
   Connection& connection;
@@ -21,10 +21,55 @@ struct Shard::Handler {
 
   uint32_t try_consume(Side side, uint64_t offset, std::span<const uint8_t> bytes,
                        const SegmentMeta& meta, bool force) {
+    if (!is_opened(side)) [[unlikely]]
+      return open_stream(side, offset, bytes, meta, force);
+    return pass_on(side, offset, bytes, meta, force);
+  }
+  void on_gap(Side side, uint64_t, uint64_t length, GapCause cause) {
+    if (!is_opened(side)) end_opening(side);
+    shard.http_.say_gap(context, side, length, shard.cause_of_gap(connection, side, length, cause));
+    if (Pop3Connection* pop3 = connection.pop3()) {
+      shard.pop3_.gap(*pop3, connection.identity, side, length, cause);
+      return;
+    }
+    shard.http_.gap(context, side, length, cause);
+  }
+  void on_end(Side side) {
+    if (!is_opened(side)) end_opening(side);
+    if (Pop3Connection* pop3 = connection.pop3()) {
+      shard.pop3_.end_of_stream(*pop3, connection.identity, side);
+      return;
+    }
+    const TcpStream& stream = connection.streams[static_cast<size_t>(side)];
+    shard.http_.end_of_stream(context, side, stream.reset);
+  }
+  bool in_message(Side side) const {
+    if (is_opening(side)) return true;
+    const Pop3Connection* pop3 = connection.pop3();
+    return pop3 != nullptr ? Pop3Engine::in_message(*pop3, side)
+                           : HttpEngine::in_message(connection.http, side);
+  }
+  // The connection is over: what was kept of a header goes on to the protocol.
+  void end_openings() {
+    for (const Side side : {Side::kLow, Side::kHigh}) end_opening(side);
+  }
+
+ private:
+  static constexpr uint8_t kProtocolKnown = 4;  // Connection::opened
+
+  static uint8_t bit(Side side) { return static_cast<uint8_t>(1u << static_cast<uint8_t>(side)); }
+  bool is_opened(Side side) const { return (connection.opened & bit(side)) != 0; }
+  bool is_opening(Side side) const {
+    const ConnectionExtras* extras = connection.identity.extras;
+    return extras != nullptr && extras->opening.size > 0 && extras->opening_side == side;
+  }
+
+  uint32_t pass_on(Side side, uint64_t offset, std::span<const uint8_t> bytes,
+                   const SegmentMeta& meta, bool force) {
     if (shard.settings_.parse_pop3) [[unlikely]] {
       decide(bytes);
-      if (connection.pop3 != nullptr) {
-        shard.pop3_.consume(*connection.pop3, connection.identity, side, bytes, meta);
+      if (Pop3Connection* pop3 = connection.pop3()) {
+        shard.pop3_.consume(*pop3, connection.identity, side, bytes, meta);
         return static_cast<uint32_t>(bytes.size());
       }
       if (!shard.settings_.parse_http) {
@@ -34,39 +79,18 @@ struct Shard::Handler {
     }
     return shard.http_.consume(context, side, offset, bytes, meta, force);
   }
-  void on_gap(Side side, uint64_t, uint64_t length, GapCause cause) {
-    shard.http_.say_gap(context, side, length, shard.cause_of_gap(connection, side, length, cause));
-    if (connection.pop3 != nullptr) {
-      shard.pop3_.gap(*connection.pop3, connection.identity, side, length, cause);
-      return;
-    }
-    shard.http_.gap(context, side, length, cause);
-  }
-  void on_end(Side side) {
-    if (connection.pop3 != nullptr) {
-      shard.pop3_.end_of_stream(*connection.pop3, connection.identity, side);
-      return;
-    }
-    const TcpStream& stream = connection.streams[static_cast<size_t>(side)];
-    shard.http_.end_of_stream(context, side, stream.reset);
-  }
-  bool in_message(Side side) const {
-    return connection.pop3 != nullptr ? Pop3Engine::in_message(*connection.pop3, side)
-                                      : HttpEngine::in_message(connection.http, side);
-  }
 
-  // The first bytes of a connection, of whichever side, say which protocol it speaks.
-  void decide(std::span<const uint8_t> bytes) {
-    if (connection.protocol_decided) return;
-    connection.protocol_decided = true;
-    if (!Pop3Engine::recognises(connection.identity.key, bytes)) return;
-    connection.pop3 = shard.pop3_.open();
-    if (connection.pop3 == nullptr) return;
-    for (const Side side : {Side::kLow, Side::kHigh}) {
-      const HttpStream& stream = connection.http.streams[static_cast<size_t>(side)];
-      if (stream.phase == HttpPhase::kSearch) Pop3Engine::start_midstream(*connection.pop3, side);
-    }
-  }
+  // ---- shard_opening.cc: the first bytes of a stream
+  uint32_t open_stream(Side side, uint64_t offset, std::span<const uint8_t> bytes,
+                       const SegmentMeta& meta, bool force);
+  uint32_t continue_opening(Side side, uint64_t offset, std::span<const uint8_t> bytes,
+                            const SegmentMeta& meta, bool force);
+  bool keep_opening(Side side, uint64_t offset, std::span<const uint8_t> bytes,
+                    const SegmentMeta& meta);
+  void end_opening(Side side);
+  bool may_begin_with_header(Side side, std::span<const uint8_t> bytes) const;
+  void take_header(Side side, const ProxyHeader& header);
+  void decide(std::span<const uint8_t> bytes);
 };
 
 }  // namespace tcp_sniffer

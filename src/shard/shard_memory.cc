@@ -15,7 +15,7 @@ bool holds_memory(const Connection& connection) {
   for (const HttpStream& stream : connection.http.streams) {
     if (stream.parser != nullptr) return true;
   }
-  return static_cast<bool>(connection.http.exchanges) || connection.pop3 != nullptr;
+  return static_cast<bool>(connection.http.exchanges) || connection.identity.extras != nullptr;
 }
 
 }  // namespace

@@ -82,6 +82,9 @@ class Pop3Engine {
   static void start_midstream(Pop3Connection& pop3, Side side) {
     pop3.streams[static_cast<size_t>(side)].searching = true;
   }
+  static void start_at_beginning(Pop3Connection& pop3, Side side) {
+    pop3.streams[static_cast<size_t>(side)].searching = false;
+  }
   // The StreamProtocol functions. Nothing is ever refused.
   void consume(Pop3Connection& pop3, ConnectionIdentity& identity, Side side,
                std::span<const uint8_t> bytes, const SegmentMeta& meta);

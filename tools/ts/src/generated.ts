@@ -14,6 +14,8 @@ export interface CommonMessageFields {
   receiver: Endpoint;
   /** The other side. */
   destination: Endpoint;
+  /** Connections that began with a PROXY protocol header: between whom the connection really is. */
+  proxied?: Proxied;
   direction: 'request' | 'response';
   /** Requests. POP3: the command. */
   method?: string;
@@ -114,6 +116,11 @@ export abstract class MessageView {
   /** The other side. */
   get destination(): Endpoint {
     return this.fields().destination;
+  }
+
+  /** Connections that began with a PROXY protocol header: between whom the connection really is. */
+  get proxied(): Proxied | undefined {
+    return this.fields().proxied;
   }
 
   get direction(): 'request' | 'response' {
