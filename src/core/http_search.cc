@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/http_engine.h"
+#include "core/stream_sample.h"
 
 namespace tcp_sniffer {
 
@@ -235,8 +236,7 @@ void HttpEngine::ignore_stream(HttpContext& context, Side side, StreamNature nat
     EventRecord record;
     record.kind = EventKind::kNotHttp;
     record.nature = nature;
-    record.sample_size = static_cast<uint8_t>(std::min<size_t>(sample.size(), kSampleMax));
-    std::copy_n(sample.begin(), record.sample_size, record.sample.begin());
+    record.sample_size = take_stream_sample(sample, record.sample);
     put_event(context, side, record);
   }
   release_parser(here);

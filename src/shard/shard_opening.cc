@@ -120,7 +120,7 @@ void Shard::Handler::decide(std::span<const uint8_t> bytes) {
   if (!Pop3Engine::recognises(connection.identity.key, bytes)) return;
   ConnectionExtras* extras = shard.extras_of(connection);
   if (extras == nullptr) return;
-  extras->pop3 = shard.pop3_.open();
+  extras->pop3 = shard.pop3_.open(connection.identity);
   if (extras->pop3 == nullptr) return;
   for (const Side side : {Side::kLow, Side::kHigh}) {
     const HttpStream& stream = connection.http.streams[static_cast<size_t>(side)];

@@ -45,10 +45,13 @@ bool same_word(std::string_view a, std::string_view upper) {
 }  // namespace
 
 Pop3Command read_pop3_command(std::string_view line) {
+  const auto is_blank = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; };
   Pop3Command command;
-  const size_t blank = line.find(' ');
-  command.name = line.substr(0, blank);
-  if (blank != std::string_view::npos) command.argument = line.substr(blank + 1);
+  const auto* const begin = std::find_if_not(line.begin(), line.end(), is_blank);
+  line.remove_prefix(static_cast<size_t>(begin - line.begin()));
+  const auto* const end = std::find_if(line.begin(), line.end(), is_blank);
+  command.name = line.substr(0, static_cast<size_t>(end - line.begin()));
+  if (command.name.size() < line.size()) command.argument = line.substr(command.name.size() + 1);
   for (const Verb& verb : kVerbs) {
     if (!same_word(command.name, verb.name)) continue;
     command.verb = command.argument.empty() ? verb.without_argument : verb.with_argument;

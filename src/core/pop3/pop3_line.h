@@ -19,11 +19,12 @@ enum class Pop3Verb : uint8_t {
 
 struct Pop3Command {
   Pop3Verb verb = Pop3Verb::kUnknown;
-  std::string_view name;      // as sent
+  std::string_view name;      // as sent, without blanks in front
   std::string_view argument;  // the rest of the line, may be empty
 };
 
-// A whole line without its line end.
+// A whole line without its line end. Any blank or control character is passed over before the
+// command and ends it: no server's reading finds a command where this one does not.
 Pop3Command read_pop3_command(std::string_view line);
 
 enum class Pop3Status : uint8_t {

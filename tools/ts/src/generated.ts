@@ -17,7 +17,7 @@ export interface CommonMessageFields {
   /** Connections that began with a PROXY protocol header: between whom the connection really is. */
   proxied?: Proxied;
   direction: 'request' | 'response';
-  /** Requests. POP3: the command. */
+  /** Requests. POP3: the command; "[redacted]" for a line that is none and may be a credential. */
   method?: string;
   /** Responses. */
   statusText?: string;
@@ -132,7 +132,7 @@ export abstract class MessageView {
     return this.fields().protocol;
   }
 
-  /** Requests. POP3: the command. */
+  /** Requests. POP3: the command; "[redacted]" for a line that is none and may be a credential. */
   get method(): string | undefined {
     return this.fields().method;
   }
