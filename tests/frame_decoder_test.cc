@@ -426,8 +426,7 @@ TEST(FrameDecoder, FinishedDatagramGoesOnBehindItsHeader) {
   header.vlan = 12;
   header.ip_id = 5;
   header.ttl = 61;
-  header.tunnel_kind = TunnelKind::kVxlan;
-  header.tunnel_id = 9;
+  header.tunnel = {TunnelKind::kVxlan, 9, 10};
   header.wire_size = static_cast<uint32_t>(segment_bytes.size());
   Decoded decoded;
   const FrameDecoder decoder{DecodeOptions{}};
@@ -438,6 +437,7 @@ TEST(FrameDecoder, FinishedDatagramGoesOnBehindItsHeader) {
   EXPECT_EQ(decoded.segment.ip_id, 5);
   EXPECT_EQ(decoded.segment.key.tunnel_kind, TunnelKind::kVxlan);
   EXPECT_EQ(decoded.segment.key.tunnel_id, 9u);
+  EXPECT_EQ(decoded.segment.tunnel_public_id, 10u);
 
   header.wire_size += 100;
   decoded.fate = decoder.decode_datagram(header, segment_bytes, decoded.segment, decoded.fragment);

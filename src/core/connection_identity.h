@@ -19,7 +19,7 @@ struct ConnectionIdentity {
   bool server_uncertain : 1 = false;
   Side receiver = Side::kHigh;
   uint16_t vlan = 0;
-  uint64_t id = 0;  // XXH3 of the key and the first packet's time
+  uint64_t id = 0;  // XXH3 of the public key and the first packet's time
   uint32_t link_id = 0;
   int32_t connect_us = -1;  // SYN to the handshake's ACK; -1 = not seen
   ConnectionExtras* extras = nullptr;

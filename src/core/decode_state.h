@@ -70,14 +70,14 @@ struct DecodeState {
   uint8_t protocol = 0;
   uint8_t ttl = 0;
   bool is_final_destination = true;  // false: a routing header holds the checksum's address
+  bool is_source_routed = false;     // there is a routing header
 
   bool is_wifi_padded = false;  // radiotap: the 802.11 header is padded to 32 bits
 
   uint16_t ether_type = 0;
   uint16_t vlan = 0;
   uint8_t depth = 0;
-  TunnelKind tunnel_kind = TunnelKind::kNone;
-  uint32_t tunnel_id = 0;
+  TunnelPath tunnel{};
 
   Layer stop(FrameFate with) {
     fate = with;
@@ -94,18 +94,21 @@ struct DecodeState {
     if (counters != nullptr) counters->add(encapsulation);
   }
 
-  void set_tunnel(TunnelKind kind, uint32_t id) {
-    if (!options.key_tunnel) return;
-    tunnel_kind = kind;
-    tunnel_id = id;
+  // The tunnel between the ends of the IP header before it. With segment routing (RFC 8986) the
+  // directions have no address in common: then its ends do not count.
+  TunnelLeg leg(TunnelKind kind) const {
+    TunnelLeg leg{.kind = kind};
+    if (!is_source_routed) leg.set_ends(source, destination);
+    return leg;
   }
 
   // Goes on with `next` inside a tunnel.
-  Layer enter_tunnel(Layer next, Encapsulation encapsulation) {
+  Layer enter_tunnel(Layer next, Encapsulation encapsulation, const TunnelLeg& leg) {
     if (!options.tunnels) return stop(FrameFate::kNotTcp);
     if (depth >= options.tunnel_depth_max) return stop(FrameFate::kTunnelTooDeep);
     ++depth;
     count(encapsulation);
+    if (options.key_tunnel) tunnel = inside(tunnel, leg, options.tunnel_secret);
     return next;
   }
 };

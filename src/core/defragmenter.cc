@@ -249,9 +249,9 @@ Defragmenter::Key Defragmenter::make_key(const Fragment& fragment) const {
   key.source = fragment.source;
   key.destination = fragment.destination;
   key.id = fragment.id;
-  key.tunnel_id = fragment.tunnel_id;
+  key.tunnel_id = fragment.tunnel.id;
   key.vlan = limits_.key_vlan ? fragment.vlan : uint16_t{0};
-  key.tunnel_kind = fragment.tunnel_kind;
+  key.tunnel_kind = fragment.tunnel.kind;
   key.ip_version = fragment.ip_version;
   key.protocol = fragment.ip_version == 4 ? fragment.protocol : uint8_t{0};
   return key;

@@ -28,21 +28,36 @@ struct Endpoint {
 // in the canonical key.
 enum class Side : uint8_t { kLow = 0, kHigh = 1 };
 
-constexpr Side other(Side side) { return side == Side::kLow ? Side::kHigh : Side::kLow; }
+constexpr Side other(Side side) {
+  return side == Side::kLow ? Side::kHigh : Side::kLow;
+}
 
-enum class TunnelKind : uint8_t { kNone = 0, kGreKey, kVxlan, kGeneve, kErspan, kL2tp };
+enum class TunnelKind : uint8_t {
+  kNone = 0,
+  kIpInIp,
+  kEtherIp,
+  kGre,
+  kPptp,
+  kErspan,
+  kVxlan,
+  kGeneve,
+  kGtp,
+  kTeredo,
+  kL2tp,
+  kAyiya,
+};
 
 // The identity of a connection, the same for both directions: the endpoint that compares lower
 // (address, then port) comes first. No padding: hashed and compared as 44 bytes.
 struct FlowKey {
   IpAddress low_ip{};
   IpAddress high_ip{};
-  uint16_t low_port = 0;   // host order
-  uint16_t high_port = 0;  // host order
-  uint16_t vlan = 0;       // outermost VLAN id, only with keyVlan
-  TunnelKind tunnel_kind = TunnelKind::kNone;
+  uint16_t low_port = 0;                       // host order
+  uint16_t high_port = 0;                      // host order
+  uint16_t vlan = 0;                           // outermost VLAN id, only with keyVlan
+  TunnelKind tunnel_kind = TunnelKind::kNone;  // the innermost; only with keyTunnel
   uint8_t mapped_on_wire = 0;  // 1: IPv6 packets that themselves carry ::ffff:a.b.c.d addresses
-  uint32_t tunnel_id = 0;  // VNI, GRE key, …; only with keyTunnel
+  uint32_t tunnel_id = 0;      // TunnelPath::id of all tunnels around; only with keyTunnel
 
   friend bool operator==(const FlowKey& a, const FlowKey& b) {
     return std::memcmp(&a, &b, sizeof(FlowKey)) == 0;

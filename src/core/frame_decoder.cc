@@ -84,8 +84,7 @@ FrameFate FrameDecoder::decode_datagram(const Fragment& header, std::span<const 
                     .ttl = header.ttl,
                     .vlan = header.vlan,
                     .depth = header.depth,
-                    .tunnel_kind = header.tunnel_kind,
-                    .tunnel_id = header.tunnel_id};
+                    .tunnel = header.tunnel};
   return decode_from(Layer::kIpProtocol, state);
 }
 

@@ -17,7 +17,8 @@ namespace tcp_sniffer {
 struct DecodeOptions {
   bool tunnels = true;            // look into IP tunnels; false: what they carry is kNotTcp
   uint8_t tunnel_depth_max = 4;   // tunnels opened around one segment
-  bool key_tunnel = true;         // the tunnel's id is part of the key
+  bool key_tunnel = true;         // the tunnels around a segment are part of the key
+  uint64_t tunnel_secret = 0;     // of this run: nobody must aim at the number of another tunnel
   bool key_vlan = false;          // the outermost VLAN is part of the key
   bool verify_checksums = false;  // bad IPv4 header or TCP checksum: kBadChecksum
   bool defrag = true;             // for the owner: whether kFragment goes to a Defragmenter
@@ -37,10 +38,13 @@ enum class FrameFate : uint8_t {
 // capture thread owns it; nothing is allocated and no frame, however broken, is read beyond its
 // captured bytes.
 //
-// 1. The innermost IP pair makes the key. Only identifiers that are the same in both directions
-//    are put into it: the GRE key, VXLAN's and GENEVE's VNI (that of the innermost tunnel that has
-//    one). GTP's TEID, the session ids of L2TP and ERSPAN and PPTP's call id are chosen by each
-//    receiver for itself: in a direction-free key they would split every connection in two.
+// 1. The innermost IP pair makes the key, and every tunnel around it: its kind, its two ends, and
+//    an identifier if that is the same in both directions (the GRE key, VXLAN's and GENEVE's VNI).
+//    So no packet in a tunnel can touch a connection outside, or in another tunnel. GTP's TEID, the
+//    session ids of L2TP and ERSPAN and PPTP's call id are chosen by each receiver for itself: in a
+//    direction-free key they would split every connection in two. Nor do ports of UDP tunnels
+//    count, which many senders choose for each flow. Where the two directions have other ends, only
+//    what they share counts: of ERSPAN the collector, of 6to4 and segment routing no end.
 // 2. What a header says about its length decides: bytes after that are padding (Ethernet's minimum
 //    frame, a Wi-Fi check sequence). A length beyond the frame's size on the wire is a lie, and the
 //    packet malformed: receivers drop it, and so do Zeek and Suricata. Only what the capture cut,
@@ -106,6 +110,7 @@ inline bool FrameDecoder::decode_plain(std::span<const uint8_t> frame, Segment& 
   segment.key.tunnel_kind = TunnelKind::kNone;
   segment.key.mapped_on_wire = 0;
   segment.key.tunnel_id = 0;
+  segment.tunnel_public_id = 0;
   set_ipv4_endpoints(ip + 12, tcp, segment);
   segment.vlan = 0;
   segment.ip_id = load_be16(ip + 4);

@@ -83,8 +83,7 @@ void fill_fragment(DecodeState& state) {
   fragment.protocol = state.protocol;
   fragment.ttl = state.ttl;
   fragment.depth = state.depth;
-  fragment.tunnel_kind = state.tunnel_kind;
-  fragment.tunnel_id = state.tunnel_id;
+  fragment.tunnel = state.tunnel;
   fragment.data = {state.rest.data, state.rest.size};
   fragment.wire_size = state.rest.wire_size;
 }
@@ -117,8 +116,9 @@ Layer decode_tcp(DecodeState& state) {
   }
   Segment& segment = state.segment;
   segment.key.vlan = state.options.key_vlan ? state.vlan : uint16_t{0};
-  segment.key.tunnel_kind = state.tunnel_kind;
-  segment.key.tunnel_id = state.tunnel_id;
+  segment.key.tunnel_kind = state.tunnel.kind;
+  segment.key.tunnel_id = state.tunnel.id;
+  segment.tunnel_public_id = state.tunnel.public_id;
   set_endpoints(state.source, state.destination, tcp, segment);
   segment.key.mapped_on_wire =
       state.ip_version == 6 && is_v4_mapped(state.source) && is_v4_mapped(state.destination);

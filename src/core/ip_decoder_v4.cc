@@ -39,6 +39,7 @@ Layer decode_ipv4(DecodeState& state) {
   }
   state.ip_version = 4;
   state.is_final_destination = true;
+  state.is_source_routed = false;
   state.ip_id = load_be16(ip + 4);
   state.ttl = ip[8];
   state.protocol = ip[9];

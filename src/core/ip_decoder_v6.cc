@@ -58,6 +58,7 @@ std::optional<uint32_t> payload_size_of(const PacketBytes& rest) {
 // final one (RFC 8200 section 8.1).
 void note_routing_header(const uint8_t* header, DecodeState& state) {
   const uint8_t segments_left = header[3];
+  state.is_source_routed = true;
   if (segments_left != 0) state.is_final_destination = false;
 }
 
@@ -74,6 +75,7 @@ Layer decode_ipv6(DecodeState& state) {
   }
   state.ip_version = 6;
   state.is_final_destination = true;
+  state.is_source_routed = false;
   state.ip_id = 0;
   state.protocol = ip[6];
   state.ttl = ip[7];

@@ -17,6 +17,7 @@ bool read_ayiya(PacketBytes payload, TunnelContent& content) {
   payload.skip(size);
   content.inner = payload;
   content.encapsulation = Encapsulation::kAyiya;
+  content.kind = TunnelKind::kAyiya;
   content.layer = Layer::kIp;
   return looks_like_ip(payload);
 }

@@ -30,7 +30,7 @@ struct TunnelContent {
   Layer layer = Layer::kIp;  // of `inner`
   Encapsulation encapsulation = Encapsulation::kVxlan;
   TunnelKind kind = TunnelKind::kNone;
-  uint32_t id = 0;  // only identifiers that are the same in both directions
+  uint64_t network = 0;  // network_number() of one that is the same in both directions
 };
 
 // Each reads a UDP payload and is false when this is not its tunnel with an IP packet inside.

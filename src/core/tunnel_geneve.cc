@@ -16,7 +16,7 @@ bool read_geneve(PacketBytes payload, TunnelContent& content) {
   if (payload.size < size) return false;
   const uint16_t type = load_be16(payload.data + 2);
   content.kind = TunnelKind::kGeneve;
-  content.id = load_be24(payload.data + 4);
+  content.network = network_number(load_be24(payload.data + 4));
   payload.skip(size);
   content.inner = payload;
   content.encapsulation = Encapsulation::kGeneve;

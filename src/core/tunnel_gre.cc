@@ -50,7 +50,7 @@ Layer decode_pptp(DecodeState& state, uint16_t flags) {
   state.rest.skip(size);
   if (!state.rest.set_wire_size(payload_size)) return state.stop(FrameFate::kMalformed);
   state.ether_type = type;
-  return state.enter_tunnel(Layer::kEtherType, Encapsulation::kPptp);
+  return state.enter_tunnel(Layer::kEtherType, Encapsulation::kPptp, state.leg(TunnelKind::kPptp));
 }
 
 // NVGRE (RFC 7637 section 3.2) keeps a flow number, which differs between the directions, in the
@@ -75,13 +75,19 @@ Layer decode_gre(DecodeState& state) {
   const uint32_t size =
       key_at + ((flags & kKeyPresent) != 0 ? 4u : 0u) + ((flags & kSequencePresent) != 0 ? 4u : 0u);
   if (state.rest.size < size) return state.stop(FrameFate::kNotTcp);
+  TunnelLeg leg = state.leg(TunnelKind::kGre);
   if ((flags & kKeyPresent) != 0) {
     const uint32_t key = load_be32(state.rest.data + key_at);
-    state.set_tunnel(TunnelKind::kGreKey, network_of_key(key, type, flags));
+    leg.network = network_number(network_of_key(key, type, flags));
+  }
+  if (type == kErspan12 || type == kErspan3) {
+    // A mirror sends one way, and a collector may get a connection's directions from two of them.
+    leg.kind = TunnelKind::kErspan;
+    leg.set_ends(state.destination, state.destination);
   }
   state.rest.skip(size);
   const Layer content = decode_content(state, type, (flags & kSequencePresent) != 0);
-  return content == Layer::kStop ? content : state.enter_tunnel(content, Encapsulation::kGre);
+  return content == Layer::kStop ? content : state.enter_tunnel(content, Encapsulation::kGre, leg);
 }
 
 }  // namespace tcp_sniffer

@@ -43,9 +43,10 @@ Layer decode_udp(DecodeState& state) {
       !read_tunnel_of_port(source_port, state.rest, content)) {
     return state.stop(FrameFate::kNotTcp);
   }
-  if (content.kind != TunnelKind::kNone) state.set_tunnel(content.kind, content.id);
+  TunnelLeg leg = state.leg(content.kind);
+  leg.network = content.network;
   state.rest = content.inner;
-  return state.enter_tunnel(content.layer, content.encapsulation);
+  return state.enter_tunnel(content.layer, content.encapsulation, leg);
 }
 
 }  // namespace tcp_sniffer

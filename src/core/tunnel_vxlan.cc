@@ -11,7 +11,7 @@ bool read_vxlan(PacketBytes payload, TunnelContent& content) {
   constexpr uint8_t kHasNetwork = 0x08;
   if (payload.size < kHeaderSize || (payload.data[0] & kHasNetwork) == 0) return false;
   content.kind = TunnelKind::kVxlan;
-  content.id = load_be24(payload.data + 4);
+  content.network = network_number(load_be24(payload.data + 4));
   payload.skip(kHeaderSize);
   content.inner = payload;
   content.encapsulation = Encapsulation::kVxlan;

@@ -101,7 +101,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .target = &Config::tunnel_depth, .minimum = 1, .maximum = 16,
      .meaning = "how many tunnels within each other are followed"},
     {.name = "keyTunnel", .group = KeyGroup::kSelection, .target = &Config::key_tunnel,
-     .meaning = "connections in different tunnels (VNI, TEID, GRE key) are different ones"},
+     .meaning = "connections in different tunnels (their kind, ends, VNI or GRE key) are different "
+                "ones, and others than those outside of tunnels"},
     {.name = "keyVlan", .group = KeyGroup::kSelection, .target = &Config::key_vlan,
      .meaning = "connections in different VLANs are different ones"},
 

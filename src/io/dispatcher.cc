@@ -127,7 +127,7 @@ void Dispatcher::on_segment(Segment& segment, const Frame& frame, CapturePiece* 
     counters_.add(FrameCounter::other_port);
     return;
   }
-  if (sample_threshold_ != UINT64_MAX && !sampled(segment.key)) {
+  if (sample_threshold_ != UINT64_MAX && !sampled(public_key(segment))) {
     counters_.add(FrameCounter::not_sampled);
     return;
   }

@@ -40,6 +40,7 @@ DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secre
   settings.decode.tunnels = config.tunnels;
   settings.decode.tunnel_depth_max = static_cast<uint8_t>(config.tunnel_depth);
   settings.decode.key_tunnel = config.key_tunnel;
+  settings.decode.tunnel_secret = hash_secret;
   settings.decode.key_vlan = config.key_vlan;
   settings.decode.verify_checksums = config.verify_checksums;
   settings.decode.defrag = config.defrag;

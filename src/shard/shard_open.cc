@@ -55,7 +55,7 @@ Connection* Shard::insert(const Segment& segment) {
     FlowKey key;
     uint32_t padding = 0;
     int64_t time_ns;
-  } const named{segment.key, 0, segment.time_ns};
+  } const named{public_key(segment), 0, segment.time_ns};
   static_assert(sizeof(named) == 56);
   connection->identity.id = XXH3_64bits(&named, sizeof(named));
   connection->identity.vlan = segment.vlan;

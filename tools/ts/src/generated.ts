@@ -635,7 +635,7 @@ export interface EngineConfig {
   tunnels?: boolean;
   /** How many tunnels within each other are followed. */
   tunnelDepth?: number;
-  /** Connections in different tunnels (VNI, TEID, GRE key) are different ones. */
+  /** Connections in different tunnels (their kind, ends, VNI or GRE key) are different ones, and others than those outside of tunnels. */
   keyTunnel?: boolean;
   /** Connections in different VLANs are different ones. */
   keyVlan?: boolean;
@@ -856,7 +856,7 @@ export const configSchema = {
       "default": 4
     },
     "keyTunnel": {
-      "description": "Connections in different tunnels (VNI, TEID, GRE key) are different ones.",
+      "description": "Connections in different tunnels (their kind, ends, VNI or GRE key) are different ones, and others than those outside of tunnels.",
       "type": "boolean",
       "default": true
     },
