@@ -135,9 +135,72 @@ TEST(DispatcherTime, JumpsAheadAndBackEndNoConnectionThatIsActive) {
   EXPECT_EQ(engine.count(ShardCounter::connections_opened), 1u);
   EXPECT_EQ(engine.count(ShardCounter::connections_open), 1u);
   EXPECT_EQ(engine.count(ShardCounter::connections_idle), 0u);
-  EXPECT_EQ(engine.dispatcher.counters().get(FrameCounter::clock_jumps), 1u);
+  EXPECT_EQ(engine.dispatcher.counters().get(FrameCounter::clock_jumps), 2u);
+  EXPECT_EQ(engine.dispatcher.clock_ns(), kStartNs + 39);
   engine.dispatcher.finish();
   EXPECT_EQ(engine.count(ShardCounter::connections_drained), 1u);
+}
+
+// A connection that goes silent at once, and one that talks for 310 s with one timestamp that is
+// years away. The silent one is idle when 300 s have gone by, and not before.
+TEST(DispatcherTime, OneStrayTimestampAnywhereFreezesNoClock) {
+  constexpr int kPackets = 62;
+  for (const int64_t away :
+       {-30 * 365 * 24 * kHour, -2 * kHour, 2 * kHour, 30 * 365 * 24 * kHour}) {
+    for (const int stray : {0, 1, 5, 16, 30, kPackets - 1}) {
+      SCOPED_TRACE("packet " + std::to_string(stray) + " is " + std::to_string(away / kHour) +
+                   " h away");
+      DispatcherAndShard engine;
+      uint32_t sequence = 1000;
+      const auto talk = [&](int64_t time_ns) {
+        give(engine.dispatcher, frame_of(2000, "xy", false, sequence), time_ns);
+        engine.dispatcher.flush();
+        sequence += 2;
+      };
+      for (int i = 0; i < kPackets; i++) {
+        const int64_t now_ns = kStartNs + i * 5 * kSecond;
+        talk(i == stray ? now_ns + away : now_ns);
+        if (i == 20) give(engine.dispatcher, frame_of(2001, "silent"), now_ns);
+      }
+      EXPECT_EQ(engine.count(ShardCounter::connections_open), 2u);
+      EXPECT_EQ(engine.count(ShardCounter::connections_idle), 0u);
+      for (int i = kPackets; i < 20 + 60; i++) talk(kStartNs + i * 5 * kSecond);
+      EXPECT_EQ(engine.count(ShardCounter::connections_idle), 0u);
+      // The clock has lost what went by until 16 packets agreed: 80 s at most.
+      for (int i = 20 + 60; i < 20 + 60 + 18; i++) talk(kStartNs + i * 5 * kSecond);
+      EXPECT_EQ(engine.count(ShardCounter::connections_idle), 1u);
+      EXPECT_EQ(engine.count(ShardCounter::connections_open), 1u);
+      EXPECT_EQ(engine.count(ShardCounter::connections_opened), 2u);
+      EXPECT_EQ(engine.dispatcher.clock_ns(), kStartNs + 97 * 5 * kSecond);
+      engine.dispatcher.finish();
+    }
+  }
+}
+
+TEST(DispatcherTime, StepsBackWithoutEndNeverTurnTheShardsClockBackNorOverflowIt) {
+  RecordingLane lane;
+  Dispatcher dispatcher({}, {&lane}, nullptr);
+  constexpr int64_t kLast = int64_t{1} << 62;  // 2116
+  for (int round = 0; round < 50; round++) {
+    for (const int64_t time_ns : {kLast, kStartNs, kSecond, kLast / 2}) {
+      for (int i = 0; i < 20; i++) give(dispatcher, frame_of(2000, "x"), time_ns);
+    }
+  }
+  dispatcher.finish();
+  int64_t clock_ns = 0;
+  size_t drains = 0;
+  for (const SentBlock& block : lane.sent) {
+    for (const Segment& segment : block.segments) {
+      EXPECT_GE(segment.clock_ns, clock_ns);
+      EXPECT_LT(segment.clock_ns, kLast + kClockOffsetMaxNs + kHour);
+      clock_ns = segment.clock_ns;
+    }
+    if (block.order != BlockOrder::kDrain) continue;
+    drains++;
+    clock_ns = 0;
+  }
+  EXPECT_GT(drains, 0u);
+  EXPECT_LT(drains, 200u);
 }
 
 TEST(DispatcherTime, LiveAStepOfTheMachinesClockEndsNoConnectionNotEvenASilentOne) {

@@ -59,9 +59,13 @@ constexpr int64_t kDuplicateFrameNs = 10'000'000;
 // chain means a table too full, not an attack that could be served.
 constexpr uint32_t kProbesMax = 64;
 
-// A packet time this far ahead of the clock needs that many agreeing packets to be believed.
+// A packet time this far from the clock needs that many agreeing packets to be believed.
 constexpr int64_t kClockJumpNs = 3600ll * 1'000'000'000;
 constexpr uint32_t kClockJumpPackets = 16;
+
+// How far the shards' clock may be ahead of packet time after steps back: 109 years. With packet
+// times up to 2116 no sum with a timeout overflows.
+constexpr int64_t kClockOffsetMaxNs = (int64_t{1} << 61) + (int64_t{1} << 60);
 
 // Live, a packet is at most as far from the clock as the kernel's buffer is long (20 ms until a block
 // is handed over, seconds when the buffer is full). Further away the machine's clock was set; less

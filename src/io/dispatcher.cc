@@ -183,42 +183,55 @@ void Dispatcher::drop(OpenBlock& open, const Segment& segment) {
       {segment.flow_hash, segment.payload_wire_size, segment.key, end, segment.side});
 }
 
-// Packet time: the latest seen. A time more than an hour ahead is believed when 16 packets agree,
-// so that one broken timestamp does not end every connection.
+// Packet time: the latest seen. A time more than an hour away is believed when 16 packets agree, so
+// that one broken timestamp ends no connection, and the first of a file does not stop time for all
+// that follow.
 void Dispatcher::advance_clock(int64_t time_ns) {
   if (source_ != nullptr) return advance_live_clock(time_ns);
   if (file_begins_) [[unlikely]] {
-    if (on_out_of_order_ && time_ns < clock_ns_) on_out_of_order_(file_, clock_ns_ - time_ns);
+    if (on_out_of_order_ && time_ns < clock_ns()) on_out_of_order_(file_, clock_ns() - time_ns);
     // Several files are one stream, unless one starts long before the last one ended.
-    if (clock_ns_ != 0 && time_ns < clock_ns_ - kClockJumpNs) {
-      send_all(BlockOrder::kDrain);
-      clock_ns_ = 0;
-    }
+    if (clock_ns_ != 0 && time_ns < clock_ns() - kClockJumpNs) begin_new_life(time_ns);
     file_begins_ = false;
   }
-  if (time_ns <= clock_ns_) {
+  const int64_t now_ns = time_ns + clock_offset_ns_;
+  if (clock_ns_ == 0 || std::abs(now_ns - clock_ns_) <= kClockJumpNs) [[likely]] {
+    clock_ns_ = std::max(clock_ns_, now_ns);
     jump_packets_ = 0;
     return;
   }
-  if (clock_ns_ == 0 || time_ns - clock_ns_ <= kClockJumpNs) [[likely]] {
-    clock_ns_ = time_ns;
-    jump_packets_ = 0;
-    return;
-  }
+  judge_jump(time_ns, now_ns);
+}
+
+void Dispatcher::judge_jump(int64_t time_ns, int64_t now_ns) {
   const bool agrees = jump_packets_ > 0 && std::abs(time_ns - jump_ns_) <= kClockJumpNs;
   jump_ns_ = time_ns;
-  if (!agrees) {
+  if (!agrees && now_ns > clock_ns_) {
     // Segments from here on have a clock of their own, so that they are known if it is a jump.
     clock_ns_++;
     rebase_from_ns_ = clock_ns_;
-    jump_packets_ = 0;
   }
-  if (++jump_packets_ < kClockJumpPackets) return;
-  flush();
-  clock_ns_ = time_ns;
-  send_all(BlockOrder::kRebase);
+  jump_packets_ = agrees ? jump_packets_ + 1 : 1;
+  if (jump_packets_ < kClockJumpPackets) return;
   jump_packets_ = 0;
   counters_.add(FrameCounter::clock_jumps);
+  if (now_ns > clock_ns_) {
+    flush();
+    clock_ns_ = now_ns;
+    send_all(BlockOrder::kRebase);
+  } else if (clock_ns_ - time_ns <= kClockOffsetMaxNs) {
+    // No time has gone by, and none goes back: the shards' clock goes on from where it is.
+    clock_offset_ns_ = clock_ns_ - time_ns;
+  } else {
+    begin_new_life(time_ns);
+  }
+}
+
+// What is open ends, and time begins anew.
+void Dispatcher::begin_new_life(int64_t time_ns) {
+  send_all(BlockOrder::kDrain);
+  clock_ns_ = time_ns;
+  clock_offset_ns_ = 0;
 }
 
 // Live, time goes by with the packets and the ticks, so a packet far from the clock means that the

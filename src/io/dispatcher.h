@@ -90,6 +90,8 @@ class Dispatcher final : public FrameSink {
   void on_segment(Segment& segment, const Frame& frame, CapturePiece* piece);
   void say_unsupported(LinkType link_type);
   void advance_clock(int64_t time_ns);
+  void judge_jump(int64_t time_ns, int64_t now_ns);
+  void begin_new_life(int64_t time_ns);
   void advance_live_clock(int64_t time_ns);
   bool sampled(const FlowKey& key) const;
   bool prepare(OpenBlock& open, CapturePiece* piece);
@@ -109,7 +111,7 @@ class Dispatcher final : public FrameSink {
   FrameCounters counters_;
   uint64_t sample_threshold_;
   int64_t clock_ns_ = 0;         // the shards' clock: packet time and clock_offset_ns_
-  int64_t clock_offset_ns_ = 0;  // live: the sum of the steps by which the machine's clock was set
+  int64_t clock_offset_ns_ = 0;  // the sum of the steps back, and live of all, that were believed
   int64_t jump_ns_ = 0;          // a far packet time that waits to be believed
   uint32_t jump_packets_ = 0;
   int64_t rebase_from_ns_ = 0;  // clock when the first of them came
