@@ -39,11 +39,17 @@ struct Conversation {
 
 class Author {
  public:
-  Author(uint64_t seed, bool pipelines) : random_(seed), pipelines_(pipelines) {}
+  // Asks: sends some requests with Expect: 100-continue.
+  Author(uint64_t seed, bool pipelines, bool asks = false)
+      : random_(seed), pipelines_(pipelines), asks_(asks) {}
 
   Conversation write(bool with_rubbish) {
     const size_t exchanges = 1 + below(6);
     while (made_.requests.size() < exchanges) {
+      if (asks_ && below(3) == 0) {
+        ask();
+        continue;
+      }
       std::string requests;
       std::string responses;
       const bool burst = pipelines_ && below(3) == 0;
@@ -120,8 +126,49 @@ class Author {
     made_.responses[{number, status}] = response;
   }
 
+  // A request with Expect: 100-continue: its body comes at once, after a 100, nevertheless after a
+  // final answer, or never.
+  void ask() {
+    enum Kind { kAtOnce, kAtOnceThenContinue, kAfterContinue, kNevertheless, kNever };
+    const size_t number = made_.requests.size();
+    const std::string id = std::to_string(number);
+    const auto kind = static_cast<Kind>(below(5));
+    Sent request;
+    std::string rest = framed(request, true);
+    if (below(3) == 0 && kind < kNevertheless) {
+      // What it was sent for tells the body from a request.
+      request.body = "GET /fake HTTP/1.1\r\n\r\n";
+      rest = "Content-Length: " + std::to_string(request.body.size()) + "\r\n\r\n" + request.body;
+    }
+    const size_t head_size = rest.find("\r\n\r\n") + 4;
+    const std::string head =
+        "PUT /" + id + " HTTP/1.1\r\nExpect: 100-continue\r\n" + rest.substr(0, head_size);
+    const std::string body = rest.substr(head_size);
+    const std::string continues = "HTTP/1.1 100 Continue\r\nX-Id: " + id + "\r\n\r\n";
+    const bool final_only = kind == kNevertheless || kind == kNever;
+    const std::string status = final_only ? "401" : "201";
+    Sent response;
+    const std::string answer =
+        "HTTP/1.1 " + status + " Said\r\nX-Id: " + id + "\r\n" + framed(response, true);
+    if (kind == kNever) request.body.clear();
+    const auto turn = [&](Side side, const std::string& text) {
+      if (!text.empty()) made_.turns.push_back({side, text});
+    };
+    turn(Side::kLow, kind <= kAtOnceThenContinue ? head + body : head);
+    if (kind == kAtOnceThenContinue || kind == kAfterContinue) turn(Side::kHigh, continues);
+    if (kind == kAfterContinue) turn(Side::kLow, body);
+    turn(Side::kHigh, answer);
+    if (kind == kNevertheless) turn(Side::kLow, body);
+    if (kind == kAtOnceThenContinue || kind == kAfterContinue) {
+      made_.responses[{number, 100}] = {};
+    }
+    made_.responses[{number, std::stoi(status)}] = response;
+    made_.requests.push_back(request);
+  }
+
   std::mt19937_64 random_;
   bool pipelines_;
+  bool asks_;
   Conversation made_;
 };
 
@@ -251,10 +298,10 @@ void check_against(const Conversation& conversation, const std::vector<std::stri
   }
 }
 
-TEST(HttpStreams, EveryMessageComesWholeHoweverItIsCut) {
-  for (uint64_t seed = 0; seed < seeds(600) && !testing::Test::HasFailure(); seed++) {
+void cut_and_check(uint64_t count, bool asks) {
+  for (uint64_t seed = 0; seed < seeds(count) && !testing::Test::HasFailure(); seed++) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    const Conversation conversation = Author(seed, true).write(false);
+    const Conversation conversation = Author(seed, true, asks).write(false);
     const auto whole = Carrier({.seed = seed}).carry(conversation);
     ASSERT_EQ(
         whole.size(), conversation.requests.size() + [&] {
@@ -275,15 +322,31 @@ TEST(HttpStreams, EveryMessageComesWholeHoweverItIsCut) {
   }
 }
 
-TEST(HttpStreams, ReorderedAndRepeatedSegmentsChangeNothing) {
-  for (uint64_t seed = 0; seed < seeds(400) && !testing::Test::HasFailure(); seed++) {
+void reorder_and_check(uint64_t count, bool asks) {
+  for (uint64_t seed = 0; seed < seeds(count) && !testing::Test::HasFailure(); seed++) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    const Conversation conversation = Author(seed, true).write(false);
+    const Conversation conversation = Author(seed, true, asks).write(false);
     const auto whole = Carrier({.seed = seed}).carry(conversation);
     ASSERT_EQ(Carrier({.seed = seed, .segment_max = 100, .reorder = 0.2, .again = 0.2})
                   .carry(conversation),
               whole);
   }
+}
+
+TEST(HttpStreams, EveryMessageComesWholeHoweverItIsCut) {
+  cut_and_check(600, false);
+}
+
+TEST(HttpStreams, RequestsThatAskForTheirBodysLeaveComeWholeHoweverTheyAreCut) {
+  cut_and_check(600, true);
+}
+
+TEST(HttpStreams, ReorderedAndRepeatedSegmentsChangeNothing) {
+  reorder_and_check(400, false);
+}
+
+TEST(HttpStreams, ReorderedSegmentsOfRequestsThatAskChangeNothing) {
+  reorder_and_check(400, true);
 }
 
 TEST(HttpStreams, RubbishBetweenMessagesIsPassedOverHoweverItIsCut) {

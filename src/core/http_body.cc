@@ -116,6 +116,8 @@ void HttpEngine::head_in_parser(HttpContext& context, Side side, const HttpHead&
     }
   }
   parser.body_may_be_absent = framing.body_may_be_absent;
+  parser.expects_continue =
+      parser.direction == MessageDirection::kRequest && framing.expect_continue;
   switch (framing.kind) {
     case BodyKind::kNone:
       finish(context, side);
@@ -145,6 +147,8 @@ size_t HttpEngine::continue_body(HttpContext& context, Side side, const Input& i
       return 0;
     }
   }
+  if (parser.expects_continue) [[unlikely]]
+    return take_expected(context, side, input);
   if (here.phase == HttpPhase::kBodyChunked) return continue_chunked(context, side, input);
   size_t size = input.text.size();
   if (here.phase == HttpPhase::kBodyLength) {

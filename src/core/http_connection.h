@@ -22,6 +22,8 @@ enum class HttpPhase : uint8_t {
   kTunnel,   // behind CONNECT or Upgrade
 };
 
+enum class HeldSide : uint8_t { kNone, kLow, kHigh };
+
 // One direction. The parser exists only while a message is incomplete (or a partial line is kept
 // while searching), so an idle connection costs these 16 bytes.
 struct HttpStream {
@@ -48,6 +50,10 @@ struct HttpConnection {
   bool surely_pipelines = false;  // … before anything was lost: they were no text of a body
   bool tunnel = false;
   bool said_gap = false;
+  bool answer_waits = false;        // a response was refused until its request is complete
+  HeldSide held = HeldSide::kNone;  // whose next message was refused until it was taken
+
+  bool order_waits() const { return answer_waits || held != HeldSide::kNone; }
 };
 
 }  // namespace tcp_sniffer

@@ -36,7 +36,12 @@ void HttpEngine::start_midstream(HttpConnection& http, Side side) {
 }
 
 bool HttpEngine::in_message(const HttpConnection& http, Side side) {
-  const HttpPhase phase = http.streams[static_cast<size_t>(side)].phase;
+  const HttpStream& stream = http.streams[static_cast<size_t>(side)];
+  const HttpPhase phase = stream.phase;
+  const HttpParser* parser = stream.parser;
+  if (parser != nullptr && parser->expects_continue && parser->answer == ExpectAnswer::kFinal) {
+    return parser->undecided.size > 0;
+  }
   return phase == HttpPhase::kHead || phase == HttpPhase::kBodyLength ||
          phase == HttpPhase::kBodyChunked;
 }
@@ -110,10 +115,10 @@ size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& i
       return empty;
     }
   }
-  if (input.text[0] == 'H' && must_wait(context, side, input.offset, false) &&
-      may_be_response(input.text)) {
-    if (!input.force) return kRefused;
-    give_out_request(context, other(side));
+  if (context.http.order_waits() && waits_its_turn(context, side, input.force)) return kRefused;
+  if (input.text[0] == 'H' && may_be_response(input.text) &&
+      response_room(context, side, input.text, input.offset, false, input.force) == 0) {
+    return kRefused;
   }
   const HttpStream& here = stream(context, side);
   if (input.offset > input.segment && here.started && !here.lossy &&
@@ -134,7 +139,7 @@ size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& i
     case StartGuess::kMaybe:
     case StartGuess::kRequest:
     case StartGuess::kResponse:
-      return begin_head(context, side, input, false, false, {});
+      return begin_head(context, side, input, false);
     default:
       return not_a_message(context, side, input);
   }
@@ -146,7 +151,9 @@ bool HttpEngine::must_wait(HttpContext& context, Side side, uint64_t start_offse
   ExchangeRing ring(context.http, pool_);
   const HttpStream& here = stream(context, side);
   if (ring.empty()) {
-    return !candidate && stream(context, other(side)).phase == HttpPhase::kHead;
+    const bool begins = stream(context, other(side)).phase == HttpPhase::kHead &&
+                        wanted_of(context, side) != MessageFinder::Wanted::kRequests;
+    return !candidate && (begins || context.http.held != HeldSide::kNone);
   }
   const auto is_open = [side](const Exchange& exchange) {
     return !exchange.complete && exchange.side != side;
@@ -156,35 +163,56 @@ bool HttpEngine::must_wait(HttpContext& context, Side side, uint64_t start_offse
   return !in_order && is_open(ring.back()) && ring.back().sent_ack == start_offset;
 }
 
-// The bytes of a new head: `kept` from earlier segments, then the input.
-size_t HttpEngine::begin_head(HttpContext& context, Side side, const Input& input, bool after_gap,
-                              bool strict, std::string_view kept) {
+// How much may be taken of a response of which `head` is there: everything, nothing while its
+// request is incomplete, or so much that its status is known, which decides about a request that
+// asked before it sent its body.
+size_t HttpEngine::response_room(HttpContext& context, Side side, std::string_view head,
+                                 uint64_t start_offset, bool candidate, bool force) {
+  constexpr size_t kAll = ~size_t{0};
+  if (!must_wait(context, side, start_offset, candidate)) return kAll;
+  HttpParser* asker = stream(context, other(side)).parser;
+  if (asker != nullptr && asker->expects_continue) {
+    if (!note_answer(*asker, head, start_offset) && !force) return kStatusBytes - head.size();
+    if (asker->ended) {
+      interrupt(context, other(side), Incomplete::kClosed);
+      return kAll;
+    }
+  }
+  context.http.answer_waits = !force;
+  if (!force) return 0;
+  give_out_request(context, other(side));
+  return kAll;
+}
+
+// The bytes of a new head.
+size_t HttpEngine::begin_head(HttpContext& context, Side side, const Input& input, bool after_gap) {
   HttpParser* parser = take_parser(context, side);
-  if (parser == nullptr || !parser->head.append(pool_, kept)) {
+  if (parser == nullptr) {
     counters_.add(ShardCounter::lost_before_start_line);
-    counters_.add(ShardCounter::skipped_in_resync, input.text.size() + kept.size());
-    if (parser != nullptr) release_parser(stream(context, side));
+    counters_.add(ShardCounter::skipped_in_resync, input.text.size());
     start_search(context, side, false);
     return input.text.size();
   }
   parser->first = input.meta;
-  parser->start_offset = input.offset - kept.size();
+  parser->start_offset = input.offset;
   parser->after_gap = after_gap;
   parser->candidate = after_gap;
-  parser->strict = strict;
   stream(context, side).phase = HttpPhase::kHead;
   return continue_head(context, side, input);
 }
 
 size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& input) {
   HttpParser& parser = *stream(context, side).parser;
-  if (parser.candidate && may_be_response(parser.head.size > 0 ? parser.head.text() : input.text) &&
-      must_wait(context, side, parser.start_offset, true)) {
-    if (!input.force) return kRefused;
-    give_out_request(context, other(side));
-  }
+  if (context.http.order_waits() && waits_its_turn(context, side, input.force)) return kRefused;
   const size_t before = parser.head.size;
-  const size_t room = size_t{settings_.header_bytes_max} + 1 - before;
+  size_t room = size_t{settings_.header_bytes_max} + 1 - before;
+  // The request may have begun after the first bytes of its response were seen.
+  const std::string_view known = before > 0 ? parser.head.text() : input.text;
+  if (may_be_response(known)) {
+    room = std::min(room, response_room(context, side, known, parser.start_offset, parser.candidate,
+                                        input.force));
+    if (room == 0) return kRefused;
+  }
   const size_t taken = std::min(input.text.size(), room);
   HeadStatus status = HeadStatus::kTooLarge;
   HttpHead head;
@@ -272,6 +300,7 @@ void HttpEngine::release_parser(HttpStream& here) {
   parser->body.release(pool_);
   parser->trailers.release(pool_);
   parser->gaps.release(pool_);
+  parser->undecided.release(pool_);
   pool_.release(parser->request_text);
   parser->~HttpParser();
   Buffer memory{reinterpret_cast<uint8_t*>(parser), BufferPool::capacity_of(sizeof(HttpParser))};

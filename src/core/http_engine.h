@@ -46,9 +46,10 @@ struct HttpContext {
 //    copied and no parser is taken. Any other takes an HttpParser from the pool.
 // 2. Every byte of the stream is counted once: parsed, tunnel, ignored_stream or
 //    skipped_in_resync. Bytes of an unfinished head are counted when its fate is known.
-// 3. Two things are refused (StreamProtocol): a response, while the request it would answer is
+// 3. Three things are refused (StreamProtocol): a response, while the request it would answer is
 //    incomplete (when they have to be taken nevertheless, the request is given out first, as far
-//    as it was captured); and the first bytes of a stream met in its middle that begin no message,
+//    as it was captured); a client's next message, while such a response waits for the request
+//    before it; and the first bytes of a stream met in its middle that begin no message,
 //    until the connection's next segment: capture reorders, and what comes before them may still
 //    come.
 // 4. Pairing: by order, as long as nothing was lost in front of the request or the response; after
@@ -82,6 +83,7 @@ class HttpEngine {
 
  private:
   static constexpr size_t kRefused = ~size_t{0};
+  static constexpr size_t kStatusBytes = 12;  // "HTTP/1.1 200"
 
   struct Input {
     std::string_view text;
@@ -99,10 +101,11 @@ class HttpEngine {
   size_t run(HttpContext& context, Side side, const Input& input);
   size_t step(HttpContext& context, Side side, const Input& input);
   size_t start_message(HttpContext& context, Side side, const Input& input);
-  size_t begin_head(HttpContext& context, Side side, const Input& input, bool after_gap,
-                    bool strict, std::string_view kept);
+  size_t begin_head(HttpContext& context, Side side, const Input& input, bool after_gap);
   size_t continue_head(HttpContext& context, Side side, const Input& input);
   bool must_wait(HttpContext& context, Side side, uint64_t start_offset, bool candidate);
+  size_t response_room(HttpContext& context, Side side, std::string_view head,
+                       uint64_t start_offset, bool candidate, bool force);
   void head_beyond_limit(HttpContext& context, Side side);
   size_t not_a_message(HttpContext& context, Side side, const Input& input);
   static StreamNature nature_of(std::string_view text);
@@ -117,6 +120,15 @@ class HttpEngine {
   void finish(HttpContext& context, Side side);
   void after_message(HttpContext& context, Side side);
   void make_tunnel(HttpContext& context, Side side);
+
+  // ---- http_expect.cc: a request that asked before it sent its body
+  static bool note_answer(HttpParser& asker, std::string_view head, uint64_t start_offset);
+  bool was_answered(HttpContext& context, Side side, const SegmentMeta& meta);
+  size_t take_expected(HttpContext& context, Side side, const Input& input);
+  void take_undecided_as_body(HttpContext& context, Side side);
+  void finish_without_body(HttpContext& context, Side side);
+  bool settle_expected(HttpContext& context, Side side, Incomplete cause);
+  bool waits_its_turn(HttpContext& context, Side side, bool force);
 
   // ---- http_search.cc: losses and what is not HTTP
   size_t search(HttpContext& context, Side side, const Input& input);

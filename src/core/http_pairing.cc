@@ -121,8 +121,11 @@ void HttpEngine::give_out_request(HttpContext& context, Side side) {
   const bool in_body =
       here.phase == HttpPhase::kBodyLength || here.phase == HttpPhase::kBodyChunked;
   if (!in_body || parser.direction != MessageDirection::kRequest) return;
-  if (parser.cause == Incomplete::kNo) parser.cause = cause;
-  const uint64_t to_come = here.phase == HttpPhase::kBodyLength ? parser.remaining : 0;
+  const bool without_body = parser.expects_continue && parser.answer == ExpectAnswer::kFinal &&
+                            parser.undecided.size == 0;
+  if (parser.cause == Incomplete::kNo && !without_body) parser.cause = cause;
+  const uint64_t to_come =
+      here.phase == HttpPhase::kBodyLength && !without_body ? parser.remaining : 0;
   parser.missing += to_come;
   parser.body_size += to_come;
   complete_exchange(context, parser.exchange, parser.last.time_ns, parser.body_size);

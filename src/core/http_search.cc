@@ -97,11 +97,11 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
         starts_like_message(input.text)) {
       // Refused before anything is remembered: what comes in front of it may move its place.
       if (guess == StartGuess::kResponse && !input.force &&
-          must_wait(context, side, input.offset, true)) {
+          response_room(context, side, input.text, input.offset, true, false) == 0) {
         here.direct = true;
         return kRefused;
       }
-      return begin_head(context, side, input, true, false, {});
+      return begin_head(context, side, input, true);
     }
     if (!here.started && (guess == StartGuess::kTls || guess == StartGuess::kHttp2)) {
       return not_a_message(context, side, input);
@@ -152,7 +152,7 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
   }
   if (untouched && candidate.offset == 0 && !input.force &&
       guess_start(input.text) != StartGuess::kRequest &&
-      must_wait(context, side, input.offset, true)) {
+      response_room(context, side, input.text, input.offset, true, false) == 0) {
     release_parser(here);
     here.direct = true;
     return kRefused;
@@ -268,6 +268,7 @@ void HttpEngine::say_gap(HttpContext& context, Side side, uint64_t length, const
 // message ends here and the next one is searched.
 void HttpEngine::gap(HttpContext& context, Side side, uint64_t length, GapCause cause) {
   HttpStream& here = stream(context, side);
+  if (context.http.order_waits()) waits_its_turn(context, side, true);
   const Incomplete word = cause == GapCause::kSnaplen ? Incomplete::kSnaplen : Incomplete::kGap;
   uint64_t bridgeable = 0;
   switch (here.phase) {
@@ -275,7 +276,11 @@ void HttpEngine::gap(HttpContext& context, Side side, uint64_t length, GapCause 
     case HttpPhase::kIgnored:
       return;
     case HttpPhase::kBodyLength:
-      bridgeable = here.parser->remaining;
+      // After a final answer the next request may stand where the body was announced.
+      if (!here.parser->expects_continue ||
+          (here.parser->answer != ExpectAnswer::kFinal && here.parser->undecided.size == 0)) {
+        bridgeable = here.parser->remaining;
+      }
       break;
     case HttpPhase::kBodyChunked:
       bridgeable = here.parser->chunked.remaining_in_chunk();
@@ -287,7 +292,7 @@ void HttpEngine::gap(HttpContext& context, Side side, uint64_t length, GapCause 
       break;
   }
   if (length > bridgeable || bridgeable == 0) {
-    if (here.phase == HttpPhase::kBodyLength) bridge(here, bridgeable);
+    if (here.phase == HttpPhase::kBodyLength && bridgeable > 0) bridge(here, bridgeable);
     interrupt(context, side, word);
     start_search(context, side, true);
     return;
@@ -295,6 +300,7 @@ void HttpEngine::gap(HttpContext& context, Side side, uint64_t length, GapCause 
   HttpParser& parser = *here.parser;
   if (parser.cause == Incomplete::kNo) parser.cause = word;
   parser.body_may_be_absent = false;
+  parser.expects_continue = false;
   bridge(here, length);
   if (here.phase == HttpPhase::kBodyLength && parser.remaining == 0) finish(context, side);
 }
@@ -320,6 +326,7 @@ void HttpEngine::interrupt(HttpContext& context, Side side, Incomplete cause) {
     case HttpPhase::kBodyLength:
     case HttpPhase::kBodyChunked:
     case HttpPhase::kBodyUntilClose: {
+      if (here.parser->expects_continue && settle_expected(context, side, cause)) return;
       HttpParser& parser = *here.parser;
       if (parser.cause == Incomplete::kNo) parser.cause = cause;
       if (here.phase == HttpPhase::kBodyLength) {
@@ -352,6 +359,10 @@ void HttpEngine::interrupt_head(HttpContext& context, Side side, Incomplete caus
   parser.direction = head.start.kind == StartLineKind::kRequest ? MessageDirection::kRequest
                                                                 : MessageDirection::kResponse;
   parser.cause = cause;
+  if (parser.direction == MessageDirection::kResponse &&
+      must_wait(context, side, parser.start_offset, parser.candidate)) {
+    give_out_request(context, other(side));
+  }
   if (parser.direction == MessageDirection::kRequest) {
     open_exchange(context, side, head, parser.first, parser.exchange);
     complete_exchange(context, parser.exchange, parser.last.time_ns, 0);
@@ -368,11 +379,19 @@ void HttpEngine::interrupt_head(HttpContext& context, Side side, Incomplete caus
 
 void HttpEngine::end_of_stream(HttpContext& context, Side side, bool reset) {
   HttpStream& here = stream(context, side);
+  if (context.http.order_waits()) waits_its_turn(context, side, true);
   if (here.phase == HttpPhase::kBodyUntilClose && !reset) {
     finish(context, side);
-  } else {
-    interrupt(context, side, Incomplete::kClosed);
+    return;
   }
+  const bool in_body =
+      here.phase == HttpPhase::kBodyLength || here.phase == HttpPhase::kBodyChunked;
+  if (in_body && here.parser->expects_continue && here.parser->undecided.size == 0 &&
+      here.parser->answer != ExpectAnswer::kFinal) {
+    here.parser->ended = true;  // the answer decides; it may be captured later
+    return;
+  }
+  interrupt(context, side, Incomplete::kClosed);
 }
 
 void HttpEngine::close(HttpContext& context, Incomplete cause) {

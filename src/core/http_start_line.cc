@@ -305,6 +305,11 @@ bool is_known_method(std::string_view method) {
          std::end(kKnownMethods);
 }
 
+bool begins_known_method(std::string_view bytes) {
+  return std::any_of(std::begin(kKnownMethods), std::end(kKnownMethods),
+                     [bytes](std::string_view method) { return method.starts_with(bytes); });
+}
+
 size_t known_method_suffix(std::string_view word) {
   size_t longest = 0;
   for (const std::string_view method : kKnownMethods) {

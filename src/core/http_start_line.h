@@ -65,6 +65,9 @@ size_t known_method_suffix(std::string_view word);
 
 bool is_known_method(std::string_view method);
 
+// Whether `bytes` can become a known method and the space behind it.
+bool begins_known_method(std::string_view bytes);
+
 // tchar of RFC 9110 section 5.6.2.
 bool is_token(std::string_view text);
 
