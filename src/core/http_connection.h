@@ -35,6 +35,7 @@ struct HttpStream {
   bool said_parse_error : 1 = false;
   bool order_lost : 1 = false;  // messages may be missing in front of the next one
   bool lossy : 1 = false;       // messages were lost, at some time
+  bool inside : 1 = false;      // kSearch: the first line has begun
   uint32_t held_frame = 0;      // low bits of the frame whose bytes were refused at first
 };
 

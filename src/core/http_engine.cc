@@ -216,6 +216,8 @@ size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& i
   const size_t taken = std::min(input.text.size(), room);
   HeadStatus status = HeadStatus::kTooLarge;
   HttpHead head;
+  const bool in_start_line = before > 0 && !parser.progress.start_judged && !parser.strict;
+  if (in_start_line) note_cut(parser);
   if (parser.head.append(pool_, input.text.substr(0, taken))) {
     parser.last = input.meta;
     status = parser.strict ? heads_.read_candidate(parser.head.text(), parser.progress, head)
@@ -224,6 +226,14 @@ size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& i
     head_beyond_limit(context, side);
     counters_.add(ShardCounter::skipped_in_resync, taken);
     return taken;
+  }
+  if (in_start_line && parser.cuts.size > 0 && parser.progress.start_judged &&
+      status != HeadStatus::kInvalid && stream(context, side).started) {
+    const size_t surplus = surplus_before_message(parser, wanted_of(context, side));
+    if (surplus > 0) {
+      fail_head(context, side, surplus);
+      return taken;
+    }
   }
   switch (status) {
     case HeadStatus::kIncomplete:
@@ -300,6 +310,7 @@ void HttpEngine::release_parser(HttpStream& here) {
   parser->body.release(pool_);
   parser->trailers.release(pool_);
   parser->gaps.release(pool_);
+  parser->cuts.release(pool_);
   parser->undecided.release(pool_);
   pool_.release(parser->request_text);
   parser->~HttpParser();

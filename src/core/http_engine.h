@@ -141,7 +141,9 @@ class HttpEngine {
   void bridge(HttpStream& here, uint64_t length);
   static MessageFinder::Wanted wanted_of(const HttpContext& context, Side side);
   static bool must_hold_back(const HttpContext& context, HttpStream& here);
-  void fail_head(HttpContext& context, Side side, size_t lines_judged);
+  void fail_head(HttpContext& context, Side side, size_t resume);
+  void note_cut(HttpParser& parser);
+  static size_t surplus_before_message(const HttpParser& parser, MessageFinder::Wanted wanted);
   void ignore_stream(HttpContext& context, Side side, StreamNature nature, std::string_view sample);
   void say_parse_error(HttpContext& context, Side side);
   void interrupt(HttpContext& context, Side side, Incomplete cause);

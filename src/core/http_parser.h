@@ -28,6 +28,7 @@ struct HttpParser {
   GrowingText body;      // kept part, de-chunked
   GrowingText trailers;  // raw trailer section
   GrowingText gaps;      // BodyGap objects
+  GrowingText cuts;  // uint32_t: where segments begin in the first line, while it may be surplus
 
   HeadProgress progress;
   ChunkedDecoder chunked;

@@ -22,6 +22,7 @@ void HttpEngine::start_search(HttpContext& context, Side side, bool direct) {
   release_parser(here);
   here.phase = context.http.tunnel ? HttpPhase::kTunnel : HttpPhase::kSearch;
   here.direct = direct;
+  here.inside = false;
   here.order_lost = true;
   here.lossy |= direct;
 }
@@ -123,11 +124,13 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
     parser->finder.start(
         std::span<char, MessageFinder::kSearchLineMax>(
             reinterpret_cast<char*>(parser->head.memory.data), MessageFinder::kSearchLineMax),
-        here.direct ? MessageFinder::StartsAt::kGap : MessageFinder::StartsAt::kBehindLineFeed,
+        here.direct   ? MessageFinder::StartsAt::kGap
+        : here.inside ? MessageFinder::StartsAt::kInsideLine
+                      : MessageFinder::StartsAt::kBehindLineFeed,
         wanted);
     parser->body_size = 0;
   }
-  here.direct = false;
+  here.direct = here.inside = false;
   const MessageFinder::Candidate candidate = parser->finder.search(input.text);
   if (!candidate.found) {
     counters_.add(ShardCounter::skipped_in_resync, input.text.size());
@@ -183,9 +186,9 @@ void HttpEngine::begin_candidate(HttpContext& context, Side side, uint64_t offse
   here.phase = HttpPhase::kHead;
 }
 
-// What stands in the parser is no head. Its first `lines_judged` bytes are good lines of a
-// candidate, so no message starts in them; what follows is searched again.
-void HttpEngine::fail_head(HttpContext& context, Side side, size_t lines_judged) {
+// What stands in the parser is no head, or one behind surplus bytes of the message before it. No
+// message starts in its first `resume` bytes; what follows is searched, also inside a line.
+void HttpEngine::fail_head(HttpContext& context, Side side, size_t resume) {
   HttpStream& here = stream(context, side);
   HttpParser& parser = *here.parser;
   const std::string_view text = parser.head.text();
@@ -195,11 +198,9 @@ void HttpEngine::fail_head(HttpContext& context, Side side, size_t lines_judged)
     return;
   }
   if (!parser.candidate) say_parse_error(context, side);
-  size_t resume = lines_judged;
-  if (resume == 0) {
-    const size_t line_feed = text.find('\n');
-    resume = line_feed == std::string_view::npos ? text.size() : line_feed + 1;
-  }
+  // The first line of a candidate found by searching was judged; only another can start inside it.
+  const bool inside = resume == 0 && parser.strict;
+  if (inside) resume = 1;
   counters_.add(ShardCounter::skipped_in_resync, resume);
   if (resume < text.size()) {
     replay_offset_ = parser.start_offset + resume;
@@ -207,6 +208,34 @@ void HttpEngine::fail_head(HttpContext& context, Side side, size_t lines_judged)
     replay_ = std::exchange(parser.head, {});
   }
   start_search(context, side, false);
+  here.inside = inside;
+}
+
+// A segment begins in the first line of a head, which may be what was too much of the message
+// before: kept, for the next message may begin there.
+void HttpEngine::note_cut(HttpParser& parser) {
+  const auto cut = static_cast<uint32_t>(parser.head.size);
+  if (parser.cuts.size < BufferPool::kSizeMin) {
+    parser.cuts.append(pool_, {reinterpret_cast<const char*>(&cut), sizeof(cut)});
+  }
+}
+
+// The first line of the head has become complete. What reads like an odd request may be surplus
+// bytes and a request in a segment of its own: returns how many bytes stand before that, or 0.
+size_t HttpEngine::surplus_before_message(const HttpParser& parser, MessageFinder::Wanted wanted) {
+  std::string_view line = parser.head.text();
+  line = line.substr(0, line.find('\n'));
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  const StartLine start = read_start_line(line);
+  if (start.kind != StartLineKind::kRequest || (start.known_method && !start.irregular)) return 0;
+  const size_t before = MessageFinder::message_inside(line, wanted);
+  const std::string_view cuts = parser.cuts.text();
+  for (size_t at = 0; at < cuts.size(); at += sizeof(uint32_t)) {
+    uint32_t cut = 0;
+    std::memcpy(&cut, cuts.data() + at, sizeof(cut));
+    if (cut == before) return before;
+  }
+  return 0;
 }
 
 size_t HttpEngine::ignored(HttpContext& context, Side side, const Input& input) {

@@ -35,25 +35,27 @@ void MessageFinder::start(std::span<char, kSearchLineMax> buffer, StartsAt start
   buffer_ = buffer.data();
   wanted_ = wanted;
   kept_ = 0;
-  line_start_ = starts_at == StartsAt::kGap ? LineStart::kGap : LineStart::kLine;
+  line_start_ = starts_at == StartsAt::kGap          ? LineStart::kGap
+                : starts_at == StartsAt::kInsideLine ? LineStart::kUnknown
+                                                     : LineStart::kLine;
 }
 
-bool MessageFinder::wants(MessageDirection direction) const {
-  return wanted_ == Wanted::kBoth ||
-         (wanted_ == Wanted::kRequests) == (direction == MessageDirection::kRequest);
+bool MessageFinder::wants(Wanted wanted, MessageDirection direction) {
+  return wanted == Wanted::kBoth ||
+         (wanted == Wanted::kRequests) == (direction == MessageDirection::kRequest);
 }
 
 // A message that starts behind other bytes of the same line.
-MessageFinder::Judgement MessageFinder::judge_inside(std::string_view line) const {
+MessageFinder::Judgement MessageFinder::judge_inside(std::string_view line, Wanted wanted) {
   size_t version = kNone;
   for (size_t at = find_http_version(line, 0); at != kNone;
        at = find_http_version(line, at + kVersionBytes - 1)) {
-    if (at > 0 && wants(MessageDirection::kResponse) && is_status_line(line.substr(at))) {
+    if (at > 0 && wants(wanted, MessageDirection::kResponse) && is_status_line(line.substr(at))) {
       return {true, at, MessageDirection::kResponse};
     }
     version = at;
   }
-  if (version == kNone || !wants(MessageDirection::kRequest) ||
+  if (version == kNone || !wants(wanted, MessageDirection::kRequest) ||
       version + kVersionBytes != line.size() || !is_digit(line.back()) || version < 2 ||
       line[version - 1] != ' ') {
     return {};
@@ -74,16 +76,17 @@ MessageFinder::Judgement MessageFinder::judge_inside(std::string_view line) cons
 MessageFinder::Judgement MessageFinder::judge_line(std::string_view line,
                                                    LineStart line_start) const {
   line = without_line_end(line);
-  if (line_start == LineStart::kUnknown) return judge_inside(line);
+  if (line_start == LineStart::kUnknown) return judge_inside(line, wanted_);
   const StartLine start = read_start_line(line);
-  const bool request = start.kind == StartLineKind::kRequest && wants(MessageDirection::kRequest);
-  if (start.kind == StartLineKind::kResponse && wants(MessageDirection::kResponse)) {
+  const bool request =
+      start.kind == StartLineKind::kRequest && wants(wanted_, MessageDirection::kRequest);
+  if (start.kind == StartLineKind::kResponse && wants(wanted_, MessageDirection::kResponse)) {
     return {true, 0, MessageDirection::kResponse};
   }
   if (request && start.known_method) return {true, 0, MessageDirection::kRequest};
   // An unknown method: at a gap it may be the rest of anything; elsewhere it may be the end of a
   // body with a known method behind it.
-  const Judgement inside = judge_inside(line);
+  const Judgement inside = judge_inside(line, wanted_);
   if (inside.found || line_start == LineStart::kGap) return inside;
   return {request, 0, MessageDirection::kRequest};
 }

@@ -44,6 +44,7 @@ class MessageFinder {
   enum class StartsAt : uint8_t {
     kGap,             // the first byte may be anything
     kBehindLineFeed,  // a line starts at the first byte
+    kInsideLine,      // a line has begun before the first byte
   };
   enum class Wanted : uint8_t { kBoth, kRequests, kResponses };
 
@@ -66,6 +67,12 @@ class MessageFinder {
   // piece: start() again.
   Candidate search(std::string_view piece);
 
+  // Where a message starts inside a line, behind other bytes; 0 when none does. The line comes
+  // without its line end.
+  static size_t message_inside(std::string_view line, Wanted wanted) {
+    return judge_inside(line, wanted).offset;
+  }
+
   // Whether start() was called and no candidate found since.
   bool searching() const { return buffer_ != nullptr; }
 
@@ -78,9 +85,9 @@ class MessageFinder {
     MessageDirection direction = MessageDirection::kRequest;
   };
 
-  bool wants(MessageDirection direction) const;
+  static bool wants(Wanted wanted, MessageDirection direction);
   Judgement judge_line(std::string_view line, LineStart line_start) const;
-  Judgement judge_inside(std::string_view line) const;
+  static Judgement judge_inside(std::string_view line, Wanted wanted);
   Candidate finish_kept_line(std::string_view piece, size_t line_feed);
   Candidate search_lines(std::string_view piece, size_t from);
   Candidate found(const Candidate& candidate);
