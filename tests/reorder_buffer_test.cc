@@ -111,14 +111,26 @@ TEST_F(ReorderBufferTest, BytesTheSnaplenCutOffAreARunOfTheirOwn) {
   EXPECT_EQ(take(), "[ab][???][fg]");
 }
 
-TEST_F(ReorderBufferTest, CutOffBytesAreNotComparedWithALaterCopy) {
+TEST_F(ReorderBufferTest, CutOffBytesAreTakenFromALaterCopy) {
   insert(10, "ab", 0, 2);
   insert(14, "ef");
   const auto result = insert(10, "aXcdeY");
-  EXPECT_EQ(result.accepted, 0u);
-  EXPECT_EQ(result.duplicate, 6u);
+  EXPECT_EQ(result.accepted, 2u);
+  EXPECT_EQ(result.duplicate, 4u);
   EXPECT_EQ(result.conflicting, 2u);
-  EXPECT_EQ(take(), "[ab][??][ef]");
+  EXPECT_EQ(buffer.range_count(), 1u);
+  EXPECT_EQ(take(), "[ab][cd][ef]");
+}
+
+TEST_F(ReorderBufferTest, OfCutOffBytesThoseThatDidNotComeAgainStayCutOff) {
+  insert(10, "ab", 0, 8);
+  EXPECT_EQ(insert(14, "ef").accepted, 2u);
+  EXPECT_EQ(insert(19, "jk").accepted, 2u);
+  EXPECT_EQ(insert(12, "c").accepted, 1u);
+  buffer.check_invariants();
+  EXPECT_EQ(buffer.range_count(), 1u);
+  EXPECT_EQ(buffer.buffered_bytes(), 7u);
+  EXPECT_EQ(take(), "[ab][c][?][ef][???][j][k]");
 }
 
 TEST_F(ReorderBufferTest, EverySegmentKeepsWhatIsRememberedOfIt) {
@@ -168,6 +180,44 @@ TEST_F(ReorderBufferTest, RotationCopiesALimitedNumberOfBytesPerByte) {
   EXPECT_GT(rotations, 0u);
   EXPECT_LT(rotations, kSegments / 14);
   EXPECT_LE(pool.used_bytes(), 192u << 10);
+}
+
+// Five megabytes behind a hole, of which the oldest leave as the newest come.
+TEST_F(ReorderBufferTest, RotationIsRareWhereTheBufferIsNearlyFull) {
+  constexpr uint64_t kSpan = 4u << 20;
+  const std::string segment(730, 'x');
+  uint64_t rotations = 0;
+  uint64_t at = 100;
+  for (; at + segment.size() <= kSpan; at += segment.size()) {
+    ASSERT_FALSE(buffer.insert(at, as_bytes(segment), 0, 0, {}, kSpan).full);
+  }
+  for (const uint64_t end = at + 5'000'000; at < end; at += segment.size()) {
+    buffer.consume(buffer.front_run().size);
+    const auto result = buffer.insert(at, as_bytes(segment), 0, buffer.front(), {}, kSpan);
+    ASSERT_FALSE(result.full);
+    rotations += result.rotated;
+  }
+  EXPECT_GE(rotations, 1u);
+  EXPECT_LE(rotations, 5u);
+  EXPECT_LE(buffer.held_bytes(), 9u << 20);
+}
+
+// What is charged is what is stored, not how far ahead it lies.
+TEST_F(ReorderBufferTest, TwoBytesFarAheadTakeTheMemoryOfTwoBytes) {
+  ASSERT_FALSE(insert(kCapacityMax - 2, "ab").full);
+  EXPECT_LE(pool.used_bytes(), 4 * BufferPool::kSizeMin);
+  EXPECT_EQ(buffer.held_bytes(), pool.used_bytes());
+  ASSERT_FALSE(insert(1, "cd").full);
+  EXPECT_LE(pool.used_bytes(), 4 * BufferPool::kSizeMin);
+  EXPECT_EQ(take(), "[cd]");
+}
+
+TEST_F(ReorderBufferTest, TheMostSegmentsInAnyOrderTakeAFewHundredBytesEach) {
+  for (uint64_t i = 0; i < 5000; i++) ASSERT_FALSE(insert(20'000 - 2 * i, "ab").full);
+  EXPECT_LE(pool.used_bytes(), 5000u * 110);
+  buffer.check_invariants();
+  EXPECT_EQ(buffer.range_count(), 1u);
+  EXPECT_EQ(take().size(), 5000u * 4);
 }
 
 TEST_F(ReorderBufferTest, RefusesWhatReachesBeyondTheCapacityAndKeepsTheRest) {
@@ -264,11 +314,15 @@ struct Model {
     for (uint64_t i = 0; i < data.size() + lost; i++) {
       const bool is_lost = i >= data.size();
       const ModelByte byte{is_lost, is_lost ? uint8_t{0} : data[static_cast<size_t>(i)], frame};
-      const auto [there, fresh] = bytes.emplace(offset + i, byte);
+      auto [there, fresh] = bytes.emplace(offset + i, byte);
       if (is_lost) continue;
+      if (!fresh && there->second.lost) {
+        there->second = byte;
+        fresh = true;
+      }
       result.accepted += fresh;
       result.duplicate += !fresh;
-      result.conflicting += !fresh && !there->second.lost && there->second.value != byte.value;
+      result.conflicting += !fresh && there->second.value != byte.value;
     }
     return result;
   }
@@ -278,6 +332,18 @@ struct Model {
     for (const auto& [offset, byte] : bytes) {
       if (count == 0 || offset != next) count++;
       next = offset + 1;
+    }
+    return count;
+  }
+  // Stretches that one segment brought.
+  uint64_t runs() const {
+    uint64_t count = 0;
+    uint64_t next = 0;
+    ModelByte last;
+    for (const auto& [offset, byte] : bytes) {
+      count += count == 0 || offset != next || byte.frame != last.frame || byte.lost != last.lost;
+      next = offset + 1;
+      last = byte;
     }
     return count;
   }
@@ -298,11 +364,13 @@ struct Model {
 
 struct RunOptions {
   uint64_t window = 200;  // how far ahead of the head segments start
+  uint64_t places = 0;    // of that, this many starts only; 0 = all
   uint64_t size_max = 40;
   uint64_t capacity_max = 4096;
   uint32_t steps = 150;
   bool conflicts = true;  // copies of a byte may differ
   bool snaplen = true;
+  uint64_t cut_of_ten = 2;  // with snaplen: segments of ten that were cut
 };
 
 void run_against_model(uint64_t seed, const RunOptions& options) {
@@ -314,14 +382,21 @@ void run_against_model(uint64_t seed, const RunOptions& options) {
   {
     ReorderBuffer buffer(pool);
     uint64_t head = 1'000'000;
+    uint64_t most_buffered = 0;
+    uint64_t most_runs = 0;
     for (uint32_t step = 0; step < options.steps; step++) {
       if (below(4) != 0) {
-        const uint64_t offset = head + below(options.window);
+        uint64_t offset = head + below(options.window);
+        if (options.places > 0) {
+          const uint64_t grid = options.window / options.places;
+          offset = std::max(head, offset / grid * grid + below(options.size_max));
+        }
         std::vector<uint8_t> data(static_cast<size_t>(below(options.size_max)));
         for (size_t i = 0; i < data.size(); i++) {
           data[i] = static_cast<uint8_t>(options.conflicts ? below(2) : (offset + i) % 251);
         }
-        const uint64_t lost = options.snaplen && below(5) == 0 ? below(options.size_max) : 0;
+        const uint64_t lost =
+            options.snaplen && below(10) < options.cut_of_ten ? below(options.size_max) : 0;
         SegmentMeta meta;
         meta.frame = step;
         const uint64_t end = offset + data.size() + lost;
@@ -338,6 +413,8 @@ void run_against_model(uint64_t seed, const RunOptions& options) {
           ASSERT_EQ(result.conflicting, expected.conflicting);
           model = std::move(after);
         }
+        most_buffered = std::max(most_buffered, model.buffered() + data.size());
+        most_runs = std::max(most_runs, model.runs());
       } else if (!model.bytes.empty()) {
         head = model.bytes.begin()->first;  // the hole was given up
         const ReorderBuffer::Run run = buffer.front_run();
@@ -355,6 +432,9 @@ void run_against_model(uint64_t seed, const RunOptions& options) {
         model.bytes.erase(model.bytes.begin(), model.bytes.lower_bound(head + size));
         head += size;
       }
+      buffer.check_invariants();
+      // Some times the bytes, to the next power of two; each segment its mark and its place.
+      ASSERT_LE(buffer.held_bytes(), 1024 + 8 * most_buffered + 200 * most_runs);
       ASSERT_EQ(buffer.empty(), model.bytes.empty());
       ASSERT_EQ(buffer.range_count(), model.range_count());
       ASSERT_EQ(buffer.buffered_bytes(), model.buffered());
@@ -379,6 +459,14 @@ TEST(ReorderBufferModel, AgreesOnDenselyOverlappingSegments) {
 
 TEST(ReorderBufferModel, AgreesOnSparseSegments) {
   run_seeds(200, {.window = 3000, .size_max = 20});
+}
+
+TEST(ReorderBufferModel, AgreesOnSegmentsMegabytesApart) {
+  run_seeds(300, {.window = 4u << 20, .places = 20, .size_max = 40, .capacity_max = 5u << 20});
+}
+
+TEST(ReorderBufferModel, AgreesOnManySegmentsOfWhichMostWereCutOff) {
+  run_seeds(300, {.window = 400, .size_max = 60, .steps = 300, .cut_of_ten = 8});
 }
 
 TEST(ReorderBufferModel, AgreesWhenTheCapacityIsSmall) {

@@ -25,7 +25,8 @@ constexpr uint8_t kStrayAgreement = 4;
 constexpr uint32_t kStrayRepeatMax = 256u << 10;
 
 // Holes a reorder buffer may have. RFC 2018 receivers report 3-4; a burst loss on a 10 Gbit/s
-// path makes tens. Bounds the cost of one insertion to one 6 KiB memmove.
+// path makes tens. Bounds the cost of one insertion, with kMarksMax: a memmove of 4 KiB of ranges and
+// one of half of 32 KiB of places.
 constexpr uint32_t kRangesMax = 256;
 
 // Segments remembered in one reorder buffer: 4 MiB of 512-byte segments.
