@@ -64,12 +64,19 @@ class BufferPool {
   }
   // … and idle connections are given up until a quarter is free again …
   bool is_short() {
-    short_ = short_ && used_bytes_ > limit_bytes_ / 4 * 3;
+    short_ = short_ && excess() > 0;
     return short_;
   }
-  // … and from here on new connections are refused. What is left is for the heads and holes of
-  // those that are being read.
+  // … before that, from here on, those that hold far more than they delivered …
+  bool is_tight() const { return used_bytes_ > limit_bytes_ - limit_bytes_ / 16 * 3; }
+  // … and from here on new connections are refused, until others have been given up, whoever they
+  // are. What is left is for the heads and holes of those that are being read.
   bool exhausted() const { return used_bytes_ > limit_bytes_ - limit_bytes_ / 32; }
+  // Bytes to be given back until a quarter is free.
+  size_t excess() const {
+    const size_t goal = limit_bytes_ / 4 * 3;
+    return used_bytes_ > goal ? used_bytes_ - goal : 0;
+  }
   size_t limit_bytes() const { return limit_bytes_; }
   uint64_t refusals() const { return refusals_; }
 

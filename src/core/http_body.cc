@@ -193,17 +193,17 @@ size_t HttpEngine::continue_chunked(HttpContext& context, Side side, const Input
   }
 }
 
-// Memory comes in steps; a body whose length is announced gets its final size as soon as it has
-// outgrown the first few kilobytes. Large bodies leave a part of the memory to small ones, and all
-// of them the last part to heads and holes. False: nothing was added.
+// Memory comes in steps: a body whose length is announced gets its final size, but at most four
+// times what has come of it, for an announcement costs nothing. Large bodies leave a part of the
+// memory to small ones, and all of them the last part to heads and holes. False: nothing was added.
 bool HttpEngine::keep_body(HttpParser& parser, std::string_view bytes) {
   constexpr size_t kSmallBody = 16384;
   const size_t needed = parser.body.size + bytes.size();
   if (needed <= parser.body.memory.capacity) return parser.body.append(pool_, bytes);
   const bool small = needed <= kSmallBody;
-  const auto final_size =
-      static_cast<size_t>(std::min<uint64_t>(needed + parser.remaining, settings_.body_max));
-  for (const size_t size : {small ? needed : final_size, needed}) {
+  const auto wanted = static_cast<size_t>(
+      std::min({needed + parser.remaining, settings_.body_max, uint64_t{needed} * 4}));
+  for (const size_t size : {small ? needed : wanted, needed}) {
     if (pool_.spares(size, small) && parser.body.append(pool_, bytes, size)) return true;
   }
   pool_.refuse();

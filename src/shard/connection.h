@@ -12,6 +12,7 @@ namespace tcp_sniffer {
 
 enum class ConnectionState : uint8_t {
   kHandshake,  // a SYN and nothing else
+  kOneSided,   // more than a SYN, but only one side was seen to speak
   kEstablished,
   kClosing,  // one direction has ended with a FIN
   kReset,    // a RST stands (TcpStream::was_reset); what was under way may still come

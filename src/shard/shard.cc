@@ -60,7 +60,7 @@ void Shard::process(const PacketBlock& block) {
   if (settings_.trace != nullptr) settings_.trace->flush();
   clock_ns_ = std::max(clock_ns_, block.clock_ns);
   sweep(clock_ns_);
-  if (pool_.is_short()) [[unlikely]]
+  if (pool_.is_short() || pool_.is_tight()) [[unlikely]]
     relieve_memory();
   if (block.order == BlockOrder::kDrain) drain();
   publish();
@@ -68,18 +68,31 @@ void Shard::process(const PacketBlock& block) {
 
 void Shard::drain() {
   sweep(clock_ns_);
-  for (const ConnectionState state : {ConnectionState::kReset, ConnectionState::kClosing,
-                                      ConnectionState::kEstablished, ConnectionState::kHandshake}) {
-    while (Connection* connection = list_of(state).front()) {
-      close(connection, Incomplete::kShutdown,
-            was_reset(*connection) ? ShardCounter::connections_closed
-                                   : ShardCounter::connections_drained);
-    }
+  while (Connection* connection = next_to_drain()) {
+    close(connection, Incomplete::kShutdown,
+          was_reset(*connection) ? ShardCounter::connections_closed
+                                 : ShardCounter::connections_drained);
   }
   tombstones_.clear();
   lines_.release_memory();
   clock_ns_ = 0;
   publish();
+}
+
+// Those that were ending, then all in the order of their last segments, then those with a SYN only.
+Connection* Shard::next_to_drain() {
+  for (const ConnectionState state : {ConnectionState::kReset, ConnectionState::kClosing}) {
+    if (Connection* connection = list_of(state).front()) return connection;
+  }
+  Connection* one_sided = list_of(ConnectionState::kOneSided).front();
+  Connection* established = list_of(ConnectionState::kEstablished).front();
+  if (established == nullptr && one_sided == nullptr) {
+    return list_of(ConnectionState::kHandshake).front();
+  }
+  const bool one_sided_next =
+      established == nullptr ||
+      (one_sided != nullptr && one_sided->last_clock_ns < established->last_clock_ns);
+  return one_sided_next ? one_sided : established;
 }
 
 void Shard::publish() {
@@ -194,6 +207,9 @@ void Shard::settle(Connection* connection, const Segment& segment) {
       connection->identity.connect_us =
           static_cast<int32_t>(std::clamp<int64_t>(took_us, 0, INT32_MAX));
     }
+    set_state(connection, has_two_sides(*connection) ? ConnectionState::kEstablished
+                                                     : ConnectionState::kOneSided);
+  } else if (connection->state == ConnectionState::kOneSided && has_two_sides(*connection)) {
     set_state(connection, ConnectionState::kEstablished);
   } else {
     list_of(connection->state).move_to_back(connection);

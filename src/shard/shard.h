@@ -86,6 +86,9 @@ class Shard {
   static bool was_reset(const Connection& connection) {
     return connection.streams[0].was_reset() || connection.streams[1].was_reset();
   }
+  static bool has_two_sides(const Connection& connection) {
+    return connection.streams[0].seen && connection.streams[1].seen;
+  }
   bool judge_holes(Connection* connection, int64_t clock_ns);
   void set_state(Connection* connection, ConnectionState state);
   void decide_receiver(Connection& connection, const Segment& segment);
@@ -96,11 +99,16 @@ class Shard {
   void rebase(int64_t from_ns, int64_t to_ns);
   int64_t timeout_of(const Connection& connection) const;
   bool expired(const Connection& connection, int64_t clock_ns) const;
-  void make_room(int64_t clock_ns);
+  bool make_room(const Segment& segment);
+  bool may_displace(const Segment& segment) const;
   void prefetch_next(const ActivityList& list) const;
   void evict(Connection* connection, const char* from);
   void relieve_memory();
   bool give_up_idle(ActivityList& list);
+  void give_up_burdens(uint32_t least);
+  template <typename Wanted>
+  void give_up_where(const Wanted& wanted);
+  Connection* next_to_drain();
   void track_hole(Connection* connection);
   void count_dropped(ShardCounter reason, ShardCounter bytes, const Segment& segment);
   void publish();
@@ -126,9 +134,10 @@ class Shard {
   Tombstones tombstones_;
   RecentSegments recent_;
   uint64_t duplicate_bytes_ = 0;       // counted when the last segment was done
-  std::array<ActivityList, 4> lists_;  // by ConnectionState
+  std::array<ActivityList, 5> lists_;  // by ConnectionState
   ConnectionList<&Connection::by_hole> holes_;
   OverloadNotes overload_;
+  uint64_t burdens_searched_at_ = 0;  // segments that had come
   int64_t clock_ns_ = 0;
 };
 

@@ -1,6 +1,12 @@
 // Shard: what gives way when connections or memory run short.
 
+#include <bit>
+#include <string_view>
+
+#include "core/http_parser.h"
+#include "core/http_start_line.h"
 #include "core/limits.h"
+#include "core/pop3/pop3_engine.h"
 #include "shard/shard.h"
 
 namespace tcp_sniffer {
@@ -18,26 +24,93 @@ bool holds_memory(const Connection& connection) {
   return static_cast<bool>(connection.http.exchanges) || connection.identity.extras != nullptr;
 }
 
+// What it has of the pool; without the texts that wait beside its exchanges, which are small.
+size_t held_bytes(const Connection& connection) {
+  size_t held = connection.http.exchanges.capacity;
+  for (const TcpStream& stream : connection.streams) {
+    if (stream.reorder != nullptr) held += BufferPool::kSizeMin + stream.reorder->held_bytes();
+  }
+  for (const HttpStream& stream : connection.http.streams) {
+    const HttpParser* parser = stream.parser;
+    if (parser == nullptr) continue;
+    held += BufferPool::capacity_of(sizeof(HttpParser)) + parser->head.memory.capacity +
+            parser->body.memory.capacity + parser->trailers.memory.capacity +
+            parser->gaps.memory.capacity;
+  }
+  if (connection.pop3() != nullptr) {
+    held += BufferPool::capacity_of(sizeof(Pop3Connection));
+    for (const Pop3Stream& stream : connection.pop3()->streams) {
+      held += stream.line.memory.capacity + stream.body.memory.capacity;
+    }
+  }
+  return held;
+}
+
+// Since the last hole that was given up: a head that only jumped has delivered nothing.
+uint64_t delivered_bytes(const TcpStream& stream) {
+  const uint64_t from = std::max(kStreamOrigin, stream.gap_end);
+  return stream.delivered && stream.head > from ? stream.head - from : 0;
+}
+
+// How many times what a connection has delivered it holds, in powers of two: 0 = less than once, 1
+// = less than twice, 5 = 16 times and more. A message in the making, which was delivered, comes to
+// 4 at most.
+uint32_t burden_of(const Connection& connection, size_t held) {
+  constexpr uint64_t kAtLeast = 64;  // who has delivered nothing is judged by what it holds
+  const uint64_t delivered =
+      delivered_bytes(connection.streams[0]) + delivered_bytes(connection.streams[1]);
+  return static_cast<uint32_t>(std::bit_width(held / (delivered + kAtLeast)));
+}
+
+constexpr uint32_t kHeavyBurden = 5;
+constexpr uint32_t kBurdens = 65;
+
+// A segment that begins a message, or enough of one that may.
+bool begins_message(const Segment& segment) {
+  constexpr uint32_t kEnough = 64;
+  const std::string_view text(reinterpret_cast<const char*>(segment.payload), segment.payload_size);
+  switch (guess_start(text)) {
+    case StartGuess::kRequest:
+    case StartGuess::kResponse:
+      return true;
+    case StartGuess::kMaybe:
+      return segment.payload_size >= kEnough;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
-// A slot for a new connection: the one that is missed least goes.
-void Shard::make_room(int64_t clock_ns) {
-  sweep(clock_ns);
-  if (table_.size() + census_.others(index_) < settings_.connections_max) return;
+// A slot for a new connection: the one that is missed least goes. Who only ever spoke, without an
+// answer, may be anybody, and goes before those that were seen to have another side. False: there
+// is none that may go for this segment.
+bool Shard::make_room(const Segment& segment) {
+  sweep(segment.clock_ns);
+  if (table_.size() + census_.others(index_) < settings_.connections_max) return true;
   constexpr struct {
     ConnectionState state;
     const char* name;
   } kOrder[] = {{ConnectionState::kReset, "closing"},
                 {ConnectionState::kClosing, "closing"},
                 {ConnectionState::kHandshake, "half-open"},
+                {ConnectionState::kOneSided, "one-sided"},
                 {ConnectionState::kEstablished, "least recently active"}};
   for (const auto& [state, name] : kOrder) {
-    if (Connection* connection = list_of(state).front()) {
-      evict(connection, name);
-      prefetch_next(list_of(state));
-      return;
-    }
+    Connection* connection = list_of(state).front();
+    if (connection == nullptr) continue;
+    if (state == ConnectionState::kEstablished && !may_displace(segment)) return false;
+    evict(connection, name);
+    prefetch_next(list_of(state));
+    return true;
   }
+  return true;
+}
+
+// Whether a segment is worth the place of a connection that has two sides: the beginning of a new
+// one, or at least of a message. Anybody can send anything else.
+bool Shard::may_displace(const Segment& segment) const {
+  return (segment.flags & kTcpSyn) != 0 || settings_.parse_pop3 || begins_message(segment);
 }
 
 // In a flood the next new connection takes the place of the list's first one, which nobody has
@@ -62,14 +135,52 @@ void Shard::evict(Connection* connection, const char* from) {
   close(connection, Incomplete::kEvicted, ShardCounter::connections_evicted);
 }
 
-// The order in which memory gives way (thresholds in core/buffer_pool.h): bodies are cut where
-// they grow (HttpEngine::take_body); then, after the block, connections go that hold memory and
-// are idle, the least recently active first; then new ones are refused (insert). So what is cut
-// makes room for what comes, and who is active beside an attack is not touched.
+// The order in which memory gives way (thresholds in core/buffer_pool.h): after a block,
+// connections go that hold far more than they delivered, the worst first and however recently they
+// spoke; then bodies are cut where they grow (HttpEngine::take_body); then, after the block,
+// connections go that hold memory and are idle, the least recently active first; then new ones are
+// refused (insert), until after the block those go that hold most for what they delivered, whoever
+// they are. So what is cut makes room for what comes, and who is active beside an attack is not
+// touched.
 void Shard::relieve_memory() {
-  for (const ConnectionState state : {ConnectionState::kReset, ConnectionState::kClosing,
-                                      ConnectionState::kHandshake, ConnectionState::kEstablished}) {
+  // A search looks at each connection: at most at four a segment, if it brings nothing.
+  const uint64_t segments = counters_.get(ShardCounter::segments);
+  if (pool_.is_tight() && segments - burdens_searched_at_ >= table_.size() / 4) {
+    give_up_burdens(kHeavyBurden);
+    burdens_searched_at_ = pool_.is_tight() ? segments : 0;
+  }
+  for (const ConnectionState state :
+       {ConnectionState::kReset, ConnectionState::kClosing, ConnectionState::kHandshake,
+        ConnectionState::kOneSided, ConnectionState::kEstablished}) {
     while (pool_.is_short() && give_up_idle(list_of(state))) {
+    }
+  }
+  if (pool_.exhausted()) give_up_burdens(0);
+}
+
+// Gives up connections until a quarter of the memory is free: those with the largest burden, and of
+// one burden the least recently active first. None with a burden below `least`.
+void Shard::give_up_burdens(uint32_t least) {
+  std::array<uint64_t, kBurdens> held_by_burden{};
+  for (const ActivityList& list : lists_) {
+    for (const Connection* at = list.front(); at != nullptr; at = at->by_activity.next) {
+      if (const size_t held = held_bytes(*at)) held_by_burden[burden_of(*at, held)] += held;
+    }
+  }
+  uint32_t last = kBurdens;  // of it as many as are needed go, of the larger ones all
+  for (uint64_t sum = 0; last > least && sum < pool_.excess();) sum += held_by_burden[--last];
+  give_up_where([&](uint32_t burden) { return burden > last; });
+  give_up_where([&](uint32_t burden) { return burden == last; });
+}
+
+template <typename Wanted>
+void Shard::give_up_where(const Wanted& wanted) {
+  for (const ActivityList& list : lists_) {
+    for (Connection* at = list.front(); at != nullptr && pool_.excess() > 0;) {
+      Connection* const next = at->by_activity.next;
+      const size_t held = held_bytes(*at);
+      if (held > 0 && wanted(burden_of(*at, held))) evict(at, "most held, for memory");
+      at = next;
     }
   }
 }

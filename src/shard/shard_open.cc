@@ -31,12 +31,12 @@ Connection* Shard::open(const Segment& segment) {
 }
 
 Connection* Shard::insert(const Segment& segment) {
-  if (table_.size() + census_.others(index_) >= settings_.connections_max) {
-    make_room(segment.clock_ns);
-  }
+  const bool is_full = table_.size() + census_.others(index_) >= settings_.connections_max;
+  const bool no_place = is_full && !make_room(segment);
   const bool no_memory = pool_.exhausted();
   if (no_memory) pool_.refuse();
-  Connection* connection = no_memory ? nullptr : table_.insert(segment.flow_hash, segment.key);
+  Connection* connection =
+      no_place || no_memory ? nullptr : table_.insert(segment.flow_hash, segment.key);
   if (connection == nullptr) {
     count_dropped(ShardCounter::connections_refused, ShardCounter::refused, segment);
     return nullptr;
@@ -48,7 +48,7 @@ Connection* Shard::insert(const Segment& segment) {
   connection->last_clock_ns = segment.clock_ns;
   connection->syn_seen = syn;
   connection->syn_time_ns = segment.time_ns;
-  connection->state = syn ? ConnectionState::kHandshake : ConnectionState::kEstablished;
+  connection->state = syn ? ConnectionState::kHandshake : ConnectionState::kOneSided;
   list_of(connection->state).push_back(connection);
   decide_receiver(*connection, segment);
   struct {
