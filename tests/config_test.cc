@@ -607,6 +607,8 @@ TEST(PrintableTest, ControlCharactersAndBrokenUtf8BecomeVisible) {
   EXPECT_EQ(printable("a\nb\r\t\x1b[0m\x7f"), "a\\nb\\r\\t\\x1b[0m\\x7f");
   EXPECT_EQ(printable("\xc2\x9b"), "\\u{9b}");
   EXPECT_EQ(printable("\xe2\x80\xae"), "\\u{202e}");
+  EXPECT_EQ(printable("\u200b\u200d\u061c\u2066\ufeff"),
+            "\\u{200b}\\u{200d}\\u{61c}\\u{2066}\\u{feff}");
   EXPECT_EQ(printable("\xff\xc0\xaf\xed\xa0\x80\xf8"), "\\xff\\xc0\\xaf\\xed\\xa0\\x80\\xf8");
   EXPECT_EQ(printable("\xe2\x82"), "\\xe2\\x82");
   EXPECT_EQ(quote_text("say \"x\""), "\"say \\\"x\\\"\"");

@@ -519,6 +519,28 @@ TEST(MessageLine, RedactedHeadersHideTheirValuesEverywhere) {
   EXPECT_FALSE(json.contains("latin1"));
 }
 
+TEST(MessageLine, RedactedHeadersHideTheirValuesHoweverTheyAreWritten) {
+  const std::vector<HeaderField> fields = {{"Authorization\r", "Basic s3cret"},
+                                           {"AUTHORIZATION", "Basic\r\n s3cret", true},
+                                           {"authorization", "s3cret"},
+                                           {"Host", "h\rAuthorization: s3cret"},
+                                           {"X-Folded", "a\r\n Authorization: s3cret", true},
+                                           {"X_Key", "s3cret"},
+                                           {"Accept", "plain"}};
+  HttpMessage message = request();
+  message.headers = fields;
+  message.trailers = fields;
+  LineOptions options;
+  options.redact_headers = {"authorization", "x-key"};
+  options.raw_headers = true;
+  for (const LineOptions::Format format : {LineOptions::kNdjson, LineOptions::kFramed}) {
+    options.format = format;
+    const std::string line = line_of(message, options);
+    EXPECT_EQ(line.find("s3cret"), std::string::npos) << line;
+    EXPECT_NE(line.find("\"accept\":\"plain\""), std::string::npos) << line;
+  }
+}
+
 TEST(MessageLine, RedactedQueryValuesAreHiddenInEverySpelling) {
   const std::pair<const char*, const char*> targets[] = {
       {"/p?token=s3cret", "/p?token=[redacted]"},
@@ -530,7 +552,7 @@ TEST(MessageLine, RedactedQueryValuesAreHiddenInEverySpelling) {
       {"/p?my+key=s3cret", "/p?my+key=[redacted]"},
       {"http://h/p?&&token=s3cret&", "http://h/p?&&token=[redacted]&"},
       {"/p?token", "/p?token"},
-      {"/token=1?tokens=2&a=token=3", "/token=1?tokens=2&a=token=3"},
+      {"/token=1?tokens=2&a=token=3", "/token=[redacted]?tokens=2&a=token=[redacted]"},
       {"/p?%7", "/p?%7"},
       {"/p?", "/p?"},
       {"/p", "/p"}};

@@ -71,6 +71,17 @@ class FakeFile {
   std::string path_;
 };
 
+TEST(OptionsTest, BlanksBesideTheCommasOfAListMeanNothing) {
+  const Config config =
+      accepted({"-p", "80, 8080 ,\t443", "--redact-query", "x, token", "--redact-headers",
+                " Cookie , x-key ", "--protocols", "http, pop3"})
+          .config;
+  EXPECT_EQ(config.ports, (std::vector<uint16_t>{80, 8080, 443}));
+  EXPECT_EQ(config.redact_query, (std::vector<std::string>{"x", "token"}));
+  EXPECT_EQ(config.redact_headers, (std::vector<std::string>{"cookie", "x-key"}));
+  EXPECT_EQ(config.protocols.size(), 2u);
+}
+
 TEST(OptionsTest, LiveCaptureNeedsAnInterfaceAndPorts) {
   const Invocation invocation = accepted({"-i", "eth0", "-p", "80,8080"});
   EXPECT_EQ(invocation.action, Action::kRun);

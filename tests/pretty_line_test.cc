@@ -170,6 +170,47 @@ TEST(PrettyLine, ColoursOnlyWhenAskedAndAlwaysReset) {
   }
 }
 
+TEST(PrettyLine, NothingFromTheWireTurnsOrHidesTheTextAroundIt) {
+  for (const auto& [character, shown] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"\u202e", "202e"},
+                                                                  {"\u202a", "202a"},
+                                                                  {"\u2066", "2066"},
+                                                                  {"\u2069", "2069"},
+                                                                  {"\u200e", "200e"},
+                                                                  {"\u200f", "200f"},
+                                                                  {"\u200b", "200b"},
+                                                                  {"\u200d", "200d"},
+                                                                  {"\ufeff", "feff"},
+                                                                  {"\u061c", "061c"},
+                                                                  {"\u2060", "2060"}}) {
+    HttpMessage message = response();
+    message.request_method = character;
+    message.request_host = std::string_view(character);
+    const std::string target = std::string("/é") + character + character + "x€";
+    message.request_target = target;
+    const std::string escape = std::string("\\u") + shown;
+    const std::string line = line_of(message);
+    EXPECT_FALSE(contains(line, character)) << line;
+    EXPECT_TRUE(contains(line, escape + "/é" + escape + escape + "x€\n")) << line;
+    // JSON is for programs: it keeps them.
+    HttpMessage asked = request();
+    asked.target = target;
+    EXPECT_TRUE(contains(line_of(asked, {}), character));
+  }
+}
+
+TEST(PrettyLine, TheHostIsRedactedWhenAsked) {
+  LineOptions options = pretty();
+  options.redact_headers = {"host"};
+  EXPECT_TRUE(contains(line_of(response(), options), "  [redacted]/path?q=1\n"));
+  options.redact_headers = {"authorization"};
+  HttpMessage message = response();
+  message.request_host = "a\rAuthorization: secret";
+  EXPECT_TRUE(contains(line_of(message, options), "  [redacted]/path?q=1\n"));
+  message.request_target = "http://user:secret@a/";
+  EXPECT_TRUE(contains(line_of(message, options), "  http://[redacted]@a/\n"));
+}
+
 TEST(PrettyLine, QueryValuesAreRedactedHereToo) {
   LineOptions options = pretty();
   options.redact_query = {"q"};

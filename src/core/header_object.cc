@@ -71,7 +71,7 @@ uint32_t HeaderObjectWriter::plain_run_end(std::span<const HeaderField> fields,
     if (has_repeats_ && (repeats_.is_repeat(i) || repeats_.next(i) != HeaderRepeats::kNone)) {
       return i;
     }
-    if (redaction_.covers_header(fields[i].name)) return i;
+    if (redaction_.covers_field(fields[i].name, fields[i].value)) return i;
   }
   return count;
 }
@@ -107,12 +107,12 @@ void HeaderObjectWriter::write_field(std::span<const HeaderField> fields, uint32
 
 bool HeaderObjectWriter::write_name_and_values(std::span<const HeaderField> fields, uint32_t first,
                                                bool utf8, LineSink& sink) {
-  const bool redact = redaction_.covers_header(fields[first].name);
   const bool several = next_of_name(first) != HeaderRepeats::kNone;
   if (!write_name(fields[first].name, utf8, sink)) return false;
   append_verbatim(several ? ":[" : ":", sink);
   for (uint32_t i = first; i != HeaderRepeats::kNone; i = next_of_name(i)) {
     if (i != first) append_verbatim(",", sink);
+    const bool redact = redaction_.covers_field(fields[i].name, fields[i].value);
     if (!write_value(fields[i], redact, utf8, sink)) return false;
   }
   append_verbatim(several ? "]," : ",", sink);
@@ -156,7 +156,7 @@ void HeaderObjectWriter::write_raw(std::span<const HeaderField> fields, LineSink
   append_verbatim("[", sink);
   for (uint32_t i = 0; i < fields.size(); ++i) {
     const bool utf8 = is_latin1_.empty() || !is_latin1_[i];
-    const bool redact = redaction_.any_header() && redaction_.covers_header(fields[i].name);
+    const bool redact = redaction_.covers_field(fields[i].name, fields[i].value);
     append_verbatim(i == 0 ? "[" : ",[", sink);
     write_string(fields[i].name, utf8, sink);
     append_verbatim(",", sink);

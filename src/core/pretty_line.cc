@@ -6,6 +6,8 @@
 #include "core/ip_text.h"
 #include "core/message_line.h"
 #include "core/number_text.h"
+#include "core/terminal_text.h"
+#include "core/text_encoding.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -141,7 +143,7 @@ void PrettyLineWriter::append_line(const Columns& columns, const HttpMessage& me
   sink.commit(time_.write_clock(sink.reserve(TimeText::kClockSize), columns.time_ns));
   append_spaces(2, sink);
   const size_t method_at = sink.size();
-  strings_.write_bare(columns.method, sink);
+  append_shown(columns.method, sink);
   append_spaces(kMethodWidth - std::min(sink.size() - method_at, kMethodWidth), sink);
   append_spaces(2, sink);
   append_colour(unanswered ? kRed : status_colour(message.status), sink);
@@ -165,11 +167,28 @@ void PrettyLineWriter::append_url(const Columns& columns, const HttpMessage& mes
     if (message.request_host.empty()) {
       append_verbatim(endpoint_text(message.receiver).view(), sink);
     } else {
-      strings_.write_bare(message.request_host, sink);
+      const bool redact = redaction_.covers_field("host", message.request_host);
+      append_shown(redact ? kRedacted : message.request_host, sink);
     }
     if (!columns.target.starts_with('/') && !columns.target.empty()) append_spaces(1, sink);
   }
-  strings_.write_bare(redaction_.redact_target(columns.target), sink);
+  append_shown(redaction_.redact_target(columns.target), sink);
+}
+
+// Text from the wire: as in JSON, and without what turns or hides the text around it.
+void PrettyLineWriter::append_shown(std::string_view text, LineSink& sink) {
+  if (!is_utf8(text)) return strings_.write_bare(text, sink);  // byte by byte
+  while (!text.empty()) {
+    const TerminalHarm harm = find_terminal_harm(text);
+    strings_.write_bare(text.substr(0, harm.at), sink);
+    if (harm.size == 0) return;
+    char* out = put(sink.reserve(8), "\\u");
+    for (int shift = 12; shift >= 0; shift -= 4) {
+      *out++ = "0123456789abcdef"[harm.code >> shift & 0xf];
+    }
+    sink.commit(out);
+    text.remove_prefix(harm.at + harm.size);
+  }
 }
 
 void PrettyLineWriter::append_remarks(const HttpMessage& message, bool unanswered, LineSink& sink) {

@@ -17,9 +17,10 @@ namespace tcp_sniffer {
 //
 // Time of the response (of the request when unanswered), method, status, latency, size of the
 // request's and the response's body, host and path, then what is wrong with it. Text from the
-// wire is escaped as in JSON, so nothing in it reaches the terminal as a command. With colours
-// the status is green (2xx), cyan (3xx), yellow (4xx) or red (5xx), remarks are red.
-// One per line writer.
+// wire is escaped as in JSON, and so are characters that turn or hide the text around them: nothing
+// in it reaches the terminal as a command, or shows something else than was sent. With colours the
+// status is green (2xx), cyan (3xx), yellow (4xx) or red (5xx), remarks are red. One per line
+// writer.
 class PrettyLineWriter {
  public:
   // `redaction` outlives the writer.
@@ -43,6 +44,7 @@ class PrettyLineWriter {
 
   void append_line(const Columns& columns, const HttpMessage& message, bool unanswered,
                    LineSink& sink);
+  void append_shown(std::string_view text, LineSink& sink);
   void append_url(const Columns& columns, const HttpMessage& message, LineSink& sink);
   void append_remarks(const HttpMessage& message, bool unanswered, LineSink& sink);
   void append_colour(std::string_view code, LineSink& sink) const;

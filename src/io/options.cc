@@ -39,7 +39,14 @@ std::string label(const KeySpec& key) {
   return std::string(key.name) + " (--" + flag_name(key.name) + ")";
 }
 
-// Paths keep their commas; every other list is split at them.
+std::string without_blanks_around(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return "";
+  return std::string(text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin));
+}
+
+// Paths keep their commas; every other list is split at them, and blanks beside them mean nothing.
 std::vector<std::string> split_items(const KeySpec& key, const std::vector<std::string>& texts) {
   if (key.text_kind == TextKind::kPath) return texts;
   std::vector<std::string> items;
@@ -47,7 +54,8 @@ std::vector<std::string> split_items(const KeySpec& key, const std::vector<std::
     size_t begin = 0;
     for (size_t comma = 0; comma != std::string::npos; begin = comma + 1) {
       comma = text.find(',', begin);
-      items.push_back(text.substr(begin, comma == std::string::npos ? comma : comma - begin));
+      items.push_back(without_blanks_around(std::string_view(text).substr(
+          begin, comma == std::string::npos ? comma : comma - begin)));
     }
   }
   return items;

@@ -1,15 +1,16 @@
 /** Text from outside made safe to show: what the engine's printable() does, character for
  * character. */
 
-// C0, DEL, C1, direction marks, line and paragraph separators, embeddings, overrides, isolates.
+// C0, DEL, C1, direction marks, characters of no width, line and paragraph separators, embeddings,
+// overrides, isolates.
 function harmsATerminal(code: number): boolean {
   return (
     code < 0x20 ||
     (code >= 0x7f && code <= 0x9f) ||
-    code === 0x200e ||
-    code === 0x200f ||
+    code === 0x061c ||
+    (code >= 0x200b && code <= 0x200f) ||
     (code >= 0x2028 && code <= 0x202e) ||
-    (code >= 0x2066 && code <= 0x2069) ||
+    (code >= 0x2060 && code <= 0x206f) ||
     code === 0xfeff
   );
 }

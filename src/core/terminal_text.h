@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace tcp_sniffer {
+
+// Whether a terminal that is sent this character does something else than to show it: control
+// characters (C0, DEL, C1), line and paragraph separators, marks and overrides that turn the
+// writing direction (UAX #9), characters of no width.
+bool harms_a_terminal(uint32_t code);
+
+struct Utf8Character {
+  uint32_t code = 0;
+  size_t size = 0;  // 0: no well-formed character begins here
+};
+
+// The first character of `text`, which is not empty. RFC 3629 section 4.
+Utf8Character first_character(std::string_view text);
+
+struct TerminalHarm {
+  size_t at = 0;  // the text's size when there is none
+  size_t size = 0;
+  uint32_t code = 0;
+};
+
+// The first character beyond ASCII and C1 that harms a terminal, in text that is UTF-8.
+TerminalHarm find_terminal_harm(std::string_view utf8);
+
+}  // namespace tcp_sniffer
