@@ -33,9 +33,9 @@ struct Conversation {
 
 class ConversationMaker {
  public:
-  // `plain_bodies`: nothing in them reads like HTTP, so that a search cannot be misled.
-  ConversationMaker(FuzzInput& input, bool plain_bodies)
-      : input_(input), plain_bodies_(plain_bodies) {}
+  // `may_lose`: frames of it may be lost. Then no body reads like HTTP, so that a search cannot be
+  // misled, and there is no HEAD, because the answer to one that was lost seems to have a body.
+  ConversationMaker(FuzzInput& input, bool may_lose) : input_(input), may_lose_(may_lose) {}
 
   Conversation make() {
     for (size_t left = 1 + input_.below(8); left > 0 && !over_; left--) {
@@ -50,7 +50,7 @@ class ConversationMaker {
   }
 
  private:
-  static constexpr const char* kMethods[] = {"GET", "POST", "HEAD", "PUT", "DELETE", "PATCH"};
+  static constexpr const char* kMethods[] = {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"};
   static constexpr int kStatuses[] = {200, 201, 204, 301, 304, 404, 417, 503};
 
   void say(bool from_client, std::string bytes) {
@@ -59,7 +59,7 @@ class ConversationMaker {
 
   void exchange(std::string& requests, std::string& responses) {
     const size_t number = exchanges_++;
-    const std::string method = kMethods[input_.below(std::size(kMethods))];
+    const std::string method = kMethods[input_.below(std::size(kMethods) - (may_lose_ ? 1 : 0))];
     const int status = kStatuses[input_.below(std::size(kStatuses))];
     const bool expects = input_.below(8) == 0;
     const std::string name = std::to_string(number);
@@ -122,7 +122,7 @@ class ConversationMaker {
   std::string body() {
     std::string text;
     for (size_t parts = input_.below(4); parts > 0; parts--) {
-      if (plain_bodies_) {
+      if (may_lose_) {
         text.append(input_.u8(), static_cast<char>('a' + input_.below(26)));
       } else if (input_.below(2) == 0) {
         text += kWords[input_.below(std::size(kWords))];
@@ -152,7 +152,7 @@ class ConversationMaker {
   }
 
   FuzzInput& input_;
-  const bool plain_bodies_;
+  const bool may_lose_;
   Conversation conversation_;
   size_t exchanges_ = 0;
   bool over_ = false;

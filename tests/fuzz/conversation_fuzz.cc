@@ -10,6 +10,7 @@
 #include "conversation.h"
 #include "line_oracles.h"
 #include "shard_harness.h"
+#include "show.h"
 
 namespace tcp_sniffer::fuzz {
 namespace {
@@ -151,6 +152,7 @@ class Sender {
     made.payload_size = made.payload_wire_size = static_cast<uint32_t>(payload.size());
     made.clock_ns = made.time_ns = clock_ns_;
     clock_ns_ += 100'000;
+    show(made, payload);
     harness_.add(made, payload);
   }
 

@@ -8,6 +8,7 @@
 #include "fuzz_input.h"
 #include "line_oracles.h"
 #include "shard_harness.h"
+#include "show.h"
 
 namespace tcp_sniffer::fuzz {
 namespace {
@@ -140,6 +141,7 @@ class Session {
     }
     segment.payload_size = segment.payload_wire_size = static_cast<uint32_t>(text.size());
     segment.clock_ns = segment.time_ns = clock_ns_ += 1000;
+    show(segment, text);
     harness_.add(segment, text);
   }
 

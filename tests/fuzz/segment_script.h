@@ -33,7 +33,7 @@ class SegmentScriptReader {
   }
 
  private:
-  static constexpr size_t kSegmentsMax = 300;
+  static constexpr size_t kSegmentsMax = 150;
   static constexpr size_t kConnections = 4;
 
   struct Stream {
@@ -134,7 +134,7 @@ class SegmentScriptReader {
   std::string repeated() {
     const std::string_view word = kWords[input_.below(std::size(kWords))];
     std::string text;
-    for (size_t count = size_t{1} + input_.u8(); count > 0; count--) text += word;
+    for (size_t count = 1 + input_.below(80); count > 0; count--) text += word;
     return text;
   }
   // Small, or as far as 2 GiB in either direction.
