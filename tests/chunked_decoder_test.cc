@@ -18,8 +18,9 @@ using Event = ChunkedDecoder::Event;
 using std::string_view_literals::operator""sv;
 
 struct Decoded {
-  std::string body, trailer, rest;
+  std::string body, trailer, rest, unexplained;
   Event end = Event::kMore;
+  Anomalies anomalies;
 };
 
 // Decodes `coded`, cut into pieces of `step` bytes.
@@ -44,6 +45,8 @@ Decoded decode(std::string_view coded, size_t step = std::string_view::npos) {
     decoded.rest = input;
   }
   decoded.rest += coded;
+  decoded.unexplained = decoder.unexplained();
+  decoded.anomalies = decoder.anomalies();
   return decoded;
 }
 
@@ -68,6 +71,8 @@ TEST(ChunkedDecoder, DecodesWhatServersSendAtEveryPieceSize) {
       {"5;\r\nhello\r\n0\r\n\r\n", "hello", ""},
       {"5;a\rb\nhello\r\n0\r\n\r\n", "hello", ""},
       {"2\r\n\r\n\r\n0\r\n\r\n", "\r\n", ""},
+      {" 5\r\nhello\r\n\r\n\n\t0\r\n\r\n", "hello", ""},
+      {"\r\n5\r\nhello\r\n \r\n0\r\n\r\n", "hello", ""},
       {"5\r\nhello\r\n0\r\nA: 1\r\nB: 2\r\n\r\n", "hello", "A: 1\r\nB: 2\r\n\r\n"},
       {"0\nA: 1\n\n", "", "A: 1\n\n"},
       {"0\r\n\rA: 1\r\n\r\r\n\r\n", "", "\rA: 1\r\n\r\r\n\r\n"},
@@ -86,35 +91,63 @@ TEST(ChunkedDecoder, DecodesWhatServersSendAtEveryPieceSize) {
 }
 
 struct BadCase {
-  std::string_view coded, body, rest;
+  std::string_view coded, body, unexplained, rest;
 };
 
-TEST(ChunkedDecoder, RefusesWhatIsNotTheCodingAtTheByteThatShowsIt) {
+TEST(ChunkedDecoder, RefusesWhatIsNotTheCodingAndGivesItBack) {
   const BadCase cases[] = {
-      {"\r\n", "", ""},
-      {";a\r\n", "", ""},
-      {"x\r\n", "", "x\r\n"},
-      {"-5\r\n", "", "-5\r\n"},
-      {"0x5\r\n", "", "0x5\r\n"},
-      {"f,\r\nabc", "", "f,\r\nabc"},
-      {"f\0\r\nabc"sv, "", "f\0\r\nabc"sv},
-      {" 5\r\n", "", "5\r\n"},
-      {"5 x\r\n", "", "x\r\n"},
-      {"5\rx", "", "x"},
-      {"5\r\nhelloXX0\r\n", "hello", "XX0\r\n"},
-      {"5\r\nhello\rX", "hello", "X"},
-      {"5\r\nhello0\r\n", "hello", "0\r\n"},
+      {";a\r\n", "", "", ";a\r\n"},
+      {"x\r\n", "", "", "x\r\n"},
+      {"-5\r\n", "", "", "-5\r\n"},
+      {"0x5\r\n", "", "", "0x5\r\n"},
+      {"f,\r\nabc", "", "", "f,\r\nabc"},
+      {"f\0\r\nabc"sv, "", "", "f\0\r\nabc"sv},
+      {"5 x\r\n", "", "5 ", "x\r\n"},
+      {"5\rx", "", "5\r", "x"},
+      {"\r\n \rx", "", "\r\n \r", "x"},
+      {"5\r\nhelloXX0\r\n", "hello", "", "XX0\r\n"},
+      {"5\r\nhello\rX", "hello", "\r", "X"},
+      {"5\r\nhello\r\n\r\ntext", "hello", "\r\n", "text"},
+      {"5\r\nhello0\r\n", "hello", "", "0\r\n"},
   };
   for (const BadCase& c : cases) {
     const Decoded decoded = decode(c.coded);
     EXPECT_EQ(decoded.end, Event::kError) << c.coded;
     EXPECT_EQ(decoded.body, c.body) << c.coded;
     EXPECT_EQ(decoded.rest, c.rest) << c.coded;
+    EXPECT_EQ(decoded.unexplained, c.unexplained) << c.coded;
     for (const size_t step : {size_t{1}, size_t{2}, size_t{3}}) {
       const Decoded cut = decode(c.coded, step);
       EXPECT_EQ(cut.end, Event::kError) << c.coded;
       EXPECT_EQ(cut.body, c.body) << c.coded;
+      // Nothing is lost, wherever the cut shows the error.
+      EXPECT_EQ(cut.unexplained + cut.rest, std::string(c.unexplained).append(c.rest)) << c.coded;
     }
+  }
+}
+
+TEST(ChunkedDecoder, TheLongestSizeLineDoesNotDependOnTheCuts) {
+  for (size_t zeros = 30; zeros < 45; ++zeros) {
+    const std::string coded = std::string(zeros, '0') + "1\r\nx\r\n0\r\n\r\n";
+    const Event whole = decode(coded).end;
+    EXPECT_EQ(whole, zeros + 1 < ChunkedDecoder::kSizeLineMax ? Event::kDone : Event::kError);
+    for (const size_t step : {size_t{1}, size_t{2}, zeros + 1, zeros + 2}) {
+      EXPECT_EQ(decode(coded, step).end, whole) << zeros << " zeros in steps of " << step;
+    }
+  }
+}
+
+TEST(ChunkedDecoder, NamesWhatTheCodingDoesNotAllow) {
+  const auto found = [](std::string_view coded, size_t step) {
+    return decode(coded, step).anomalies;
+  };
+  for (const size_t step : {size_t{1}, size_t{3}, size_t{1000}}) {
+    EXPECT_FALSE(found("5;a = b\r\nhello\r\n0\r\nA: 1\r\n\r\n", step).any());
+    EXPECT_TRUE(found("1 \r\nx\r\n0\r\n\r\n", step).has(Anomaly::kChunkLine));
+    EXPECT_TRUE(found("1\r\nx\r\n\r\n0\r\n\r\n", step).has(Anomaly::kChunkLine));
+    EXPECT_TRUE(found("1\nx\r\n0\r\n\r\n", step).has(Anomaly::kBareLf));
+    EXPECT_TRUE(found("1\r\nx\n0\r\n\r\n", step).has(Anomaly::kBareLf));
+    EXPECT_TRUE(found("1\r\nx\r\n0\r\n\n", step).has(Anomaly::kBareLf));
   }
 }
 
@@ -187,7 +220,7 @@ TEST(ChunkedDecoder, StartsAgainAfterABodyAndAfterAnError) {
 // are equal byte for byte, so none points into itself.
 TEST(ChunkedDecoder, PrimedParsersAreEqualByteForByte) {
   static_assert(std::is_trivially_copyable_v<ChunkedDecoder>);
-  static_assert(sizeof(ChunkedDecoder) <= 120);
+  static_assert(sizeof(ChunkedDecoder) <= 160);
   constexpr std::string_view kHead = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
   llhttp_settings_t settings;
   llhttp_settings_init(&settings);

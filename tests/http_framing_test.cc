@@ -32,14 +32,14 @@ class FramingTest : public testing::Test {
 TEST_F(FramingTest, MessageWithoutFramingFields) {
   EXPECT_EQ(request("").kind, BodyKind::kNone);
   EXPECT_EQ(response("").kind, BodyKind::kUntilClose);
-  EXPECT_FALSE(request("").conflict);
+  EXPECT_FALSE(request("").anomalies.any());
 }
 
 TEST_F(FramingTest, ContentLengthIsReadInAnyCaseAndWithZeros) {
   const Framing framing = request("content-LENGTH: 0042\n");
   EXPECT_EQ(framing.kind, BodyKind::kLength);
   EXPECT_EQ(framing.length, 42u);
-  EXPECT_FALSE(framing.conflict);
+  EXPECT_FALSE(framing.anomalies.any());
   EXPECT_EQ(request("Content-Length: 0\n").kind, BodyKind::kNone);
   EXPECT_EQ(response("Content-Length: 0\n").kind, BodyKind::kNone);
   EXPECT_EQ(response("Content-Length:\n 7\n").length, 7u);
@@ -52,7 +52,7 @@ TEST_F(FramingTest, RepeatedEqualContentLengthIsOneValue) {
     const Framing framing = request(lines);
     EXPECT_EQ(framing.kind, BodyKind::kLength) << lines;
     EXPECT_EQ(framing.length, 5u) << lines;
-    EXPECT_FALSE(framing.conflict) << lines;
+    EXPECT_TRUE(framing.anomalies.has(Anomaly::kRepeatedLength)) << lines;
   }
 }
 
@@ -63,7 +63,7 @@ TEST_F(FramingTest, FirstOfDifferingContentLengthsCounts) {
     const Framing framing = response(lines);
     EXPECT_EQ(framing.kind, BodyKind::kLength) << lines;
     EXPECT_EQ(framing.length, 5u) << lines;
-    EXPECT_TRUE(framing.conflict) << lines;
+    EXPECT_TRUE(framing.anomalies.has(Anomaly::kDifferentLengths)) << lines;
   }
 }
 
@@ -72,9 +72,9 @@ TEST_F(FramingTest, ContentLengthThatIsNoNumberFramesNothing) {
                                        "9223372036854775808", "18446744073709551621"}) {
     const std::string lines = "Content-Length: " + std::string(value) + "\n";
     EXPECT_EQ(request(lines).kind, BodyKind::kNone) << value;
-    EXPECT_TRUE(request(lines).conflict) << value;
+    EXPECT_TRUE(request(lines).anomalies.has(Anomaly::kInvalidLength)) << value;
     EXPECT_EQ(response(lines).kind, BodyKind::kUntilClose) << value;
-    EXPECT_TRUE(response(lines).conflict) << value;
+    EXPECT_TRUE(response(lines).anomalies.has(Anomaly::kInvalidLength)) << value;
   }
   EXPECT_EQ(request("Content-Length: 9223372036854775807\n").length, 9223372036854775807u);
 }
@@ -86,7 +86,7 @@ TEST_F(FramingTest, ChunkedAsTheLastCodingIsChunked) {
     const std::string lines = "Transfer-Encoding: " + std::string(value) + "\n";
     EXPECT_EQ(request(lines).kind, BodyKind::kChunked) << value;
     EXPECT_EQ(response(lines).kind, BodyKind::kChunked) << value;
-    EXPECT_FALSE(request(lines).conflict) << value;
+    EXPECT_FALSE(request(lines).anomalies.any()) << value;
   }
 }
 
@@ -95,9 +95,9 @@ TEST_F(FramingTest, OtherLastCodingLeavesARequestWithoutBodyAndAResponseUntilClo
        {"gzip", "chunked, identity", "chunked, gzip", "xchunked", "chunked\v", "lalala"}) {
     const std::string lines = "Transfer-Encoding: " + std::string(value) + "\n";
     EXPECT_EQ(request(lines).kind, BodyKind::kNone) << value;
-    EXPECT_TRUE(request(lines).conflict) << value;
+    EXPECT_TRUE(request(lines).anomalies.has(Anomaly::kTransferCoding)) << value;
     EXPECT_EQ(response(lines).kind, BodyKind::kUntilClose) << value;
-    EXPECT_FALSE(response(lines).conflict) << value;
+    EXPECT_FALSE(response(lines).anomalies.any()) << value;
   }
   EXPECT_EQ(request("Transfer-Encoding: gzip\nContent-Length: 3\n").length, 3u);
   EXPECT_EQ(response("Transfer-Encoding: lalala\nContent-Length: 3\n").kind, BodyKind::kUntilClose);
@@ -105,7 +105,7 @@ TEST_F(FramingTest, OtherLastCodingLeavesARequestWithoutBodyAndAResponseUntilClo
 
 TEST_F(FramingTest, IdentityIsNoCoding) {
   EXPECT_EQ(request("Transfer-Encoding: identity\nContent-Length: 3\n").length, 3u);
-  EXPECT_FALSE(request("Transfer-Encoding: identity\nContent-Length: 3\n").conflict);
+  EXPECT_FALSE(request("Transfer-Encoding: identity\nContent-Length: 3\n").anomalies.any());
   EXPECT_EQ(response("Transfer-Encoding: identity\n").kind, BodyKind::kUntilClose);
   EXPECT_EQ(response("Transfer-Encoding: identity, chunked\n").kind, BodyKind::kChunked);
 }
@@ -113,14 +113,14 @@ TEST_F(FramingTest, IdentityIsNoCoding) {
 TEST_F(FramingTest, TransferEncodingBeatsContentLengthExceptInHttp10) {
   const std::string_view both = "Content-Length: 68\nTransfer-Encoding: chunked\n";
   EXPECT_EQ(request(both).kind, BodyKind::kChunked);
-  EXPECT_TRUE(request(both).conflict);
+  EXPECT_TRUE(request(both).anomalies.has(Anomaly::kLengthAndCoding));
   const Framing old = response(both, "HTTP/1.0 200 OK");
   EXPECT_EQ(old.kind, BodyKind::kLength);
   EXPECT_EQ(old.length, 68u);
-  EXPECT_TRUE(old.conflict);
+  EXPECT_TRUE(old.anomalies.has(Anomaly::kTransferCoding));
   const Framing chunked10 = response("Transfer-Encoding: chunked\n", "HTTP/1.0 200 OK");
   EXPECT_EQ(chunked10.kind, BodyKind::kChunked);
-  EXPECT_TRUE(chunked10.conflict);
+  EXPECT_TRUE(chunked10.anomalies.has(Anomaly::kTransferCoding));
 }
 
 TEST_F(FramingTest, StatusesWithoutBodyHaveNoneWhateverTheirFieldsSay) {
@@ -196,12 +196,24 @@ TEST_F(FramingTest, UpgradeAndExpectationAreSeen) {
   EXPECT_FALSE(request("Upgrade:\nExpect: nothing\n").expect_continue);
 }
 
+RequestMethodKind kind_of(std::string_view method) {
+  HttpHead head;
+  head.start.method = method;
+  return method_kind(head);
+}
+
 TEST(MethodKind, TellsTheMethodsThatChangeAResponse) {
-  EXPECT_EQ(method_kind("HEAD"), RequestMethodKind::kHead);
-  EXPECT_EQ(method_kind("CONNECT"), RequestMethodKind::kConnect);
-  EXPECT_EQ(method_kind("GET"), RequestMethodKind::kOther);
-  EXPECT_EQ(method_kind("head"), RequestMethodKind::kOther);
-  EXPECT_EQ(method_kind(""), RequestMethodKind::kUnknown);
+  EXPECT_EQ(kind_of("HEAD"), RequestMethodKind::kHead);
+  EXPECT_EQ(kind_of("CONNECT"), RequestMethodKind::kConnect);
+  EXPECT_EQ(kind_of("GET"), RequestMethodKind::kOther);
+  EXPECT_EQ(kind_of("head"), RequestMethodKind::kOther);
+  EXPECT_EQ(kind_of(""), RequestMethodKind::kUnknown);
+  HttpHead old;
+  old.start.method = "GET";
+  old.versionless = true;
+  EXPECT_EQ(method_kind(old), RequestMethodKind::kVersionless);
+  old.start.method = "HEAD";
+  EXPECT_EQ(method_kind(old), RequestMethodKind::kHead);
 }
 
 }  // namespace

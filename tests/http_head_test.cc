@@ -64,7 +64,7 @@ TEST_F(HeadReaderTest, ReadsARequestHead) {
   EXPECT_EQ(text_of(head_.fields), "Host=a.example|Accept=*/*|X-Empty=");
   EXPECT_EQ(bytes.substr(head_.size), "body");
   EXPECT_FALSE(head_.irregular);
-  EXPECT_FALSE(head_.folded);
+  EXPECT_FALSE(head_.anomalies.any());
 }
 
 TEST_F(HeadReaderTest, ReadsAResponseHeadWithoutFields) {
@@ -91,13 +91,13 @@ TEST_F(HeadReaderTest, WhitespaceAroundNameAndValueIsLeftOut) {
 
 TEST_F(HeadReaderTest, FoldedValueKeepsItsLineBreak) {
   EXPECT_EQ(fields_of("A: 1\r\n  2\r\n\t3\r\nB: 4\r\n"), "A~1\r\n  2\r\n\t3|B=4");
-  EXPECT_TRUE(head_.folded);
+  EXPECT_TRUE(head_.anomalies.has(Anomaly::kObsFold));
   EXPECT_FALSE(head_.irregular);
 }
 
 TEST_F(HeadReaderTest, ValueThatStandsOnTheContinuationAloneIsNotFolded) {
   EXPECT_EQ(fields_of("Transfer-Encoding:\r\n \r\n chunked\r\n"), "Transfer-Encoding=chunked");
-  EXPECT_TRUE(head_.folded);
+  EXPECT_TRUE(head_.anomalies.has(Anomaly::kObsFold));
   EXPECT_EQ(fields_of("Content-Length: 88\n \n"), "Content-Length=88");
 }
 
@@ -135,8 +135,39 @@ TEST_F(HeadReaderTest, FirstLineThatIsNoStartLineIsInvalidAtOnce) {
   EXPECT_EQ(read("\r\nGET / HTTP/1.1\r\n\r\n"), HeadStatus::kInvalid);
   EXPECT_EQ(read("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), HeadStatus::kInvalid);
   EXPECT_EQ(head_.start.kind, StartLineKind::kHttp2Preface);
-  EXPECT_EQ(read("GET /\r\n"), HeadStatus::kInvalid);
-  EXPECT_EQ(head_.start.kind, StartLineKind::kHttp09);
+}
+
+TEST_F(HeadReaderTest, WhatFollowsAStartLineWithoutAVersionDecides) {
+  EXPECT_EQ(read("GET /\r\n"), HeadStatus::kIncomplete);
+  EXPECT_EQ(read("GET /\r\nHost"), HeadStatus::kIncomplete);
+  ASSERT_EQ(read("GET /\r\n\r\nrest"), HeadStatus::kComplete);
+  EXPECT_TRUE(head_.http09);
+  EXPECT_EQ(head_.size, 9u);
+  ASSERT_EQ(read("GET /\r\nHost: a\r\n\r\n"), HeadStatus::kComplete);
+  EXPECT_FALSE(head_.http09);
+  EXPECT_EQ(text_of(head_.fields), "Host=a");
+  ASSERT_EQ(read("POST /\r\nHost: a\r\n\r\n"), HeadStatus::kComplete);
+  EXPECT_EQ(read("POST /\r\n\r\n"), HeadStatus::kInvalid);
+  EXPECT_EQ(read("GET /\r\nGET /\r\n"), HeadStatus::kInvalid);
+  EXPECT_EQ(read("GET /\r\nno token: x\r\n"), HeadStatus::kInvalid);
+  HeadProgress progress;
+  progress.ended = true;
+  ASSERT_EQ(reader_.read("GET /\r\n", progress, head_), HeadStatus::kComplete);
+  EXPECT_TRUE(head_.http09);
+  EXPECT_EQ(head_.size, 7u);
+  EXPECT_EQ(reader_.read("POST /\r\n", progress, head_), HeadStatus::kIncomplete);
+}
+
+TEST_F(HeadReaderTest, CrAloneEndsLinesWhereItEndsTheStartLine) {
+  const std::string_view bare = "HTTP/1.1 200 OK\rA: 1\rB: 2\r\rbody";
+  ASSERT_EQ(read(bare), HeadStatus::kComplete);
+  EXPECT_EQ(text_of(head_.fields), "A=1|B=2");
+  EXPECT_EQ(bare.substr(head_.size), "body");
+  EXPECT_TRUE(head_.anomalies.has(Anomaly::kBareCr));
+  const std::string_view mixed = "HTTP/1.1 200 OK\rA: 1\r\nB: 2\nC: 3\r\n\r\n\nbody";
+  ASSERT_EQ(read(mixed), HeadStatus::kComplete);
+  EXPECT_EQ(text_of(head_.fields), "A=1|B=2|C=3");
+  EXPECT_EQ(mixed.substr(head_.size), "\nbody");
 }
 
 TEST_F(HeadReaderTest, FirstLineThatIsNoStartLineIsInvalidWhenItComesInPieces) {
@@ -178,7 +209,7 @@ TEST_F(HeadReaderTest, HeadAtTheByteLimitIsReadAndOneByteMoreIsNot) {
   bytes.insert(bytes.size() - 4, "x");
   EXPECT_EQ(read(bytes), HeadStatus::kTooLarge);
   EXPECT_EQ(head_.size, 0u);
-  ASSERT_TRUE(reader_.read_partial(bytes, head_));
+  ASSERT_TRUE(reader_.read_partial(bytes, {}, head_));
   EXPECT_EQ(head_.start.method, "GET");
 }
 
@@ -209,13 +240,13 @@ TEST_F(HeadReaderTest, TooManyFieldsKeepTheFirstAndTellTheSize) {
 }
 
 TEST_F(HeadReaderTest, PartialHeadHasItsWholeLines) {
-  ASSERT_TRUE(reader_.read_partial("GET /x HTTP/1.1\r\nA: 1\r\nB: 2\r\nCook", head_));
+  ASSERT_TRUE(reader_.read_partial("GET /x HTTP/1.1\r\nA: 1\r\nB: 2\r\nCook", {}, head_));
   EXPECT_EQ(head_.start.target, "/x");
   EXPECT_EQ(text_of(head_.fields), "A=1|B=2");
   EXPECT_EQ(head_.size, 0u);
-  EXPECT_FALSE(reader_.read_partial("GET /x HTTP/1.1", head_));
-  EXPECT_FALSE(reader_.read_partial("", head_));
-  EXPECT_FALSE(reader_.read_partial("nonsense\r\nA: 1\r\n", head_));
+  EXPECT_FALSE(reader_.read_partial("GET /x HTTP/1.1", {}, head_));
+  EXPECT_FALSE(reader_.read_partial("", {}, head_));
+  EXPECT_FALSE(reader_.read_partial("nonsense\r\nA: 1\r\n", {}, head_));
 }
 
 TEST_F(HeadReaderTest, ReadsTrailerSections) {

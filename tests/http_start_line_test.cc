@@ -14,7 +14,19 @@ struct RequestCase {
   std::string_view line, method, target;
   uint8_t minor;
   bool known, irregular;
+  std::string_view anomalies = "";
 };
+
+// The words of a set, with a blank between them.
+std::string words_of(Anomalies anomalies) {
+  std::string words;
+  for (size_t i = 0; i < kAnomalies; ++i) {
+    const auto anomaly = static_cast<Anomaly>(i);
+    if (!anomalies.has(anomaly)) continue;
+    words.append(words.empty() ? "" : " ").append(anomaly_word(anomaly));
+  }
+  return words;
+}
 
 TEST(StartLine, ReadsRequestLinesAsTheyAreSent) {
   const RequestCase cases[] = {
@@ -27,15 +39,26 @@ TEST(StartLine, ReadsRequestLinesAsTheyAreSent) {
       {"CCM_POST /ccm HTTP/1.1", "CCM_POST", "/ccm", 1, true, false},
       {"FROBNICATE /x HTTP/1.1", "FROBNICATE", "/x", 1, false, false},
       {"get /x HTTP/1.1", "get", "/x", 1, false, false},
-      {"GET /\xc3\xa9 HTTP/1.1", "GET", "/\xc3\xa9", 1, true, false},
-      {"GET /a b c HTTP/1.1", "GET", "/a b c", 1, true, true},
-      {"GET /a HTTP/1.0 b HTTP/1.1", "GET", "/a HTTP/1.0 b", 1, true, true},
-      {"GET   /a \t HTTP/1.1", "GET", "/a", 1, true, true},
-      {"GET\t/a\tHTTP/1.1", "GET", "/a", 1, true, true},
-      {"GET /a HTTP/1.1  ", "GET", "/a", 1, true, true},
-      {"GET /a\x01 HTTP/1.1", "GET", "/a\x01", 1, true, true},
+      {"GET /\xc3\xa9 HTTP/1.1", "GET", "/\xc3\xa9", 1, true, false, "target"},
+      {"GET /a b c HTTP/1.1", "GET", "/a b c", 1, true, true, "target"},
+      {"GET /a HTTP/1.0 b HTTP/1.1", "GET", "/a HTTP/1.0 b", 1, true, true, "target"},
+      {"GET   /a \t HTTP/1.1", "GET", "/a", 1, true, true, "startLineBlanks"},
+      {"GET\t/a\tHTTP/1.1", "GET", "/a", 1, true, true, "startLineBlanks"},
+      {"GET /a HTTP/1.1  ", "GET", "/a", 1, true, true, "startLineBlanks"},
+      {"GET /a\x01 HTTP/1.1", "GET", "/a\x01", 1, true, true, "target"},
       {"GET / HTTP/1.2", "GET", "/", 1, true, false},
       {"GET / HTTP/1.9", "GET", "/", 1, true, false},
+      {"GET HTTP/1.1", "GET", "", 1, true, true, "target"},
+      {"GET  HTTP/1.0", "GET", "", 0, true, true, "startLineBlanks target"},
+      {"GET / http/1.1", "GET", "/", 1, true, true, "version"},
+      {"GET /a b Http/1.0", "GET", "/a b", 0, true, true, "target version"},
+      {"GET / HTTP/1.0.8", "GET", "/", 0, true, true, "version"},
+      {"GET / HTTP/1.10", "GET", "/", 1, true, true, "version"},
+      {"GET / HTTP/2.0", "GET", "/", 1, true, true, "version"},
+      {"GET / HTTP/0.9", "GET", "/", 0, true, true, "version"},
+      {"GET / HTTP", "GET", "/", 0, true, true, "version"},
+      {"GET index.html http/1.1", "GET", "index.html", 1, true, true, "version"},
+      {"CONNECT a:443 HTTP/1.x", "CONNECT", "a:443", 0, true, true, "version"},
   };
   for (const RequestCase& c : cases) {
     const StartLine start = read_start_line(c.line);
@@ -46,6 +69,7 @@ TEST(StartLine, ReadsRequestLinesAsTheyAreSent) {
     EXPECT_EQ(start.version_minor, c.minor);
     EXPECT_EQ(start.known_method, c.known);
     EXPECT_EQ(start.irregular, c.irregular);
+    EXPECT_EQ(words_of(start.anomalies), c.anomalies);
   }
 }
 
@@ -88,16 +112,14 @@ TEST(StartLine, RefusesWhatIsNotHttp1) {
       " ",
       "GET",
       "GET ",
-      "GET HTTP/1.1",
-      "GET  HTTP/1.1",
       " GET / HTTP/1.1",
-      "GET / HTTP/2.0",
-      "GET / http/1.1",
-      "GET / HTTP/1.10",
-      "GET / HTTP/11",
+      "GET HTTP/2.0",
+      "FROB HTTP/1.1",
+      "FROB / HTTP/2.0",
+      "frob / http/1.1",
+      "FROB /x",
       "GET / XHTTP/1.1",
       "GET a HTTP",
-      "POST /x",
       "G(T / HTTP/1.1",
       "OPTIONS rtsp://a/b RTSP/1.0",
       "INVITE sip:a@b SIP/2.0",
@@ -121,9 +143,98 @@ TEST(StartLine, RefusesWhatIsNotHttp1) {
   }
 }
 
+struct DueCase {
+  std::string_view line;
+  uint16_t status;
+  std::string_view reason;
+  uint8_t minor;
+  std::string_view anomalies;
+};
+
+TEST(StartLine, WhereAResponseIsDueAnyLineThatBeginsWithHttpIsOne) {
+  const DueCase cases[] = {
+      {"HTTP/1.1 200 OK", 200, "OK", 1, ""},
+      {"HTTP/1.0 2XX OK", 0, "2XX OK", 0, "status"},
+      {"HTTP/1.1 2000 x", 2000, "x", 1, "status"},
+      {"HTTP/1.1 20000 x", 0, "20000 x", 1, "status"},
+      {"HTTP/1.1 099 x", 99, "x", 1, "status"},
+      {"HTTP/1.1 000 x", 0, "000 x", 1, "status"},
+      {"HTTP/1.1 20", 20, "", 1, "status"},
+      {"HTTP/1.1 -200 x", 0, "-200 x", 1, "status"},
+      {"HTTP/1.1", 0, "", 1, "status"},
+      {"HTTP/1.1 ", 0, "", 1, "status"},
+      {"HTTP/1.0.8 200 OK", 200, "OK", 0, "version"},
+      {"HTTP/1.10 200 OK", 200, "OK", 1, "version"},
+      {"http/1.1 200 OK", 200, "OK", 1, "version"},
+      {"Http/1.0\t200\tOK", 200, "OK", 0, "startLineBlanks version"},
+      {"HTTP/2.0 200 ok", 200, "ok", 1, "version"},
+      {"HTTP/0.9 200 ok", 200, "ok", 0, "version"},
+      {"HTTP 503 Busy", 503, "Busy", 0, "version"},
+      {"HTTPS 200", 200, "", 0, "version"},
+      {"ICY 200 OK", 200, "OK", 0, "version"},
+      {"ICY", 0, "", 0, "version status"},
+  };
+  for (const DueCase& c : cases) {
+    const StartLine start = read_start_line(c.line, StartContext::kResponseDue);
+    SCOPED_TRACE(c.line);
+    ASSERT_EQ(start.kind, StartLineKind::kResponse);
+    EXPECT_EQ(start.status, c.status);
+    EXPECT_EQ(start.reason, c.reason);
+    EXPECT_EQ(start.version_minor, c.minor);
+    EXPECT_EQ(words_of(start.anomalies), c.anomalies);
+    for (size_t size = 0; size < c.line.size(); ++size) {
+      EXPECT_NE(guess_start(c.line.substr(0, size), StartContext::kResponseDue), StartGuess::kNo);
+    }
+  }
+  for (const std::string_view line : {"HTT 200", "ICYX 200 OK", "icy 200 OK", "SIP/2.0 200 OK",
+                                      "RTSP/1.0 200 OK", "220 ready", "+OK"}) {
+    EXPECT_EQ(read_start_line(line, StartContext::kResponseDue).kind, StartLineKind::kNone) << line;
+    EXPECT_EQ(guess_start(std::string(line) + "\n", StartContext::kResponseDue), StartGuess::kNo);
+  }
+}
+
+TEST(StartLine, WithoutAVersionTheNextLineDecides) {
+  for (const std::string_view line : {"GET /index.html", "POST /index.html", "GET  /index.html "}) {
+    EXPECT_EQ(read_start_line(line).kind, StartLineKind::kVersionless) << line;
+    EXPECT_EQ(read_start_line(line).target, "/index.html") << line;
+    EXPECT_EQ(read_start_line(line, StartContext::kAfterLoss).kind, StartLineKind::kNone) << line;
+  }
+  for (const std::string_view line : {"GET key", "GET /a b", "FROB /x", "OPTIONS sip:a@b"}) {
+    EXPECT_EQ(read_start_line(line).kind, StartLineKind::kNone) << line;
+  }
+}
+
+TEST(StartLine, ACrThatNoLfFollowsIsTold) {
+  for (const std::string_view line : {"GET / HTTP/1.1\rA: 1", "HTTP/1.1 200 OK\rA: 1",
+                                      "HTTP/1.1 200 O\rx"}) {
+    EXPECT_EQ(read_start_line(line).kind, StartLineKind::kBareCr) << line;
+  }
+  EXPECT_EQ(read_start_line("HTTP/1.1 200 OK\r\r").reason, "OK");
+}
+
+TEST(StartLine, OfALineThatTheCaptureCutTheKnownPartIsRead) {
+  struct {
+    std::string_view bytes, method, target;
+    uint16_t status;
+  } cases[] = {
+      {"GET /ima", "GET", "/ima", 0},          {"GET /a.gif ", "GET", "/a.gif", 0},
+      {"GET /a.gif HTT", "GET", "/a.gif", 0},  {"GET /a.gif HTTP/1.1\r", "GET", "/a.gif", 0},
+      {"GET /a b", "GET", "/a b", 0},          {"POST http", "POST", "http", 0},
+      {"HTTP/1.1 200", "", "", 200},           {"HTTP/1.1 404 Not F", "", "", 404},
+      {"GET ", "", "", 0},                     {"GET", "", "", 0},
+      {"FROB /x", "", "", 0},                  {"OPTIONS sip:a", "", "", 0},
+      {"HTTP/1.1 20", "", "", 0},              {"", "", "", 0},
+  };
+  for (const auto& c : cases) {
+    const StartLine start = read_cut_start_line(c.bytes);
+    EXPECT_EQ(start.kind != StartLineKind::kNone, !c.method.empty() || c.status != 0) << c.bytes;
+    EXPECT_EQ(start.method, c.method) << c.bytes;
+    EXPECT_EQ(start.target, c.target) << c.bytes;
+    EXPECT_EQ(start.status, c.status) << c.bytes;
+  }
+}
+
 TEST(StartLine, NamesOtherProtocolsOnAnHttpPort) {
-  EXPECT_EQ(read_start_line("GET /index.html").kind, StartLineKind::kHttp09);
-  EXPECT_EQ(read_start_line("GET /index.html").target, "/index.html");
   EXPECT_EQ(read_start_line("PRI * HTTP/2.0").kind, StartLineKind::kHttp2Preface);
   EXPECT_EQ(read_start_line("\x16\x03\x01\x02\x00\x01"sv).kind, StartLineKind::kTls);
 }
@@ -141,7 +252,8 @@ TEST(StartGuess, DecidesAsEarlyAsTheBytesAllow) {
       {"GET ", StartGuess::kRequest},
       {"GET /some/long/path", StartGuess::kRequest},
       {"GET / HTTP/1.1\r\n", StartGuess::kRequest},
-      {"GET /old\r\n", StartGuess::kNo},
+      {"GET /old\r\n", StartGuess::kRequest},
+      {"GET old\r\n", StartGuess::kNo},
       {"FROB ", StartGuess::kMaybe},
       {"FROB / HTT", StartGuess::kMaybe},
       {"FROB / HTTP/1.1\n", StartGuess::kRequest},
@@ -153,6 +265,8 @@ TEST(StartGuess, DecidesAsEarlyAsTheBytesAllow) {
       {"HTTP/1.1 20", StartGuess::kMaybe},
       {"HTTP/1.1 200", StartGuess::kResponse},
       {"HTTP/1.1   20", StartGuess::kMaybe},
+      {"HTTP/1.1\t2", StartGuess::kMaybe},
+      {"HTTP/1.1\t200", StartGuess::kResponse},
       {"HTTP/1.1   200 OK\n", StartGuess::kResponse},
       {"HTTP/1.1 200OK\r\n", StartGuess::kResponse},
       {"HTTP/2.0 200", StartGuess::kNo},
@@ -183,10 +297,9 @@ TEST(StartGuess, NeverTakesBackANoWhenMoreBytesCome) {
   }
 }
 
-TEST(StartGuess, GivesUpAnUnknownMethodWithoutALineEndAfterEightKilobytes) {
+TEST(StartGuess, TheLengthOfALineDecidesNothing) {
   const std::string line = "FROB /" + std::string(9000, 'x');
-  EXPECT_EQ(guess_start(std::string_view(line).substr(0, 8000)), StartGuess::kMaybe);
-  EXPECT_EQ(guess_start(line), StartGuess::kNo);
+  EXPECT_EQ(guess_start(line), StartGuess::kMaybe);
   EXPECT_EQ(guess_start("GET /" + std::string(9000, 'x')), StartGuess::kRequest);
   EXPECT_EQ(guess_start(std::string(40, 'x')), StartGuess::kNo);
 }
@@ -210,12 +323,13 @@ TEST(StartLine, KnownMethodSuffixPrefersTheLongestMethod) {
   EXPECT_EQ(known_method_suffix(""), 0u);
 }
 
-TEST(StartLine, CountsEmptyLinesInFrontOfAMessage) {
-  EXPECT_EQ(leading_empty_lines("\r\n\r\nGET"), 4u);
-  EXPECT_EQ(leading_empty_lines("\n\r\nGET"), 3u);
-  EXPECT_EQ(leading_empty_lines("\r\n\r"), 2u);
-  EXPECT_EQ(leading_empty_lines("\rGET"), 0u);
-  EXPECT_EQ(leading_empty_lines(""), 0u);
+TEST(StartLine, CountsEmptyLinesAndBlanksInFrontOfAMessage) {
+  EXPECT_EQ(leading_blanks("\r\n\r\nGET"), 4u);
+  EXPECT_EQ(leading_blanks("\n \r\n\tGET"), 5u);
+  EXPECT_EQ(leading_blanks("\r\n\r"), 3u);
+  EXPECT_EQ(leading_blanks("\rGET"), 1u);
+  EXPECT_EQ(leading_blanks("GET"), 0u);
+  EXPECT_EQ(leading_blanks(""), 0u);
 }
 
 }  // namespace

@@ -358,6 +358,21 @@ TEST(TextEncoding, CutCharacterGoesAndWholeOnesStay) {
   EXPECT_EQ(without_cut_character("\x80\x80\x80\x80\x80"), "\x80\x80\x80\x80\x80");
   EXPECT_EQ(without_cut_character("x\xff"), "x\xff");
   EXPECT_EQ(without_cut_character("x\xc3\xc3"), "x\xc3");
+  for (const std::string_view no_beginning : {"\xe0\x9f", "\xed\xa0", "\xf0\x8f", "\xf4\x90"}) {
+    EXPECT_EQ(without_cut_character(no_beginning), no_beginning);
+  }
+}
+
+TEST(TextEncoding, WhatFollowsACutShowsWhetherThereWasACharacter) {
+  EXPECT_FALSE(cut_character_is_none("x\xe2", "\x82\xac"));
+  EXPECT_FALSE(cut_character_is_none("x\xe2", "\x82"));
+  EXPECT_FALSE(cut_character_is_none("x\xe2\x82", "\xac and more"));
+  EXPECT_FALSE(cut_character_is_none("x\xe2", ""));
+  EXPECT_FALSE(cut_character_is_none("xy", "\x82"));
+  EXPECT_TRUE(cut_character_is_none("x\xe9", " y"));
+  EXPECT_TRUE(cut_character_is_none("x\xe2", "\x82z"));
+  EXPECT_TRUE(cut_character_is_none("x\xed", "\xa0"));
+  EXPECT_TRUE(cut_character_is_none("x\xf0\x9f", "\x98\xc0"));
 }
 
 TEST(TextEncoding, BoundaryIsTheLastOneNotBehindTheSize) {

@@ -356,6 +356,58 @@ TEST(MessageLine, TruncatedBodyLosesTheCharacterThatTheCutBroke) {
   EXPECT_FALSE(json.contains("bodyEncoding"));
 }
 
+TEST(MessageLine, ABodyWhoseCutCharacterIsNoneIsBinary) {
+  HttpMessage message = response();
+  message.body = "caf\xe9";
+  message.body_truncated = message.body_cut_is_none = true;
+  EXPECT_EQ(json_of(message)["bodyEncoding"], "binary");
+  LineOptions options;
+  options.binary_base64 = true;
+  EXPECT_EQ(json_of(message, options)["body"], "Y2Fm6Q==");
+}
+
+TEST(MessageLine, AnomaliesAreWordsInTheirOrder) {
+  HttpMessage message = response();
+  EXPECT_FALSE(json_of(message).contains("anomalies"));
+  for (size_t i = kAnomalies; i-- > 0;) message.anomalies.add(static_cast<Anomaly>(i));
+  const Json all = json_of(message)["anomalies"];
+  ASSERT_EQ(all.size(), kAnomalies);
+  for (size_t i = 0; i < kAnomalies; ++i) {
+    EXPECT_EQ(all[i], anomaly_word(static_cast<Anomaly>(i)));
+  }
+}
+
+TEST(MessageLine, AResponseMayHaveNoStatusAndTheVersionZeroNine) {
+  HttpMessage message = response();
+  message.status = 0;
+  message.reason = "2XX OK";
+  message.http09 = true;
+  const Json json = json_of(message);
+  EXPECT_FALSE(json.contains("statusCode"));
+  EXPECT_EQ(json["statusText"], "2XX OK");
+  EXPECT_EQ(json["httpVersion"], "0.9");
+}
+
+TEST(MessageLine, NamesThatDifferNeverBecomeOneKey) {
+  const HeaderField cases[][3] = {
+      {{"\xe9", "1"}, {"\xc3\xa9", "2"}, {"A", "3"}},
+      {{"\xc3\xa9", "1"}, {"A", "3"}, {"\xe9", "2"}},
+      {{"\xc3\xa9", "\xff"}, {"\xc3\x83\xc2\xa9", "2"}, {"A", "\xff"}},
+  };
+  for (const auto& fields : cases) {
+    HttpMessage message = request();
+    message.headers = fields;
+    message.trailers = fields;
+    for (const EscapeKernels* kernels : all_kernels()) {
+      const std::string line = line_of(message, {}, *kernels);
+      const Json json = parse(line);
+      EXPECT_EQ(json["headers"].size(), 3u) << line;
+      EXPECT_EQ(json["trailers"].size(), 3u) << line;
+      EXPECT_EQ(json["latin1"].size(), fields[2].value == "\xff" ? 6u : 4u) << line;
+    }
+  }
+}
+
 TEST(MessageLine, Base64OfATruncatedBodyKeepsEveryByte) {
   HttpMessage message = response();
   message.body = "\xff\xe2\x82";

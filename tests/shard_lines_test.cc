@@ -11,8 +11,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "content_coders.h"
+#include "core/body_file_name.h"
 #include "shard_harness.h"
 
 // What a shard counts of bodies and lines on their way out.
@@ -22,10 +24,22 @@ namespace {
 using namespace shard_harness;
 using Json = nlohmann::json;
 
+// What a file of its own would hold.
+struct KeptBodies final : BodySink {
+  std::vector<std::string> bodies;
+  std::vector<bool> incomplete;
+
+  void put(const HttpMessage& message) override {
+    bodies.emplace_back(message.body);
+    incomplete.push_back(body_is_incomplete(message));
+  }
+};
+
 // A shard that decodes bodies and has taken one response with this one; its line.
 class DecodingShard {
  public:
-  explicit DecodingShard(std::string_view body) : harness_(settings()) {
+  explicit DecodingShard(std::string_view body, BodySink* sink = nullptr)
+      : harness_(settings(sink)) {
     const std::string head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " +
                              std::to_string(body.size()) + "\r\n\r\n";
     const std::string text = head + std::string(body);
@@ -58,8 +72,9 @@ class DecodingShard {
   uint64_t count(ShardCounter counter) const { return harness_.count(counter); }
 
  private:
-  static ShardSettings settings() {
+  static ShardSettings settings(BodySink* sink) {
     ShardSettings settings;
+    settings.bodies.extract = sink;
     settings.bodies.decode = true;
     settings.bodies.decoded_max = 1u << 24;
     return settings;
@@ -74,6 +89,23 @@ TEST(ShardLines, ABodyWhoseCodingWasUndoneIsCounted) {
   EXPECT_EQ(shard.count(ShardCounter::bodies_decoded), 1u);
   EXPECT_EQ(shard.count(ShardCounter::bodies_broken), 0u);
   EXPECT_EQ(shard.count(ShardCounter::bodies_limited), 0u);
+}
+
+TEST(ShardLines, AWholeBodyThatCanNotBeDecodedIsExtractedAsItWasSent) {
+  const std::string good = content_coders::gzip(std::string(1000, 'a'));
+  for (const std::string& body :
+       {std::string("this is not gzip"), good.substr(0, good.size() - 4)}) {
+    KeptBodies kept;
+    const DecodingShard shard(body, &kept);
+    EXPECT_TRUE(shard.line().contains("contentDecodeError"));
+    ASSERT_EQ(kept.bodies.size(), 1u);
+    EXPECT_EQ(kept.bodies[0], body);
+    EXPECT_FALSE(kept.incomplete[0]);
+  }
+  KeptBodies kept;
+  const DecodingShard shard(good, &kept);
+  ASSERT_EQ(kept.bodies.size(), 1u);
+  EXPECT_EQ(kept.bodies[0], std::string(1000, 'a'));
 }
 
 TEST(ShardLines, ABodyThatIsNoneOfItsCodingIsCountedAsBroken) {

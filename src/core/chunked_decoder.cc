@@ -11,16 +11,11 @@ namespace {
 
 constexpr uint64_t kChunkBytesMax = std::numeric_limits<int64_t>::max();
 
-int pause_at_chunk_header(llhttp_t*) {
-  return HPE_PAUSED;
-}
-
 // A parser that waits for the first chunk size.
 const llhttp_t& primed_parser() {
   static const llhttp_settings_t settings = [] {
     llhttp_settings_t made;
     llhttp_settings_init(&made);
-    made.on_chunk_header = pause_at_chunk_header;
     return made;
   }();
   static const llhttp_t primed = [] {
@@ -40,8 +35,15 @@ bool is_blank(char c) {
 }  // namespace
 
 void ChunkedDecoder::start() {
+  anomalies_ = {};
+  line_size_ = 0;
+  start_size();
+}
+
+void ChunkedDecoder::start_size() {
   parser_ = primed_parser();
   remaining_ = 0;
+  has_digits_ = false;
   state_ = State::kSize;
 }
 
@@ -87,6 +89,15 @@ ChunkedDecoder::Event ChunkedDecoder::next(std::string_view& input, std::string_
   }
 }
 
+// Takes framing from the input, to be given back should it prove none.
+bool ChunkedDecoder::use(std::string_view& input, size_t bytes) {
+  if (line_size_ + bytes > line_.size()) return false;
+  input.copy(line_.data() + line_size_, bytes);
+  line_size_ = static_cast<uint8_t>(line_size_ + bytes);
+  input.remove_prefix(bytes);
+  return true;
+}
+
 // Reads on in a size line: digits go to llhttp, blanks and extensions are passed over.
 bool ChunkedDecoder::take_size_line(std::string_view& input) {
   if (state_ == State::kExtension) {
@@ -104,63 +115,82 @@ bool ChunkedDecoder::take_size_line(std::string_view& input) {
            input[digits] != '\r' && input[digits] != '\n') {
       ++digits;
     }
-    if (input.substr(digits, 2) == "\r\n" && digits > 0) {
-      // The usual line, in one call.
-      const llhttp_errno_t result = llhttp_execute(&parser_, input.data(), digits + 2);
-      if (result != HPE_PAUSED) return false;
-      input.remove_prefix(digits + 2);
-      return take_size();
-    }
-    if (digits > 0) {
-      if (llhttp_execute(&parser_, input.data(), digits) != HPE_OK) return false;
-      input.remove_prefix(digits);
-      return true;
-    }
+    if (digits > 0) return take_digits(input, digits);
   }
-  const char c = input.front();
-  if (state_ == State::kSizeCr && c != '\n') return false;
-  if (c == '\r') {
-    state_ = State::kSizeCr;
-  } else if (c == ';') {
-    state_ = State::kExtension;
-  } else if (is_blank(c)) {
-    state_ = State::kSizeBlanks;
-  } else if (c != '\n') {
+  return take_behind_size(input);
+}
+
+bool ChunkedDecoder::take_digits(std::string_view& input, size_t digits) {
+  if (llhttp_execute(&parser_, input.data(), digits) != HPE_OK ||
+      parser_.content_length > kChunkBytesMax) {
     return false;
   }
-  input.remove_prefix(1);
-  return c == '\n' ? end_size_line() : true;
+  has_digits_ = true;
+  if (input.substr(digits, 2) == "\r\n" && line_size_ + digits < line_.size()) {
+    // The usual line.
+    input.remove_prefix(digits + 2);
+    return end_size_line();
+  }
+  return use(input, digits);
 }
 
+// One byte that is no digit, or stands behind a blank.
+bool ChunkedDecoder::take_behind_size(std::string_view& input) {
+  const char c = input.front();
+  if (state_ == State::kSizeCr && c != '\n') return false;
+  switch (c) {
+    case '\r':
+      if (!use(input, 1)) return false;
+      state_ = State::kSizeCr;
+      return true;
+    case '\n':
+      anomalies_.add_if(state_ != State::kSizeCr, Anomaly::kBareLf);
+      if (has_digits_) {
+        input.remove_prefix(1);
+        return end_size_line();
+      }
+      anomalies_.add(Anomaly::kChunkLine);
+      state_ = State::kSize;
+      return use(input, 1);
+    case ' ':
+    case '\t':
+      anomalies_.add(Anomaly::kChunkLine);
+      if (has_digits_) state_ = State::kSizeBlanks;
+      return use(input, 1);
+    case ';':
+      if (!has_digits_) return false;
+      state_ = State::kExtension;
+      input.remove_prefix(1);
+      return true;
+    default:
+      return false;
+  }
+}
+
+// llhttp has the digits.
 bool ChunkedDecoder::end_size_line() {
-  return llhttp_execute(&parser_, "\r\n", 2) == HPE_PAUSED && take_size();
-}
-
-// llhttp has paused behind a size line.
-bool ChunkedDecoder::take_size() {
   remaining_ = parser_.content_length;
-  if (remaining_ > kChunkBytesMax) return false;
+  line_size_ = 0;
   state_ = remaining_ == 0 ? State::kTrailerStart : State::kData;
   return true;
 }
 
 bool ChunkedDecoder::take_line_end(std::string_view& input) {
+  const char c = input.front();
   if (state_ == State::kDataEnd && input.starts_with("\r\n")) {
     input.remove_prefix(2);
-    parser_ = primed_parser();
-    state_ = State::kSize;
+    start_size();
     return true;
   }
-  const char c = input.front();
   if (c == '\r' && state_ == State::kDataEnd) {
     state_ = State::kDataEndCr;
-  } else if (c == '\n') {
-    parser_ = primed_parser();
-    state_ = State::kSize;
-  } else {
-    return false;
+    return use(input, 1);
   }
+  if (c != '\n') return false;
+  anomalies_.add_if(state_ == State::kDataEnd, Anomaly::kBareLf);
   input.remove_prefix(1);
+  line_size_ = 0;
+  start_size();
   return true;
 }
 
@@ -177,6 +207,7 @@ ChunkedDecoder::Event ChunkedDecoder::take_trailer(std::string_view& input,
   if (state_ == State::kTrailerStart || state_ == State::kTrailerCr) {
     const char c = input.front();
     if (c == '\n') {
+      anomalies_.add_if(state_ == State::kTrailerStart, Anomaly::kBareLf);
       input.remove_prefix(1);
       state_ = State::kDone;
       return Event::kMore;

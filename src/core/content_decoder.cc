@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/limits.h"
+#include "core/text_encoding.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -54,6 +55,7 @@ ContentDecoder::Result ContentDecoder::decode(const HttpMessage& message) {
   limit_ = Limit::kNone;
   End end = End::kWhole;
   size_t undone = 0;
+  bool last_was_cut = false;
   while (undone < list.count) {
     Text& output = texts_[undone];
     const End this_end = undo(list.codings[list.count - 1 - undone], input, output);
@@ -63,6 +65,7 @@ ContentDecoder::Result ContentDecoder::decode(const HttpMessage& message) {
     }
     if (output.size == 0 && this_end != End::kWhole) break;
     input = output.view();
+    last_was_cut = this_end == End::kCut;
     undone++;
   }
   if (undone > 0) {
@@ -71,6 +74,8 @@ ContentDecoder::Result ContentDecoder::decode(const HttpMessage& message) {
     result.body = input;
   }
   result.truncated = end == End::kCut;
+  result.cut_is_none =
+      last_was_cut && cut_character_is_none(result.body, {&texts_[undone - 1].beyond, 1});
   if (end == End::kTruncated) result.error = ContentDecodeError::kTruncated;
   if (end == End::kCorrupt) result.error = ContentDecodeError::kCorrupt;
   if (end == End::kLimit) {
@@ -123,7 +128,10 @@ ContentDecoder::End ContentDecoder::run(std::string_view input, Text& output) {
     const Decompressor::Step step = decompressor_.step(input, space);
     input.remove_prefix(step.consumed);
     work_bytes_ += step.consumed + step.produced;
-    if (room == 0 && step.produced > 0) return End::kCut;
+    if (room == 0 && step.produced > 0) {
+      output.beyond = beyond;
+      return End::kCut;
+    }
     output.size += step.produced;
     switch (step.state) {
       case Decompressor::State::kEnd:

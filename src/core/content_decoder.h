@@ -41,6 +41,7 @@ class ContentDecoder {
     ContentDecodeError error = ContentDecodeError::kNo;
     Limit limit = Limit::kNone;  // which, with kLimit
     bool truncated = false;      // output went beyond output_max
+    bool cut_is_none = false;    // … and what followed shows the character cut there to be none
   };
 
   // Looks at the headers, the kept body and its gaps only.
@@ -56,6 +57,7 @@ class ContentDecoder {
   struct Text {
     Buffer memory;
     size_t size = 0;
+    char beyond = 0;  // the byte behind the cut
 
     std::string_view view() const { return {reinterpret_cast<const char*>(memory.data), size}; }
   };

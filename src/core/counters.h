@@ -117,7 +117,7 @@ namespace tcp_sniffer {
   X(not_http, "http", "not_http", "streams that are not HTTP")                                    \
   X(tls, "http", "tls", "streams that begin with TLS")                                            \
   X(http2, "http", "http2", "streams that begin with the HTTP/2 preface")                         \
-  X(http09, "http", "http09", "HTTP/0.9 requests")                                                \
+  X(http09, "http", "http09", "messages of HTTP/0.9")                                              \
   X(tunnels, "http", "tunnels", "connections that became tunnels")                                \
   X(bodies_decoded, "bodies", "decoded", "bodies whose content coding was undone")                \
   X(bodies_broken, "bodies", "broken", "coded bodies that were truncated or corrupt")             \

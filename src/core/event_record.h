@@ -18,7 +18,7 @@ enum class EventKind : uint8_t {
 };
 
 // What a stream turned out to be when it is not HTTP/1.x.
-enum class StreamNature : uint8_t { kUnknown, kTls, kHttp2, kHttp09 };
+enum class StreamNature : uint8_t { kUnknown, kTls, kHttp2 };
 
 // Something a shard has to tell, in a fixed size so that saying it costs one copy into a bounded
 // queue; the control thread makes words of it. Bytes are only from the start of a stream that is

@@ -37,6 +37,10 @@ void unfold(std::string_view value, std::string& out) {
   }
 }
 
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return (c & 0x80) == 0; });
+}
+
 void close_object(size_t start, LineSink& sink) {
   if (sink.size() > start) cut_line(sink, sink.size() - 1);  // the comma behind the last field
   append_verbatim("}", sink);
@@ -50,6 +54,21 @@ void HeaderObjectWriter::write(std::span<const HeaderField> fields, std::string_
   has_repeats_ = repeats_.find(fields);
   append_verbatim("{", sink);
   const size_t start = sink.size();
+  const size_t latin1_start = latin1.size();
+  wide_names_are_latin1_ = false;
+  if (!write_fields(fields, group, sink, latin1)) {
+    cut_line(sink, start);
+    cut_line(latin1, latin1_start);
+    is_latin1_.clear();
+    wide_names_are_latin1_ = true;
+    write_fields(fields, group, sink, latin1);
+  }
+  close_object(start, sink);
+}
+
+// False: a name that is not ASCII has to be written as latin1, and others may have come before.
+bool HeaderObjectWriter::write_fields(std::span<const HeaderField> fields, std::string_view group,
+                                      LineSink& sink, LineSink& latin1) {
   uint32_t run_end = plain_run_end(fields, 0);
   for (uint32_t i = 0; i < fields.size();) {
     if (i > run_end) run_end = plain_run_end(fields, i);  // each field is looked at once
@@ -57,10 +76,11 @@ void HeaderObjectWriter::write(std::span<const HeaderField> fields, std::string_
       i = write_plain_run(fields, i, run_end, sink);
       if (i == run_end) continue;
     }
-    if (!has_repeats_ || !repeats_.is_repeat(i)) write_field(fields, i, group, sink, latin1);
+    const bool is_repeat = has_repeats_ && repeats_.is_repeat(i);
+    if (!is_repeat && !write_field(fields, i, group, sink, latin1)) return false;
     ++i;
   }
-  close_object(start, sink);
+  return true;
 }
 
 uint32_t HeaderObjectWriter::plain_run_end(std::span<const HeaderField> fields,
@@ -85,11 +105,14 @@ uint32_t HeaderObjectWriter::write_plain_run(std::span<const HeaderField> fields
   return static_cast<uint32_t>(progress.next - fields.data());
 }
 
-void HeaderObjectWriter::write_field(std::span<const HeaderField> fields, uint32_t first,
+bool HeaderObjectWriter::write_field(std::span<const HeaderField> fields, uint32_t first,
                                      std::string_view group, LineSink& sink, LineSink& latin1) {
   const size_t start = sink.size();
-  if (write_name_and_values(fields, first, true, sink)) return;
-  cut_line(sink, start);
+  if (!wide_names_are_latin1_ || is_ascii(fields[first].name)) {
+    if (write_name_and_values(fields, first, true, sink)) return true;
+    if (!is_ascii(fields[first].name)) return false;
+    cut_line(sink, start);
+  }
   write_name_and_values(fields, first, false, sink);
   for (uint32_t i = first; i != HeaderRepeats::kNone; i = next_of_name(i)) {
     mark_latin1(fields.size(), i);
@@ -103,6 +126,7 @@ void HeaderObjectWriter::write_field(std::span<const HeaderField> fields, uint32
   for (char* c = begin; c != end; ++c) *c = ascii_lower(*c);
   latin1.commit(end);
   append_verbatim("\",", latin1);
+  return true;
 }
 
 bool HeaderObjectWriter::write_name_and_values(std::span<const HeaderField> fields, uint32_t first,

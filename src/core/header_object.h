@@ -16,7 +16,8 @@ namespace tcp_sniffer {
 // Writes `headers`, `trailers` and `rawHeaders`. Names in lower case; a name that occurs more
 // than once has an array, at the place of its first occurrence. A field (a name with all its
 // values) that is not UTF-8 is written as latin1 and noted as `headers.NAME` or `trailers.NAME`
-// in `latin1`. A folded value gets one space for each line break and the whitespace around it
+// in `latin1`; then so is every field whose name is not ASCII, so that two names never become one
+// key. A folded value gets one space for each line break and the whitespace around it
 // (RFC 9112 section 5.2). One per line writer.
 class HeaderObjectWriter {
  public:
@@ -39,7 +40,9 @@ class HeaderObjectWriter {
   // Writes what it can of the run; returns the first field not written.
   uint32_t write_plain_run(std::span<const HeaderField> fields, uint32_t first, uint32_t end,
                            LineSink& sink) const;
-  void write_field(std::span<const HeaderField> fields, uint32_t first, std::string_view group,
+  bool write_fields(std::span<const HeaderField> fields, std::string_view group, LineSink& sink,
+                    LineSink& latin1);
+  bool write_field(std::span<const HeaderField> fields, uint32_t first, std::string_view group,
                    LineSink& sink, LineSink& latin1);
   bool write_name_and_values(std::span<const HeaderField> fields, uint32_t first, bool utf8,
                              LineSink& sink);
@@ -55,7 +58,8 @@ class HeaderObjectWriter {
   const Redaction& redaction_;
   HeaderRepeats repeats_;
   bool has_repeats_ = false;
-  std::vector<uint8_t> is_latin1_;  // by field; empty = none
+  bool wide_names_are_latin1_ = false;  // names that are not ASCII, of the object being written
+  std::vector<uint8_t> is_latin1_;      // by field; empty = none
   std::string unfolded_;
 };
 

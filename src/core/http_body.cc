@@ -1,7 +1,9 @@
 // HttpEngine: from a complete head to the finished message.
 
 #include <algorithm>
+#include <cstring>
 #include <span>
+#include <utility>
 
 #include "core/http_engine.h"
 #include "core/text_encoding.h"
@@ -65,14 +67,24 @@ size_t HttpEngine::head_in_segment(HttpContext& context, Side side, const Input&
   }
 
   counters_.add(ShardCounter::parsed, head.size + framing.length);
-  stream(context, side).started = true;
+  HttpStream& here = stream(context, side);
+  here.started = true;
   const std::string_view body = behind.substr(0, static_cast<size_t>(framing.length));
   take_start_line(message, head);
   message.headers = head.fields;
+  message.anomalies = head.anomalies;
+  message.anomalies.add(framing.anomalies);
+  if (here.skipped_lines || here.skipped_blanks) [[unlikely]] {
+    message.anomalies.add(take_skipped(here, direction));
+  }
   message.body_kept = settings_.body_max > 0;
   message.body =
       body.substr(0, static_cast<size_t>(std::min<uint64_t>(body.size(), settings_.body_max)));
   message.body_truncated = message.body.size() < body.size();
+  if (message.body_truncated) {
+    message.body_cut_is_none =
+        cut_character_is_none(message.body, body.substr(message.body.size()));
+  }
   message.body_size = body.size();
   message.first_byte_ns = message.last_byte_ns = input.meta.time_ns;
   message.first_frame = message.last_frame = input.meta.frame;
@@ -115,6 +127,10 @@ void HttpEngine::head_in_parser(HttpContext& context, Side side, const HttpHead&
       }
     }
   }
+  parser.anomalies.add(framing.anomalies);
+  if (here.skipped_lines || here.skipped_blanks) [[unlikely]] {
+    parser.anomalies.add(take_skipped(here, parser.direction));
+  }
   parser.body_may_be_absent = framing.body_may_be_absent;
   parser.expects_continue =
       parser.direction == MessageDirection::kRequest && framing.expect_continue;
@@ -154,6 +170,8 @@ size_t HttpEngine::continue_body(HttpContext& context, Side side, const Input& i
   if (here.phase == HttpPhase::kBodyLength) {
     size = static_cast<size_t>(std::min<uint64_t>(size, parser.remaining));
     parser.remaining -= size;
+  } else if (parser.broken_body) {
+    return continue_broken_body(context, side, input);
   }
   counters_.add(ShardCounter::parsed, size);
   take_body(parser, input.text.substr(0, size), input.meta);
@@ -186,11 +204,66 @@ size_t HttpEngine::continue_chunked(HttpContext& context, Side side, const Input
     if (event == ChunkedDecoder::Event::kDone) finish(context, side);
     if (event == ChunkedDecoder::Event::kError) {
       say_parse_error(context, side);
-      interrupt(context, side, Incomplete::kParseError);
-      start_search(context, side, false);
+      if (parser.cause == Incomplete::kNo) parser.cause = Incomplete::kParseError;
+      parser.broken_body = true;
+      stream(context, side).phase = HttpPhase::kBodyUntilClose;
+      take_body(parser, parser.chunked.unexplained(), input.meta);
     }
     return used;
   }
+}
+
+// The body was declared chunked and is not, or not any more: all that comes is kept as it is, until
+// a message begins in it. Looks for that as search() does.
+size_t HttpEngine::continue_broken_body(HttpContext& context, Side side, const Input& input) {
+  HttpParser& parser = *stream(context, side).parser;
+  MessageFinder::Candidate candidate;
+  if (pool_.grow(parser.trailers.memory, MessageFinder::kSearchLineMax, 0)) {
+    if (!parser.finder.searching()) {
+      parser.finder.start(
+          std::span<char, MessageFinder::kSearchLineMax>(
+              reinterpret_cast<char*>(parser.trailers.memory.data), MessageFinder::kSearchLineMax),
+          MessageFinder::StartsAt::kGap,
+          parser.direction == MessageDirection::kRequest ? MessageFinder::Wanted::kRequests
+                                                         : MessageFinder::Wanted::kResponses);
+    }
+    candidate = parser.finder.search(input.text);
+  }
+  const size_t size = candidate.found ? candidate.offset : input.text.size();
+  counters_.add(ShardCounter::parsed, size);
+  take_body(parser, input.text.substr(0, size), input.meta);
+  if (!candidate.found) return size;
+  // The beginning of the line was taken for body when it came.
+  const size_t kept = candidate.kept.size();
+  counters_.subtract(ShardCounter::parsed, kept);
+  parser.body_size -= kept;
+  const uint64_t captured = parser.body_size - parser.missing;
+  parser.body.size = static_cast<size_t>(std::min<uint64_t>(parser.body.size, captured));
+  GrowingText line = std::exchange(parser.trailers, {});
+  std::memmove(line.memory.data, candidate.kept.data(), kept);
+  line.size = kept;
+  finish(context, side);
+  start_search(context, side, false);
+  HttpParser* next = take_parser(context, side);
+  if (next == nullptr) {
+    counters_.add(ShardCounter::skipped_in_resync, kept);
+    line.release(pool_);
+    return size;
+  }
+  next->head = line;
+  begin_candidate(context, side, input.offset + size - kept, input.meta);
+  return size;
+}
+
+// A request whose body has no known end ends where it is answered.
+void HttpEngine::end_broken_request(HttpContext& context, Side side) {
+  const HttpStream& here = stream(context, side);
+  if (here.phase != HttpPhase::kBodyUntilClose || !here.parser->broken_body ||
+      here.parser->direction != MessageDirection::kRequest) {
+    return;
+  }
+  finish(context, side);
+  start_search(context, side, false);
 }
 
 // Memory comes in steps: a body whose length is announced gets its final size, but at most four
@@ -208,6 +281,14 @@ bool HttpEngine::keep_body(HttpParser& parser, std::string_view bytes) {
   }
   pool_.refuse();
   return false;
+}
+
+// What follows the kept part of a body: whether a character was cut, or none, shows in it.
+void HttpEngine::note_behind_cut(HttpParser& parser, std::string_view bytes) {
+  if (!parser.behind_cut_known) return;
+  const size_t size = std::min(bytes.size(), parser.behind_cut.size() - parser.behind_cut_size);
+  bytes.copy(parser.behind_cut.data() + parser.behind_cut_size, size);
+  parser.behind_cut_size = static_cast<uint8_t>(parser.behind_cut_size + size);
 }
 
 // Body bytes: the first body_max are kept, the others counted.
@@ -231,7 +312,10 @@ void HttpEngine::take_body(HttpParser& parser, std::string_view bytes, const Seg
   const auto room = static_cast<size_t>(settings_.body_max -
                                         std::min<uint64_t>(settings_.body_max, parser.body.size));
   const std::string_view kept = bytes.substr(0, std::min(room, bytes.size()));
-  if (kept.size() < bytes.size()) parser.body_truncated = true;
+  if (kept.size() < bytes.size()) {
+    parser.body_truncated = true;
+    note_behind_cut(parser, bytes.substr(kept.size()));
+  }
   if (kept.empty() || parser.body_given_up) return;
   if (keep_body(parser, kept)) return;
   // Memory gives way at the bodies first: the message goes on without the rest of this one.

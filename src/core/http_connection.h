@@ -33,10 +33,12 @@ struct HttpStream {
   bool direct : 1 = false;         // kSearch: nothing was skipped since the loss
   bool said_not_http : 1 = false;  // each event once per stream
   bool said_parse_error : 1 = false;
-  bool order_lost : 1 = false;  // messages may be missing in front of the next one
-  bool lossy : 1 = false;       // messages were lost, at some time
-  bool inside : 1 = false;      // kSearch: the first line has begun
-  uint32_t held_frame = 0;      // low bits of the frame whose bytes were refused at first
+  bool order_lost : 1 = false;      // messages may be missing in front of the next one
+  bool lossy : 1 = false;           // messages were lost, at some time
+  bool inside : 1 = false;          // kSearch: the first line has begun
+  bool skipped_lines : 1 = false;   // kStart: empty lines stand in front of the next message
+  bool skipped_blanks : 1 = false;  // … or blanks
+  uint32_t held_frame = 0;          // low bits of the frame whose bytes were refused at first
 };
 
 // The HTTP state of a connection between messages. Plain data, part of the connection object;

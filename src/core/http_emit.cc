@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/http_engine.h"
+#include "core/text_encoding.h"
 
 namespace tcp_sniffer {
 
@@ -10,6 +11,7 @@ void HttpEngine::take_start_line(HttpMessage& message, const HttpHead& head) {
   message.direction = head.start.kind == StartLineKind::kRequest ? MessageDirection::kRequest
                                                                  : MessageDirection::kResponse;
   message.version_minor = head.start.version_minor;
+  message.http09 = head.http09;
   message.method = head.start.method;
   message.target = head.start.target;
   message.status = head.start.status;
@@ -23,13 +25,23 @@ void HttpEngine::emit_parser(HttpContext& context, Side side, bool partial_head)
   HttpParser& parser = *stream(context, side).parser;
   HttpMessage message;
   HttpHead head;
+  // The same bytes were taken for the head of a message in this direction.
   HeadProgress progress;
+  progress.ended = true;
+  progress.cut = parser.progress.cut;
+  if (parser.direction == MessageDirection::kResponse) {
+    progress.context = StartContext::kResponseDue;
+  }
   const HeadStatus status = heads_.read(parser.head.text(), progress, head);
   if (status != HeadStatus::kComplete && status != HeadStatus::kTooLarge) {
-    heads_.read_partial(parser.head.text(), head);
+    heads_.read_partial(parser.head.text(), progress, head);
   }
   take_start_line(message, head);
+  message.http09 |= parser.http09;
   message.headers = head.fields;
+  message.anomalies = head.anomalies;
+  message.anomalies.add(parser.anomalies);
+  message.anomalies.add(parser.chunked.anomalies());
   HttpHead trailer_fields;
   if (parser.trailers.size > 0) {
     HeadProgress trailer_progress;
@@ -38,6 +50,7 @@ void HttpEngine::emit_parser(HttpContext& context, Side side, bool partial_head)
       trailers_.read_partial_fields(parser.trailers.text(), trailer_fields);
     }
     message.trailers = trailer_fields.fields;
+    message.anomalies.add(trailer_fields.anomalies);
     if (!trailer_fields.unlisted.empty()) {
       limit_reached(context, side, "maxHeaders", settings_.headers_max);
       if (parser.cause == Incomplete::kNo) parser.cause = Incomplete::kLimit;
@@ -49,6 +62,8 @@ void HttpEngine::emit_parser(HttpContext& context, Side side, bool partial_head)
   message.body_size = parser.body_size;
   message.body_truncated = parser.body_truncated;
   message.body_binary = parser.body_binary;
+  message.body_cut_is_none =
+      cut_character_is_none(message.body, {parser.behind_cut.data(), parser.behind_cut_size});
   message.body_gaps = {reinterpret_cast<const BodyGap*>(parser.gaps.memory.data),
                        parser.gaps.size / sizeof(BodyGap)};
   message.incomplete = parser.cause;

@@ -6,17 +6,6 @@
 
 namespace tcp_sniffer {
 
-namespace {
-
-// Whether a status line begins here, as far as can be seen.
-bool may_be_response(std::string_view text) {
-  constexpr std::string_view kPrefix = "HTTP/1.";
-  const size_t compared = std::min(kPrefix.size(), text.size());
-  return text.substr(0, compared) == kPrefix.substr(0, compared);
-}
-
-}  // namespace
-
 HttpEngine::HttpEngine(const HttpSettings& settings, BufferPool& pool, ShardCounters& counters,
                        MessageOutput& output, EventSink& events)
     : settings_(settings),
@@ -107,20 +96,26 @@ size_t HttpEngine::step(HttpContext& context, Side side, const Input& input) {
 }
 
 size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& input) {
-  if (input.text[0] == '\r' || input.text[0] == '\n') {
-    size_t empty = leading_empty_lines(input.text);
-    if (empty < input.text.size() && input.text.substr(empty) == "\r") empty++;
-    if (empty > 0) {
-      counters_.add(ShardCounter::parsed, empty);
-      return empty;
-    }
+  HttpStream& here = stream(context, side);
+  if (stream(context, other(side)).parser != nullptr) [[unlikely]] {
+    complete_http09(context, other(side));
+    end_broken_request(context, other(side));
   }
   if (context.http.order_waits() && waits_its_turn(context, side, input.force)) return kRefused;
-  if (input.text[0] == 'H' && may_be_response(input.text) &&
+  const char first = input.text[0];
+  if (first >= 0 && first <= ' ' && !bare_answer_due(context, side)) {
+    const size_t skipped = leading_blanks(input.text);
+    for (const char c : input.text.substr(0, skipped)) {
+      here.skipped_lines |= c == '\n' || c == '\r';
+      here.skipped_blanks |= c == ' ' || c == '\t';
+    }
+    counters_.add(ShardCounter::parsed, skipped);
+    if (skipped > 0) return skipped;
+  }
+  if ((first == 'H' || first == 'h' || first == 'I') && may_begin_response(input.text) &&
       response_room(context, side, input.text, input.offset, false, input.force) == 0) {
     return kRefused;
   }
-  const HttpStream& here = stream(context, side);
   if (input.offset > input.segment && here.started && !here.lossy &&
       wanted_of(context, side) != MessageFinder::Wanted::kResponses) {
     context.http.surely_pipelines = true;  // it came with the end of the one before
@@ -131,7 +126,7 @@ size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& i
     case HeadStatus::kComplete:
       return head_in_segment(context, side, input, head);
     case HeadStatus::kInvalid:
-      return not_a_message(context, side, input);
+      return odd_start(context, side, input);
     default:
       break;
   }
@@ -141,7 +136,7 @@ size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& i
     case StartGuess::kResponse:
       return begin_head(context, side, input, false);
     default:
-      return not_a_message(context, side, input);
+      return odd_start(context, side, input);
   }
 }
 
@@ -197,6 +192,12 @@ size_t HttpEngine::begin_head(HttpContext& context, Side side, const Input& inpu
   parser->start_offset = input.offset;
   parser->after_gap = after_gap;
   parser->candidate = after_gap;
+  if (after_gap) {
+    parser->progress.context = StartContext::kAfterLoss;
+  } else {
+    parser->progress.context = start_context(context, side);
+    parser->bare_answer = bare_answer_due(context, side);
+  }
   stream(context, side).phase = HttpPhase::kHead;
   return continue_head(context, side, input);
 }
@@ -208,7 +209,7 @@ size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& i
   size_t room = size_t{settings_.header_bytes_max} + 1 - before;
   // The request may have begun after the first bytes of its response were seen.
   const std::string_view known = before > 0 ? parser.head.text() : input.text;
-  if (may_be_response(known)) {
+  if (may_begin_response(known)) {
     room = std::min(room, response_room(context, side, known, parser.start_offset, parser.candidate,
                                         input.force));
     if (room == 0) return kRefused;
@@ -225,6 +226,10 @@ size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& i
   } else if (taken > 0) {
     head_beyond_limit(context, side);
     counters_.add(ShardCounter::skipped_in_resync, taken);
+    return taken;
+  }
+  if (parser.bare_answer && !may_begin_response(parser.head.text())) {
+    begin_bare_answer(context, side);
     return taken;
   }
   if (in_start_line && parser.cuts.size > 0 && parser.progress.start_judged &&
@@ -274,8 +279,6 @@ StreamNature HttpEngine::nature_of(std::string_view text) {
       return StreamNature::kTls;
     case StartLineKind::kHttp2Preface:
       return StreamNature::kHttp2;
-    case StartLineKind::kHttp09:
-      return StreamNature::kHttp09;
     default:
       return StreamNature::kUnknown;
   }

@@ -110,6 +110,15 @@ class HttpEngine {
   size_t not_a_message(HttpContext& context, Side side, const Input& input);
   static StreamNature nature_of(std::string_view text);
 
+  // ---- http_odd_start.cc: starts that are read only where the context says HTTP
+  StartContext start_context(HttpContext& context, Side side);
+  size_t odd_start(HttpContext& context, Side side, const Input& input);
+  bool bare_answer_due(HttpContext& context, Side side);
+  void begin_bare_answer(HttpContext& context, Side side);
+  bool complete_http09(HttpContext& context, Side side);
+  void settle_head(HttpContext& context, Side side);
+  static Anomalies take_skipped(HttpStream& here, MessageDirection direction);
+
   // ---- http_body.cc: from a complete head to the finished message
   size_t head_in_segment(HttpContext& context, Side side, const Input& input, const HttpHead& head);
   void head_in_parser(HttpContext& context, Side side, const HttpHead& head);
@@ -117,6 +126,9 @@ class HttpEngine {
   size_t continue_chunked(HttpContext& context, Side side, const Input& input);
   bool keep_body(HttpParser& parser, std::string_view bytes);
   void take_body(HttpParser& parser, std::string_view bytes, const SegmentMeta& meta);
+  static void note_behind_cut(HttpParser& parser, std::string_view bytes);
+  size_t continue_broken_body(HttpContext& context, Side side, const Input& input);
+  void end_broken_request(HttpContext& context, Side side);
   void finish(HttpContext& context, Side side);
   void after_message(HttpContext& context, Side side);
   void make_tunnel(HttpContext& context, Side side);

@@ -19,7 +19,7 @@ enum class Follows : uint8_t { kBody, kRequest, kUndecided };
 // What the bytes behind the head are, if so much of a body was announced (0 = not known).
 Follows what_follows(std::string_view text, uint64_t announced) {
   const bool ends_here = announced != 0 && text.size() >= announced;
-  text.remove_prefix(leading_empty_lines(text));
+  text.remove_prefix(leading_blanks(text));
   const size_t line_feed = text.find('\n');
   if (line_feed != std::string_view::npos) {
     std::string_view line = text.substr(0, line_feed);

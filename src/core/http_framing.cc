@@ -87,6 +87,7 @@ struct FramingFields {
   bool has_length = false;
   bool length_valid = false;
   bool lengths_differ = false;
+  bool length_repeated = false;
   uint64_t length = 0;
   bool close = false;
   bool keep_alive = false;
@@ -123,6 +124,8 @@ void take_length(std::string_view element, FramingFields& fields) {
     fields.length = value;
   } else if (valid != fields.length_valid || value != fields.length) {
     fields.lengths_differ = true;
+  } else {
+    fields.length_repeated = true;
   }
 }
 
@@ -213,10 +216,11 @@ void take_field(const HeaderField& field, FramingFields& fields) {
 }
 
 // The fields that the message's line has no room for frame its body all the same.
-[[gnu::noinline]] void take_unlisted_fields(std::string_view unlisted, FramingFields& fields) {
+[[gnu::noinline]] void take_unlisted_fields(const HttpHead& head, FramingFields& fields) {
   std::array<HeaderField, 32> some;
-  while (!unlisted.empty()) {
-    for (const HeaderField& field : HeadReader::take_unlisted(unlisted, some)) {
+  const bool bare_cr = head.anomalies.has(Anomaly::kBareCr);
+  for (std::string_view unlisted = head.unlisted; !unlisted.empty();) {
+    for (const HeaderField& field : HeadReader::take_unlisted(unlisted, bare_cr, some)) {
       if (may_frame(field.name)) take_field(field, fields);
     }
   }
@@ -227,8 +231,23 @@ FramingFields read_framing_fields(const HttpHead& head) {
   for (const HeaderField& field : head.fields) {
     if (may_frame(field.name)) take_field(field, fields);
   }
-  if (!head.unlisted.empty()) take_unlisted_fields(head.unlisted, fields);
+  if (!head.unlisted.empty()) take_unlisted_fields(head, fields);
   return fields;
+}
+
+// What is not as RFC 9112 sections 6.1 to 6.3 want it. `without_framing` as in common_framing.
+[[gnu::noinline]] Anomalies odd_framing(const FramingFields& fields, bool http10,
+                                        BodyKind without_framing) {
+  Anomalies anomalies;
+  const bool coded = fields.coding != LastCoding::kAbsent;
+  anomalies.add_if(fields.has_length && coded, Anomaly::kLengthAndCoding);
+  anomalies.add_if(fields.lengths_differ, Anomaly::kDifferentLengths);
+  anomalies.add_if(fields.length_repeated, Anomaly::kRepeatedLength);
+  anomalies.add_if(fields.has_length && !fields.length_valid, Anomaly::kInvalidLength);
+  const bool is_request = without_framing != BodyKind::kUntilClose;
+  anomalies.add_if((coded && http10) || (fields.coding == LastCoding::kOther && is_request),
+                   Anomaly::kTransferCoding);
+  return anomalies;
 }
 
 // What holds for both directions. `without_framing` is the body of a message whose framing fields
@@ -240,9 +259,6 @@ Framing common_framing(const HttpHead& head, const FramingFields& fields,
   framing.has_upgrade = fields.upgrade;
   framing.expect_continue = fields.expect_continue;
   framing.connection_close = fields.close || (http10 && !fields.keep_alive);
-  framing.conflict = fields.lengths_differ || (fields.has_length && !fields.length_valid) ||
-                     (fields.has_length && fields.coding != LastCoding::kAbsent) ||
-                     (http10 && fields.coding != LastCoding::kAbsent);
 
   const bool length_counts = fields.has_length && fields.length_valid;
   if (fields.coding == LastCoding::kChunked && !(http10 && length_counts)) {
@@ -255,17 +271,23 @@ Framing common_framing(const HttpHead& head, const FramingFields& fields,
   } else {
     framing.kind = without_framing;
   }
-  framing.conflict |=
-      fields.coding == LastCoding::kOther && without_framing != BodyKind::kUntilClose;
+  const bool coded = fields.coding != LastCoding::kAbsent;
+  if ((fields.has_length &&
+       (coded || !fields.length_valid || fields.length_repeated || fields.lengths_differ)) ||
+      (coded && (http10 || fields.coding == LastCoding::kOther))) {
+    framing.anomalies = odd_framing(fields, http10, without_framing);
+  }
   return framing;
 }
 
 }  // namespace
 
-RequestMethodKind method_kind(std::string_view method) {
+RequestMethodKind method_kind(const HttpHead& head) {
+  const std::string_view method = head.start.method;
   if (method.empty()) return RequestMethodKind::kUnknown;
   if (method == "HEAD") return RequestMethodKind::kHead;
   if (method == "CONNECT") return RequestMethodKind::kConnect;
+  if (head.versionless) return RequestMethodKind::kVersionless;
   return RequestMethodKind::kOther;
 }
 
@@ -276,7 +298,7 @@ Framing request_framing(const HttpHead& head) {
 Framing response_framing(const HttpHead& head, RequestMethodKind request) {
   Framing framing = common_framing(head, read_framing_fields(head), BodyKind::kUntilClose);
   const uint16_t status = head.start.status;
-  framing.interim = status < 200 && status != 101;
+  framing.interim = status >= 100 && status < 200 && status != 101;
   // The answer to a lost CONNECT: the words are those of RFC 2817 section 5.3 that proxies send.
   const bool answers_connect =
       request == RequestMethodKind::kConnect ||

@@ -49,6 +49,43 @@ bool find_head_end(std::string_view bytes, HeadProgress& progress) {
   }
 }
 
+// The same where CR ends lines: two line ends side by side.
+bool find_bare_head_end(std::string_view bytes, HeadProgress& progress) {
+  for (size_t& at = progress.searched; at + 1 < bytes.size(); ++at) {
+    const bool first_ends = bytes[at] == '\r' || bytes[at] == '\n';
+    const bool second_ends = bytes[at + 1] == '\r' || bytes[at + 1] == '\n';
+    if (first_ends && second_ends && bytes.substr(at, 2) != "\r\n") return true;
+  }
+  return false;
+}
+
+enum class StartLineEnd : uint8_t { kNotThere, kLineFeed, kBareCr };
+
+// How the start line ends. Not there: progress then stands at the first byte that may end it.
+StartLineEnd find_start_line_end(std::string_view bytes, HeadProgress& progress) {
+  const size_t end = bytes.find_first_of("\r\n", progress.searched);
+  const size_t behind = end == kNone ? kNone : bytes.find_first_not_of('\r', end);
+  if (behind == kNone) {
+    progress.searched = end == kNone ? bytes.size() : end;
+    return StartLineEnd::kNotThere;
+  }
+  return bytes[behind] == '\n' ? StartLineEnd::kLineFeed : StartLineEnd::kBareCr;
+}
+
+// Line ends of a head in which CR is one, an LF too. An LF behind a CR is passed over by the
+// reader.
+void bare_cr_masks(const char* bytes, size_t size, LineMasks* masks) {
+  for (size_t base = 0; base < size; base += kMaskBlockBytes) {
+    LineMasks& block = masks[base / kMaskBlockBytes];
+    block = {};
+    for (size_t i = base; i < std::min(size, base + kMaskBlockBytes); ++i) {
+      const uint64_t bit = uint64_t{1} << (i - base);
+      if (bytes[i] == '\r' || bytes[i] == '\n') block.line_feed |= bit;
+      if (bytes[i] == ':') block.colon |= bit;
+    }
+  }
+}
+
 // Where the next search starts after all of `bytes` was read without meeting the empty line.
 size_t searched_after(std::string_view bytes) {
   const size_t at = find_last_line_feed(bytes, 0, bytes.size());
@@ -79,28 +116,37 @@ bool is_strict_line(std::string_view line) {
 // One pass over a head: cuts it into lines and puts the fields into the reader's array.
 class HeadReader::LineReader {
  public:
-  enum class End : uint8_t { kEmptyLine, kBytes, kBadStart, kFull };
+  enum class End : uint8_t { kEmptyLine, kBytes, kBadStart, kFull, kBareCr };
   enum class WhenFull : uint8_t { kPassOver, kStop };
 
   LineReader(LineMaskKernel masks, std::string_view bytes, bool has_start_line,
-             std::span<HeaderField> fields, HttpHead& head,
+             std::span<HeaderField> fields, HttpHead& head, const HeadProgress& progress,
              WhenFull when_full = WhenFull::kPassOver)
-      : masks_(masks),
+      : masks_(progress.bare_cr ? bare_cr_masks : masks),
         data_(bytes.data()),
         size_(bytes.size()),
         fields_(fields),
         head_(head),
+        progress_(progress),
         when_full_(when_full),
         start_line_next_(has_start_line) {}
 
   End read();
   bool start_judged() const { return !start_line_next_; }
+  bool versionless() const { return versionless_; }
   bool too_many_fields() const { return first_unlisted_ != kNone; }
 
  private:
   // What a line was, as far as the loop over the lines needs to know.
-  enum class Line : uint8_t { kMore, kEmpty, kBadStart, kFull };
+  enum class Line : uint8_t { kMore, kEmpty, kBadStart, kFull, kBareCr, kUndecided };
 
+  Line take_start_line(std::string_view line);
+  bool judge_versionless(size_t begin, size_t colon, size_t end);
+  bool is_request_with(size_t begin, size_t colon, size_t end) const;
+  Line bare_empty_line(size_t at) const;
+  bool is_behind_crlf(size_t at) const {
+    return at >= 2 && data_[at - 1] == '\n' && data_[at - 2] == '\r';
+  }
   Line take_line(size_t begin, size_t colon, size_t line_feed);
   End end_at(Line line, size_t end);
   bool take_usual_field(size_t begin, size_t colon, size_t line_feed);
@@ -112,11 +158,13 @@ class HeadReader::LineReader {
   size_t size_;
   std::span<HeaderField> fields_;
   HttpHead& head_;
+  const HeadProgress& progress_;
   const WhenFull when_full_;
   size_t count_ = 0;
   size_t first_unlisted_ = kNone;  // where the line of the first field stands that has no place
   bool start_line_next_;
-  bool field_open_ = false;  // the line before was a field, so that this one may continue it
+  bool versionless_ = false;  // the start line is; the next line decides what it was
+  bool field_open_ = false;   // the line before was a field, so that this one may continue it
 };
 
 HeadReader::LineReader::End HeadReader::LineReader::read() {
@@ -150,7 +198,12 @@ HeadReader::LineReader::End HeadReader::LineReader::read() {
       colon = base + static_cast<size_t>(std::countr_zero(colons));
     }
   }
-  return end_at(Line::kMore, size_);
+  if (versionless_ && progress_.ended && begin == size_ && head_.start.method == "GET") {
+    head_.http09 = true;
+    head_.anomalies.add(Anomaly::kHttp09);
+    return end_at(Line::kEmpty, size_);
+  }
+  return end_at(Line::kUndecided, size_);
 }
 
 // The last line was of this kind; `end` is behind it.
@@ -159,13 +212,19 @@ HeadReader::LineReader::End HeadReader::LineReader::end_at(Line line, size_t end
   if (first_unlisted_ != kNone) head_.unlisted = {data_ + first_unlisted_, end - first_unlisted_};
   switch (line) {
     case Line::kEmpty:
+      if (data_[end - 1] == '\r' && is_behind_crlf(end - 1) && end < size_ && data_[end] == '\n') {
+        ++end;
+      }
       head_.size = end;
       return End::kEmptyLine;
     case Line::kBadStart:
       return End::kBadStart;
     case Line::kFull:
       return End::kFull;
+    case Line::kBareCr:
+      return End::kBareCr;
     case Line::kMore:
+    case Line::kUndecided:
       break;
   }
   return End::kBytes;
@@ -193,28 +252,75 @@ HeadReader::LineReader::Line HeadReader::LineReader::take_line(size_t begin, siz
                                                                size_t line_feed) {
   size_t end = line_feed;
   if (end > begin && data_[end - 1] == '\r') --end;
-  if (start_line_next_) {
-    head_.start = read_start_line({data_ + begin, end - begin});
-    if (!is_http1(head_.start.kind)) return Line::kBadStart;
-    head_.irregular = head_.start.irregular;
-    start_line_next_ = false;
-    return Line::kMore;
+  if (end == line_feed) [[unlikely]] {
+    // Where CR ends lines, the LF of a CRLF comes by itself.
+    const bool is_line_feed = data_[line_feed] == '\n';
+    const bool behind_cr = begin == line_feed && begin > 0 && data_[begin - 1] == '\r';
+    if (progress_.bare_cr && is_line_feed && behind_cr) return Line::kMore;
+    head_.anomalies.add_if(is_line_feed, Anomaly::kBareLf);
   }
-  if (end == begin) return Line::kEmpty;
-  if (is_blank(data_[begin])) {
-    if (field_open_) {
+  if (start_line_next_) {
+    if (!versionless_) return take_start_line({data_ + begin, end - begin});
+    if (!judge_versionless(begin, colon, end)) return Line::kBadStart;
+  }
+  if (end == begin) {
+    return data_[line_feed] == '\r' ? bare_empty_line(begin) : Line::kEmpty;
+  }
+  if (is_blank(data_[begin]) || data_[begin] == '\r') {
+    if (field_open_ && data_[begin] != '\r') {
       take_continuation(begin, end);
       return Line::kMore;
     }
     head_.irregular = true;
-    while (begin < end && is_blank(data_[begin])) ++begin;
+    head_.anomalies.add(Anomaly::kFieldName);
+    while (begin < end && (is_blank(data_[begin]) || data_[begin] == '\r')) ++begin;
   }
   if (colon == kNone || colon >= end) {
     head_.irregular = true;
+    head_.anomalies.add(Anomaly::kNoColon);
     field_open_ = false;
     return Line::kMore;
   }
   return take_field(begin, colon, end);
+}
+
+inline HeadReader::LineReader::Line HeadReader::LineReader::take_start_line(std::string_view line) {
+  head_.start = read_start_line(line, progress_.context);
+  if (is_http1(head_.start.kind)) [[likely]] {
+    start_line_next_ = false;
+  } else if (head_.start.kind == StartLineKind::kVersionless) {
+    versionless_ = head_.versionless = true;
+    head_.start.kind = StartLineKind::kRequest;
+  } else {
+    return head_.start.kind == StartLineKind::kBareCr ? Line::kBareCr : Line::kBadStart;
+  }
+  if (head_.start.anomalies.any() || progress_.bare_cr || versionless_) [[unlikely]] {
+    head_.irregular = head_.start.irregular;
+    head_.anomalies.add(head_.start.anomalies);
+    head_.anomalies.add_if(progress_.bare_cr, Anomaly::kBareCr);
+  }
+  return Line::kMore;
+}
+
+// The line behind a start line without a version tells what that was.
+bool HeadReader::LineReader::judge_versionless(size_t begin, size_t colon, size_t end) {
+  versionless_ = start_line_next_ = false;
+  head_.http09 = end == begin;
+  const bool good = head_.http09 ? head_.start.method == "GET" : is_request_with(begin, colon, end);
+  if (!good) head_.start = {};
+  head_.anomalies.add(head_.http09 ? Anomaly::kHttp09 : Anomaly::kVersion);
+  return good;
+}
+
+// A line behind a start line without a version: only a field makes a request of it.
+bool HeadReader::LineReader::is_request_with(size_t begin, size_t colon, size_t end) const {
+  return colon != kNone && colon < end && is_token({data_ + begin, colon - begin});
+}
+
+// A CR that ends an empty line. When the line before it ended with CRLF, its LF belongs to it.
+HeadReader::LineReader::Line HeadReader::LineReader::bare_empty_line(size_t at) const {
+  return is_behind_crlf(at) && at + 1 == size_ && !progress_.ended ? Line::kUndecided
+                                                                   : Line::kEmpty;
 }
 
 HeadReader::LineReader::Line HeadReader::LineReader::take_field(size_t begin, size_t colon,
@@ -226,6 +332,8 @@ HeadReader::LineReader::Line HeadReader::LineReader::take_field(size_t begin, si
   }
   size_t name_end = colon;
   while (name_end > begin && is_blank(data_[name_end - 1])) --name_end;
+  head_.anomalies.add_if(name_end != colon, Anomaly::kBlankBeforeColon);
+  head_.anomalies.add_if(name_end == begin, Anomaly::kFieldName);
   head_.irregular |= name_end != colon || name_end == begin;
   size_t value = colon + 1;
   while (value < end && is_blank(data_[value])) ++value;
@@ -236,7 +344,7 @@ HeadReader::LineReader::Line HeadReader::LineReader::take_field(size_t begin, si
 }
 
 void HeadReader::LineReader::take_continuation(size_t begin, size_t end) {
-  head_.folded = true;
+  head_.anomalies.add(Anomaly::kObsFold);
   while (begin < end && is_blank(data_[begin])) ++begin;
   while (end > begin && (is_blank(data_[end - 1]) || data_[end - 1] == '\r')) --end;
   if (begin == end) return;
@@ -256,34 +364,58 @@ HeadReader::HeadReader(uint32_t bytes_max, uint32_t fields_max)
       fields_max_(fields_max),
       fields_(std::make_unique<HeaderField[]>(fields_max)) {}
 
+// Whether bytes that were not whole at the last call may be it now, so that they are worth reading.
+bool HeadReader::may_be_whole(std::string_view bytes, HeadProgress& progress) {
+  if (progress.bare_cr) return find_bare_head_end(bytes, progress);
+  if (progress.versionless) return find_line_feed(bytes, progress.searched) != kNone;
+  return find_head_end(bytes, progress);
+}
+
 HeadStatus HeadReader::read_section(std::string_view bytes, bool has_start_line,
                                     HeadProgress& progress, HttpHead& head) {
   head = HttpHead{};
   const std::string_view allowed = bytes.substr(0, bytes_max_);
   const HeadStatus without_end =
       allowed.size() == bytes_max_ ? HeadStatus::kTooLarge : HeadStatus::kIncomplete;
-  if (progress.searched > 0) {
-    if (has_start_line && !progress.start_judged) {
-      const size_t at = find_line_feed(allowed, progress.searched);
-      if (at == kNone) {
-        progress.searched = allowed.size();
-        return without_end;
-      }
-      head.start = read_start_line(allowed.substr(0, at));
-      if (!is_http1(head.start.kind)) return HeadStatus::kInvalid;
-      progress.start_judged = true;
+  const bool start_is_open = has_start_line && !progress.start_judged && !progress.versionless;
+  if (progress.searched > 0 && !progress.ended) {
+    if (start_is_open && !progress.bare_cr) {
+      const StartLineEnd end = find_start_line_end(allowed, progress);
+      if (end == StartLineEnd::kNotThere) return without_end;
+      progress.bare_cr = end == StartLineEnd::kBareCr;
+    } else if (!may_be_whole(allowed, progress)) {
+      return without_end;
     }
-    if (!find_head_end(allowed, progress)) return without_end;
   }
-  LineReader lines(masks_, allowed, has_start_line, {fields_.get(), fields_max_}, head);
+  LineReader lines(masks_, allowed, has_start_line, {fields_.get(), fields_max_}, head, progress);
   const LineReader::End end = lines.read();
   progress.start_judged = lines.start_judged();
+  progress.versionless = lines.versionless();
   if (end == LineReader::End::kBadStart) return HeadStatus::kInvalid;
-  if (end == LineReader::End::kBytes) {
-    progress.searched = searched_after(allowed);
+  if (end == LineReader::End::kBytes && !end_is_bare_cr(allowed, start_is_open, progress)) {
     return without_end;
   }
+  if (end != LineReader::End::kEmptyLine) {
+    progress.bare_cr = true;
+    return read_section(bytes, has_start_line, progress, head);
+  }
   return lines.too_many_fields() ? HeadStatus::kTooLarge : HeadStatus::kComplete;
+}
+
+// The empty line was not met in `bytes`: says where to go on once there are more. True when CR
+// alone ends the start line, which was not known yet.
+bool HeadReader::end_is_bare_cr(std::string_view bytes, bool start_was_open,
+                                HeadProgress& progress) {
+  if (progress.bare_cr) {
+    find_bare_head_end(bytes, progress);
+  } else if (progress.versionless) {
+    progress.searched = bytes.size();
+  } else if (start_was_open && !progress.start_judged) {
+    return find_start_line_end(bytes, progress) == StartLineEnd::kBareCr;
+  } else {
+    progress.searched = searched_after(bytes);
+  }
+  return false;
 }
 
 HeadStatus HeadReader::read(std::string_view bytes, HeadProgress& progress, HttpHead& head) {
@@ -294,25 +426,32 @@ HeadStatus HeadReader::read_fields(std::string_view bytes, HeadProgress& progres
   return read_section(bytes, false, progress, head);
 }
 
-bool HeadReader::read_partial(std::string_view bytes, HttpHead& head) {
+bool HeadReader::read_partial(std::string_view bytes, const HeadProgress& progress,
+                              HttpHead& head) {
   head = HttpHead{};
-  LineReader lines(masks_, bytes, true, {fields_.get(), fields_max_}, head);
-  return lines.read() != LineReader::End::kBadStart && lines.start_judged();
+  LineReader lines(masks_, bytes, true, {fields_.get(), fields_max_}, head, progress);
+  if (lines.read() != LineReader::End::kBadStart && lines.start_judged()) return true;
+  if (!progress.cut || find_line_feed(bytes, 0) != kNone) return false;
+  head.start = read_cut_start_line(bytes);
+  head.anomalies = head.start.anomalies;
+  return is_http1(head.start.kind);
 }
 
 void HeadReader::read_partial_fields(std::string_view bytes, HttpHead& head) {
   head = HttpHead{};
-  LineReader(masks_, bytes, false, {fields_.get(), fields_max_}, head).read();
+  LineReader(masks_, bytes, false, {fields_.get(), fields_max_}, head, {}).read();
 }
 
-std::span<const HeaderField> HeadReader::take_unlisted(std::string_view& unlisted,
+std::span<const HeaderField> HeadReader::take_unlisted(std::string_view& unlisted, bool bare_cr,
                                                        std::span<HeaderField> into) {
   static const LineMaskKernel masks = line_mask_kernel();
   HttpHead head;
-  LineReader lines(masks, unlisted, false, into, head, LineReader::WhenFull::kStop);
+  HeadProgress progress;
+  progress.bare_cr = bare_cr;
+  LineReader lines(masks, unlisted, false, into, head, progress, LineReader::WhenFull::kStop);
   const bool full = lines.read() == LineReader::End::kFull;
-  unlisted.remove_prefix(
-      full ? static_cast<size_t>(head.unlisted.data() - unlisted.data()) : unlisted.size());
+  unlisted.remove_prefix(full ? static_cast<size_t>(head.unlisted.data() - unlisted.data())
+                              : unlisted.size());
   return head.fields;
 }
 

@@ -4,6 +4,7 @@
 #include <span>
 #include <string_view>
 
+#include "core/anomalies.h"
 #include "core/flow_key.h"
 #include "core/proxy_protocol.h"
 
@@ -64,18 +65,21 @@ struct HttpMessage {
   MessageProtocol protocol = MessageProtocol::kHttp;
   MessageDirection direction = MessageDirection::kRequest;
   uint8_t version_minor = 1;  // httpVersion "1.0" or "1.1"
+  bool http09 = false;        // httpVersion "0.9" instead
   std::string_view method;    // requests
   std::string_view target;    // requests: the request target as sent
-  uint16_t status = 0;        // responses
+  uint16_t status = 0;        // responses; 0 = the message has none
   std::string_view reason;    // responses: as sent, may be empty
   std::span<const HeaderField> headers;
   std::span<const HeaderField> trailers;
+  Anomalies anomalies;
 
-  bool body_kept = true;            // false with maxBodySize 0: no `body` field at all
-  bool body_binary = false;         // known not to be UTF-8, and therefore not kept
-  bool body_truncated = false;      // captured bytes were left out because of maxBodySize
-  std::string_view body;            // the kept part, de-chunked, captured parts joined
-  uint64_t body_size = 0;           // as sent, de-chunked, missing bytes included
+  bool body_kept = true;          // false with maxBodySize 0: no `body` field at all
+  bool body_binary = false;       // known not to be UTF-8, and therefore not kept
+  bool body_truncated = false;    // captured bytes were left out because of maxBodySize
+  bool body_cut_is_none = false;  // … and they show that the character cut there is none
+  std::string_view body;          // the kept part, de-chunked, captured parts joined
+  uint64_t body_size = 0;         // as sent, de-chunked, missing bytes included
   std::span<const BodyGap> body_gaps;
 
   // With decodeBodies: the codings undone, in the order they were applied ("gzip"). Empty: `body`
@@ -84,7 +88,7 @@ struct HttpMessage {
   ContentDecodeError content_decode_error = ContentDecodeError::kNo;
 
   Incomplete incomplete = Incomplete::kNo;
-  uint64_t missing_bytes = 0;       // 0 = not known or none
+  uint64_t missing_bytes = 0;  // 0 = not known or none
   bool headers_incomplete = false;
   bool after_gap = false;
 
@@ -93,18 +97,18 @@ struct HttpMessage {
   const ProxiedEndpoints* proxied = nullptr;  // of the connection's PROXY header; nullptr = none
   uint64_t connection_id = 0;
   uint64_t exchange = kNoExchange;
-  int64_t first_byte_ns = 0;   // packet time of the message's first byte
-  int64_t last_byte_ns = 0;    // packet time of its last byte
+  int64_t first_byte_ns = 0;  // packet time of the message's first byte
+  int64_t last_byte_ns = 0;   // packet time of its last byte
   bool has_latency = false;
-  int64_t latency_ns = 0;      // may be negative
+  int64_t latency_ns = 0;  // may be negative
 
   // fields: extended
-  uint64_t first_frame = 0;    // 0 = unknown (live)
+  uint64_t first_frame = 0;  // 0 = unknown (live)
   uint64_t last_frame = 0;
-  uint32_t headers_size = 0;   // start line, headers and the empty line, bytes
+  uint32_t headers_size = 0;  // start line, headers and the empty line, bytes
   uint16_t vlan = 0;
   uint32_t link_id = 0;
-  int64_t connect_ns = -1;     // SYN to ACK of the handshake; -1 = not seen
+  int64_t connect_ns = -1;  // SYN to ACK of the handshake; -1 = not seen
 
   // format: pretty prints one line an exchange: the response's line needs its request.
   std::string_view request_method;  // of a response's request, when known

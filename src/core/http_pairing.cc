@@ -47,7 +47,7 @@ void HttpEngine::open_exchange(HttpContext& context, Side side, const HttpHead& 
   exchange->after_loss = stream(context, side).order_lost;
   stream(context, side).order_lost = false;
   exchange->first_byte_ns = first.time_ns;
-  exchange->method = method_kind(head.start.method);
+  exchange->method = method_kind(head);
   if (!settings_.keep_request_text) return;
   const std::string_view method = head.start.method;
   const std::string_view target = head.start.target.substr(0, 1024);
@@ -113,7 +113,8 @@ void HttpEngine::give_out_request(HttpContext& context, Side side) {
   HttpParser& parser = *here.parser;
   const Incomplete cause = context.ending == Incomplete::kNo ? Incomplete::kLimit : context.ending;
   if (here.phase == HttpPhase::kHead) {
-    if (parser.strict || parser.head.text().starts_with("HTTP/")) return;
+    if (parser.strict || may_begin_response(parser.head.text())) return;
+    if (complete_http09(context, side)) return;
     interrupt_head(context, side, cause);
     start_search(context, side, false);
     return;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -30,6 +31,8 @@ struct HttpParser {
   GrowingText gaps;      // BodyGap objects
   GrowingText cuts;  // uint32_t: where segments begin in the first line, while it may be surplus
 
+  Anomalies anomalies;  // those that the head does not show
+
   HeadProgress progress;
   ChunkedDecoder chunked;
   MessageFinder finder;
@@ -50,10 +53,16 @@ struct HttpParser {
   bool strict = false;       // … and strictly valid: it did not start right behind the loss
   bool headers_cut = false;  // more fields than maxHeaders
   bool body_truncated = false;
-  bool body_given_up = false;  // memory ended: no more of the body is kept
-  bool body_binary = false;    // the kept part is not UTF-8, and nobody wants it
+  uint8_t behind_cut_size = 0;  // bytes that followed the kept part of the body …
+  std::array<char, 3> behind_cut{};
+  bool behind_cut_known = true;  // … until some were missing
+  bool body_given_up = false;    // memory ended: no more of the body is kept
+  bool body_binary = false;      // the kept part is not UTF-8, and nobody wants it
   bool body_may_be_absent = false;
-  bool given_out = false;  // a request whose line had to come before it was complete
+  bool bare_answer = false;  // kHead: its request has no version, so it may be a body alone
+  bool http09 = false;       // that is what it was
+  bool broken_body = false;  // declared chunked, and is not: ends where a message begins
+  bool given_out = false;    // a request whose line had to come before it was complete
 
   // Of a request with Expect: 100-continue, until it is known whether its body comes.
   bool expects_continue = false;

@@ -62,7 +62,7 @@ size_t HttpEngine::search_at_segments(HttpContext& context, Side side, const Inp
   if (parser != nullptr && has_beginning) {
     const auto before = static_cast<size_t>(input.segment - input.offset);
     const std::string_view text = input.text.substr(before);
-    const StartGuess guess = guess_start(text);
+    const StartGuess guess = guess_start(text, StartContext::kAfterLoss);
     const bool fits = guess == (wanted == MessageFinder::Wanted::kRequests ? StartGuess::kRequest
                                                                            : StartGuess::kResponse);
     const uint64_t before_ack = parser->last.acknowledged;
@@ -92,7 +92,7 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
   if (untouched) {
     // Right behind the loss: most often a message begins with the segment.
     here.direct = false;
-    const StartGuess guess = guess_start(input.text);
+    const StartGuess guess = guess_start(input.text, StartContext::kAfterLoss);
     if (((guess == StartGuess::kRequest && wanted != MessageFinder::Wanted::kResponses) ||
          (guess == StartGuess::kResponse && wanted != MessageFinder::Wanted::kRequests)) &&
         starts_like_message(input.text)) {
@@ -154,7 +154,7 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
     return candidate.offset;
   }
   if (untouched && candidate.offset == 0 && !input.force &&
-      guess_start(input.text) != StartGuess::kRequest &&
+      guess_start(input.text, StartContext::kAfterLoss) != StartGuess::kRequest &&
       response_room(context, side, input.text, input.offset, true, false) == 0) {
     release_parser(here);
     here.direct = true;
@@ -240,7 +240,7 @@ size_t HttpEngine::surplus_before_message(const HttpParser& parser, MessageFinde
 
 size_t HttpEngine::ignored(HttpContext& context, Side side, const Input& input) {
   if (starts_like_message(input.text)) {
-    const StartGuess guess = guess_start(input.text);
+    const StartGuess guess = guess_start(input.text, StartContext::kAfterLoss);
     if (guess == StartGuess::kRequest || guess == StartGuess::kResponse) {
       HttpParser* parser = take_parser(context, side);
       if (parser != nullptr) {
@@ -258,10 +258,9 @@ void HttpEngine::ignore_stream(HttpContext& context, Side side, StreamNature nat
   HttpStream& here = stream(context, side);
   if (!here.said_not_http) {
     here.said_not_http = true;
-    counters_.add(nature == StreamNature::kTls      ? ShardCounter::tls
-                  : nature == StreamNature::kHttp2  ? ShardCounter::http2
-                  : nature == StreamNature::kHttp09 ? ShardCounter::http09
-                                                    : ShardCounter::not_http);
+    counters_.add(nature == StreamNature::kTls     ? ShardCounter::tls
+                  : nature == StreamNature::kHttp2 ? ShardCounter::http2
+                                                   : ShardCounter::not_http);
     EventRecord record;
     record.kind = EventKind::kNotHttp;
     record.nature = nature;
@@ -337,6 +336,8 @@ void HttpEngine::gap(HttpContext& context, Side side, uint64_t length, GapCause 
 // `length` bytes of the body are missing.
 void HttpEngine::bridge(HttpStream& here, uint64_t length) {
   HttpParser& parser = *here.parser;
+  parser.behind_cut_known &= parser.body.size < settings_.body_max;
+  if (parser.broken_body) parser.finder = MessageFinder();
   const BodyGap gap{parser.body_size, length};
   parser.gaps.append(pool_, {reinterpret_cast<const char*>(&gap), sizeof(gap)});
   parser.body_size += length;
@@ -376,7 +377,9 @@ void HttpEngine::interrupt_head(HttpContext& context, Side side, Incomplete caus
   HttpStream& here = stream(context, side);
   HttpParser& parser = *here.parser;
   HttpHead head;
-  const bool readable = !parser.strict && heads_.read_partial(parser.head.text(), head);
+  parser.progress.cut = cause == Incomplete::kSnaplen;
+  const bool readable =
+      !parser.strict && heads_.read_partial(parser.head.text(), parser.progress, head);
   if (!readable) {
     counters_.add(ShardCounter::lost_before_start_line);
     counters_.add(ShardCounter::skipped_in_resync, parser.head.size);
@@ -409,6 +412,7 @@ void HttpEngine::interrupt_head(HttpContext& context, Side side, Incomplete caus
 void HttpEngine::end_of_stream(HttpContext& context, Side side, bool reset) {
   HttpStream& here = stream(context, side);
   if (context.http.order_waits()) waits_its_turn(context, side, true);
+  settle_head(context, side);
   if (here.phase == HttpPhase::kBodyUntilClose && !reset) {
     finish(context, side);
     return;
@@ -430,9 +434,11 @@ void HttpEngine::close(HttpContext& context, Incomplete cause) {
       const HttpStream& here = stream(context, side);
       if (here.parser == nullptr) continue;
       const bool is_request = here.phase == HttpPhase::kHead
-                                  ? here.parser->head.text().substr(0, 5) != "HTTP/"
+                                  ? !may_begin_response(here.parser->head.text())
                                   : here.parser->direction == MessageDirection::kRequest;
-      if (is_request == requests) interrupt(context, side, cause);
+      if (is_request != requests) continue;
+      settle_head(context, side);
+      interrupt(context, side, cause);
     }
   }
   emit_unanswered(context);

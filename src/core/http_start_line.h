@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/anomalies.h"
+
 namespace tcp_sniffer {
 
 // Reading of HTTP/1.x start lines (RFC 9112 sections 3 and 4) as an observer must: more tolerant
@@ -14,7 +16,8 @@ enum class StartLineKind : uint8_t {
   kNone,          // not HTTP/1.x
   kRequest,       // METHOD target HTTP/1.x
   kResponse,      // HTTP/1.x NNN reason
-  kHttp09,        // "GET /x": HTTP/0.9, recognised and not parsed
+  kVersionless,   // METHOD target: HTTP/0.9, or a request without its version; what follows decides
+  kBareCr,        // a CR that no LF follows stands in the line: it may be the line's end
   kHttp2Preface,  // RFC 9113 section 3.4
   kTls,           // a TLS record of a handshake
 };
@@ -22,22 +25,37 @@ enum class StartLineKind : uint8_t {
 struct StartLine {
   StartLineKind kind = StartLineKind::kNone;
   std::string_view method;
-  std::string_view target;
+  std::string_view target;    // may be empty
   uint8_t version_minor = 1;  // 0 or 1: HTTP/1.2 to HTTP/1.9 read as 1.1 (RFC 9110 section 2.5)
-  uint16_t status = 0;        // 100 to 999
-  std::string_view reason;    // as sent, may be empty
+  uint16_t status = 0;        // 0 = none is there; usually 100 to 999
+  std::string_view reason;    // as sent, may be empty; without a status all behind the version
   bool known_method = false;  // registered at IANA or in wide use
-  bool irregular = false;     // read by tolerance: the RFC's grammar does not allow this line
+  bool irregular = false;     // the RFC's grammar does not allow this line, nor do most programs
+  Anomalies anomalies;
 };
 
 // Longest method that is taken for one. The longest in use is UPDATEREDIRECTREF with 17.
 constexpr size_t kMethodBytesMax = 32;
 
-// Reads a whole line, without its line end. Tolerated: several spaces or tabs between the parts
-// and at the end, spaces, control characters and raw UTF-8 in the target (the method is the first
-// word, the version the last), unknown and lower-case methods, a status without a reason, with a
-// reason that follows without a space. Not tolerated: another major version, a lower-case "http/".
-StartLine read_start_line(std::string_view line);
+// What is known of a stream before its next message.
+enum class StartContext : uint8_t {
+  kUnknown,      // it may be anything
+  kAfterLoss,    // it may be the middle of anything
+  kResponseDue,  // an HTTP request waits for its answer, or responses went before
+};
+
+// Reads a whole line, without its line end. Tolerated everywhere: several spaces or tabs between
+// the parts and at the end; spaces, control characters and raw UTF-8 in the target (the method is
+// the first word, the version the last), or none; unknown and lower-case methods; a status without
+// a reason, with a reason that follows without a space. With a known method, but not after a
+// loss: any version that begins with HTTP, in any case, or none. Where a response is due any line
+// that begins with HTTP, in any case, or with ICY (SHOUTcast). Versions are then read as browsers
+// do: 1.1 and above as 1.1, anything else as 1.0.
+StartLine read_start_line(std::string_view line, StartContext context = StartContext::kUnknown);
+
+// Reads what is there of a line whose end the capture cut off: a known method and the beginning of
+// a target, or a version and a status. kNone for less.
+StartLine read_cut_start_line(std::string_view bytes);
 
 // What a stream's first bytes can become.
 enum class StartGuess : uint8_t {
@@ -49,11 +67,14 @@ enum class StartGuess : uint8_t {
   kTls,
 };
 
-// Judges the first bytes of a stream or segment; leading empty lines have been skipped. As soon as
-// the first line is complete it is decided by read_start_line (HTTP/0.9 is kNo); before that a
-// known method and a space, or "HTTP/1.x NNN", are enough. Looks at no more than the first line,
-// and at 8 KiB of it when the method is unknown.
-StartGuess guess_start(std::string_view first_bytes);
+// Judges the first bytes of a stream or segment; leading blanks and empty lines have been skipped.
+// As soon as the first line is complete it is decided by read_start_line; before that a known
+// method and a space, or "HTTP/1.x NNN", are enough, and kNo means that no bytes behind these can
+// make a start line of them. Looks at no more than the first line.
+StartGuess guess_start(std::string_view first_bytes, StartContext context = StartContext::kUnknown);
+
+// Whether these bytes can begin a status line, given that a response is due.
+bool may_begin_response(std::string_view first_bytes);
 
 // Whether a segment starts with a known method and a space, or with "HTTP/1.". Costs a few
 // nanoseconds; what an ignored stream is asked for each of its segments.
@@ -71,8 +92,8 @@ bool begins_known_method(std::string_view bytes);
 // tchar of RFC 9110 section 5.6.2.
 bool is_token(std::string_view text);
 
-// How many bytes of empty lines (CRLF or bare LF) stand before the start line; RFC 9112 section
-// 2.2 lets a recipient skip them. A CR at the end without its LF is not counted yet.
-size_t leading_empty_lines(std::string_view bytes);
+// How many bytes of empty lines and blanks stand before the start line. RFC 9112 section 2.2 lets a
+// recipient skip the empty lines before a request.
+size_t leading_blanks(std::string_view bytes);
 
 }  // namespace tcp_sniffer

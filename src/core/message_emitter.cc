@@ -34,6 +34,7 @@ void MessageEmitter::emit(ConnectionIdentity& identity, Side side, HttpMessage& 
     counters_.add(ShardCounter::interim);
   }
   if (message.after_gap) counters_.add(ShardCounter::after_gap);
+  if (message.http09) counters_.add(ShardCounter::http09);
   if (message.incomplete != Incomplete::kNo) {
     // The counters incomplete_gap … incomplete_parse_error stand in the order of Incomplete.
     const auto index = static_cast<uint8_t>(message.incomplete) - 1;

@@ -77,6 +77,7 @@ std::string_view content_decode_error_word(ContentDecodeError error) {
 }
 
 std::string_view body_text(const HttpMessage& message) {
+  if (message.body_cut_is_none) return message.body;
   const bool may_be_cut = message.body_truncated || message.incomplete != Incomplete::kNo ||
                           message.content_decode_error != ContentDecodeError::kNo;
   return may_be_cut ? without_cut_character(message.body) : message.body;
@@ -135,6 +136,8 @@ void MessageLineWriter::append_fields(const HttpMessage& message, LineSink& sink
   }
   append_measures(message, sink);
   append_losses(message, sink);
+  if (message.anomalies.any()) [[unlikely]]
+    append_anomalies(message.anomalies, sink);
   if (options_.extended) append_extended(message, sink);
   if (latin1_.size() == 0) return;
   const std::string_view names = latin1_.view();
@@ -195,12 +198,15 @@ void MessageLineWriter::append_start_line(const HttpMessage& message, LineSink& 
     append_text_field(",\"method\":", message.method, "\"method\",", sink);
     append_text_field(",\"path\":", redaction_.redact_target(message.target), "\"path\",", sink);
   } else {
-    char* out = put(sink.reserve(kFixedPartMax), ",\"statusCode\":");
-    sink.commit(write_unsigned(out, message.status));
+    if (message.status != 0) [[likely]] {
+      char* out = put(sink.reserve(kFixedPartMax), ",\"statusCode\":");
+      sink.commit(write_unsigned(out, message.status));
+    }
     append_text_field(",\"statusText\":", message.reason, "\"statusText\",", sink);
   }
-  append_verbatim(message.version_minor == 0 ? ",\"httpVersion\":\"1.0\",\"headers\":"
-                                             : ",\"httpVersion\":\"1.1\",\"headers\":",
+  append_verbatim(message.http09               ? ",\"httpVersion\":\"0.9\",\"headers\":"
+                  : message.version_minor == 0 ? ",\"httpVersion\":\"1.0\",\"headers\":"
+                                               : ",\"httpVersion\":\"1.1\",\"headers\":",
                   sink);
 }
 
@@ -256,6 +262,18 @@ void MessageLineWriter::append_losses(const HttpMessage& message, LineSink& sink
   }
   if (message.headers_incomplete) append_verbatim(",\"headersIncomplete\":true", sink);
   if (message.after_gap) append_verbatim(",\"afterGap\":true", sink);
+}
+
+void MessageLineWriter::append_anomalies(Anomalies anomalies, LineSink& sink) {
+  append_verbatim(",\"anomalies\":[", sink);
+  for (size_t i = 0; i < kAnomalies; ++i) {
+    const auto anomaly = static_cast<Anomaly>(i);
+    if (!anomalies.has(anomaly)) continue;
+    char* out = put_word(put(sink.reserve(kFixedPartMax), "\""), anomaly_word(anomaly));
+    sink.commit(put(out, ","));
+  }
+  cut_line(sink, sink.size() - 1);
+  append_verbatim("]", sink);
 }
 
 void MessageLineWriter::append_extended(const HttpMessage& message, LineSink& sink) {

@@ -36,7 +36,7 @@ struct LineOptions {
 // Order of the JSON fields: timestamp, connectionId, exchange, direction, receiver, destination, proxied,
 // method and path | statusCode and statusText, httpVersion, headers, rawHeaders, trailers,
 // bodySize, bodyTruncated, contentDecoded, contentDecodeError, durationMs, latencyMs, incomplete,
-// missingBytes, bodyGaps, headersIncomplete, afterGap, interface, firstFrame, lastFrame,
+// missingBytes, bodyGaps, headersIncomplete, afterGap, anomalies, interface, firstFrame, lastFrame,
 // headersSize, vlan, communityId, connectMs, latin1, bodyEncoding, body.
 class MessageLineWriter {
  public:
@@ -67,6 +67,7 @@ class MessageLineWriter {
   void append_headers(const HttpMessage& message, LineSink& sink);
   void append_measures(const HttpMessage& message, LineSink& sink);
   void append_losses(const HttpMessage& message, LineSink& sink);
+  static void append_anomalies(Anomalies anomalies, LineSink& sink);
   void append_extended(const HttpMessage& message, LineSink& sink);
   void append_body(const HttpMessage& message, LineSink& sink);
   void append_text_field(std::string_view key, std::string_view text, std::string_view latin1_name,

@@ -120,7 +120,9 @@ void PrettyLineWriter::write(const HttpMessage& message, LineSink& sink) {
   if (message.status >= 100 && message.status < 200 && message.status != 101) return;
   const bool is_http = message.protocol == MessageProtocol::kHttp;
   const ShortText status_number = status_text(message.status);
-  const std::string_view status = is_http ? status_number.view() : message.method;
+  const std::string_view status = !is_http               ? message.method
+                                  : message.status == 0 ? "-"
+                                                        : status_number.view();
   const ShortText latency = message.has_latency ? latency_text(message.latency_ns) : ShortText{};
   const bool request_known = !message.request_method.empty();
   const ShortText request_size = request_known ? size_text(message.request_body_size) : ShortText{};

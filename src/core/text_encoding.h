@@ -8,9 +8,13 @@ namespace tcp_sniffer {
 // Is the text well-formed UTF-8 (RFC 3629)?
 bool is_utf8(std::string_view text);
 
-// The text without a last character that was cut off: a lead byte with fewer continuation bytes
-// behind it than it announces. Text that ends otherwise comes back whole. At most 3 bytes go.
+// The text without a last character that was cut off: the beginning of a well-formed one. Text that
+// ends otherwise comes back whole. At most 3 bytes go.
 std::string_view without_cut_character(std::string_view text);
+
+// Whether the bytes behind a cut, of which three are enough, show that what without_cut_character
+// would leave out of `text` is no character, so that the text is not UTF-8.
+bool cut_character_is_none(std::string_view text, std::string_view behind);
 
 // The largest n <= size such that text[0, n) ends on a character boundary, for text that is
 // valid UTF-8; at most 3 less than size.

@@ -39,8 +39,6 @@ std::string_view nature_word(StreamNature nature) {
       return "tls";
     case StreamNature::kHttp2:
       return "http2";
-    case StreamNature::kHttp09:
-      return "http0.9";
     default:
       return "unknown";
   }

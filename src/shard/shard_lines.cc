@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "core/body_file_name.h"
+
 namespace tcp_sniffer {
 
 namespace {
@@ -33,9 +35,12 @@ void ShardLines::on_message(const HttpMessage& message) {
 void ShardLines::with_body(HttpMessage message) {
   if (!number_frames_) message.first_frame = message.last_frame = 0;
   const bool decodes = bodies_.decode && !message.body.empty();
+  const HttpMessage as_sent = message;
   if (decodes) decode(message);
   if (bodies_.extract != nullptr && message.direction == MessageDirection::kResponse) {
-    bodies_.extract->put(message);
+    // A whole body that can not be decoded to its end is still whole as it was sent.
+    const bool only_decoding_failed = body_is_incomplete(message) && !body_is_incomplete(as_sent);
+    bodies_.extract->put(only_decoding_failed ? as_sent : message);
   }
   write(message);
   if (decodes) decoder_.release_output();
@@ -44,6 +49,7 @@ void ShardLines::with_body(HttpMessage message) {
 void ShardLines::decode(HttpMessage& message) {
   const ContentDecoder::Result result = decoder_.decode(message);
   message.body = result.body;
+  if (!result.codings.empty()) message.body_cut_is_none = result.cut_is_none;
   message.content_decoded = result.codings;
   message.content_decode_error = result.error;
   message.body_truncated |= result.truncated;

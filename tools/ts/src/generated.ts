@@ -50,7 +50,9 @@ export interface CommonMessageFields {
   headersIncomplete?: true;
   /** The message was found by searching after a loss. */
   afterGap?: true;
-  /** Fields that were not UTF-8: each byte is written as U+00XX. */
+  /** What RFC 9112 does not allow and was read nevertheless, in this order. */
+  anomalies?: ('leadingBlanks' | 'startLineBlanks' | 'target' | 'version' | 'status' | 'http09' | 'bareLf' | 'bareCr' | 'obsFold' | 'blankBeforeColon' | 'fieldName' | 'noColon' | 'lengthAndCoding' | 'differentLengths' | 'repeatedLength' | 'invalidLength' | 'transferCoding' | 'chunkLine')[];
+  /** Fields that were not UTF-8, and those whose names are not ASCII beside one whose name is not UTF-8: each byte is written as U+00XX. */
   latin1?: string[];
   /** fields extended. */
   interface?: string;
@@ -74,11 +76,11 @@ export interface HttpMessageFields extends CommonMessageFields {
   /** HTTP requests: the request target as sent. */
   path?: string;
   argument?: undefined;
-  /** HTTP responses. */
+  /** HTTP responses, but for one whose status is no number and for the answer of HTTP/0.9. */
   statusCode?: number;
   status?: undefined;
-  /** HTTP; POP3 has none. */
-  httpVersion: '1.0' | '1.1';
+  /** HTTP; POP3 has none. The version as which the message was read. */
+  httpVersion: '0.9' | '1.0' | '1.1';
   /** HTTP; POP3 has none. */
   headers: Headers;
   /** With rawHeaders: name and value as sent, in order. */
@@ -147,7 +149,7 @@ export abstract class MessageView {
     return this.fields().argument;
   }
 
-  /** HTTP responses. */
+  /** HTTP responses, but for one whose status is no number and for the answer of HTTP/0.9. */
   get statusCode(): number | undefined {
     return this.fields().statusCode;
   }
@@ -162,8 +164,8 @@ export abstract class MessageView {
     return this.fields().statusText;
   }
 
-  /** HTTP; POP3 has none. */
-  get httpVersion(): '1.0' | '1.1' | undefined {
+  /** HTTP; POP3 has none. The version as which the message was read. */
+  get httpVersion(): '0.9' | '1.0' | '1.1' | undefined {
     return this.fields().httpVersion;
   }
 
@@ -248,7 +250,12 @@ export abstract class MessageView {
     return this.fields().afterGap;
   }
 
-  /** Fields that were not UTF-8: each byte is written as U+00XX. */
+  /** What RFC 9112 does not allow and was read nevertheless, in this order. */
+  get anomalies(): ('leadingBlanks' | 'startLineBlanks' | 'target' | 'version' | 'status' | 'http09' | 'bareLf' | 'bareCr' | 'obsFold' | 'blankBeforeColon' | 'fieldName' | 'noColon' | 'lengthAndCoding' | 'differentLengths' | 'repeatedLength' | 'invalidLength' | 'transferCoding' | 'chunkLine')[] | undefined {
+    return this.fields().anomalies;
+  }
+
+  /** Fields that were not UTF-8, and those whose names are not ASCII beside one whose name is not UTF-8: each byte is written as U+00XX. */
   get latin1(): string[] | undefined {
     return this.fields().latin1;
   }

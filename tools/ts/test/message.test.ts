@@ -37,12 +37,12 @@ test('TheProtocolTellsTheTypesOfMessagesApart', () => {
   // That this compiles is the test of the types; what it gives, that they tell the truth.
   const told = [fields, ...pop3Messages].map((plain: MessageFields): string[] => {
     if (plain.protocol !== undefined) return [plain.status ?? plain.argument ?? ''];
-    const version: '1.0' | '1.1' = plain.httpVersion;
+    const version: '0.9' | '1.0' | '1.1' = plain.httpVersion;
     return [version, ...Object.keys(plain.headers)];
   });
   assert.deepEqual(told, [['1.1', 'set-cookie', 'content-type'], ['anna'], ['+OK']]);
   // @ts-expect-error a message may be of POP3, which has no version
-  const version: '1.0' | '1.1' = Message.from(pop3Messages[0]).httpVersion;
+  const version: '0.9' | '1.0' | '1.1' = Message.from(pop3Messages[0]).httpVersion;
   assert.equal(version, undefined);
 });
 
