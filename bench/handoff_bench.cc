@@ -95,7 +95,8 @@ void BM_LineBlocks(benchmark::State& state) {
   const std::string line(size - 1, 'x');
   for (auto _ : state) {
     LineQueue queue;
-    LineOutput output(queue, true);
+    BufferPool memory(size_t{1} << 30);
+    LineOutput output(queue, memory, {true, LineOutput::kBlocksForWaiting});
     std::thread writer([&] {
       for (uint64_t lines = 0; lines < kLines;) {
         LineBlock* block = nullptr;

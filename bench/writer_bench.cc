@@ -27,7 +27,8 @@ void write_lines(benchmark::State& state, int fd) {
   double writer_seconds = 0;
   for (auto _ : state) {
     LineQueue queue;
-    LineOutput output(queue, true);
+    BufferPool memory(size_t{1} << 30);
+    LineOutput output(queue, memory, {true, LineOutput::kBlocksForWaiting});
     OutputWriter::Settings settings;
     settings.fd = fd;
     OutputWriter writer(settings, queue);

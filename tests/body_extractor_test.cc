@@ -227,7 +227,7 @@ TEST_F(BodyExtractorTest, DirectoryThatIsNotThereIsSaidAtOnce) {
 
 TEST_F(BodyExtractorTest, FullQueueDropsAndCountsWhenWaitingIsNotAllowed) {
   settings.may_wait = false;
-  settings.queue_bytes_max = 100;
+  settings.queue_bytes_max = BodyExtractor::memory_of(60) + BodyExtractor::memory_of(40);
   BodyExtractor extractor(settings);
   ASSERT_EQ(extractor.open(), "");
   // Not started yet, so nothing is taken from the queue.
@@ -240,6 +240,17 @@ TEST_F(BodyExtractorTest, FullQueueDropsAndCountsWhenWaitingIsNotAllowed) {
   extractor.end_of_input();
   while (!extractor.done()) std::this_thread::yield();
   EXPECT_EQ(extractor.counts().files, 2u);
+}
+
+// What a body costs beside its bytes is in the bound, or bodies of one byte would take many times it.
+TEST_F(BodyExtractorTest, TheQueueIsBoundedInMemoryNotInBytesOfBodies) {
+  settings.may_wait = false;
+  settings.queue_bytes_max = 10 * BodyExtractor::memory_of(1);
+  BodyExtractor extractor(settings);
+  ASSERT_EQ(extractor.open(), "");
+  for (uint64_t i = 0; i < 1000; i++) extractor.put(response(i, "x"));
+  EXPECT_EQ(extractor.counts().dropped, 990u);
+  EXPECT_GT(BodyExtractor::memory_of(1), 100u);
 }
 
 TEST_F(BodyExtractorTest, FullQueueWaitsAndLosesNothing) {
@@ -278,7 +289,7 @@ TEST_F(BodyExtractorTest, BodiesOfSeveralShardsAreAllWrittenBeforeTheEnd) {
 }
 
 TEST_F(BodyExtractorTest, AbortEndsAWaitAndCountsWhatIsLeft) {
-  settings.queue_bytes_max = 100;
+  settings.queue_bytes_max = BodyExtractor::memory_of(100);
   BodyExtractor extractor(settings);
   ASSERT_EQ(extractor.open(), "");
   extractor.put(response(0, std::string(100, 'x')));

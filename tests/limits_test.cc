@@ -13,6 +13,7 @@
 
 #include "capture_maker.h"
 #include "ledger_check.h"
+#include "program_lab.h"
 #include "run_program.h"
 
 namespace tcp_sniffer {
@@ -45,14 +46,26 @@ class Sink {
 
 using Traffic = std::function<void(Sink&)>;
 
-Finished run_with(const Traffic& traffic, std::vector<std::string> arguments) {
+// `pause`: for how long nobody reads the output, which is a pipe then.
+Finished run_with(const Traffic& traffic, std::vector<std::string> arguments,
+                  std::chrono::milliseconds pause = {}) {
   ::signal(SIGPIPE, SIG_IGN);
   Pipe in = make_pipe();
+  Pipe lines = make_pipe();
   const Descriptor out = memory_file();
   const Descriptor err = memory_file();
+  const bool pauses = pause.count() > 0;
   arguments.insert(arguments.begin(), {"-r", "-", "--format", "ndjson"});
-  Child child(sniffer(std::move(arguments)), {in.read_end.get(), out.get(), err.get()});
+  Child child(sniffer(std::move(arguments)),
+              {in.read_end.get(), pauses ? lines.write_end.get() : out.get(), err.get()});
   in.read_end.reset();
+  lines.write_end.reset();
+  std::string text;
+  std::thread reader([&] {
+    if (!pauses) return;
+    std::this_thread::sleep_for(pause);
+    text = read_all(lines.read_end.get());
+  });
   std::thread feeder([&] {
     Sink sink(in.write_end.get());
     traffic(sink);
@@ -62,7 +75,8 @@ Finished run_with(const Traffic& traffic, std::vector<std::string> arguments) {
   Finished result;
   result.exit = child.wait();
   feeder.join();
-  result.out = content_of(out);
+  reader.join();
+  result.out = pauses ? text : content_of(out);
   result.err = content_of(err);
   return result;
 }
@@ -265,6 +279,53 @@ TEST_P(MemoryLimit, HoldsWhenFragmentsNeverBecomeDatagrams) {
       64, shards());
   EXPECT_EQ(measured.stopped["frames"]["fragment_dropped"], kFragments);
   EXPECT_TRUE(measured.run.out.empty());
+}
+
+// Large bodies, and an output that is not read until the program has taken all it can.
+TEST_P(MemoryLimit, HoldsWhenTheReaderOfTheOutputStops) {
+  constexpr size_t kBytes = (kSanitized ? 6 : 30) * kMiB;
+  std::vector<std::string> arguments = shards();
+  arguments.insert(arguments.end(), {"--memory-limit", "64M", "--max-body-size", "64M"});
+  const Finished ordinary = run_with(ordinary_traffic, arguments);
+  // Lines as long as their bodies, and six times as long.
+  for (const char byte : {'b', '\x01'}) {
+    for (const size_t size : {size_t{600} << 10, size_t{12} << 20}) {
+      SCOPED_TRACE(std::to_string(size) + (byte == 'b' ? " letters" : " control characters"));
+      const auto traffic = [&](Sink& sink) {
+        const std::string body(size, byte);
+        for (size_t sent = 0; sent < kBytes; sent += size) {
+          auto connection = sink.maker.open();
+          sink.maker.exchange(connection, "/large", body);
+          sink.maker.close(connection);
+          sink.pass_on();
+        }
+      };
+      const Finished stopped = run_with(traffic, arguments, std::chrono::milliseconds(700));
+      EXPECT_EQ(stopped.exit.code, 0) << stopped.err.substr(0, 2000);
+      const Json ledger = event_named(stopped.err, "stopped");
+      expect_ledger_closes(ledger);
+      // Nothing is lost; what does not fit is cut and says so.
+      EXPECT_EQ(ledger["messages"]["written"], ledger["messages"]["parsed"]);
+      size_t cut = 0;
+      for (const Json& message : json_lines(stopped.out)) {
+        if (message["direction"] != "response") continue;
+        EXPECT_EQ(message["bodySize"], size);
+        if (message.value("incomplete", "") == "limit") {
+          cut++;
+        } else {
+          EXPECT_EQ(message["body"].get<std::string>().size(), size);
+        }
+      }
+      EXPECT_EQ(ledger["incomplete"]["limit"], cut);
+      const auto mib = [](uint64_t bytes) { return static_cast<double>(bytes) / double{kMiB}; };
+      std::printf("%zu KiB of %s: %.1f MiB, ordinary %.1f MiB, %zu cut\n", size >> 10,
+                  byte == 'b' ? "letters" : "control characters", mib(stopped.exit.resident_max),
+                  mib(ordinary.exit.resident_max), cut);
+      if (!kSanitized) {
+        EXPECT_LE(stopped.exit.resident_max, ordinary.exit.resident_max + 64 * kMiB);
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shards, MemoryLimit, testing::Values("0", "2"));

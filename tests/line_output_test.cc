@@ -17,7 +17,9 @@ namespace {
 
 struct LineOutputTest : testing::Test {
   LineQueue queue;
-  LineOutput output{queue, false};
+  static constexpr uint32_t kBlocks = 64;
+  BufferPool memory{size_t{1} << 30};
+  LineOutput output{queue, memory, {false, kBlocks}};
 
   ~LineOutputTest() override {
     output.flush();
@@ -109,7 +111,7 @@ TEST_F(LineOutputTest, ALongLineInOneReservationIsInOnePiece) {
 
 TEST_F(LineOutputTest, WithoutABlockLinesAreRefusedUntilOneComesBack) {
   const std::string line(kLineBlockBytes - 100, 'x');
-  for (uint32_t i = 0; i < LineOutput::kBlocksWithoutWaiting; i++) ASSERT_TRUE(write(line)) << i;
+  for (uint32_t i = 0; i < kBlocks; i++) ASSERT_TRUE(write(line)) << i;
   EXPECT_FALSE(write("lost\n"));
   EXPECT_FALSE(write("lost\n"));
   LineBlock* block = nullptr;
@@ -117,22 +119,22 @@ TEST_F(LineOutputTest, WithoutABlockLinesAreRefusedUntilOneComesBack) {
   output.give_back(block);
   EXPECT_TRUE(write("found\n"));
   output.flush();
-  EXPECT_EQ(take().size(), line.size() * (LineOutput::kBlocksWithoutWaiting - 1) + 6);
+  EXPECT_EQ(take().size(), line.size() * (kBlocks - 1) + 6);
 }
 
 TEST_F(LineOutputTest, LongLinesDoNotGoBeyondThePool) {
   const std::string long_line(kLineBlockBytes * 2, 'x');
   uint32_t written = 0;
   while (written < 1000 && write(long_line)) written++;
-  EXPECT_EQ(written, LineOutput::kBlocksWithoutWaiting);
+  EXPECT_EQ(written, kBlocks);
   EXPECT_EQ(take().size(), long_line.size() * written);
-  for (uint32_t i = 0; i < LineOutput::kBlocksWithoutWaiting; i++)
+  for (uint32_t i = 0; i < kBlocks; i++)
     EXPECT_TRUE(write(long_line)) << i;
 }
 
 TEST_F(LineOutputTest, ALineThatWasBegunIsAlwaysFinished) {
   const std::string line(kLineBlockBytes - 100, 'x');
-  for (uint32_t i = 0; i < LineOutput::kBlocksWithoutWaiting - 1; i++) write(line);
+  for (uint32_t i = 0; i < kBlocks - 1; i++) write(line);
   write("short\n");
   const std::string last(kLineBlockBytes - 10, 'y');
   EXPECT_TRUE(write(last));
@@ -162,9 +164,12 @@ TEST_F(LineOutputTest, LinesOfEverySizeComeWholeAndInOrder) {
   }
 }
 
+constexpr uint32_t kBlocks = LineOutput::kBlocksForWaiting;
+
 TEST(LineOutputWaiting, AShardWaitsForABlockAndGoesOn) {
   LineQueue queue;
-  LineOutput output(queue, true);
+  BufferPool memory(size_t{1} << 30);
+  LineOutput output(queue, memory, {true, kBlocks});
   constexpr uint64_t kLines = 100;
   const std::string line(kLineBlockBytes / 2, 'x');
   std::thread shard([&] {
@@ -188,11 +193,12 @@ TEST(LineOutputWaiting, AShardWaitsForABlockAndGoesOn) {
 
 TEST(LineOutputWaiting, AbandonEndsTheWaitAndTheLinesAreLost) {
   LineQueue queue;
-  LineOutput output(queue, true);
+  BufferPool memory(size_t{1} << 30);
+  LineOutput output(queue, memory, {true, kBlocks});
   const std::string line(kLineBlockBytes - 100, 'x');
   std::atomic<uint32_t> written{0};
   std::thread shard([&] {
-    for (uint32_t i = 0; i < LineOutput::kBlocks + 5; i++) {
+    for (uint32_t i = 0; i < kBlocks + 5; i++) {
       if (!output.begin_line()) continue;
       LineOutputTest::append(output, line);
       output.end_line(1, 0);
@@ -201,7 +207,7 @@ TEST(LineOutputWaiting, AbandonEndsTheWaitAndTheLinesAreLost) {
   });
   output.abandon();
   shard.join();
-  EXPECT_LE(written, LineOutput::kBlocks);
+  EXPECT_LE(written, kBlocks);
   LineBlock* block = nullptr;
   while (queue.try_dequeue(block)) output.give_back(block);
 }

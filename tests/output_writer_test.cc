@@ -108,7 +108,8 @@ class Output {
 
  private:
   LineQueue queue_;
-  LineOutput lines_{queue_, true};
+  BufferPool memory_{size_t{1} << 30};
+  LineOutput lines_{queue_, memory_, {true, LineOutput::kBlocksForWaiting}};
   std::atomic<int> told_{0};
   std::atomic<int> reopen_failures_{0};
   std::string reopen_error_;
@@ -248,7 +249,8 @@ TEST(OutputWriter, FramesThatAreAppendedToAFileHaveNoMagicInItsMiddle) {
 
 TEST(OutputWriter, WhatStandsBehindTheEndMarkerIsWrittenToo) {
   LineQueue queue;
-  LineOutput first(queue, true), second(queue, true);
+  BufferPool memory(size_t{1} << 30);
+  LineOutput first(queue, memory, {}), second(queue, memory, {});
   const Descriptor file = memory_file();
   OutputWriter writer(OutputWriter::Settings{.path = {}, .framed = false, .fd = file.get()}, queue);
   const auto put = [](LineOutput& to, std::string_view line) {

@@ -38,6 +38,12 @@ Buffer BufferPool::allocate(size_t size) {
   return {data, capacity};
 }
 
+bool BufferPool::charge(size_t bytes) {
+  if (used_bytes_ + idle_bytes_ + bytes > limit_bytes_ && !drop_idle(bytes)) return false;
+  used_bytes_ += bytes;
+  return true;
+}
+
 void BufferPool::release(Buffer& buffer) {
   if (!buffer) return;
   used_bytes_ -= buffer.capacity;

@@ -16,7 +16,8 @@ struct Buffer {
 };
 
 // The memory of one shard that traffic can make grow: reorder buffers, message arenas, parser
-// objects. Sizes are powers of two; a released buffer is kept for the next taker of its class, up
+// objects, and by charge() long lines on their way to the output. Sizes are powers of two; a
+// released buffer is kept for the next taker of its class, up
 // to kIdleBytesMax over all classes.
 //
 // The pool must outlive its buffers. Single thread.
@@ -49,6 +50,10 @@ class BufferPool {
   static constexpr size_t capacity_of(size_t size) {
     return size <= kSizeMin ? kSizeMin : std::bit_ceil(size);
   }
+
+  // Memory that others hold, under the same limit. False: over it, nothing was charged.
+  bool charge(size_t bytes);
+  void uncharge(size_t bytes) { used_bytes_ -= bytes; }
 
   size_t used_bytes() const { return used_bytes_; }
   // The order in which memory gives way when it runs short: large bodies take none of the last

@@ -49,12 +49,20 @@ class MessageLineWriter {
   // response (1xx but 101) append nothing: the final response's line tells the whole exchange.
   void write(const HttpMessage& message, LineSink& sink);
 
+  // Room in the sink that `write` of this message surely does not exceed, far less than that of six
+  // bytes for each: it looks at each byte of the body.
+  size_t size_max(const HttpMessage& message) const;
+  // How many bytes of the body may stay so that the line is at most `size`; 0 when even an empty
+  // one is larger.
+  size_t body_that_fits(const HttpMessage& message, size_t size) const;
+
   // To be called for a request whose response will not come any more (the connection ended, was
   // evicted or drained): with kPretty appends the request's own line, else nothing. Needs
   // direction, method, target, request_host, body_size, receiver, first_byte_ns, incomplete.
   void write_unanswered(const HttpMessage& request, LineSink& sink);
 
  private:
+  size_t body_size_max(std::string_view body) const;
   void write_ndjson(const HttpMessage& message, LineSink& sink);
   void write_framed(const HttpMessage& message, LineSink& sink);
 

@@ -54,11 +54,13 @@ void BodyExtractor::put(const HttpMessage& message) {
   const size_t size = message.body.size();
   // Known before the body is copied: what is written only grows.
   if (exceeds_limits(size)) return add(limited_);
-  if (!take_room(size)) return add(dropped_);
+  const size_t memory = memory_of(size);
+  if (memory > settings_.queue_bytes_max) return write_body(BodyFileName(message), message.body);
+  if (!take_room(memory)) return add(dropped_);
   Body* body = Body::make(message);
   if (body != nullptr && queue_.enqueue(body)) return;
   std::free(body);
-  give_room(size);
+  give_room(memory);
   add(dropped_);
 }
 
@@ -80,12 +82,11 @@ bool BodyExtractor::exceeds_limits(size_t size) {
   return files || bytes;
 }
 
-// A body larger than the queue is let in when the queue is empty.
 bool BodyExtractor::take_room(size_t size) {
   uint64_t waiting = waiting_bytes_.load(std::memory_order_acquire);
   for (;;) {
     if ((waiting & kAborted) != 0) return false;
-    if (waiting == 0 || waiting + size <= settings_.queue_bytes_max) {
+    if (waiting + size <= settings_.queue_bytes_max) {
       if (waiting_bytes_.compare_exchange_weak(waiting, waiting + size,
                                                std::memory_order_acq_rel)) {
         return true;
@@ -149,12 +150,14 @@ void BodyExtractor::take_all() {
 
 void BodyExtractor::take(Body* body) {
   write_body(body->name, body->bytes());
-  give_room(body->size);
+  const size_t memory = memory_of(body->size);
   std::free(body);
+  give_room(memory);
 }
 
 void BodyExtractor::write_body(const BodyFileName& file, std::string_view bytes) {
   if ((waiting_bytes_.load(std::memory_order_acquire) & kAborted) != 0) return add(dropped_);
+  const std::lock_guard lock(writing_);
   if (exceeds_limits(bytes.size())) return add(limited_);
   std::string name(file.view());
   const int fd = make_file(file, name);

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -15,7 +16,7 @@ namespace tcp_sniffer {
 
 // Writes response bodies to files (extractDir), on a thread of its own: shards copy a body into a
 // bounded queue and go on. When the queue is full they wait (overload: block) or the body is left
-// out and counted (drop).
+// out and counted (drop). A body larger than the whole queue is written by the shard itself.
 //
 // The directory is opened once, and every file is made in it by that descriptor, with
 // O_EXCL | O_NOFOLLOW and mode 0600: nothing that lies in the directory, or is put there
@@ -33,7 +34,7 @@ class BodyExtractor final : public BodySink {
     uint64_t bytes_max = 0;        // extractMaxBytes
     uint64_t files_max = 0;        // extractMaxFiles
     bool may_wait = true;          // overload: block
-    uint64_t queue_bytes_max = 0;  // bodies that wait; a single one may be larger
+    uint64_t queue_bytes_max = 0;  // of memory, for the bodies that wait
   };
   struct Counts {
     uint64_t files = 0;
@@ -48,6 +49,9 @@ class BodyExtractor final : public BodySink {
   // An exception on that thread, which is memory that the system refused: no further body is
   // written.
   using OnFault = std::function<void(const char* what)>;
+
+  // The memory that a body takes while it waits.
+  static size_t memory_of(size_t body_size) { return sizeof(Body) + body_size + kEntrySize; }
 
   explicit BodyExtractor(const Settings& settings) : settings_(settings) {}
   ~BodyExtractor() override;
@@ -82,6 +86,8 @@ class BodyExtractor final : public BodySink {
     std::string_view bytes() { return {data(), size}; }
   };
   using Counter = std::atomic<uint64_t>;
+  // The queue's slot, and what the allocator adds.
+  static constexpr size_t kEntrySize = 32;
 
   bool exceeds_limits(size_t size);
   bool take_room(size_t size);
@@ -104,7 +110,8 @@ class BodyExtractor final : public BodySink {
   std::thread thread_;
   ThreadQueue<Body*> queue_;
   bool input_ended_ = false;
-  // Bytes that wait; kAborted is added to it so that waiting for a change of it ends.
+  std::mutex writing_;  // the extractor's thread, or a shard with a large body
+  // Memory of those that wait; kAborted is added to it so that waiting for a change of it ends.
   static constexpr uint64_t kAborted = uint64_t{1} << 63;
   std::atomic<uint64_t> waiting_bytes_{0};
   std::atomic<bool> done_{false};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/limits.h"
 #include "io/file_team.h"
 #include "shard/census.h"
 #include "shard/pin_thread.h"
@@ -20,6 +21,20 @@ uint64_t fragment_memory(const Config& config) {
 uint64_t extract_memory(const Config& config) {
   if (config.extract_dir.empty()) return 0;
   return std::min<uint64_t>(config.memory_limit / 16, uint64_t{64} << 20);
+}
+
+// Lines that wait for the reader of the output: for a pause of three seconds at 5,000 exchanges a
+// second they take 20 MiB (docs/live.md).
+uint64_t line_memory(const Config& config) {
+  return config.memory_limit / 16;
+}
+
+uint32_t line_blocks(const Config& config, uint32_t shards) {
+  const uint64_t blocks = line_memory(config) / shards / kLineBlockBytes;
+  // A file waits.
+  const bool waits = !config.live() && config.overload == Overload::kBlock;
+  const uint64_t most = waits ? LineOutput::kBlocksForWaiting : uint64_t{1} << 20;
+  return static_cast<uint32_t>(std::clamp<uint64_t>(blocks, LineOutput::kBlocksMin, most));
 }
 
 LineOptions::Format line_format(OutputFormat format) {
@@ -91,7 +106,10 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   settings.idle_timeout_ns = static_cast<int64_t>(config.connection_idle_timeout_ms) * kNsPerMs;
   settings.connections_max = config.max_concurrent_connections;
   settings.memory_bytes_max = static_cast<size_t>(
-      (config.memory_limit - fragment_memory(config) - extract_memory(config)) / shards);
+      (config.memory_limit - fragment_memory(config) - extract_memory(config) -
+       line_memory(config)) /
+      shards);
+  settings.line_blocks_max = line_blocks(config, shards);
   settings.allow_missing_init = config.allow_missing_init;
   settings.ignore_fsm_errors = config.ignore_fsm_errors;
   settings.check_tcp_options = config.check_tcp_options;

@@ -15,7 +15,8 @@ namespace tcp_sniffer {
 // `hash_secret` is this run's own. The defragmenter's share of memoryLimit is one sixteenth.
 DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secret);
 
-// For one of `shards` shards, which share the rest of memoryLimit evenly. Where bodies and debug
+// For one of `shards` shards, which share the rest of memoryLimit evenly, one sixteenth of it for
+// lines that wait for the reader of the output. Where bodies and debug
 // lines go, and what the interface is called, is the caller's to add.
 ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours);
 

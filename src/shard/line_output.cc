@@ -10,22 +10,23 @@
 
 namespace tcp_sniffer {
 
-LineOutput::LineOutput(LineQueue& queue, bool may_wait)
+LineOutput::LineOutput(LineQueue& queue, BufferPool& memory, const Settings& settings)
     : queue_(queue),
+      memory_(memory),
       token_(queue),
-      free_(kBlocks * 2),
-      may_wait_(may_wait),
-      blocks_max_(may_wait ? kBlocks : kBlocksWithoutWaiting) {}
+      free_(size_t{kBlocksForWaiting} * 2),
+      settings_(settings) {}
 
 LineOutput::~LineOutput() {
-  LineBlock* block = block_;
-  do {
-    if (block != nullptr) {
-      std::free(block->data);
-      delete block;
-    }
-    block = nullptr;
-  } while (free_.try_dequeue(block));
+  collect();
+  if (block_ != nullptr) idle_.push_back(block_);
+  LineBlock* block = nullptr;
+  while (free_.try_dequeue(block)) idle_.push_back(block);
+  for (LineBlock* left : idle_) {
+    if (left == nullptr) continue;
+    std::free(left->data);
+    delete left;
+  }
 }
 
 LineBlock* LineOutput::make_block(size_t capacity, bool oversized) {
@@ -35,7 +36,22 @@ LineBlock* LineOutput::make_block(size_t capacity, bool oversized) {
   block->capacity = capacity;
   block->owner = this;
   block->oversized = oversized;
+  if (oversized) charge(*block);
   return block;
+}
+
+// A line that was begun is finished, so this does not fail: where memory is short, whoever begins
+// it has made sure that there is enough.
+void LineOutput::charge(LineBlock& block) {
+  if (!memory_.charge(block.capacity)) return;
+  block.charged = block.capacity;
+  charged_bytes_ += block.capacity;
+}
+
+void LineOutput::collect_returned() {
+  const size_t bytes = returned_bytes_.exchange(0, std::memory_order_acquire);
+  memory_.uncharge(bytes);
+  charged_bytes_ -= bytes;
 }
 
 void LineOutput::open(LineBlock* block) {
@@ -44,20 +60,29 @@ void LineOutput::open(LineBlock* block) {
   block_ = block;
 }
 
+// A block of the pool, the one that was used last.
 bool LineOutput::take_block() {
   LineBlock* block = nullptr;
-  if (!free_.try_dequeue(block)) {
-    if (made_ < blocks_max_) {
-      made_++;
-      block = make_block(kLineBlockBytes, false);
-    } else if (!may_wait_ || abandoned_.load(std::memory_order_acquire)) {
-      return false;
-    } else {
-      free_.wait_dequeue(block);
-    }
+  while (free_.try_dequeue(block)) {
+    if (block != nullptr) idle_.push_back(block);
   }
-  if (block == nullptr) return false;  // abandoned while waiting
-  open(block);
+  if (idle_.empty() && made_ < settings_.blocks_max) {
+    idle_.push_back(make_block(kLineBlockBytes, false));
+    made_++;
+  }
+  if (idle_.empty() && !(settings_.may_wait && wait_for_block())) return false;
+  open(idle_.back());
+  idle_.pop_back();
+  return true;
+}
+
+// False: abandoned.
+bool LineOutput::wait_for_block() {
+  if (abandoned()) return false;
+  LineBlock* block = nullptr;
+  free_.wait_dequeue(block);
+  if (block == nullptr) return false;
+  idle_.push_back(block);
   return true;
 }
 
@@ -66,6 +91,37 @@ bool LineOutput::begin_line() {
   begin_ = end_ = block_->data + block_->used;
   limit_ = block_->data + block_->capacity;
   return true;
+}
+
+// One long line may have all that is left, several of them a quarter of the shard's memory: more
+// would be taken from the messages in the making. While it grows, a line is there twice.
+bool LineOutput::can_hold(size_t size_max) {
+  collect();
+  return charged_bytes_ + 2 * size_max <= memory_.limit_bytes() / 4 && fits(2 * size_max);
+}
+
+bool LineOutput::fits(size_t size) const {
+  return memory_.used_bytes() + size <= memory_.limit_bytes() - memory_.limit_bytes() / 16;
+}
+
+size_t LineOutput::room_for_line() const {
+  const size_t most = memory_.limit_bytes() - memory_.limit_bytes() / 16;
+  return most - std::min(most, memory_.used_bytes());
+}
+
+LineOutput::Room LineOutput::begin_long_line(size_t size_max) {
+  flush();
+  collect();
+  const size_t share = memory_.limit_bytes() / 4;
+  while (charged_bytes_ > 0 && (charged_bytes_ + size_max > share || !fits(size_max))) {
+    if (!settings_.may_wait || !wait_for_block()) return Room::kBusy;
+    collect();
+  }
+  if (!fits(size_max)) return Room::kNever;
+  if (block_ == nullptr && !take_block()) return Room::kBusy;
+  if (size_max > block_->capacity) replace_block(size_max);
+  begin_line();
+  return Room::kEnough;
 }
 
 void LineOutput::end_line(uint64_t messages, int64_t time_ns) {
@@ -102,6 +158,9 @@ void LineOutput::grow(size_t size) {
     if (block_ != from) std::memcpy(block_->data, begin_, line);
     if (block_ != from && from->oversized) {
       block_->stands_for = from->stands_for;
+      from->stands_for = nullptr;
+      memory_.uncharge(from->charged);
+      charged_bytes_ -= from->charged;
       std::free(from->data);
       delete from;
     }
@@ -119,11 +178,21 @@ void LineOutput::grow_to(LineBlock*& block, size_t capacity) {
   block = larger;
 }
 
+// The same for the empty block at hand, of exactly that size.
+void LineOutput::replace_block(size_t capacity) {
+  LineBlock* larger = make_block(capacity, true);
+  larger->stands_for = block_;
+  open(larger);
+}
+
 void LineOutput::give_back(LineBlock* block) {
   if (block->oversized) {
     LineBlock* of_pool = block->stands_for;
+    const size_t charged = block->charged;
     std::free(block->data);
     delete block;
+    // Before the block: a shard that waits for it looks at the memory then.
+    if (charged > 0) returned_bytes_.fetch_add(charged, std::memory_order_release);
     block = of_pool;
   }
   if (block != nullptr) put_into(free_, block);

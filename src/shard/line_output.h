@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <vector>
 
+#include "core/buffer_pool.h"
 #include "core/line_sink.h"
 #include "shard/line_block.h"
 #include "shard/thread_queue.h"
@@ -17,24 +19,44 @@ using LineQueue = ThreadQueue<LineBlock*>;
 // wait, drops whole lines and counts them).
 //
 // A line lies in one block. One that does not fit the rest of a block begins a new one; one longer
-// than a block gets a block of its own, made for it and freed when written; it keeps one of the
-// pool's blocks out meanwhile, so that long lines are bounded in number as short ones are.
+// than a block gets a block of its own, made for it and freed when written. It keeps one of the
+// pool's blocks out meanwhile, so that long lines are bounded in number as short ones are, and its
+// memory is charged to the shard's BufferPool.
 //
 // Used by the thread that runs the shard; give_back is called by the writer's.
 class LineOutput final : public LineSink {
  public:
-  // Block count: one being filled, one in the writer's writev, and enough in between to bridge a
+  struct Settings {
+    bool may_wait = true;
+    // One being filled, one in the writer's hands, and the rest for a pause of the writer or of the
+    // reader of the output. They are made when needed.
+    uint32_t blocks_max = kBlocksMin;
+  };
+  // Where a pause costs nothing, because what comes before the shard waits: enough to bridge a
   // scheduling pause of the writer at full speed (2 MiB at 1 GB/s is 2 ms).
-  static constexpr uint32_t kBlocks = 10;
-  // On a capture thread, which may not wait: what a writer that gets no CPU for 30 ms would have
-  // written at 500 MB/s. They are made when needed.
-  static constexpr uint32_t kBlocksWithoutWaiting = 64;
+  static constexpr uint32_t kBlocksForWaiting = 10;
+  static constexpr uint32_t kBlocksMin = 2;
 
-  LineOutput(LineQueue& queue, bool may_wait);
+  // The pool of the shard's memory outlives it.
+  LineOutput(LineQueue& queue, BufferPool& memory, const Settings& settings);
   ~LineOutput();
 
   // Begins a line. False: the pool is empty and waiting is not allowed; the line is lost.
   bool begin_line();
+
+  // Whether a line whose size is at most `size_max` finds memory however long it gets. Asked for
+  // lines that may be longer than a block.
+  bool can_hold(size_t size_max);
+  enum class Room : uint8_t {
+    kEnough,
+    kBusy,   // when the lines that wait are written; waiting is not allowed, or has no end
+    kNever,  // not even then: room_for_line() says how much there is
+  };
+  // Begins a line of at most `size_max` bytes when memory is short. It waits for the lines before
+  // it, where that is allowed.
+  Room begin_long_line(size_t size_max);
+  size_t room_for_line() const;
+
   // Ends it: [begin, end) are its bytes, `messages` the messages it stands for.
   void end_line(uint64_t messages, int64_t time_ns);
 
@@ -45,27 +67,42 @@ class LineOutput final : public LineSink {
 
   // The writer is done with the block. Any thread.
   void give_back(LineBlock* block);
+  // Takes note of what was given back.
+  void collect() {
+    if (returned_bytes_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      collect_returned();
+  }
 
   // Wakes and ends every wait: lines are then dropped (the reader is gone). Any thread.
   void abandon();
   bool abandoned() const { return abandoned_.load(std::memory_order_acquire); }
 
   uint64_t line_bytes() const { return line_bytes_; }
+  // Of the shard's memory, what long lines have.
+  size_t charged_bytes() const { return charged_bytes_; }
 
  private:
   void grow(size_t size) override;
   bool take_block();
+  bool wait_for_block();
   LineBlock* make_block(size_t capacity, bool oversized);
   void open(LineBlock* block);
   void grow_to(LineBlock*& block, size_t capacity);
+  void replace_block(size_t capacity);
+  bool fits(size_t size) const;
+  void charge(LineBlock& block);
+  void collect_returned();
 
   LineQueue& queue_;
+  BufferPool& memory_;
   moodycamel::ProducerToken token_;
   LineQueue free_;
-  const bool may_wait_;
-  const uint32_t blocks_max_;
+  const Settings settings_;
   std::atomic<bool> abandoned_{false};
-  uint32_t made_ = 0;
+  std::atomic<size_t> returned_bytes_{0};  // of charged_bytes_, given back since collect()
+  size_t charged_bytes_ = 0;
+  std::vector<LineBlock*> idle_;  // of the pool, here
+  uint32_t made_ = 0;             // blocks of the pool
   LineBlock* block_ = nullptr;
   uint64_t line_bytes_ = 0;
 };

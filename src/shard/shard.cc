@@ -15,7 +15,7 @@ Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& ce
       census_(census),
       events_(events),
       pool_(settings.memory_bytes_max),
-      output_(lines, may_wait_for_output),
+      output_(lines, pool_, {may_wait_for_output, settings.line_blocks_max}),
       lines_(settings.lines, settings.number_frames, settings.bodies, pool_, output_, counters_),
       http_(settings.http, pool_, counters_, lines_, events),
       emitter_(counters_, lines_),
@@ -60,6 +60,7 @@ void Shard::process(const PacketBlock& block) {
   if (settings_.trace != nullptr) settings_.trace->flush();
   clock_ns_ = std::max(clock_ns_, block.clock_ns);
   sweep(clock_ns_);
+  output_.collect();
   if (pool_.is_short() || pool_.is_tight()) [[unlikely]]
     relieve_memory();
   if (block.order == BlockOrder::kDrain) drain();
@@ -98,7 +99,8 @@ Connection* Shard::next_to_drain() {
 void Shard::publish() {
   counters_.set(ShardCounter::connections_open, table_.size());
   counters_.set(ShardCounter::connections_half_open, list_of(ConnectionState::kHandshake).size());
-  counters_.set(ShardCounter::memory_bytes, pool_.used_bytes());
+  // Lines are on their way, and none of this shard's affair when it has ended.
+  counters_.set(ShardCounter::memory_bytes, pool_.used_bytes() - output_.charged_bytes());
   counters_.set(ShardCounter::memory_refusals, pool_.refusals());
   counters_.set(ShardCounter::tombstones_forgotten, tombstones_.forgotten_early());
   counters_.set(ShardCounter::line_bytes, output_.line_bytes());

@@ -32,6 +32,7 @@ struct ShardSettings {
   int64_t idle_timeout_ns = 300'000'000'000;
   uint64_t connections_max = 100000;   // over all shards
   size_t memory_bytes_max = 1u << 30;  // this shard's share
+  uint32_t line_blocks_max = LineOutput::kBlocksForWaiting;
   bool allow_missing_init = true;
   bool ignore_fsm_errors = true;
   bool check_tcp_options = false;

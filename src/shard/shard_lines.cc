@@ -3,10 +3,16 @@
 #include <chrono>
 
 #include "core/body_file_name.h"
+#include "core/json_escape.h"
+#include "core/limits.h"
 
 namespace tcp_sniffer {
 
 namespace {
+
+// Whose line fits a block, whatever its bytes are.
+constexpr size_t kShortText = 32u << 10;
+static_assert(escaped_size_max(kShortText) < kLineBlockBytes);
 
 int64_t steady_ns() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
@@ -20,6 +26,7 @@ ShardLines::ShardLines(const LineOptions& options, bool number_frames, const Bod
       number_frames_(number_frames),
       bodies_(bodies),
       plain_(number_frames && !bodies.decode && bodies.extract == nullptr),
+      pool_(pool),
       decoder_(pool, bodies.decoded_max, steady_ns),
       output_(output),
       counters_(counters) {}
@@ -68,15 +75,47 @@ void ShardLines::decode(HttpMessage& message) {
 }
 
 void ShardLines::write(const HttpMessage& message) {
-  if (!output_.begin_line()) {
-    counters_.add(output_.abandoned() ? ShardCounter::messages_discarded
-                                      : ShardCounter::messages_dropped_overload);
-    return;
+  // Six bytes for each, twice for rawHeaders; what is shorter fits a block, or nearly.
+  const size_t text = message.body.size() + size_t{2} * message.headers_size;
+  if (text > kShortText && !output_.can_hold(escaped_size_max(text))) [[unlikely]] {
+    return write_long(message);
   }
+  if (!output_.begin_line()) return drop();
   writer_.write(message, output_);
+  end_line(message);
+}
+
+void ShardLines::end_line(const HttpMessage& message) {
   output_.end_line(1, message.last_byte_ns);
   counters_.add(ShardCounter::messages_written);
   if (message.has_latency) latencies_.add(message.latency_ns);
+}
+
+void ShardLines::drop() {
+  counters_.add(output_.abandoned() ? ShardCounter::messages_discarded
+                                    : ShardCounter::messages_dropped_overload);
+}
+
+// Memory is short: the lines before it are waited for, and if that is not enough, the line has as
+// much of the body as there is memory for.
+void ShardLines::write_long(HttpMessage message) {
+  LineOutput::Room room = output_.begin_long_line(writer_.size_max(message));
+  if (room == LineOutput::Room::kNever) {
+    cut_body(message);
+    room = output_.begin_long_line(writer_.size_max(message));
+  }
+  if (room != LineOutput::Room::kEnough) return drop();
+  writer_.write(message, output_);
+  end_line(message);
+}
+
+void ShardLines::cut_body(HttpMessage& message) {
+  message.body = message.body.substr(0, writer_.body_that_fits(message, output_.room_for_line()));
+  message.body_truncated = true;
+  pool_.refuse();
+  if (message.incomplete != Incomplete::kNo) return;
+  message.incomplete = Incomplete::kLimit;
+  counters_.add(ShardCounter::incomplete_limit);
 }
 
 void ShardLines::on_unanswered(const HttpMessage& request) {

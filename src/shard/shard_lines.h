@@ -41,11 +41,16 @@ class ShardLines final : public MessageOutput {
   void with_body(HttpMessage message);
   void decode(HttpMessage& message);
   void write(const HttpMessage& message);
+  void write_long(HttpMessage message);
+  void cut_body(HttpMessage& message);
+  void end_line(const HttpMessage& message);
+  void drop();
 
   MessageLineWriter writer_;
   const bool number_frames_;
   const BodySettings bodies_;
   const bool plain_;  // messages are written as they come
+  BufferPool& pool_;
   ContentDecoder decoder_;
   LineOutput& output_;
   ShardCounters& counters_;
