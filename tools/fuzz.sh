@@ -30,11 +30,15 @@ all_targets() {
 # Runs one target; the last word of libFuzzer and what it found go into the log.
 fuzz_one() {  # TARGET
   local target=$1 log=$logs/$1.log seeds=("tests/fuzz/corpus/$1") longest=4096
-  [[ $target != capture_file ]] || { seeds+=(tests/cases pcaps) && longest=16384; }
+  case $target in
+    capture_file) seeds+=(tests/cases pcaps) longest=16384 ;;
+    segments | conversation) longest=600 ;;  # 150 segments; more would only be slower
+  esac
   mkdir -p "$corpus/$target" "$findings"
   local status=0
   UBSAN_OPTIONS=print_stacktrace=1 "build/fuzz/tests/fuzz/fuzz_$target" \
-    -max_total_time="$seconds" -timeout=30 -rss_limit_mb=4096 -max_len="$longest" -print_final_stats=1 \
+    -max_total_time="$seconds" -entropic=0 -len_control=0 -max_len="$longest" \
+    -timeout=30 -rss_limit_mb=4096 -print_final_stats=1 \
     -dict=tests/fuzz/http.dict -artifact_prefix="$findings/$target-" \
     "$corpus/$target" "${seeds[@]}" >"$log" 2>&1 || status=$?
   echo "exit status $status" >>"$log"
