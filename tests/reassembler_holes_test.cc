@@ -98,9 +98,32 @@ TEST_F(HoleTest, NoMoreIsGivenUpThanWasAcknowledged) {
 TEST_F(HoleTest, AnAcknowledgedTailWithNothingBehindItIsAHoleToo) {
   wire.client(3, "def", {.ack = 0});
   wire.server(0, "", {.ack = 20});
+  wire.server(0, "", {.ack = 20});
   wire.wait(1000 * kMs);
   wire.sweep();
   EXPECT_EQ(wire.client_sent(), "abcdefghi{lost 11}");
+}
+
+TEST_F(HoleTest, ATailIsGivenUpWhenItsSenderSaysThatItSentIt) {
+  wire.client(3, "def", {.ack = 0});
+  wire.server(0, "", {.ack = 20});
+  wire.client(20, "", {.ack = 0});
+  wire.wait(1000 * kMs);
+  wire.sweep();
+  EXPECT_EQ(wire.client_sent(), "abcdefghi{lost 11}");
+}
+
+TEST_F(HoleTest, ATailThatOneSegmentClaimsIsNotGivenUp) {
+  wire.client(3, "def", {.ack = 0});
+  wire.server(0, "", {.ack = 1000});
+  wire.wait(60'000 * kMs);
+  wire.sweep();
+  wire.client(9, "jkl", {.ack = 0});
+  wire.server(0, "", {.ack = 12});
+  wire.wait(60'000 * kMs);
+  wire.client(12, "mno", {.ack = 0});
+  EXPECT_EQ(wire.client_sent(), "abcdefghijklmno");
+  EXPECT_EQ(wire.stream(kClient).acked, kStreamOrigin + 12);
 }
 
 TEST_F(HoleTest, SeveralHolesUnderOneAcknowledgmentAreGivenUpTogether) {
@@ -335,7 +358,7 @@ TEST(ReassemblerOrder, AFullBufferEndsTheWaitForTheOtherSide) {
   EXPECT_EQ(wire.order().substr(0, 16), " c:{lost 7} s:xx");
 }
 
-TEST(ReassemblerOrder, AFullBufferTakesALostFinOfTheOtherSideForAFin) {
+TEST(ReassemblerOrder, AFullBufferDoesNotWaitForALostFinOfTheOtherSide) {
   WireOptions options;
   options.settings.buffer_max = 4096;
   Wire wire(options);
@@ -343,7 +366,7 @@ TEST(ReassemblerOrder, AFullBufferTakesALostFinOfTheOtherSideForAFin) {
   wire.client(0, "request", {.ack = 0});
   const std::string kilobyte(1024, 'x');
   for (int i = 0; i < 5; i++) wire.server(i * 1024, kilobyte, {.ack = 8});
-  EXPECT_EQ(wire.order().substr(0, 26), " c:request c:{end} s:xxxxx");
+  EXPECT_EQ(wire.order().substr(0, 20), " c:request s:xxxxxxx");
 }
 
 // ---------------------------------------------------------------- refusal by the protocol
@@ -399,45 +422,110 @@ TEST(ReassemblerRefusal, TheEndForcesWhatWasRefused) {
 
 // ---------------------------------------------------------------- the end
 
-TEST(ReassemblerEnd, AFinActsWhenItsPlaceIsReached) {
+TEST(ReassemblerEnd, AFinActsWhenItsPlaceIsReachedAndTheOtherSideHasIt) {
   Wire wire;
   wire.handshake();
   wire.client(3, "", {.ack = 0, .flags = kTcpFin});
+  wire.server(0, "", {.ack = 0});
   EXPECT_EQ(wire.client_sent(), "");
+  wire.client(0, "abc", {.ack = 0});
+  EXPECT_EQ(wire.client_sent(), "abc");
+  wire.server(0, "", {.ack = 3});
+  EXPECT_EQ(wire.client_sent(), "abc");
+  wire.server(0, "", {.ack = 4});
+  EXPECT_EQ(wire.client_sent(), "abc{end}");
+}
+
+TEST(ReassemblerEnd, AFinThatTheOtherSideHadBeforeActsAtOnce) {
+  Wire wire;
+  wire.handshake();
+  wire.client(3, "", {.ack = 0, .flags = kTcpFin});
+  wire.server(0, "", {.ack = 4});
   wire.client(0, "abc", {.ack = 0});
   EXPECT_EQ(wire.client_sent(), "abc{end}");
 }
 
-TEST(ReassemblerEnd, BytesBehindAFinAreNoPartOfTheStream) {
+TEST(ReassemblerEnd, BytesBehindAFinThatWasAcknowledgedAreNoPartOfTheStream) {
   Wire wire;
   wire.handshake();
-  wire.client(3, "", {.ack = 0, .flags = kTcpFin});
+  wire.client(0, "abc", {.ack = 0, .flags = kTcpFin});
+  wire.server(0, "", {.ack = 4});
   wire.client(2, "cXX", {.ack = 0});
-  wire.client(0, "ab", {.ack = 0});
   wire.client(4, "YY", {.ack = 0});
   EXPECT_EQ(wire.client_sent(), "abc{end}");
-  EXPECT_EQ(wire.count(ShardCounter::out_of_window), 4u);
+  EXPECT_EQ(wire.count(ShardCounter::out_of_window), 3u);
 }
 
-TEST(ReassemblerEnd, AFinBeforeBytesThatWaitEndsTheStreamThere) {
+TEST(ReassemblerEnd, LaterBytesBehindAFinTakeItBack) {
+  for (const int64_t forged : {0, 1, 3, 4, 4000, 4 << 20}) {
+    Wire wire;
+    wire.handshake();
+    wire.client(0, "abc", {.ack = 0});
+    wire.client(3 + forged, "", {.ack = 0, .flags = kTcpFin});
+    wire.client(3, "defg", {.ack = 0});
+    wire.server(0, "", {.ack = 7});
+    wire.client(7, "hi", {.ack = 0, .flags = kTcpFin});
+    EXPECT_EQ(wire.client_sent(), "abcdefghi") << forged;
+    wire.server(0, "", {.ack = 10});
+    EXPECT_EQ(wire.client_sent(), "abcdefghi{end}") << forged;
+  }
+}
+
+TEST(ReassemblerEnd, AFinInFrontOfBytesThatWaitIsForged) {
   Wire wire;
   wire.handshake();
   wire.client(1, "bcXX", {.ack = 0});
   wire.client(3, "", {.ack = 0, .flags = kTcpFin});
   wire.client(0, "a", {.ack = 0});
-  EXPECT_EQ(wire.client_sent(), "abc{end}");
-  EXPECT_EQ(wire.count(ShardCounter::out_of_window), 2u);
+  EXPECT_EQ(wire.client_sent(), "abcXX");
 }
 
-TEST(ReassemblerEnd, ALostFinIsKnownByItsAcknowledgment) {
+TEST(ReassemblerEnd, AFinOfASideWhoseAcknowledgmentsAreNotCapturedActsAfterTheTimeout) {
+  Wire wire;
+  wire.client(-1, "", {.flags = kTcpSyn});
+  wire.client(0, "abc", {.ack = 0, .flags = kTcpFin});
+  wire.wait(1999 * kMs);
+  wire.sweep();
+  EXPECT_EQ(wire.client_sent(), "abc");
+  wire.wait(1 * kMs);
+  wire.sweep();
+  EXPECT_EQ(wire.client_sent(), "abc{end}");
+}
+
+TEST(ReassemblerEnd, ALostFinIsGuessedAndTakenBackWhenTheStreamGoesOn) {
   Wire wire;
   wire.handshake();
   wire.client(0, "abc", {.ack = 0});
   wire.server(0, "", {.ack = 4});
+  wire.server(0, "", {.ack = 4});
   wire.wait(1000 * kMs);
   wire.sweep();
+  EXPECT_EQ(wire.client_sent(), "abc");
+  EXPECT_TRUE(wire.stream(kClient).ended);
+  wire.client(4, "efg", {.ack = 0});
+  EXPECT_EQ(wire.client_sent(), "abc{lost 1}efg");
+}
+
+TEST(ReassemblerEnd, ALostFinIsTheEndWhenTheConnectionIsOver) {
+  Wire wire;
+  wire.handshake();
+  wire.client(0, "abc", {.ack = 0});
+  wire.server(0, "", {.ack = 4});
+  wire.flush();
   EXPECT_EQ(wire.client_sent(), "abc{end}");
   EXPECT_EQ(wire.count(ShardCounter::missing), 0u);
+}
+
+TEST(ReassemblerEnd, ABodyUntilTheCloseIsNotWholeBecauseTheCaptureEnds) {
+  for (const bool other_side_ended : {false, true}) {
+    Wire wire;
+    wire.handshake();
+    wire.protocol.until_close_answer[0] = true;
+    wire.client(0, "abc", {.ack = 0});
+    wire.server(0, "", {.ack = 4, .flags = other_side_ended ? kTcpFin : uint8_t{0}});
+    wire.flush();
+    EXPECT_EQ(wire.client_sent(), other_side_ended ? "abc{end}" : "abc{lost 1}");
+  }
 }
 
 TEST(ReassemblerEnd, WithinAMessageAnAcknowledgedByteIsAByte) {
@@ -446,18 +534,42 @@ TEST(ReassemblerEnd, WithinAMessageAnAcknowledgedByteIsAByte) {
   wire.protocol.in_message_answer[0] = true;
   wire.client(0, "abc", {.ack = 0});
   wire.server(0, "", {.ack = 4});
+  wire.server(0, "", {.ack = 4});
   wire.wait(1000 * kMs);
   wire.sweep();
   EXPECT_EQ(wire.client_sent(), "abc{lost 1}");
 }
 
-TEST(ReassemblerEnd, AResetEndsTheStreamWhereItStands) {
+TEST(ReassemblerEnd, AResetEndsTheStreamWhereItStandsWhenTheConnectionIsOver) {
   Wire wire;
   wire.handshake();
   wire.client(0, "abc", {.ack = 0});
   wire.client(3, "", {.flags = kTcpRst});
+  EXPECT_TRUE(wire.stream(kClient).was_reset());
+  EXPECT_EQ(wire.client_sent(), "abc");
+  wire.flush();
   EXPECT_EQ(wire.client_sent(), "abc{end}");
-  EXPECT_TRUE(wire.stream(kClient).reset);
+}
+
+TEST(ReassemblerEnd, AResetThatTheStreamIgnoresIsTakenBack) {
+  Wire wire;
+  wire.handshake();
+  wire.client(0, "abc", {.ack = 0});
+  wire.client(3, "", {.flags = kTcpRst});
+  wire.client(3, "def", {.ack = 0});
+  EXPECT_EQ(wire.client_sent(), "abcdef");
+  EXPECT_FALSE(wire.stream(kClient).was_reset());
+}
+
+TEST(ReassemblerEnd, AResetIsTakenBackWhenItsSenderAcknowledgesMore) {
+  Wire wire;
+  wire.handshake();
+  wire.client(0, "abc", {.ack = 0});
+  wire.client(3, "", {.flags = kTcpRst});
+  wire.server(0, "ABC", {.ack = 3});
+  EXPECT_TRUE(wire.stream(kClient).was_reset());
+  wire.client(3, "", {.ack = 3});
+  EXPECT_FALSE(wire.stream(kClient).was_reset());
 }
 
 TEST(ReassemblerEnd, AResetAtTheLastAcknowledgmentCounts) {
@@ -466,7 +578,21 @@ TEST(ReassemblerEnd, AResetAtTheLastAcknowledgmentCounts) {
   wire.client(0, "abcdef", {.ack = 0});
   wire.server(0, "ABC", {.ack = 4});
   wire.client(4, "", {.flags = kTcpRst});
-  EXPECT_EQ(wire.client_sent(), "abcdef{end}");
+  EXPECT_TRUE(wire.stream(kClient).was_reset());
+}
+
+TEST(ReassemblerEnd, AResetOfASideThatWasNotSeenCountsWhereTheOtherWaits) {
+  Wire wire;
+  wire.client(100, "abc", {.ack = 50});
+  wire.server(51, "", {.flags = kTcpRst});
+  wire.server(49, "", {.flags = kTcpRst});
+  wire.server(1 << 30, "", {.flags = kTcpRst});
+  EXPECT_FALSE(wire.stream(kServer).was_reset());
+  wire.server(50, "", {.flags = kTcpRst});
+  EXPECT_TRUE(wire.stream(kServer).was_reset());
+  wire.client(103, "def", {.ack = 60});
+  EXPECT_FALSE(wire.stream(kServer).was_reset());
+  EXPECT_EQ(wire.client_sent(), "abcdef");
 }
 
 TEST(ReassemblerEnd, AResetOutsideTheWindowEndsNothing) {
@@ -489,15 +615,20 @@ TEST(ReassemblerEnd, AResetAheadIsProvenForgedByBytesBehindIt) {
   EXPECT_FALSE(wire.stream(kClient).ended);
 }
 
-TEST(ReassemblerEnd, AResetBehindAHoleWaitsForItASecond) {
+TEST(ReassemblerEnd, AResetBehindAHoleWaitsUntilTheHoleIsProven) {
   Wire wire;
   wire.handshake();
   wire.client(0, "abc", {.ack = 0});
   wire.client(6, "", {.flags = kTcpRst});
+  wire.wait(60'000 * kMs);
+  wire.sweep();
   EXPECT_EQ(wire.client_sent(), "abc");
+  EXPECT_FALSE(wire.stream(kClient).was_reset());
+  wire.server(0, "", {.ack = 6});
   wire.wait(1000 * kMs);
   wire.sweep();
-  EXPECT_EQ(wire.client_sent(), "abc{lost 3}{end}");
+  EXPECT_EQ(wire.client_sent(), "abc{lost 3}");
+  EXPECT_TRUE(wire.stream(kClient).was_reset());
 }
 
 TEST(ReassemblerEnd, WhatAResetCarriesIsNoData) {
@@ -505,6 +636,7 @@ TEST(ReassemblerEnd, WhatAResetCarriesIsNoData) {
   wire.handshake();
   wire.client(0, "abc", {.ack = 0});
   wire.client(3, "go away", {.flags = kTcpRst});
+  wire.flush();
   EXPECT_EQ(wire.client_sent(), "abc{end}");
   EXPECT_EQ(wire.count(ShardCounter::out_of_window), 7u);
 }
@@ -513,9 +645,11 @@ TEST(ReassemblerEnd, AResetBehindAFinSaysThatNothingIsWantedAnyMore) {
   Wire wire;
   wire.handshake();
   wire.client(0, "abc", {.ack = 0, .flags = kTcpFin});
-  EXPECT_FALSE(wire.stream(kClient).reset);
+  EXPECT_FALSE(wire.stream(kClient).was_reset());
   wire.client(4, "", {.flags = kTcpRst});
-  EXPECT_TRUE(wire.stream(kClient).reset);
+  EXPECT_TRUE(wire.stream(kClient).was_reset());
+  wire.server(0, "", {.ack = 4});
+  EXPECT_TRUE(wire.stream(kClient).was_reset());
   EXPECT_EQ(wire.client_sent(), "abc{end}");
 }
 
@@ -546,8 +680,18 @@ TEST(ReassemblerEnd, FlushReportsWhatIsMissingBeforeAFin) {
   wire.handshake();
   wire.client(0, "abc", {.ack = 0});
   wire.client(9, "", {.ack = 0, .flags = kTcpFin});
+  wire.server(0, "", {.ack = 10});
   wire.flush();
   EXPECT_EQ(wire.client_sent(), "abc{lost 6}{end}");
+}
+
+TEST(ReassemblerEnd, FlushDoesNotBelieveAFinThatNothingLeadsTo) {
+  Wire wire;
+  wire.handshake();
+  wire.client(0, "abc", {.ack = 0});
+  wire.client(9, "", {.ack = 0, .flags = kTcpFin});
+  wire.flush();
+  EXPECT_EQ(wire.client_sent(), "abc");
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ TEST(ReassemblerFaults, NoByteIsLostWhereTheSequenceNumberWraps) {
     wire.client(10, "klmno", {.ack = 0});
     wire.client(5, "fghij", {.ack = 0});
     wire.client(15, "p", {.ack = 0, .flags = kTcpFin});
+    wire.server(0, "", {.ack = 17});
     EXPECT_EQ(wire.client_sent(), "abcdefghijklmnop{end}") << before_wrap;
   }
 }
@@ -78,6 +79,8 @@ TEST(ReassemblerFaults, AFinThatCameTooEarlyEndsTheStreamInItsPlace) {
   EXPECT_EQ(wire.client_sent(), "");
   wire.client(2, "cde", {.ack = 0});
   wire.client(0, "ab", {.ack = 0});
+  EXPECT_EQ(wire.client_sent(), "abcdefghij");
+  wire.server(0, "", {.ack = 11});
   EXPECT_EQ(wire.client_sent(), "abcdefghij{end}");
 }
 
@@ -180,7 +183,49 @@ TEST(Reassembler, BytesTheSnaplenCutOffAreReportedInTheirPlace) {
   wire.handshake();
   wire.client(0, "abc", {.ack = 0, .cut_off = 7});
   wire.client(10, "klm", {.ack = 0, .cut_off = 2});
+  EXPECT_EQ(wire.client_sent(), "abc{cut 7}klm");
+  wire.flush();
   EXPECT_EQ(wire.client_sent(), "abc{cut 7}klm{cut 2}");
+}
+
+TEST(Reassembler, AWholeCopyFillsWhatTheSnaplenCutOff) {
+  Wire wire;
+  wire.handshake();
+  wire.client(0, "abc", {.ack = 0, .cut_off = 7});
+  wire.server(0, "", {.ack = 10});
+  wire.client(2, "cdefghij", {.ack = 0});
+  wire.client(10, "klm", {.ack = 0});
+  EXPECT_EQ(wire.client_sent(), "abcdefghijklm");
+}
+
+TEST(Reassembler, APartOfACopyFillsAPartOfWhatTheSnaplenCutOff) {
+  Wire wire;
+  wire.handshake();
+  wire.client(0, "abc", {.ack = 0, .cut_off = 7});
+  wire.client(3, "def", {.ack = 0});
+  wire.client(8, "ij", {.ack = 0});
+  wire.client(10, "klm", {.ack = 0});
+  EXPECT_EQ(wire.client_sent(), "abcdef{cut 4}klm");
+}
+
+TEST(Reassembler, WhatTheSnaplenCutOffIsWaitedForASecondAtMost) {
+  Wire wire;
+  wire.handshake();
+  wire.client(0, "abc", {.ack = 0, .cut_off = 7});
+  wire.wait(999 * kMs);
+  wire.sweep();
+  EXPECT_EQ(wire.client_sent(), "abc");
+  wire.wait(1 * kMs);
+  wire.sweep();
+  EXPECT_EQ(wire.client_sent(), "abc{cut 7}");
+}
+
+TEST(Reassembler, TheAnswerDoesNotWaitForWhatTheSnaplenCutOff) {
+  Wire wire;
+  wire.handshake();
+  wire.client(0, "abc", {.ack = 0, .cut_off = 7});
+  wire.server(0, "ABC", {.ack = 10});
+  EXPECT_EQ(wire.order(), " c:abc c:{cut 7} s:ABC");
 }
 
 TEST(Reassembler, CutOffBytesBehindAHoleAreReportedInTheirPlace) {
@@ -197,6 +242,7 @@ TEST(Reassembler, ASegmentWithoutCapturedBytesIsStillPartOfTheStream) {
   wire.handshake();
   wire.client(0, "", {.ack = 0, .cut_off = 10});
   wire.client(10, "k", {.ack = 0, .flags = kTcpFin});
+  wire.flush();
   EXPECT_EQ(wire.client_sent(), "{cut 10}k{end}");
 }
 
@@ -338,9 +384,9 @@ TEST(ReassemblerOrigin, AFirstSegmentFarFromTheHintKeepsTheCoordinates) {
   Wire wire;
   wire.client(0, "abc", {.ack = 100});
   wire.client(3, "def", {.ack = 20 << 20});
-  wire.server(30 << 20, "far", {.ack = 6});
+  wire.server(21 << 20, "far", {.ack = 6});
   EXPECT_EQ(wire.server_sent(), "far");
-  wire.client(6, "ghi", {.ack = (30 << 20) + 3});
+  wire.client(6, "ghi", {.ack = (21 << 20) + 3});
   EXPECT_EQ(wire.client_sent(), "abcdefghi");
 }
 

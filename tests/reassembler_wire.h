@@ -28,6 +28,8 @@ struct Recorder {
   std::array<uint64_t, 2> takes_at_most = {~uint64_t{0}, ~uint64_t{0}};  // then it refuses
   std::array<uint64_t, 2> next = {0, 0};                                 // 0 = nothing came yet
   std::array<bool, 2> in_message_answer = {false, false};
+  std::array<bool, 2> until_close_answer = {false, false};
+  std::array<bool, 2> midstream = {false, false};
   std::deque<SegmentMeta> metas;
   bool offsets_continue = true;
   bool empty_calls = false;
@@ -62,8 +64,10 @@ struct Recorder {
     missing += length;
     say(side, (cause == GapCause::kLost ? "{lost " : "{cut ") + std::to_string(length) + "}");
   }
+  void on_midstream(Side side) { midstream[static_cast<size_t>(side)] = true; }
   void on_end(Side side) { say(side, "{end}"); }
   bool in_message(Side side) const { return in_message_answer[static_cast<size_t>(side)]; }
+  bool ends_with_stream(Side side) const { return until_close_answer[static_cast<size_t>(side)]; }
 };
 static_assert(StreamProtocol<Recorder>);
 
@@ -74,10 +78,13 @@ struct WireOptions {
   uint32_t server_start = 0x80000000;
 };
 
+constexpr int64_t kNone = -1;
+constexpr int64_t kNoSynAck = -2;  // 0, but none with a SYN or RST
+
 struct Extra {
-  int64_t ack = -1;      // offset of the other side that is acknowledged; -1 = no ACK flag
-  uint8_t flags = 0;     // besides ACK
-  uint32_t cut_off = 0;  // bytes the snaplen cut off behind the text
+  int64_t ack = kNoSynAck;  // offset of the other side that is acknowledged; kNone = no ACK flag
+  uint8_t flags = 0;        // besides ACK
+  uint32_t cut_off = 0;     // bytes the snaplen cut off behind the text
   uint16_t window = 0;
   uint8_t window_scale = kNoWindowScale;
 };
@@ -151,9 +158,11 @@ class Wire {
     made.side = side;
     made.flags = extra.flags;
     made.sequence = mine + static_cast<uint32_t>(offset);
-    if (extra.ack >= 0) {
+    const bool plain = (extra.flags & (kTcpSyn | kTcpRst)) == 0;
+    const int64_t ack = extra.ack == kNoSynAck ? (plain ? 0 : kNone) : extra.ack;
+    if (ack >= 0) {
       made.flags |= kTcpAck;
-      made.acknowledgment = theirs + static_cast<uint32_t>(extra.ack);
+      made.acknowledgment = theirs + static_cast<uint32_t>(ack);
     }
     made.window = extra.window;
     made.clock_ns = made.time_ns = clock_ns;

@@ -163,29 +163,30 @@ TEST(TombstonesOfAShard, ConnectionsForgottenEarlyAreCounted) {
   ShardHarness harness(ShardSettings{});
   int64_t clock_ns = kStartNs;
   const auto give = [&](const FlowKey& key, Side side, uint8_t flags, uint32_t sequence,
-                        std::string_view text) {
+                        uint32_t acknowledgment, std::string_view text) {
     Segment segment = late(key, side, sequence, static_cast<uint32_t>(text.size()), clock_ns);
     segment.time_ns = clock_ns;
     segment.flags = flags;
-    segment.acknowledgment = side == Side::kLow ? 5001 : 1001;
+    segment.acknowledgment = acknowledgment;
     harness.add(segment, text);
   };
   constexpr std::string_view kRequest = "GET / HTTP/1.1\r\n\r\n";
   constexpr uint32_t kEnd = 1001 + kRequest.size();
   const std::vector<FlowKey> keys = crowd(9);
   for (const FlowKey& key : keys) {
-    give(key, Side::kLow, kTcpSyn, 1000, "");
-    give(key, Side::kHigh, kTcpSyn | kTcpAck, 5000, "");
-    give(key, Side::kLow, kTcpAck, 1001, kRequest);
-    give(key, Side::kLow, kTcpFin | kTcpAck, kEnd, "");
-    give(key, Side::kHigh, kTcpFin | kTcpAck, 5001, "");
+    give(key, Side::kLow, kTcpSyn, 1000, 0, "");
+    give(key, Side::kHigh, kTcpSyn | kTcpAck, 5000, 1001, "");
+    give(key, Side::kLow, kTcpAck, 1001, 5001, kRequest);
+    give(key, Side::kLow, kTcpFin | kTcpAck, kEnd, 5001, "");
+    give(key, Side::kHigh, kTcpFin | kTcpAck, 5001, kEnd + 1, "");
+    give(key, Side::kLow, kTcpAck, kEnd + 1, 5002, "");
     clock_ns += kSecond / 2;
   }
   harness.process();
   ASSERT_EQ(harness.count(ShardCounter::connections_closed), keys.size());
   EXPECT_EQ(harness.count(ShardCounter::tombstones_forgotten), 1u);
   // Retransmitted, the request of the one that was forgotten looks like a new connection's.
-  for (const FlowKey& key : keys) give(key, Side::kLow, kTcpAck, 1001, kRequest);
+  for (const FlowKey& key : keys) give(key, Side::kLow, kTcpAck, 1001, 5001, kRequest);
   harness.drain();
   EXPECT_EQ(harness.count(ShardCounter::tombstone_segments), keys.size() - 1);
   EXPECT_EQ(harness.count(ShardCounter::connections_midstream), 1u);

@@ -35,6 +35,10 @@ bool HttpEngine::in_message(const HttpConnection& http, Side side) {
          phase == HttpPhase::kBodyChunked;
 }
 
+bool HttpEngine::ends_with_stream(const HttpConnection& http, Side side) {
+  return http.streams[static_cast<size_t>(side)].phase == HttpPhase::kBodyUntilClose;
+}
+
 uint32_t HttpEngine::consume(HttpContext& context, Side side, uint64_t offset,
                              std::span<const uint8_t> bytes, const SegmentMeta& meta, bool force) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());

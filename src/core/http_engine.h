@@ -77,6 +77,7 @@ class HttpEngine {
   void say_gap(HttpContext& context, Side side, uint64_t length, const char* cause);
   void end_of_stream(HttpContext& context, Side side, bool reset);
   static bool in_message(const HttpConnection& http, Side side);
+  static bool ends_with_stream(const HttpConnection& http, Side side);
 
   // The connection is over: open messages are given out with this cause, memory is released.
   void close(HttpContext& context, Incomplete cause);

@@ -16,6 +16,11 @@ constexpr uint64_t kStreamOrigin = uint64_t{1} << 33;
 // captured SYN tells us), far below the 2 GiB where sequence arithmetic turns ambiguous.
 constexpr uint64_t kWindowMin = 4u << 20;
 
+// While a handshake is under way its acknowledgments are this close to the number of the SYN: the
+// data of a first flight (RFC 6928: some 15 KB) with room to spare. A SYN is captured behind at
+// most this much of its own data.
+constexpr uint64_t kHandshakeReach = 64u << 10;
+
 // Segments outside the window that must continue each other before the head jumps to them.
 constexpr uint8_t kStrayAgreement = 4;
 

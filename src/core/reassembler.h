@@ -35,12 +35,18 @@ struct ReassemblySettings {
 // 4. A hole at the head is given up when the peer has acknowledged it and the evidence of
 //    limits.h is there; by timeout only where the peer is not captured; else when memory is full
 //    or the connection ends. Never more than the peer has acknowledged is given up at once.
-// 5. FIN and RST take effect when the stream reaches them. A FIN takes one sequence number
-//    (RFC 9293 section 3.4), which is counted as delivered but given to no one. Bytes behind a FIN
-//    are no part of the stream; bytes behind a RST that was not reached yet prove it forged. What
-//    a RST carries is text for people (RFC 9293 section 3.5.3), not data.
+// 5. FIN and RST are claims. A claim stands when the stream has reached it, and any later byte
+//    behind it, or another sign of life of its sender, takes it back. The protocol is told when it
+//    is final: the FIN was acknowledged exactly, or (the peer not captured) nothing came for the
+//    gap timeout, or the connection is over. A FIN takes one sequence number (RFC 9293 section
+//    3.4), which is counted as delivered but given to no one. What a RST carries is text for
+//    people (RFC 9293 section 3.5.3), not data.
+// 6. What a segment says is believed only when it fits: bytes that do not stand at the head need
+//    an acknowledgment that the peer's stream makes plausible (RFC 5961 section 5), an
+//    acknowledgment a place next to what is known of its own stream. Bytes that were acknowledged
+//    but are not known to have been sent are given up only when somebody says so again.
 //
-// Stateless itself: all state is in the TcpStreams and the protocol. One per shard; not shared.
+// All state is in the TcpStreams and the protocol. One per shard; not shared.
 class Reassembler {
  public:
   Reassembler(BufferPool& pool, ShardCounters& counters, const ReassemblySettings& settings)
@@ -59,18 +65,26 @@ class Reassembler {
   }
 
   // One segment of an existing connection; a SYN only sets the origin. The streams' scaling and
-  // state checks are the caller's.
+  // state checks are the caller's. False: the segment does not fit, and nobody has to believe that
+  // an end of the connection sent it.
   template <StreamProtocol P>
-  void on_segment(TcpStreams& streams, P& protocol, const Segment& segment);
+  bool on_segment(TcpStreams& streams, P& protocol, const Segment& segment);
 
   // Delivers everything that is left, in the order it was captured, and reports what is missing:
   // the connection is over. The protocol is not told of an end; the caller knows the reason.
   template <StreamProtocol P>
   void flush(TcpStreams& streams, P& protocol, int64_t clock_ns);
 
-  // Whether a stream's first segment to be seen is, or comes behind, a known beginning; if not,
-  // the stream is met in its middle. To be asked before on_segment.
+  // Whether a stream's first segment to be placed is, or comes behind, a known beginning; if not,
+  // the stream is met in its middle.
   static bool knows_start(const TcpStream& stream, const Segment& segment);
+
+  // Whether a SYN on a living connection is the one of its own stream: for the first time, again,
+  // or captured behind its data.
+  static bool owns_syn(const TcpStream& stream, const TcpStream& peer, const Segment& segment);
+
+  // Whether the segment goes on where both streams stand.
+  static bool continues(const TcpStream& stream, const TcpStream& peer, const Segment& segment);
 
   void release(TcpStreams& streams) {
     for (TcpStream& stream : streams) release_buffer(stream);
@@ -84,7 +98,7 @@ class Reassembler {
   int64_t deadline_ns(const TcpStreams& streams) const {
     int64_t deadline = INT64_MAX;
     for (size_t i = 0; i < 2; i++) {
-      if (streams[i].hole_since_ns == 0) continue;
+      if (streams[i].hole_since_ns == 0 || !has_verdict(streams[i], streams[1 - i])) continue;
       deadline = std::min(deadline, streams[i].hole_since_ns + wait_max_ns(streams[1 - i]));
     }
     return deadline;
@@ -99,14 +113,39 @@ class Reassembler {
     return peer.seen ? kGapAckedWaitMaxNs : settings_.gap_timeout_ns;
   }
 
-  // ---- what the segment says about the peer's stream
-  void take_acknowledgment(TcpStream& peer, const TcpStream& sender, const Segment& segment,
-                           uint64_t& acknowledged);
-  void set_origin(TcpStream& stream, const Segment& segment);
+  // ---- what a segment says, and whether it is believed (reassembler_claims.cc)
+  enum class Place : uint8_t { kNowhere, kKnown, kMidstream };
+  static Place place(TcpStream& stream, const TcpStream& peer, const Segment& segment);
+  static void place_syn(TcpStream& stream, uint32_t first);
+  static bool agrees_with_strays(TcpStream& stream, const Segment& segment);
+  static Place place_bytes(TcpStream& stream, const TcpStream& peer, const Segment& segment);
+  static bool acknowledges_plausibly(const TcpStream& peer, const Segment& segment);
+  static bool believes(const TcpStream& stream, const TcpStream& peer, const Segment& segment,
+                       uint64_t offset);
+  static bool fits(const TcpStream& stream, uint64_t offset);
+  static uint64_t take_acknowledgment(TcpStream& peer, TcpStream& stream, const Segment& segment,
+                                      uint64_t offset);
+  static uint64_t take_hint(TcpStream& peer, const TcpStream& stream, const Segment& segment,
+                            uint64_t offset);
+  static void take_window(TcpStream& peer, const TcpStream& stream, const Segment& segment);
+  static bool is_probe(const TcpStream& stream, const Segment& segment, uint64_t offset);
+
+  // ---- ends
   static void take_fin(TcpStream& stream, uint64_t end);
-  static void take_rst(TcpStream& stream, uint64_t offset);
+  static bool take_rst(TcpStream& stream, uint64_t offset);
+  static void drop_claim(TcpStream& stream);
+  static void drop_reset(TcpStream& stream);
+  template <StreamProtocol P>
+  void take_back_end(TcpStream& stream, P& protocol, Side side, uint64_t offset);
+  template <StreamProtocol P>
+  void tell_end(TcpStream& stream, P& protocol, Side side);
+  template <StreamProtocol P>
+  void settle_ends(TcpStreams& streams, P& protocol);
 
   // ---- bytes
+  template <StreamProtocol P>
+  bool take_segment(TcpStreams& streams, P& protocol, const Segment& segment, uint64_t offset,
+                    uint64_t acknowledged);
   template <StreamProtocol P>
   bool consume_plain(TcpStreams& streams, P& protocol, const Segment& segment,
                      uint64_t acknowledged);
@@ -128,6 +167,9 @@ class Reassembler {
   void cut_to_stream(const TcpStream& stream, Bytes& bytes);
   template <StreamProtocol P>
   void deliver_now(TcpStream& stream, P& protocol, Side side, Bytes& bytes, bool force);
+  static void keep_cut(TcpStream& stream, uint64_t size);
+  template <StreamProtocol P>
+  void give_up_cut(TcpStream& stream, P& protocol, Side side);
   template <StreamProtocol P>
   void buffer_bytes(TcpStreams& streams, P& protocol, Side side, Bytes bytes, int64_t clock_ns);
   void count_late(const TcpStream& stream, uint64_t start, uint64_t end);
@@ -143,7 +185,7 @@ class Reassembler {
   template <StreamProtocol P>
   bool deliver(TcpStreams& streams, P& protocol, Side side, Insist insist);
   template <StreamProtocol P>
-  bool reach_end(TcpStream& stream, P& protocol, Side side);
+  bool reach_end(TcpStreams& streams, P& protocol, Side side);
   template <StreamProtocol P>
   void settle(TcpStreams& streams, P& protocol, int64_t clock_ns);
   template <StreamProtocol P>
@@ -155,7 +197,19 @@ class Reassembler {
   template <StreamProtocol P>
   void skip(TcpStream& stream, P& protocol, Side side, uint64_t to, GapCause cause);
   template <StreamProtocol P>
-  void give_up(TcpStream& stream, P& protocol, Side side, uint64_t to);
+  void skip_hole(TcpStream& stream, P& protocol, Side side, uint64_t to);
+  template <StreamProtocol P>
+  void give_up(TcpStreams& streams, P& protocol, Side side, uint64_t to);
+  // An end whose acknowledgment can not be captured.
+  static bool end_waits(const TcpStream& stream, const TcpStream& peer) {
+    return stream.ended && !stream.end_told && !stream.reset && !stream.end_guessed && !peer.seen;
+  }
+  // Whether time alone decides about what is missing at the head. Not about bytes of which nothing
+  // but one acknowledgment is known: that may be forged.
+  static bool has_verdict(const TcpStream& stream, const TcpStream& peer) {
+    return stream.cut || stream.has_waiting() || !peer.seen || stream.ack_repeated ||
+           stream.advancing_acks > 0 || stream.fin_offset != kNoOffset;
+  }
   template <StreamProtocol P>
   int64_t give_up_by_evidence(TcpStreams& streams, P& protocol, int64_t clock_ns);
   template <StreamProtocol P>
@@ -172,8 +226,10 @@ class Reassembler {
   BufferPool& pool_;
   ShardCounters& counters_;
   ReassemblySettings settings_;
+  bool closing_ = false;  // within flush
 };
 
 }  // namespace tcp_sniffer
 
+#include "core/reassembler_ends_impl.h"
 #include "core/reassembler_impl.h"

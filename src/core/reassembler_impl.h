@@ -1,44 +1,88 @@
 #pragma once
 
-// The parts of Reassembler that call the protocol. Included by core/reassembler.h only.
+// Reassembler: segments, bytes and their delivery. Included by core/reassembler.h only.
 
 #include "core/reassembler.h"
 
 namespace tcp_sniffer {
 
 template <StreamProtocol P>
-void Reassembler::on_segment(TcpStreams& streams, P& protocol, const Segment& segment) {
+bool Reassembler::on_segment(TcpStreams& streams, P& protocol, const Segment& segment) {
   TcpStream& stream = at(streams, segment.side);
   TcpStream& peer = at(streams, other(segment.side));
   const bool syn = (segment.flags & kTcpSyn) != 0;
-  if (!stream.delivered || syn) set_origin(stream, segment);
-  uint64_t acknowledged = 0;
-  take_acknowledgment(peer, stream, segment, acknowledged);
-
+  if (!stream.delivered || syn) {
+    const Place found = place(stream, peer, segment);
+    if (found == Place::kNowhere) {
+      counters_.add(ShardCounter::out_of_window, segment.payload_size);
+      return false;
+    }
+    if (found == Place::kMidstream) protocol.on_midstream(segment.side);
+  }
   const uint64_t offset = stream.offset_of(segment.sequence + (syn ? 1 : 0));
-  const uint64_t end = offset + segment.payload_wire_size;
+  const uint64_t acknowledged = take_acknowledgment(peer, stream, segment, offset);
   if ((segment.flags & (kTcpSyn | kTcpFin | kTcpRst)) == 0 && stream.is_plain() && peer.is_plain())
       [[likely]] {
-    if (end == offset) return;
-    if (offset == stream.head && segment.payload_size == segment.payload_wire_size) {
-      if (!consume_plain(streams, protocol, segment, acknowledged)) {
-        settle(streams, protocol, segment.clock_ns);
+    if (offset == stream.head) [[likely]] {
+      if (segment.payload_wire_size == 0) return true;
+      if (segment.payload_size == segment.payload_wire_size) [[likely]] {
+        if (!consume_plain(streams, protocol, segment, acknowledged)) {
+          settle(streams, protocol, segment.clock_ns);
+        }
+        return true;
       }
-      return;
+    } else if (segment.payload_wire_size == 0) {
+      return acknowledged != 0 && fits(stream, offset);
     }
   }
-  if ((segment.flags & kTcpRst) != 0) {
-    take_rst(stream, offset);
-    counters_.add(ShardCounter::out_of_window, segment.payload_size);
-  } else {
-    if (stream.reset && !stream.ended && end > stream.fin_offset) {
-      stream.reset = false;
-      stream.fin_offset = kNoOffset;
-    }
-    if ((segment.flags & kTcpFin) != 0) take_fin(stream, end);
-    if (end > offset) add_payload(streams, protocol, segment, offset, acknowledged);
-  }
+  const bool believed = take_segment(streams, protocol, segment, offset, acknowledged);
   settle(streams, protocol, segment.clock_ns);
+  return believed;
+}
+
+// All but the ordinary. Returns whether the segment fits.
+template <StreamProtocol P>
+bool Reassembler::take_segment(TcpStreams& streams, P& protocol, const Segment& segment,
+                               uint64_t offset, uint64_t acknowledged) {
+  TcpStream& stream = at(streams, segment.side);
+  TcpStream& peer = at(streams, other(segment.side));
+  settle_ends(streams, protocol);
+  if ((segment.flags & kTcpRst) != 0) {
+    counters_.add(ShardCounter::out_of_window, segment.payload_size);
+    const bool exact = take_rst(stream, offset);
+    if (exact) give_up_cut(stream, protocol, segment.side);
+    return exact;
+  }
+  const bool syn = (segment.flags & kTcpSyn) != 0;
+  const bool fin = (segment.flags & kTcpFin) != 0;
+  const uint64_t end = offset + segment.payload_wire_size;
+  const bool believed = syn || acknowledged != 0 || believes(stream, peer, segment, offset);
+  if (end == offset && !fin) {
+    if (acknowledged == 0 || !fits(stream, offset)) return false;
+    // The sender has got as far as the peer acknowledged.
+    if (stream.acked > stream.head && offset >= stream.acked) stream.ack_repeated = true;
+    return true;
+  }
+  if (end > offset && !syn && is_probe(stream, segment, offset)) {
+    counters_.add(ShardCounter::duplicate, segment.payload_size);
+    return true;
+  }
+  if (!believed && end > stream.head) {
+    counters_.add(ShardCounter::out_of_window, segment.payload_size);
+    return false;
+  }
+  if (stream.fin_offset != kNoOffset && !stream.end_is_sure() && offset <= stream.window_limit() &&
+      (end > offset || stream.end_guessed) && end > stream.fin_offset) {
+    take_back_end(stream, protocol, segment.side, offset);
+  }
+  if (fin) {
+    if (stream.acked > stream.head && offset >= stream.acked) stream.ack_repeated = true;
+    take_fin(stream, end);
+  }
+  if (stream.cut && (fin || offset > stream.head)) give_up_cut(stream, protocol, segment.side);
+  if (peer.cut && acknowledged > peer.head) give_up_cut(peer, protocol, other(segment.side));
+  if (end > offset) add_payload(streams, protocol, segment, offset, acknowledged);
+  return true;
 }
 
 // Delivers and gives up what the segment just taken allows.
@@ -117,28 +161,26 @@ void Reassembler::deliver_now(TcpStream& stream, P& protocol, Side side, Bytes& 
   if (!bytes.data.empty() || bytes.lost == 0) return;
   const uint64_t cut_off = std::min(bytes.lost, room - size);
   if (cut_off == 0) return;
-  skip(stream, protocol, side, stream.head + cut_off, GapCause::kSnaplen);
+  if (cut_off < room - size && !force) {
+    keep_cut(stream, cut_off);
+  } else {
+    skip(stream, protocol, side, stream.head + cut_off, GapCause::kSnaplen);
+  }
   bytes.advance(cut_off);
 }
 
 // A segment beyond the window. One says nothing; kStrayAgreement that continue each other mean
-// that the stream has moved on without us. One that repeats what the last ones brought (every frame
-// is captured twice) says nothing either.
+// that the stream has moved on without us.
 template <StreamProtocol P>
 bool Reassembler::take_stray(TcpStreams& streams, P& protocol, const Segment& segment,
                              uint64_t offset) {
   TcpStream& stream = at(streams, segment.side);
-  if (stream.fin_offset != kNoOffset) return false;
-  const uint32_t next = segment.sequence + segment.payload_wire_size;
-  if (stream.stray_count > 0 && stream.stray_next - next <= kStrayRepeatMax) return false;
-  stream.stray_count = static_cast<uint8_t>(
-      stream.stray_count > 0 && segment.sequence == stream.stray_next ? stream.stray_count + 1 : 1);
-  stream.stray_next = next;
-  if (stream.stray_count < kStrayAgreement) return false;
-  stream.stray_count = 0;
+  if (stream.end_is_sure() || !agrees_with_strays(stream, segment)) return false;
+  drop_claim(stream);
+  give_up_cut(stream, protocol, segment.side);
   while (stream.has_waiting()) {
     if (stream.hole_before_waiting()) {
-      skip(stream, protocol, segment.side, stream.reorder->front(), GapCause::kLost);
+      skip_hole(stream, protocol, segment.side, stream.reorder->front());
     }
     deliver(streams, protocol, segment.side, Insist::kOnAll);
   }
@@ -181,13 +223,15 @@ bool Reassembler::deliver(TcpStreams& streams, P& protocol, Side side, Insist in
   TcpStream& stream = at(streams, side);
   const TcpStream& peer = at(streams, other(side));
   const uint64_t before = stream.head;
-  while (stream.has_waiting() && stream.reorder->front() == stream.head &&
-         stream.head < stream.fin_offset) {
-    ReorderBuffer::Run run = stream.reorder->front_run();
-    run.size = static_cast<uint32_t>(std::min<uint64_t>(run.size, stream.fin_offset - stream.head));
+  while (stream.has_waiting() && stream.reorder->front() == stream.head) {
+    const ReorderBuffer::Run run = stream.reorder->front_run();
     if (insist == Insist::kNo && must_wait(peer, run.meta.acknowledged)) break;
     if (run.lost) {
       stream.reorder->consume(run.size);
+      if (!stream.has_waiting() && !closing_) {
+        keep_cut(stream, run.size);
+        break;
+      }
       skip(stream, protocol, side, stream.head + run.size, GapCause::kSnaplen);
       continue;
     }
@@ -206,24 +250,6 @@ bool Reassembler::deliver(TcpStreams& streams, P& protocol, Side side, Insist in
   return stream.head != before;
 }
 
-template <StreamProtocol P>
-bool Reassembler::reach_end(TcpStream& stream, P& protocol, Side side) {
-  if (stream.ended || stream.head < stream.fin_offset) return false;
-  // Bytes behind the FIN were never part of the stream.
-  if (stream.reorder != nullptr) {
-    counters_.add(ShardCounter::out_of_window, stream.reorder->buffered_bytes());
-    counters_.subtract(ShardCounter::buffered, stream.reorder->buffered_bytes());
-    release_buffer(stream);
-  }
-  stream.ended = true;
-  stream.delivered = true;
-  stream.head = stream.fin_offset + (stream.reset ? 0 : 1);
-  stream.hole_since_ns = 0;
-  protocol.on_end(side);
-  stream.reset |= stream.reset_behind_fin;
-  return true;
-}
-
 // Delivers both directions as far as they go, each unblocking the other.
 template <StreamProtocol P>
 void Reassembler::pump(TcpStreams& streams, P& protocol, int64_t clock_ns) {
@@ -234,7 +260,7 @@ void Reassembler::pump(TcpStreams& streams, P& protocol, int64_t clock_ns) {
     for (const Side side : kSides) {
       if (at(streams, side).reorder != nullptr)
         moved |= deliver(streams, protocol, side, Insist::kNo);
-      moved |= reach_end(at(streams, side), protocol, side);
+      moved |= reach_end(streams, protocol, side);
     }
     if (!moved && streams[0].reorder != nullptr && streams[1].reorder != nullptr) {
       moved = break_mutual_wait(streams, protocol);
@@ -258,125 +284,6 @@ bool Reassembler::break_mutual_wait(TcpStreams& streams, P& protocol) {
       streams[1].reorder->front_run().meta.frame < streams[0].reorder->front_run().meta.frame;
   const Side first = high_first ? Side::kHigh : Side::kLow;
   return deliver(streams, protocol, first, Insist::kNotOnPeer) || at(streams, first).refused;
-}
-
-// The bytes up to `to` are missing for good.
-template <StreamProtocol P>
-void Reassembler::skip(TcpStream& stream, P& protocol, Side side, uint64_t to, GapCause cause) {
-  const uint64_t length = to - stream.head;
-  if (length == 0) return;
-  counters_.add(ShardCounter::gaps);
-  counters_.add(ShardCounter::missing, length);
-  stream.gap_end = to;
-  stream.gap_size = static_cast<uint32_t>(std::min<uint64_t>(length, UINT32_MAX));
-  const uint64_t from = stream.head;
-  stream.head = to;
-  stream.delivered = true;
-  stream.refused = false;
-  protocol.on_gap(side, from, length, cause);
-}
-
-// Gives up [head, to). One acknowledged byte with nothing behind it, between messages, is a FIN
-// that was lost.
-template <StreamProtocol P>
-void Reassembler::give_up(TcpStream& stream, P& protocol, Side side, uint64_t to) {
-  if (to == stream.head + 1 && !stream.has_waiting() && stream.fin_offset == kNoOffset &&
-      !protocol.in_message(side)) {
-    stream.fin_offset = stream.head;
-  } else {
-    skip(stream, protocol, side, to, GapCause::kLost);
-  }
-}
-
-// Gives up at most one hole. Returns when its timer ran out, 0 when none did.
-template <StreamProtocol P>
-int64_t Reassembler::give_up_by_evidence(TcpStreams& streams, P& protocol, int64_t clock_ns) {
-  for (size_t i = 0; i < 2; i++) {
-    TcpStream& stream = streams[i];
-    if (stream.hole_since_ns == 0) continue;
-    const TcpStream& peer = streams[1 - i];
-    const bool proven = peer.seen && stream.advancing_acks >= kGapAcksMin;
-    const int64_t deadline_ns =
-        stream.hole_since_ns + (proven ? kGapAckedWaitNs : wait_max_ns(peer));
-    if (clock_ns < deadline_ns) continue;
-    uint64_t to = stream.hole_before_waiting() ? stream.reorder->front() : stream.acked;
-    if (peer.seen) to = std::min(to, stream.acked);
-    to = std::min(to, stream.fin_offset);
-    if (to > stream.head) {
-      give_up(stream, protocol, static_cast<Side>(i), to);
-    } else {
-      stream.hole_since_ns = 0;
-    }
-    return deadline_ns;
-  }
-  return 0;
-}
-
-// The buffer of `side` or the shard's memory is full: gives up what keeps its bytes waiting.
-// `in_hand` found no room. False when those are the next to deliver, or nothing waits.
-template <StreamProtocol P>
-bool Reassembler::give_up_for_room(TcpStreams& streams, P& protocol, Side side,
-                                   const Bytes& in_hand) {
-  TcpStream& stream = at(streams, side);
-  if (!stream.has_waiting() && in_hand.empty()) return false;
-  const uint64_t waiting = stream.has_waiting() ? stream.reorder->front() : kNoOffset;
-  const uint64_t first = std::min(waiting, in_hand.offset);
-  if (first > stream.head) {
-    skip(stream, protocol, side, std::min(first, stream.fin_offset), GapCause::kLost);
-    return true;
-  }
-  const uint64_t acknowledged =
-      waiting == first ? stream.reorder->front_run().meta.acknowledged : in_hand.meta.acknowledged;
-  TcpStream& peer = at(streams, other(side));
-  if (must_wait(peer, acknowledged) && peer.missing() && !stream.refused) {
-    uint64_t to = peer.hole_before_waiting() ? peer.reorder->front() : peer.acked;
-    to = std::min(to, peer.fin_offset);
-    if (to > peer.head) {
-      give_up(peer, protocol, other(side), to);
-      return true;
-    }
-  }
-  return waiting == first && deliver(streams, protocol, side, Insist::kOnAll);
-}
-
-// One step of flush. What the protocol refused waits for the other direction: all that is known of
-// that comes before it. Else the oldest captured bytes that still wait decide what is given up.
-template <StreamProtocol P>
-bool Reassembler::give_up_at_close(TcpStreams& streams, P& protocol) {
-  constexpr std::array kSides = {Side::kLow, Side::kHigh};
-  for (const Side side : kSides) {
-    const TcpStream& peer = at(streams, other(side));
-    if (!at(streams, side).refused || peer.refused) continue;
-    if (peer.has_waiting()) return give_up_for_room(streams, protocol, other(side), {});
-    if (give_up_end(streams, protocol, other(side))) return true;
-  }
-  const bool low = streams[0].has_waiting();
-  const bool high = streams[1].has_waiting();
-  if (low || high) {
-    const bool high_first = high && (!low || streams[1].reorder->front_run().meta.frame <
-                                                 streams[0].reorder->front_run().meta.frame);
-    return give_up_for_room(streams, protocol, high_first ? Side::kHigh : Side::kLow, {});
-  }
-  return give_up_end(streams, protocol, Side::kLow) || give_up_end(streams, protocol, Side::kHigh);
-}
-
-// Gives up what is missing at the end of a stream of which nothing waits. A FIN tells where it
-// ended, even if nobody acknowledged it.
-template <StreamProtocol P>
-bool Reassembler::give_up_end(TcpStreams& streams, P& protocol, Side side) {
-  TcpStream& stream = at(streams, side);
-  const uint64_t to = stream.fin_offset != kNoOffset ? stream.fin_offset : stream.acked;
-  if (!stream.seen || stream.ended || to <= stream.head) return false;
-  give_up(stream, protocol, side, to);
-  return true;
-}
-
-template <StreamProtocol P>
-void Reassembler::flush(TcpStreams& streams, P& protocol, int64_t clock_ns) {
-  pump(streams, protocol, clock_ns);
-  while (give_up_at_close(streams, protocol)) pump(streams, protocol, clock_ns);
-  streams[0].hole_since_ns = 0;
-  streams[1].hole_since_ns = 0;
 }
 
 }  // namespace tcp_sniffer

@@ -67,6 +67,8 @@ class ReorderBuffer {
   uint64_t front() const { return ranges()[0].start; }
   // End of the first contiguous range; only when not empty.
   uint64_t front_end() const { return ranges()[0].end; }
+  // End of the last range; only when not empty.
+  uint64_t end() const { return ranges()[range_count_ - 1].end; }
   // Bytes stored, those known to be missing not counted.
   uint64_t buffered_bytes() const { return buffered_; }
   // What it has of the pool, this object not counted.

@@ -24,17 +24,21 @@ enum class GapCause : uint8_t {
 //   nothing of a stream at all it remembers nothing of what it refused: the stream may turn out
 //   to begin in front of that, and the next offer is then at another offset.
 // on_gap: [offset, offset + length) is missing for good.
-// on_end: the stream's FIN or RST was reached in order; `time_ns` is the clock's.
+// on_midstream: the first bytes to come are not known to be the stream's beginning. Before them.
+// on_end: the stream's FIN or RST was reached in order, and nothing takes it back any more.
 // in_message: true while bytes of a message are expected next, so that one missing byte can not
 //   be taken for a lost FIN.
+// ends_with_stream: true while a message is under way whose end is the end of the stream.
 template <class P>
-concept StreamProtocol =
-    requires(P protocol, Side side, uint64_t offset, std::span<const uint8_t> bytes,
-             const SegmentMeta& meta, uint64_t length, GapCause cause, bool flag) {
-      { protocol.try_consume(side, offset, bytes, meta, flag) } -> std::same_as<uint32_t>;
-      { protocol.on_gap(side, offset, length, cause) };
-      { protocol.on_end(side) };
-      { protocol.in_message(side) } -> std::same_as<bool>;
-    };
+concept StreamProtocol = requires(P protocol, Side side, uint64_t offset,
+                                  std::span<const uint8_t> bytes, const SegmentMeta& meta,
+                                  uint64_t length, GapCause cause, bool flag) {
+  { protocol.try_consume(side, offset, bytes, meta, flag) } -> std::same_as<uint32_t>;
+  {protocol.on_gap(side, offset, length, cause)};
+  {protocol.on_midstream(side)};
+  {protocol.on_end(side)};
+  { protocol.in_message(side) } -> std::same_as<bool>;
+  { protocol.ends_with_stream(side) } -> std::same_as<bool>;
+};
 
 }  // namespace tcp_sniffer

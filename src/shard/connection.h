@@ -15,14 +15,19 @@ enum class ConnectionState : uint8_t {
   kOneSided,   // more than a SYN, but only one side was seen to speak
   kEstablished,
   kClosing,  // one direction has ended with a FIN
-  kReset,    // a RST stands (TcpStream::was_reset); what was under way may still come
+  kEnding,   // a RST stands, or both ends do: what was under way may still come, or take them back
 };
+constexpr size_t kConnectionStates = 5;
+
+// Connections with a hole are kept in the order in which its time runs out.
+enum class HoleList : uint8_t { kNone, kAcknowledged, kOneSided };
 
 // A SYN on the ports of a connection that lives: it means a new connection only when the other
 // side answers it or data fits it (a forged SYN must end nothing).
 struct PendingSyn {
   int64_t time_ns = 0;
   uint32_t sequence = 0;
+  uint32_t acknowledgment = 0;  // … of a SYN ACK
   uint16_t maximum_segment_size = 0;
   uint16_t payload_size = 0;
   uint8_t window_scale = kNoWindowScale;
@@ -48,7 +53,7 @@ struct Connection {
   uint32_t hash = 0;  // the low half of the flow's
   ConnectionState state = ConnectionState::kHandshake;
   bool syn_seen = false;
-  bool in_hole_list = false;
+  HoleList hole_list = HoleList::kNone;
   uint8_t opened =
       0;  // bit 0, 1: the stream's first bytes were looked at; 2: the protocol is known
   TcpStreams streams;
@@ -95,6 +100,19 @@ class ConnectionList {
   }
   void pass(Connection* connection) { passed_ = connection; }
 
+  // In front of `next`; nullptr: at the back.
+  void insert_before(Connection* connection, Connection* next) {
+    if (next == nullptr) {
+      push_back(connection);
+      return;
+    }
+    ConnectionLink& link = connection->*kLink;
+    link.next = next;
+    link.previous = (next->*kLink).previous;
+    (link.previous != nullptr ? (link.previous->*kLink).next : front_) = connection;
+    (next->*kLink).previous = connection;
+    size_++;
+  }
   void move_to_back(Connection* connection) {
     if (back_ == connection) {
       if (passed_ == connection) passed_ = (connection->*kLink).previous;

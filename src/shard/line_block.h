@@ -16,7 +16,7 @@ struct LineBlock {
   uint64_t messages = 0;  // whole messages in it
   int64_t oldest_ns = 0;  // packet time of its oldest message's last byte
   LineOutput* owner = nullptr;
-  bool oversized = false;  // made for one long line; freed instead of reused
+  bool oversized = false;           // made for one long line; freed instead of reused
   LineBlock* stands_for = nullptr;  // of an oversized one: the pool's block that goes back with it
   size_t charged = 0;               // of an oversized one: bytes charged to the shard's memory
 };

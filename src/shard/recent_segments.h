@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "core/limits.h"
@@ -16,6 +17,9 @@ namespace tcp_sniffer {
 // is the same IP packet – the same identification, or the same TCP timestamp where there is none –
 // and comes within kDuplicateFrameNs. A sender takes a new identification for a retransmission,
 // and waits at least a round trip.
+//
+// And counts the bytes of a segment that came again that differ from their first copy, which was
+// delivered: among the first kCompared bytes of the last kLookBack segments of the shard.
 //
 // Asked only about segments whose bytes had come before, so it costs nothing while streams are in
 // order: it looks back in the block that is being processed, and at the end of a block it
@@ -37,16 +41,45 @@ class RecentSegments {
     return false;
   }
 
+  // How many of the bytes of block[index], which had come before, are not what they were then.
+  uint64_t conflicting_bytes(std::span<const Segment> block, size_t index) const {
+    const Segment& again = block[index];
+    const size_t in_block = std::min(index, kLookBack);
+    const size_t before = std::min(kLookBack - in_block, noted_);
+    // The first copy is the oldest one.
+    for (size_t i = before; i >= 1; i--) {
+      const Note& note = notes_[(noted_ - i) % kLookBack];
+      if (note.flow_hash != again.flow_hash || note.side != again.side) continue;
+      const uint8_t* bytes = compared_[(noted_ - i) % kLookBack].data();
+      const uint64_t overlap = overlap_of(note.sequence, note.compared_size, again);
+      if (overlap > 0) return differing(note.sequence, bytes, again, overlap);
+    }
+    for (size_t i = in_block; i >= 1; i--) {
+      const Segment& first = block[index - i];
+      if (first.flow_hash != again.flow_hash || first.side != again.side) continue;
+      const uint64_t overlap = overlap_of(first.sequence, compared_size(first), again);
+      if (overlap > 0) return differing(first.sequence, first.payload, again, overlap);
+    }
+    return 0;
+  }
+
   // The block is done.
   void remember(std::span<const Segment> block) {
     for (const Segment& segment : block.last(std::min(block.size(), kLookBack))) {
-      notes_[noted_++ % kLookBack] = note_of(segment);
+      const size_t at = noted_++ % kLookBack;
+      notes_[at] = note_of(segment);
+      notes_[at].compared_size = compared_size(segment);
+      if (segment.payload_size > 0) {
+        std::memcpy(compared_[at].data(), segment.payload, notes_[at].compared_size);
+      }
     }
   }
 
  private:
   // Copies of a frame follow it closely; this is a burst of several connections.
   static constexpr size_t kLookBack = 64;
+  // A request line and the fields that matter most; the copying is not to be felt.
+  static constexpr uint32_t kCompared = 128;
 
   struct Note {
     uint64_t flow_hash;
@@ -58,6 +91,7 @@ class RecentSegments {
     uint16_t ip_id;
     uint8_t flags;
     Side side;
+    uint32_t compared_size = 0;
   };
 
   static Note note_of(const Segment& segment) {
@@ -79,7 +113,30 @@ class RecentSegments {
            apart <= kDuplicateFrameNs;
   }
 
+  // What a RST carries is no data, and a single byte may be a keep-alive probe's octet of garbage.
+  static uint32_t compared_size(const Segment& segment) {
+    if ((segment.flags & kTcpRst) != 0 || segment.payload_wire_size == 1) return 0;
+    return std::min(segment.payload_size, kCompared);
+  }
+  // Bytes of `size` from `sequence` on that `again` carries, too; 0 when none.
+  static uint64_t overlap_of(uint32_t sequence, uint32_t size, const Segment& again) {
+    const auto ahead = static_cast<int32_t>(again.sequence - sequence);
+    const int64_t begin = std::max<int64_t>(ahead, 0);
+    const int64_t end = std::min<int64_t>(size, int64_t{ahead} + compared_size(again));
+    return end > begin ? static_cast<uint64_t>(end - begin) : 0;
+  }
+  static uint64_t differing(uint32_t sequence, const uint8_t* first, const Segment& again,
+                            uint64_t overlap) {
+    const auto ahead = static_cast<int32_t>(again.sequence - sequence);
+    const uint8_t* a = first + std::max(ahead, 0);
+    const uint8_t* b = again.payload + std::max(-ahead, 0);
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < overlap; i++) count += a[i] != b[i];
+    return count;
+  }
+
   std::array<Note, kLookBack> notes_{};
+  std::array<std::array<uint8_t, kCompared>, kLookBack> compared_;
   size_t noted_ = 0;
 };
 

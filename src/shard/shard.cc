@@ -54,6 +54,11 @@ void Shard::process(const PacketBlock& block) {
       if (size > 0 && again >= size && recent_.is_copy(segments, i)) {
         counters_.add(ShardCounter::duplicate_frames);
       }
+      // Bytes that wait are compared where they are.
+      if (counters_.get(ShardCounter::conflicting) == conflicting_bytes_) {
+        counters_.add(ShardCounter::conflicting, recent_.conflicting_bytes(segments, i));
+      }
+      conflicting_bytes_ = counters_.get(ShardCounter::conflicting);
     }
   }
   recent_.remember(segments);
@@ -71,7 +76,7 @@ void Shard::drain() {
   sweep(clock_ns_);
   while (Connection* connection = next_to_drain()) {
     close(connection, Incomplete::kShutdown,
-          was_reset(*connection) ? ShardCounter::connections_closed
+          is_ending(*connection) ? ShardCounter::connections_closed
                                  : ShardCounter::connections_drained);
   }
   tombstones_.clear();
@@ -82,7 +87,7 @@ void Shard::drain() {
 
 // Those that were ending, then all in the order of their last segments, then those with a SYN only.
 Connection* Shard::next_to_drain() {
-  for (const ConnectionState state : {ConnectionState::kReset, ConnectionState::kClosing}) {
+  for (const ConnectionState state : {ConnectionState::kEnding, ConnectionState::kClosing}) {
     if (Connection* connection = list_of(state).front()) return connection;
   }
   Connection* one_sided = list_of(ConnectionState::kOneSided).front();
@@ -144,7 +149,7 @@ void Shard::handle(const Segment& segment) {
     if (expired(*connection, segment.clock_ns)) {
       close_expired(connection);
       connection = nullptr;
-    } else if (connection->in_hole_list) {
+    } else if (connection->hole_list != HoleList::kNone) {
       if (judge_holes(connection, segment.clock_ns)) connection = nullptr;
     }
   }
@@ -157,34 +162,34 @@ void Shard::handle(const Segment& segment) {
   if (!accepts(*connection, segment)) return;
 
   TcpStream& stream = connection->streams[static_cast<size_t>(segment.side)];
-  if (!stream.seen && !Reassembler::knows_start(stream, segment)) {
-    HttpEngine::start_midstream(connection->http, segment.side);
-    if (connection->pop3() != nullptr) {
-      Pop3Engine::start_midstream(*connection->pop3(), segment.side);
-    }
-  }
-  if ((segment.flags & kTcpSyn) != 0) {
+  if ((segment.flags & kTcpSyn) != 0 && !stream.syn_seen) {
     stream.window_scale = segment.window_scale;
     stream.maximum_segment_size = segment.maximum_segment_size;
   }
   Handler handler(*this, *connection, segment.clock_ns, segment.frame);
-  reassembler_.on_segment(connection->streams, handler, segment);
-  settle(connection, segment);
+  if (reassembler_.on_segment(connection->streams, handler, segment)) [[likely]] {
+    settle(connection, segment);
+  } else {
+    // Nobody has to believe that it came from either end.
+    track_hole(connection);
+  }
 }
 
-// Both ends are reached, or one by a RST with nothing under way from the other: that may still
-// pass the tap.
+// Both ends are final; or a SYN was refused. Nothing else ends at once: what is under way may still
+// pass the tap, or prove a RST forged.
 bool Shard::is_over(const Connection& connection) {
   const TcpStream& low = connection.streams[0];
   const TcpStream& high = connection.streams[1];
-  if (low.ended && high.ended) return true;
-  const TcpStream& ended = low.ended ? low : high;
-  if (!ended.ended || !ended.reset) return false;
-  const TcpStream& open = low.ended ? high : low;
-  const Side open_side = low.ended ? Side::kHigh : Side::kLow;
-  return !open.has_waiting() && !HttpEngine::in_message(connection.http, open_side) &&
-         connection.http.streams[static_cast<size_t>(open_side)].phase !=
-             HttpPhase::kBodyUntilClose;
+  if (low.end_told && high.end_told) return true;
+  return connection.state == ConnectionState::kHandshake &&
+         ((low.was_reset() && !low.syn_seen) || (high.was_reset() && !high.syn_seen));
+}
+
+// A RST stands, or both ends do, and only what they may still be proven wrong by is waited for.
+bool Shard::is_ending(const Connection& connection) {
+  const TcpStream& low = connection.streams[0];
+  const TcpStream& high = connection.streams[1];
+  return low.was_reset() || high.was_reset() || (low.end_stands() && high.end_stands());
 }
 
 // The verdicts on the connection's holes up to `clock_ns`. True: they ended the connection.
@@ -202,7 +207,8 @@ bool Shard::judge_holes(Connection* connection, int64_t clock_ns) {
 // After a segment: state, place in the lists, end.
 void Shard::settle(Connection* connection, const Segment& segment) {
   connection->last_clock_ns = segment.clock_ns;
-  if (connection->state == ConnectionState::kHandshake && (segment.flags & kTcpSyn) == 0) {
+  if (connection->state == ConnectionState::kHandshake &&
+      (segment.flags & (kTcpSyn | kTcpRst)) == 0) {
     if (connection->syn_seen && connection->streams[0].syn_seen &&
         connection->streams[1].syn_seen) {
       const int64_t took_us = (segment.time_ns - connection->syn_time_ns) / 1000;
@@ -216,18 +222,21 @@ void Shard::settle(Connection* connection, const Segment& segment) {
   } else {
     list_of(connection->state).move_to_back(connection);
   }
-  // An end is known; or a RST was taken for one, and turned out to be forged.
+  // An end is claimed, or was and is taken back.
   const TcpStreams& streams = connection->streams;
   if ((streams[0].fin_offset & streams[1].fin_offset) != kNoOffset ||
-      connection->state == ConnectionState::kReset) [[unlikely]] {
+      connection->state >= ConnectionState::kClosing) [[unlikely]] {
     if (is_over(*connection)) {
       close(connection, Incomplete::kClosed, ShardCounter::connections_closed);
       return;
     }
     ConnectionState state = connection->state;
-    if (state == ConnectionState::kReset) state = ConnectionState::kEstablished;
+    if (state >= ConnectionState::kClosing) {
+      state =
+          has_two_sides(*connection) ? ConnectionState::kEstablished : ConnectionState::kOneSided;
+    }
     if (streams[0].ended || streams[1].ended) state = ConnectionState::kClosing;
-    if (was_reset(*connection)) state = ConnectionState::kReset;
+    if (is_ending(*connection)) state = ConnectionState::kEnding;
     if (connection->state != state) set_state(connection, state);
   }
   track_hole(connection);
@@ -239,15 +248,44 @@ void Shard::set_state(Connection* connection, ConnectionState state) {
   list_of(state).push_back(connection);
 }
 
-void Shard::track_hole(Connection* connection) {
-  const bool timed = Reassembler::timed(connection->streams);
-  if (timed == connection->in_hole_list) return;
-  connection->in_hole_list = timed;
-  if (timed) {
-    holes_.push_back(connection);
-  } else {
-    holes_.remove(connection);
+// The list by which of the reassembler's two waits the connection's hole is timed.
+HoleList Shard::hole_list_of(const Connection& connection) const {
+  const TcpStreams& streams = connection.streams;
+  const int64_t deadline_ns = reassembler_.deadline_ns(streams);
+  if (deadline_ns == INT64_MAX) return HoleList::kNone;
+  for (size_t i = 0; i < 2; i++) {
+    if (streams[i].hole_since_ns != 0 && !streams[1 - i].seen &&
+        streams[i].hole_since_ns + settings_.reassembly.gap_timeout_ns == deadline_ns) {
+      return HoleList::kOneSided;
+    }
   }
+  return HoleList::kAcknowledged;
+}
+
+// Keeps the connection at its place among those that wait for a hole.
+void Shard::track_hole(Connection* connection) {
+  if (connection->hole_list == HoleList::kNone && !Reassembler::timed(connection->streams)) return;
+  const HoleList list = hole_list_of(*connection);
+  const auto deadline = [&](const Connection* of) { return reassembler_.deadline_ns(of->streams); };
+  const ConnectionLink& link = connection->by_hole;
+  if (list == connection->hole_list) {
+    if (list == HoleList::kNone) return;
+    const int64_t mine_ns = deadline(connection);
+    const bool in_order = (link.previous == nullptr || deadline(link.previous) <= mine_ns) &&
+                          (link.next == nullptr || mine_ns <= deadline(link.next));
+    if (in_order) return;
+  }
+  if (connection->hole_list != HoleList::kNone) holes_of(connection->hole_list).remove(connection);
+  connection->hole_list = list;
+  if (list == HoleList::kNone) return;
+  // Nearly always it is the last to run out.
+  Connection* next = nullptr;
+  const int64_t mine_ns = deadline(connection);
+  for (Connection* before = holes_of(list).back(); before != nullptr && deadline(before) > mine_ns;
+       before = before->by_hole.previous) {
+    next = before;
+  }
+  holes_of(list).insert_before(connection, next);
 }
 
 // netcap's options: what a receiver would have refused.
@@ -293,13 +331,13 @@ void Shard::close_expired(Connection* connection) {
   const int64_t clock_ns =
       std::exchange(clock_ns_, connection->last_clock_ns + timeout_of(*connection));
   close(connection, Incomplete::kIdle,
-        was_reset(*connection) ? ShardCounter::connections_closed : ShardCounter::connections_idle);
+        is_ending(*connection) ? ShardCounter::connections_closed : ShardCounter::connections_idle);
   clock_ns_ = clock_ns;
 }
 
 void Shard::close(Connection* connection, Incomplete cause, ShardCounter reason) {
   // What is missing then was never sent, whatever made us look.
-  if (was_reset(*connection)) cause = Incomplete::kClosed;
+  if (is_ending(*connection)) cause = Incomplete::kClosed;
   Handler handler(*this, *connection, clock_ns_);
   handler.context.ending = cause;
   reassembler_.flush(connection->streams, handler, clock_ns_);
@@ -317,7 +355,7 @@ void Shard::close(Connection* connection, Incomplete cause, ShardCounter reason)
     counters_.add(ShardCounter::connections_one_sided);
   }
   if (cause == Incomplete::kClosed) tombstones_.bury(*connection, clock_ns_);
-  if (connection->in_hole_list) holes_.remove(connection);
+  if (connection->hole_list != HoleList::kNone) holes_of(connection->hole_list).remove(connection);
   list_of(connection->state).remove(connection);
   overload_.forget(*connection);
   table_.erase(connection);
@@ -326,7 +364,7 @@ void Shard::close(Connection* connection, Incomplete cause, ShardCounter reason)
 // ---------------------------------------------------------------- time
 
 int64_t Shard::timeout_of(const Connection& connection) const {
-  return connection.state == ConnectionState::kReset
+  return connection.state == ConnectionState::kEnding
              ? std::min(kTombstoneNs, settings_.idle_timeout_ns)
              : settings_.idle_timeout_ns;
 }
@@ -339,12 +377,12 @@ void Shard::sweep(int64_t clock_ns) {
   for (const ActivityList& list : lists_) {
     while (!list.empty() && expired(*list.front(), clock_ns)) close_expired(list.front());
   }
-  while (Connection* connection = holes_.front()) {
-    if (reassembler_.deadline_ns(connection->streams) > clock_ns) break;
-    if (judge_holes(connection, clock_ns)) continue;
-    holes_.remove(connection);
-    connection->in_hole_list = false;
-    track_hole(connection);
+  for (auto& holes : holes_) {
+    while (Connection* connection = holes.front()) {
+      if (reassembler_.deadline_ns(connection->streams) > clock_ns) break;
+      if (judge_holes(connection, clock_ns)) continue;
+      track_hole(connection);
+    }
   }
 }
 

@@ -76,17 +76,15 @@ class Shard {
   void handle_traced(const Segment& segment);
   Connection* open(const Segment& segment);
   Connection* insert(const Segment& segment);
-  static bool is_late_syn(const Connection& connection, const TcpStream& stream,
-                          const Segment& segment);
+  static bool owns_syn(const Connection& connection, const Segment& segment);
+  void take_pending(Connection& connection, const PendingSyn& pending);
   Connection* judge_syn(Connection* connection, const Segment& segment);
   Connection* judge_pending(Connection* connection, const Segment& segment);
   Connection* replace(Connection* connection, const Segment& segment);
   bool accepts(const Connection& connection, const Segment& segment);
   void settle(Connection* connection, const Segment& segment);
   static bool is_over(const Connection& connection);
-  static bool was_reset(const Connection& connection) {
-    return connection.streams[0].was_reset() || connection.streams[1].was_reset();
-  }
+  static bool is_ending(const Connection& connection);
   static bool has_two_sides(const Connection& connection) {
     return connection.streams[0].seen && connection.streams[1].seen;
   }
@@ -111,12 +109,16 @@ class Shard {
   void give_up_where(const Wanted& wanted);
   Connection* next_to_drain();
   void track_hole(Connection* connection);
+  HoleList hole_list_of(const Connection& connection) const;
   void count_dropped(ShardCounter reason, ShardCounter bytes, const Segment& segment);
   void publish();
   ConnectionExtras* extras_of(Connection& connection);
   void release_unused_extras(Connection& connection);
   void release_extras(Connection& connection);
 
+  ConnectionList<&Connection::by_hole>& holes_of(HoleList list) {
+    return holes_[static_cast<size_t>(list) - 1];
+  }
   ActivityList& list_of(ConnectionState state) { return lists_[static_cast<size_t>(state)]; }
 
   const uint32_t index_;
@@ -134,9 +136,11 @@ class Shard {
   ConnectionTable table_;
   Tombstones tombstones_;
   RecentSegments recent_;
-  uint64_t duplicate_bytes_ = 0;       // counted when the last segment was done
-  std::array<ActivityList, 5> lists_;  // by ConnectionState
-  ConnectionList<&Connection::by_hole> holes_;
+  uint64_t duplicate_bytes_ = 0;    // counted when the last segment was done
+  uint64_t conflicting_bytes_ = 0;  // … when the last one with bytes that came again was
+  std::array<ActivityList, kConnectionStates> lists_;  // by ConnectionState
+  // In the order of their deadlines: all in one list wait equally long.
+  std::array<ConnectionList<&Connection::by_hole>, 2> holes_;
   OverloadNotes overload_;
   uint64_t burdens_searched_at_ = 0;  // segments that had come
   int64_t clock_ns_ = 0;

@@ -34,6 +34,10 @@ struct Shard::Handler {
     }
     shard.http_.gap(context, side, length, cause);
   }
+  void on_midstream(Side side) {
+    HttpEngine::start_midstream(connection.http, side);
+    if (Pop3Connection* pop3 = connection.pop3()) Pop3Engine::start_midstream(*pop3, side);
+  }
   void on_end(Side side) {
     if (!is_opened(side)) end_opening(side);
     if (Pop3Connection* pop3 = connection.pop3()) {
@@ -48,6 +52,9 @@ struct Shard::Handler {
     const Pop3Connection* pop3 = connection.pop3();
     return pop3 != nullptr ? Pop3Engine::in_message(*pop3, side)
                            : HttpEngine::in_message(connection.http, side);
+  }
+  bool ends_with_stream(Side side) const {
+    return connection.pop3() == nullptr && HttpEngine::ends_with_stream(connection.http, side);
   }
   // The connection is over: what was kept of a header goes on to the protocol.
   void end_openings() {

@@ -91,7 +91,7 @@ bool Shard::make_room(const Segment& segment) {
   constexpr struct {
     ConnectionState state;
     const char* name;
-  } kOrder[] = {{ConnectionState::kReset, "closing"},
+  } kOrder[] = {{ConnectionState::kEnding, "closing"},
                 {ConnectionState::kClosing, "closing"},
                 {ConnectionState::kHandshake, "half-open"},
                 {ConnectionState::kOneSided, "one-sided"},
@@ -150,7 +150,7 @@ void Shard::relieve_memory() {
     burdens_searched_at_ = pool_.is_tight() ? segments : 0;
   }
   for (const ConnectionState state :
-       {ConnectionState::kReset, ConnectionState::kClosing, ConnectionState::kHandshake,
+       {ConnectionState::kEnding, ConnectionState::kClosing, ConnectionState::kHandshake,
         ConnectionState::kOneSided, ConnectionState::kEstablished}) {
     while (pool_.is_short() && give_up_idle(list_of(state))) {
     }

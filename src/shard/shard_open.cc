@@ -12,6 +12,10 @@ namespace tcp_sniffer {
 // The segment of a key without a connection: nullptr when it begins none.
 Connection* Shard::open(const Segment& segment) {
   const bool syn = (segment.flags & kTcpSyn) != 0;
+  if ((segment.flags & kTcpRst) != 0) {
+    counters_.add(ShardCounter::out_of_window, segment.payload_size);
+    return nullptr;
+  }
   if (!syn && segment.payload_wire_size <= 1) {
     // Nothing, or the byte of a keep-alive probe (RFC 9293 section 3.8.4), which was sent before.
     counters_.add(ShardCounter::duplicate, segment.payload_size);
@@ -86,14 +90,15 @@ void Shard::decide_receiver(Connection& connection, const Segment& segment) {
   identity.receiver_known = true;
 }
 
-// The SYN of a connection that was met by its data: captured behind them, and in front of them in
-// the stream. A new connection on the same ports begins elsewhere (RFC 9293 section 3.4.1: its
-// number is beyond those of the old one).
-bool Shard::is_late_syn(const Connection& connection, const TcpStream& stream,
-                        const Segment& segment) {
-  if (stream.syn_seen || segment.time_ns - connection.syn_time_ns > kLateSynNs) return false;
-  const uint64_t begin = stream.offset_of(segment.sequence + 1);
-  return begin <= stream.head && stream.head - begin < kWindowMin;
+// The SYN of the connection itself. Behind its data it is captured soon, if at all. A new
+// connection on the same ports begins elsewhere (RFC 9293 section 3.4.1: its number is beyond those
+// of the old one).
+bool Shard::owns_syn(const Connection& connection, const Segment& segment) {
+  const TcpStream& stream = connection.streams[static_cast<size_t>(segment.side)];
+  const TcpStream& peer = connection.streams[static_cast<size_t>(other(segment.side))];
+  if (!Reassembler::owns_syn(stream, peer, segment)) return false;
+  return !stream.placed || stream.origin_sequence == segment.sequence + 1 ||
+         segment.time_ns - connection.syn_time_ns <= kLateSynNs;
 }
 
 // A SYN on a living connection, or the segment that may confirm one. Returns the connection the
@@ -104,9 +109,7 @@ Connection* Shard::judge_syn(Connection* connection, const Segment& segment) {
     if (judged != connection) return judged;
   }
   if ((segment.flags & kTcpSyn) == 0) return connection;
-  TcpStream& stream = connection->streams[static_cast<size_t>(segment.side)];
-  if (!stream.seen || stream.origin_sequence == segment.sequence + 1) return connection;
-  if (is_late_syn(*connection, stream, segment)) return connection;
+  if (owns_syn(*connection, segment)) return connection;
   PendingSyn& pending = connection->pending;
   counters_.add(ShardCounter::out_of_window, segment.payload_size);
   const bool again =
@@ -115,6 +118,7 @@ Connection* Shard::judge_syn(Connection* connection, const Segment& segment) {
   pending.is_set = true;
   pending.side = segment.side;
   pending.sequence = segment.sequence;
+  pending.acknowledgment = segment.acknowledgment;
   pending.time_ns = segment.time_ns;
   pending.window_scale = segment.window_scale;
   pending.maximum_segment_size = segment.maximum_segment_size;
@@ -125,38 +129,55 @@ Connection* Shard::judge_syn(Connection* connection, const Segment& segment) {
 }
 
 // Ends the old connection when this segment fits the pending SYN: the other side acknowledges it,
-// or its own side goes on behind it.
+// or its own side goes on behind it. Not when it goes on where the old one stands: a SYN with a
+// number that the stream passes later is forged, and so is one whose sender knows nothing of it.
 Connection* Shard::judge_pending(Connection* connection, const Segment& segment) {
   const PendingSyn pending = connection->pending;
   if ((segment.flags & kTcpRst) != 0) return connection;
+  const bool syn = (segment.flags & kTcpSyn) != 0;
+  const TcpStream& stream = connection->streams[static_cast<size_t>(segment.side)];
+  const TcpStream& peer = connection->streams[static_cast<size_t>(other(segment.side))];
+  if (!syn && Reassembler::continues(stream, peer, segment)) {
+    if (segment.side == pending.side) connection->pending.is_set = false;
+    return connection;
+  }
   // What the SYN itself carried (RFC 7413) may have been taken or not.
   const auto behind_syn = [&](uint32_t sequence) {
     return sequence - (pending.sequence + 1) <= pending.payload_size;
   };
   const bool answered = segment.side != pending.side && (segment.flags & kTcpAck) != 0 &&
                         behind_syn(segment.acknowledgment);
-  const bool goes_on = segment.side == pending.side && (segment.flags & kTcpSyn) == 0 &&
-                       behind_syn(segment.sequence);
+  const bool goes_on = segment.side == pending.side && !syn && behind_syn(segment.sequence);
   if (!answered && !goes_on) return connection;
-  Segment syn = segment;
-  syn.flags = static_cast<uint8_t>(kTcpSyn | (pending.with_ack ? kTcpAck : 0));
-  syn.side = pending.side;
-  syn.sequence = pending.sequence;
-  syn.time_ns = pending.time_ns;
-  Connection* fresh = replace(connection, syn);
-  if (fresh == nullptr) return nullptr;
-  TcpStream& stream = fresh->streams[static_cast<size_t>(pending.side)];
+  Segment first = segment;
+  first.flags = static_cast<uint8_t>(kTcpSyn | (pending.with_ack ? kTcpAck : 0));
+  first.side = pending.side;
+  first.sequence = pending.sequence;
+  first.time_ns = pending.time_ns;
+  Connection* fresh = replace(connection, first);
+  if (fresh != nullptr) take_pending(*fresh, pending);
+  return fresh;
+}
+
+// The new connection begins with the SYN that was pending. One with an acknowledgment tells where
+// the other side begins, too.
+void Shard::take_pending(Connection& connection, const PendingSyn& pending) {
+  TcpStream& stream = connection.streams[static_cast<size_t>(pending.side)];
   stream.set_origin(pending.sequence + 1);
-  stream.seen = stream.syn_seen = true;
+  stream.seen = stream.placed = stream.syn_seen = true;
   stream.window_scale = pending.window_scale;
   stream.maximum_segment_size = pending.maximum_segment_size;
-  return fresh;
+  if (!pending.with_ack) return;
+  TcpStream& peer = connection.streams[static_cast<size_t>(other(pending.side))];
+  peer.set_origin(pending.acknowledgment);
+  peer.hinted = peer.hint_is_start = true;
 }
 
 Connection* Shard::replace(Connection* connection, const Segment& segment) {
   const bool had_data = connection->state != ConnectionState::kHandshake;
   close(connection, Incomplete::kClosed,
-        had_data ? ShardCounter::connections_reused : ShardCounter::connections_closed);
+        had_data && !is_ending(*connection) ? ShardCounter::connections_reused
+                                            : ShardCounter::connections_closed);
   tombstones_.forget(segment);
   return insert(segment);
 }

@@ -20,7 +20,7 @@ constexpr struct {
 
 // Where the bytes up to `end` are.
 SegmentFate fate_of_taken(const TcpStream& stream, uint64_t end) {
-  if (stream.ended || end <= stream.head) return SegmentFate::kDelivered;
+  if (stream.end_is_sure() || end <= stream.head) return SegmentFate::kDelivered;
   if (!stream.has_waiting()) return SegmentFate::kDelivered;
   return stream.reorder->front() == stream.head ? SegmentFate::kHeld : SegmentFate::kBuffered;
 }
