@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "io/interfaces.h"
+#include "io/interfaces_text.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -391,6 +392,39 @@ TEST_F(LiveSourceTest, AnInterfaceThatIsDownCanNotBeOpened) {
   EXPECT_NE(problem.message.find("ip link set left up"), std::string::npos) << problem.message;
   EXPECT_NE(problem.message.find("\"left\": That device is not up; bring"), std::string::npos)
       << "said once: " << problem.message;
+}
+
+TEST_F(LiveSourceTest, TheListSaysWhatCannotBeOpenedAndWhy) {
+  ASSERT_TRUE(run("ip link set left down"));
+  const std::string text = interfaces_text(list_interfaces());
+  const auto line_of = [&](const std::string& name) {
+    const size_t begin = ("\n" + text).find("\n" + name + "  ");
+    return begin == std::string::npos ? "" : text.substr(begin, text.find('\n', begin) - begin);
+  };
+  EXPECT_NE(
+      line_of("left").find("left  down  cannot be opened: That device is not up; bring it up"),
+      std::string::npos)
+      << text;
+  EXPECT_EQ(line_of("lo").find("cannot"), std::string::npos) << text;
+  EXPECT_NE(line_of("lo"), "");
+  EXPECT_NE(line_of("any"), "");
+  // What carries no IP is nothing to capture on.
+  for (const char* name :
+       {"nflog", "nfqueue", "dbus-system", "dbus-session", "bluetooth-monitor"}) {
+    EXPECT_EQ(line_of(name), "") << text;
+  }
+  // Each line that does not say so can be opened.
+  size_t lines = 0;
+  for (const InterfaceInfo& interface : list_interfaces().interfaces) {
+    const std::string line = line_of(interface.name);
+    if (line.empty()) continue;
+    ++lines;
+    LiveOptions options = left();
+    options.interface = interface.name;
+    const bool is_refused = refused(options, filter_of({8080})).code != ErrorCode::kNone;
+    EXPECT_EQ(is_refused, line.find("cannot be opened: ") != std::string::npos) << line;
+  }
+  EXPECT_GE(lines, 3U);
 }
 
 TEST_F(LiveSourceTest, TheDefaultInterfaceIsTheFirstThatIsUpAndNotLoopback) {

@@ -58,6 +58,10 @@ InterfaceList list_interfaces() {
   return list;
 }
 
+bool can_carry_ip(const InterfaceInfo& info) {
+  return info.is_network || info.name == "any";
+}
+
 const InterfaceInfo* default_interface(const InterfaceList& list) {
   const auto found = std::find_if(
       list.interfaces.begin(), list.interfaces.end(),
@@ -68,8 +72,7 @@ const InterfaceInfo* default_interface(const InterfaceList& list) {
 std::string names_of(const InterfaceList& list) {
   std::string names;
   for (const InterfaceInfo& info : list.interfaces) {
-    // The rest of libpcap's list carries no IP: D-Bus, USB, Bluetooth, netfilter queues.
-    if (!info.is_network && info.name != "any") continue;
+    if (!can_carry_ip(info)) continue;
     if (!names.empty()) names += ", ";
     names += info.name;
   }

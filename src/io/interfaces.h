@@ -23,6 +23,10 @@ struct InterfaceList {
 // What can be captured on, as libpcap lists it: those that are up first. Needs no rights.
 InterfaceList list_interfaces();
 
+// Whether a capture can be made on it: the rest of libpcap's list is D-Bus, USB, Bluetooth,
+// netfilter.
+bool can_carry_ip(const InterfaceInfo& info);
+
 // The first interface that is up and not loopback; nullptr when there is none.
 const InterfaceInfo* default_interface(const InterfaceList& list);
 

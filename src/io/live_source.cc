@@ -35,14 +35,16 @@ LiveProblem no_permission(const std::string& name) {
   std::array<char, PATH_MAX> path{};
   const ssize_t size = readlink("/proc/self/exe", path.data(), path.size() - 1);
   const std::string program = size > 0 ? std::string(path.data()) : "tcp-sniffer";
-  return {ErrorCode::kPermissionDenied,
-          "capturing on " + quote_text(name) +
-              " needs the capability CAP_NET_RAW; grant it with: sudo setcap cap_net_raw+ep " +
-              printable(program)};
+  const std::string words =
+      "needs the capability CAP_NET_RAW; grant it with: sudo setcap "
+      "cap_net_raw+ep " +
+      printable(program);
+  return {ErrorCode::kPermissionDenied, "capturing on " + quote_text(name) + " " + words, words};
 }
 
 LiveProblem open_failed(const std::string& name, const std::string& words) {
-  return {ErrorCode::kCaptureOpenFailed, "cannot capture on " + quote_text(name) + ": " + words};
+  return {ErrorCode::kCaptureOpenFailed, "cannot capture on " + quote_text(name) + ": " + words,
+          words};
 }
 
 // libpcap's words for the result of an activation: its own message where it left one.

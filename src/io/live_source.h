@@ -38,6 +38,7 @@ struct LiveOptions {
 struct LiveProblem {
   ErrorCode code = ErrorCode::kNone;
   std::string message;
+  std::string reason{};  // why it can not begin, without the interface's name
 };
 
 // The interface that a capture is made on: `name` itself, and for none the first that is up and not

@@ -15,6 +15,7 @@
 #include "io/event_log.h"
 #include "io/events.h"
 #include "io/interfaces.h"
+#include "io/interfaces_text.h"
 #include "io/options.h"
 #include "io/preflight.h"
 #include "io/version.h"
@@ -65,14 +66,7 @@ int print_interfaces() {
     std::fprintf(stderr, "%s\n", list.error.c_str());
     return exit_status(ErrorCode::kInvalidInterface);
   }
-  std::string text;
-  for (const InterfaceInfo& interface : list.interfaces) {
-    text += interface.name + (interface.up ? "  up" : "  down");
-    for (const std::string& address : interface.addresses) text += "  " + address;
-    if (!interface.description.empty()) text += "  (" + interface.description + ")";
-    text += "\n";
-  }
-  return print(text);
+  return print(interfaces_text(list));
 }
 
 int run(const Invocation& invocation) {

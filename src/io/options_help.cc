@@ -97,7 +97,8 @@ std::string help_text() {
                  "then ends a live capture");
   append_wrapped(out, "      --check",
                  "validate, say what would be captured and what stands in the way, and exit");
-  append_wrapped(out, "      --list-interfaces", "list the interfaces there are, and exit");
+  append_wrapped(out, "      --list-interfaces",
+                 "list the interfaces, and why one cannot be opened, and exit");
   append_wrapped(out, "      --version", "print the versions, and exit");
   append_wrapped(out, "  -h, --help", "print this, and exit");
   for (const KeyGroup group : kKeyGroups) {
