@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "core/frame_decoder.h"
+
 namespace tcp_sniffer {
 namespace {
 
@@ -27,6 +29,10 @@ Bytes operator+(Bytes left, const Bytes& right) {
 
 Bytes be16(uint16_t value) {
   return {static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
+}
+
+Bytes be32(uint32_t value) {
+  return be16(static_cast<uint16_t>(value >> 16)) + be16(static_cast<uint16_t>(value));
 }
 
 // Ethernet with tags (type and identifier) in front of the EtherType.
@@ -164,10 +170,7 @@ TEST(LiveFilterTest, TunnelsPassOnlyWhenAskedForAndWhateverTheUsersFilterSays) {
       ethernet(ipv4(17, ports(50000, 4789))),
       ethernet(ipv6(17, ports(50000, 6081)), kIpv6),
       ethernet(ipv4(17, ports(2152, 2152))),
-      ethernet(Bytes(60, 0), 0x8847),
-      ethernet(Bytes(60, 0), 0x8864),
       ethernet(ipv4(17, ports(50000, 8472)), kIpv4, {kTag}),
-      ethernet(Bytes(60, 0), 0x8864, {kServiceTag, kTag}),
   };
   const Live without({{8080}, "", false, Use::kLive});
   const Live with({{8080}, "", true, Use::kLive});
@@ -180,6 +183,162 @@ TEST(LiveFilterTest, TunnelsPassOnlyWhenAskedForAndWhateverTheUsersFilterSays) {
   EXPECT_TRUE(filtered(ethernet(ipv4(17, Bytes(64, 0), 100)))) << "its tunnel may be let in";
   EXPECT_FALSE(with(ethernet(kDns4)));
   EXPECT_FALSE(filtered(ethernet(kHttp4)));
+}
+
+// What the link's decoders open: each kind around an IP packet, with the type in front of it.
+struct Encapsulated {
+  std::string name;
+  uint16_t type;
+  Bytes payload;
+};
+
+std::vector<Encapsulated> encapsulations(const Bytes& ip) {
+  const uint16_t ip_type = ip[0] >> 4 == 6 ? kIpv6 : kIpv4;
+  const auto size = [](const Bytes& bytes) { return static_cast<uint16_t>(bytes.size()); };
+  const Bytes ppp = be16(ip_type == kIpv6 ? 0x0057 : 0x0021) + ip;
+  const Bytes snap = Bytes{0xaa, 0xaa, 3, 0, 0, 0} + be16(ip_type) + ip;
+  const Bytes llc_ip = Bytes{6, 6, 3} + ip;
+  const Bytes pseudowire = Bytes(12, 2) + be16(ip_type) + ip;
+  return {
+      {"mpls", 0x8847, Bytes{0, 1, 1, 64} + ip},
+      {"mpls of three labels", 0x8848, Bytes{0, 1, 0, 64, 0, 2, 0, 64, 0, 3, 1, 64} + ip},
+      {"ethernet in mpls", 0x8847, Bytes{0, 1, 1, 64, 0, 0, 0, 0} + pseudowire},
+      {"pppoe", 0x8864, Bytes{0x11, 0, 0, 7} + be16(size(ppp)) + ppp},
+      {"pppoe with a compressed protocol", 0x8864,
+       Bytes{0x11, 0, 0, 7} + be16(static_cast<uint16_t>(ppp.size() - 1)) +
+           Bytes(ppp.begin() + 1, ppp.end())},
+      {"802.1ah", 0x88e7, be32(7) + pseudowire},
+      {"ppp", 0x880b, ppp},
+      {"ethernet", 0x6558, pseudowire},
+      {"an old tag", 0x9200, be16(5) + be16(ip_type) + ip},
+      {"snap", size(snap), snap},
+      {"llc with ip", size(llc_ip), llc_ip},
+      {"a tag, then mpls", kTag, be16(5) + be16(0x8847) + Bytes{0, 1, 1, 64} + ip},
+      {"three tags", kServiceTag,
+       be16(5) + be16(kTag) + be16(6) + be16(kTag) + be16(7) + be16(ip_type) + ip},
+      {"four tags, then snap", kServiceTag,
+       be16(5) + be16(kTag) + be16(6) + be16(0x9100) + be16(7) + be16(kTag) + be16(8) +
+           be16(size(snap)) + snap},
+      {"two tags, then pppoe", kServiceTag,
+       be16(5) + be16(kTag) + be16(6) + be16(0x8864) + Bytes{0x11, 0, 0, 7} + be16(size(ppp)) +
+           ppp},
+  };
+}
+
+Frame frame_of(const Bytes& data, LinkType link_type = LinkType::kEthernet) {
+  Frame frame;
+  frame.data = data;
+  frame.wire_size = static_cast<uint32_t>(data.size());
+  frame.link_type = link_type;
+  return frame;
+}
+
+TEST(LiveFilterTest, WhatTheLinksDecodersOpenPassesTheKernel) {
+  for (const bool tunnels : {false, true}) {
+    for (const std::string user : {"", "host 10.0.0.1 or net fd00::/8"}) {
+      const Live live({{8080}, user, tunnels, Use::kLive});
+      for (const Bytes& ip : {kHttp4, kHttp6}) {
+        for (const Encapsulated& kind : encapsulations(ip)) {
+          SCOPED_TRACE(kind.name);
+          EXPECT_TRUE(live(ethernet(kind.payload, kind.type)));
+          EXPECT_TRUE(live(ethernet(kind.payload, kind.type, {kTag})));
+          if (kind.type < 0x600) continue;
+          const auto decoded =
+              ip_packet_of(LinkType::kEthernet, ethernet(kind.payload, kind.type, {kTag, kTag}), 0);
+          EXPECT_EQ(decoded.size(), ip.size()) << "the decoders read it";
+        }
+      }
+      for (const Bytes& ip : {ipv4(51, Bytes{6, 4, 0, 0} + Bytes(20, 0) + ports(40000, 8080)),
+                              ipv6(51, Bytes{6, 4, 0, 0} + Bytes(20, 0) + ports(40000, 8080))}) {
+        const uint16_t type = ip[0] >> 4 == 6 ? kIpv6 : kIpv4;
+        EXPECT_TRUE(live(ethernet(ip, type))) << "the Authentication Header";
+        EXPECT_TRUE(live(ethernet(ip, type, {kServiceTag, kTag})));
+      }
+      for (const uint8_t next_header : Bytes{51, 135, 139, 140}) {
+        EXPECT_TRUE(live(ethernet(ipv6(next_header, Bytes(40, 0)), kIpv6)));
+      }
+      EXPECT_FALSE(live(ethernet(Bytes(46, 0), 0x0806)));
+      EXPECT_FALSE(live(ethernet(Bytes(46, 0), 0x88cc)));
+      EXPECT_FALSE(live(ethernet(Bytes(38, 0x42), 38))) << "spanning tree";
+      EXPECT_FALSE(live(ethernet(kDns4)));
+    }
+  }
+}
+
+TEST(LiveFilterTest, CookedCapturesPassTheirEncapsulationsToo) {
+  const auto compiled = compile(make({{8080}, "", false, Use::kLive}), LinkType::kLinuxSll);
+  const auto compiled2 = compile(make({{8080}, "", false, Use::kLive}), LinkType::kLinuxSll2);
+  const auto passes = [&](uint16_t type, const Bytes& payload) {
+    const Bytes sll = Bytes(14, 0) + be16(type) + payload;
+    const Bytes sll2 = be16(type) + Bytes(18, 0) + payload;
+    const bool one = compiled.program.matches(sll, static_cast<uint32_t>(sll.size()));
+    // libpcap captures in the first form, and knows no 802.2 in the second.
+    if (type != 4) {
+      EXPECT_EQ(one, compiled2.program.matches(sll2, static_cast<uint32_t>(sll2.size())));
+    }
+    return one;
+  };
+  for (const Encapsulated& kind : encapsulations(kHttp4)) {
+    SCOPED_TRACE(kind.name);
+    // "4" is 802.2 in cooked captures.
+    EXPECT_TRUE(passes(kind.type < 0x600 ? uint16_t{4} : kind.type, kind.payload));
+  }
+  EXPECT_TRUE(passes(kTag, be16(5) + be16(kIpv4) + kHttp4));
+  EXPECT_FALSE(passes(kIpv4, kSsh4));
+  EXPECT_FALSE(passes(0x0806, Bytes(28, 0)));
+}
+
+// The kernel does not look behind encapsulations, so what it let in is judged once more.
+TEST(LiveFilterTest, TheUsersFilterIsAppliedBehindEveryEncapsulation) {
+  for (const bool tunnels : {false, true}) {
+    CaptureFilter host = make({{22, 8080}, "host 10.0.0.1 or net fd00::/8", tunnels, Use::kLive});
+    CaptureFilter other = make({{22, 8080}, "host 10.9.9.9", tunnels, Use::kLive});
+    CaptureFilter no_ssh = make({{22, 8080}, "not port 22", tunnels, Use::kLive});
+    CaptureFilter none = make({{22, 8080}, "", tunnels, Use::kLive});
+    for (const Bytes& ip : {kHttp4, kHttp6, kSsh4, kSsh6}) {
+      const bool is_ssh = ip == kSsh4 || ip == kSsh6;
+      for (const Encapsulated& kind : encapsulations(ip)) {
+        SCOPED_TRACE(kind.name);
+        const Bytes data = ethernet(kind.payload, kind.type);
+        EXPECT_TRUE(host.matches(frame_of(data)));
+        EXPECT_FALSE(other.matches(frame_of(data)));
+        EXPECT_EQ(no_ssh.matches(frame_of(data)), !is_ssh);
+        EXPECT_TRUE(none.matches(frame_of(data)));
+        const Bytes cooked =
+            Bytes(14, 0) + be16(kind.type < 0x600 ? uint16_t{4} : kind.type) + kind.payload;
+        EXPECT_EQ(no_ssh.matches(frame_of(cooked, LinkType::kLinuxSll)), !is_ssh);
+        EXPECT_FALSE(other.matches(frame_of(cooked, LinkType::kLinuxSll)));
+      }
+    }
+    // Tunnels and later fragments pass whatever the filter says, when they are asked for.
+    for (const Bytes& ip : {ipv4(47, Bytes(40, 0)), kLaterFragment4}) {
+      const Bytes data = ethernet(Bytes{0, 1, 1, 64} + ip, 0x8847);
+      EXPECT_EQ(other.matches(frame_of(data)), tunnels);
+    }
+  }
+}
+
+TEST(LiveFilterTest, TeredoPassesBetweenAnyPorts) {
+  const auto teredo = [](const Bytes& indication, bool is_source) {
+    Bytes ip = ipv6(6, ports(40000, 8080));
+    const Bytes prefix = be32(0x20010000);
+    std::copy(prefix.begin(), prefix.end(), ip.begin() + (is_source ? 8 : 24));
+    const Bytes payload = indication + ip;
+    return ipv4(17, be16(50000) + be16(50001) + be16(static_cast<uint16_t>(8 + payload.size())) +
+                        be16(0) + payload);
+  };
+  const Live with({{8080}, "", true, Use::kLive});
+  const Live without({{8080}, "", false, Use::kLive});
+  const Bytes origin = {0, 0, 1, 2, 3, 4, 5, 6};
+  const Bytes authentication = Bytes{0, 1, 0, 0} + Bytes(9, 0);
+  for (const Bytes& indication : {Bytes{}, origin, authentication, authentication + origin}) {
+    for (const bool is_source : {false, true}) {
+      EXPECT_TRUE(with(ethernet(teredo(indication, is_source))));
+      EXPECT_TRUE(with(ethernet(teredo(indication, is_source), kIpv4, {kTag})));
+      EXPECT_FALSE(without(ethernet(teredo(indication, is_source))));
+    }
+  }
+  EXPECT_FALSE(with(ethernet(ipv4(17, be16(50000) + be16(50001) + be16(70) + Bytes(62, 0x60)))));
 }
 
 TEST(LiveFilterTest, ManyPortsFitTheKernelOrAreLeftToTheDispatcher) {
@@ -278,6 +437,21 @@ TEST(FileFilterTest, TheFilterCountsBehindTagsAndPortsDoNotCount) {
   }
   EXPECT_TRUE(file_matches(no_ssh, ethernet(Bytes(60, 0), 0x8864)));
   EXPECT_FALSE(file_matches(host, {}));
+}
+
+TEST(FileFilterTest, TheFilterCountsBehindEveryEncapsulation) {
+  CaptureFilter host = make({{}, "host 10.0.0.1", true, Use::kFiles});
+  CaptureFilter no_ssh = make({{}, "not port 22", true, Use::kFiles});
+  for (const Encapsulated& kind : encapsulations(kSsh4)) {
+    SCOPED_TRACE(kind.name);
+    EXPECT_TRUE(host.matches(frame_of(ethernet(kind.payload, kind.type))));
+    EXPECT_FALSE(no_ssh.matches(frame_of(ethernet(kind.payload, kind.type))));
+  }
+  for (const Encapsulated& kind : encapsulations(kHttp6)) {
+    SCOPED_TRACE(kind.name);
+    EXPECT_FALSE(host.matches(frame_of(ethernet(kind.payload, kind.type))));
+    EXPECT_TRUE(no_ssh.matches(frame_of(ethernet(kind.payload, kind.type))));
+  }
 }
 
 TEST(FileFilterTest, EveryLinkTypeGetsAProgramOfItsOwn) {

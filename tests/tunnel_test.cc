@@ -216,6 +216,56 @@ TEST(Tunnel, UdpTunnelsNeedTheirPort) {
   }
 }
 
+Packet teredo_packet(uint32_t source_prefix, uint32_t destination_prefix, const char* payload) {
+  IpAddress source = ipv6_address(1);
+  IpAddress destination = ipv6_address(2);
+  for (size_t i = 0; i < 4; ++i) {
+    source[i] = static_cast<uint8_t>(source_prefix >> (24 - 8 * i));
+    destination[i] = static_cast<uint8_t>(destination_prefix >> (24 - 8 * i));
+  }
+  return ipv6(6, source, destination, tcp(payload));
+}
+
+TEST(Tunnel, TeredoIsKnownBetweenAnyPortsByItsAddressAndItsLength) {
+  constexpr uint32_t kTeredo = 0x20010000;
+  constexpr uint32_t kNative = 0x20010db8;
+  const Packet indications[] = {
+      {},
+      bytes({0, 0, 1, 2, 3, 4, 5, 6}),
+      bytes({0, 1, 0, 0}) + Packet(9, 0),
+      bytes({0, 1, 2, 3}) + Packet(5, 7) + Packet(9, 0) + bytes({0, 0, 1, 2, 3, 4, 5, 6})};
+  for (const Packet& indication : indications) {
+    for (const auto& [source, destination] :
+         {std::pair{kTeredo, kNative}, std::pair{kNative, kTeredo}, std::pair{kTeredo, kTeredo}}) {
+      const Packet payload = indication + teredo_packet(source, destination, "in");
+      const Decoded decoded = decode_ip(ipv4_udp(50000, 50001, payload));
+      ASSERT_EQ(decoded.fate, FrameFate::kSegment);
+      EXPECT_EQ(decoded.payload(), "in");
+      expect_tunnel(decoded, Encapsulation::kTeredo, TunnelKind::kTeredo);
+      // Cut by the capture: its length is still that of the datagram.
+      Packet cut = ipv4_udp(50000, 50001, payload);
+      const size_t wire_size = cut.size();
+      cut.resize(cut.size() - 2);
+      EXPECT_EQ(decode(LinkType::kRaw, cut, {}, wire_size).fate, FrameFate::kSegment);
+      // One byte too many, and one too few.
+      EXPECT_EQ(decode_ip(ipv4_udp(50000, 50001, payload + Packet(1, 0))).fate, FrameFate::kNotTcp);
+      EXPECT_EQ(decode_ip(ipv4_udp(50000, 50001, Packet(payload.begin(), payload.end() - 1))).fate,
+                FrameFate::kNotTcp);
+    }
+    EXPECT_EQ(
+        decode_ip(ipv4_udp(50000, 50001, indication + teredo_packet(kNative, kNative, "in"))).fate,
+        FrameFate::kNotTcp);
+  }
+  // Teredo is a tunnel in IPv4.
+  const Packet in_ipv6 = ipv6(17, ipv6_address(1), ipv6_address(2),
+                              udp(50000, 50001, teredo_packet(kTeredo, kNative, "in")));
+  EXPECT_EQ(decode_ip(in_ipv6).fate, FrameFate::kNotTcp);
+  EXPECT_EQ(
+      decode_ip(ipv4_udp(50000, 50001, teredo_packet(kTeredo, kNative, "in")), without_tunnels())
+          .fate,
+      FrameFate::kNotTcp);
+}
+
 TEST(Tunnel, UdpTunnelsNeedAValidInnerHeader) {
   for (const UdpTunnel& tunnel : udp_tunnels()) {
     SCOPED_TRACE(tunnel.name);

@@ -17,7 +17,7 @@ namespace tcp_sniffer {
   X(not_ip, "frames", "not_ip", "frames without an IP packet that could be read")               \
   X(not_tcp, "frames", "not_tcp", "IP packets that carry no TCP")                               \
   X(other_port, "frames", "other_port", "TCP segments between other ports")                     \
-  X(filtered, "frames", "filtered", "frames the user's filter left out (files)")                \
+  X(filtered, "frames", "filtered", "frames which the user's filter leaves out")                \
   X(not_sampled, "frames", "not_sampled", "segments of connections outside the sample")         \
   X(malformed, "frames", "malformed", "packets that contradict themselves")                     \
   X(bad_checksum, "frames", "bad_checksum", "packets with a wrong IP or TCP checksum")          \

@@ -57,6 +57,24 @@ FrameFate decode_from(Layer layer, DecodeState& state) {
 
 }  // namespace
 
+std::span<const uint8_t> ip_packet_of(LinkType link_type, std::span<const uint8_t> frame,
+                                      uint32_t wire_size) {
+  const DecodeOptions options;
+  Segment segment;
+  Fragment fragment;
+  const auto captured = static_cast<uint32_t>(frame.size());
+  DecodeState state{.options = options,
+                    .segment = segment,
+                    .fragment = fragment,
+                    .rest = {frame.data(), captured, std::max(captured, wire_size)}};
+  Layer layer = start_link(link_type, state);
+  for (int headers = 0; layer != Layer::kIp; ++headers) {
+    if (layer == Layer::kStop || headers == kHeadersMax) return {};
+    layer = decode_layer(layer, state);
+  }
+  return {state.rest.data, state.rest.size};
+}
+
 FrameFate FrameDecoder::decode_any(LinkType link_type, std::span<const uint8_t> frame,
                                    uint32_t wire_size, Segment& segment, Fragment& fragment) const {
   const auto captured = static_cast<uint32_t>(frame.size());

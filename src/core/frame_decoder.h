@@ -93,6 +93,11 @@ class FrameDecoder {
   EncapsulationCounters* counters_;
 };
 
+// The outer IP packet in a frame, behind whatever the link layer has in front of it (VLAN tags,
+// MPLS, PPPoE, LLC, …): its captured bytes. Empty: there is none.
+std::span<const uint8_t> ip_packet_of(LinkType link_type, std::span<const uint8_t> frame,
+                                      uint32_t wire_size);
+
 inline bool FrameDecoder::decode_plain(std::span<const uint8_t> frame, Segment& segment) {
   constexpr uint32_t kLinkSize = 14;
   constexpr uint32_t kIpSize = 20;

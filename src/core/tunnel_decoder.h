@@ -21,7 +21,8 @@ Layer decode_erspan_1_2(DecodeState& state, bool has_gre_sequence);
 // ERSPAN type III, GRE type 0x22eb.
 Layer decode_erspan_3(DecodeState& state);
 
-// UDP, as far as it carries one of the tunnels below: known by a port and a valid inner header.
+// UDP, as far as it carries one of the tunnels below: known by a port and a valid inner header,
+// Teredo by that alone.
 Layer decode_udp(DecodeState& state);
 
 // What a UDP tunnel's header told.
@@ -38,6 +39,8 @@ bool read_vxlan(PacketBytes payload, TunnelContent& content);   // RFC 7348
 bool read_geneve(PacketBytes payload, TunnelContent& content);  // RFC 8926
 bool read_gtp(PacketBytes payload, TunnelContent& content);     // 3GPP TS 29.281
 bool read_teredo(PacketBytes payload, TunnelContent& content);  // RFC 4380
+// The same between other ports: a whole IPv6 packet with a Teredo address and nothing after it.
+bool read_teredo_of_any_port(PacketBytes payload, TunnelContent& content);
 bool read_l2tp(PacketBytes payload, TunnelContent& content);    // RFC 2661
 bool read_ayiya(PacketBytes payload, TunnelContent& content);   // draft-massar-v6ops-ayiya-02
 

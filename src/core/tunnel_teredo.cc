@@ -23,4 +23,17 @@ bool read_teredo(PacketBytes payload, TunnelContent& content) {
   return payload.size != 0 && payload.data[0] >> 4 == 6 && looks_like_ip(payload);
 }
 
+// The port is known of servers alone; clients and relays choose theirs. What is no Teredo passes by
+// chance once in 2^50.
+bool read_teredo_of_any_port(PacketBytes payload, TunnelContent& content) {
+  constexpr uint32_t kPrefix = 0x20010000;  // RFC 4380 section 2.6: 2001::/32
+  constexpr uint32_t kHeaderSize = 40;
+  if (payload.size < kHeaderSize) return false;
+  const bool may_be = payload.data[0] >> 4 == 6 || load_be16(payload.data) <= 1;
+  if (!may_be || !read_teredo(payload, content)) return false;
+  const uint8_t* ip = content.inner.data;
+  return load_be16(ip + 4) + kHeaderSize == content.inner.wire_size &&
+         (load_be32(ip + 8) == kPrefix || load_be32(ip + 24) == kPrefix);
+}
+
 }  // namespace tcp_sniffer

@@ -40,7 +40,8 @@ Layer decode_udp(DecodeState& state) {
 
   TunnelContent content;
   if (!read_tunnel_of_port(destination_port, state.rest, content) &&
-      !read_tunnel_of_port(source_port, state.rest, content)) {
+      !read_tunnel_of_port(source_port, state.rest, content) &&
+      !(state.ip_version == 4 && read_teredo_of_any_port(state.rest, content))) {
     return state.stop(FrameFate::kNotTcp);
   }
   TunnelLeg leg = state.leg(content.kind);

@@ -10,6 +10,8 @@
 #include <optional>
 #include <utility>
 
+#include "core/byte_order.h"
+#include "core/frame_decoder.h"
 #include "io/printable.h"
 
 namespace tcp_sniffer {
@@ -26,30 +28,47 @@ constexpr size_t kPortClausesMax = 200;
 constexpr int kSnaplenMax = 262144;
 constexpr size_t kFilterShownMax = 256;
 
-// Later fragments have no ports; libpcap's `tcp` stops at IPv6 extension headers: hop-by-hop
-// options, routing, fragment, destination options.
+// Later fragments have no ports; libpcap's `tcp` stops at the Authentication Header and at IPv6
+// extension headers: hop-by-hop options, routing, fragment, destination options, mobility, HIP,
+// Shim6.
 constexpr std::string_view kFragmentsAndExtensions =
-    "(ip[6:2] & 0x1fff != 0) or (ip6[6] = 0 or ip6[6] = 43 or ip6[6] = 44 or ip6[6] = 60)";
+    "(ip[6:2] & 0x1fff != 0 or ip[9] = 51) or "
+    "(ip6[6] = 0 or ip6[6] = 43 or ip6[6] = 44 or ip6[6] = 51 or ip6[6] = 60 or ip6[6] = 135 or "
+    "ip6[6] = 139 or ip6[6] = 140)";
 
 // What the tunnel decoders understand: IP in IP, 6in4, GRE, EtherIP, MPLS and Ethernet in IP, and
-// over UDP VXLAN, GENEVE, GTP-U, Teredo, L2TP and AYIYA.
+// over UDP VXLAN, GENEVE, GTP-U, Teredo, L2TP and AYIYA. Teredo also between other ports: IPv6 with
+// an address in 2001::/32 at the payload's beginning, or behind an origin indication, an empty
+// authentication, or both.
 constexpr std::string_view kTunnels =
     "ip proto 4 or ip proto 41 or ip proto 47 or ip proto 97 or ip proto 137 or "
     "ip6 proto 4 or ip6 proto 41 or ip6 proto 47 or ip6 proto 97 or ip6 proto 137 or "
     "ip6 proto 143 or "
     "udp port 4789 or udp port 8472 or udp port 6081 or udp port 2152 or udp port 3544 or "
-    "udp port 1701 or udp port 5072";
+    "udp port 1701 or udp port 5072 or "
+    "(udp[8] & 0xf0 = 0x60 and (udp[16:4] = 0x20010000 or udp[32:4] = 0x20010000)) or "
+    "(udp[8:2] = 0 and udp[16] & 0xf0 = 0x60 and "
+    "(udp[24:4] = 0x20010000 or udp[40:4] = 0x20010000)) or "
+    "(udp[8:4] = 0x00010000 and udp[21] & 0xf0 = 0x60 and "
+    "(udp[29:4] = 0x20010000 or udp[45:4] = 0x20010000)) or "
+    "(udp[8:4] = 0x00010000 and udp[21:2] = 0 and udp[29] & 0xf0 = 0x60 and "
+    "(udp[37:4] = 0x20010000 or udp[53:4] = 0x20010000))";
 
-// MPLS, PPPoE sessions and provider backbone bridges, where they can occur.
-constexpr std::string_view kEthernetTunnels =
-    "ether proto 0x8847 or ether proto 0x8848 or ether proto 0x8864 or ether proto 0x88e7";
+// What the link's decoders open and libpcap's `tcp` does not look behind: MPLS, PPPoE sessions,
+// PPP, provider backbone bridges, Ethernet in Ethernet, a VLAN tag that libpcap does not know, and
+// LLC with SNAP or IP. Whole, because its words for MPLS and PPPoE know less than the decoders, and
+// for the rest it has none.
+constexpr std::string_view kLinkEncapsulations =
+    "ether proto 0x8847 or ether proto 0x8848 or ether proto 0x8864 or ether proto 0x880b or "
+    "ether proto 0x88e7 or ether proto 0x6558 or ether proto 0x9200 or "
+    "ether proto 0xaa or ether proto 6";
 
 // `vlan` and its like move every offset behind them, so they can not be part of a larger filter.
 constexpr std::array<std::string_view, 5> kRefusedWords = {"vlan", "mpls", "pppoes", "geneve",
                                                            "vxlan"};
 
 constexpr std::string_view kTagged =
-    "(ether proto 0x8100 or ether proto 0x88a8 or ether proto 0x9100)";
+    "ether proto 0x8100 or ether proto 0x88a8 or ether proto 0x9100";
 
 std::string both(const std::string& left, std::string_view right) {
   return "(" + left + ") and (" + std::string(right) + ")";
@@ -140,6 +159,33 @@ bool is_blank(const std::string& text) {
   return text.find_first_not_of(" \t\r\n") == std::string::npos;
 }
 
+// Where the header of a link type that can have encapsulations ends, and where its Ethernet type
+// is.
+struct TypedHeader {
+  uint32_t size = 0;
+  uint32_t type_at = 0;
+};
+
+std::optional<TypedHeader> typed_header(LinkType link_type) {
+  switch (link_type) {
+    case LinkType::kEthernet:
+      return TypedHeader{14, 12};
+    case LinkType::kLinuxSll:
+      return TypedHeader{16, 14};
+    case LinkType::kLinuxSll2:
+      return TypedHeader{20, 0};
+    default:
+      return {};
+  }
+}
+
+constexpr uint16_t kIpv4 = 0x0800;
+constexpr uint16_t kIpv6 = 0x86dd;
+
+bool is_ip_type(uint16_t type) {
+  return type == kIpv4 || type == kIpv6;
+}
+
 }  // namespace
 
 FilterProgram::FilterProgram(std::unique_ptr<bpf_program> program) : program_(std::move(program)) {}
@@ -192,28 +238,31 @@ std::string port_clause(std::vector<uint16_t> ports) {
   return text;
 }
 
-// With U the user's filter, C the ports, later fragments and extension headers, T the tunnels:
-// L = (U and C) or T, and on Ethernet: L or (vlan and (L or (vlan and L))).
-std::string CaptureFilter::text(LinkType link_type, bool with_ports) const {
-  const bool ethernet = link_type == LinkType::kEthernet;
-  if (options_.use == Use::kFiles) {
-    const std::string& user = options_.user;
-    if (!ethernet) return user;
-    // A filter like `not port 22` is true of every tag; only what is behind the tags counts.
-    const std::string untagged = both(user, "not " + std::string(kTagged));
-    return "(" + untagged + ") or (vlan and ((" + untagged + ") or (vlan and (" + user + "))))";
-  }
+// Of a frame in which IP follows the link's header. With U the user's filter, C the ports, later
+// fragments and extension headers, T the tunnels: for files U, live (U and C) or T.
+std::string CaptureFilter::plain_text(bool with_ports) const {
+  if (options_.use == Use::kFiles) return options_.user;
   const std::string ports = with_ports ? port_clause(options_.ports) : "tcp";
-  std::string level = "(" + ports + ") or " + std::string(kFragmentsAndExtensions);
-  if (!options_.user.empty()) level = both(options_.user, level);
+  std::string text = "(" + ports + ") or " + std::string(kFragmentsAndExtensions);
+  if (!options_.user.empty()) text = both(options_.user, text);
   if (options_.tunnels) {
-    level = "(" + level + ") or " + std::string(kTunnels);
-    if (ethernet) level += " or " + std::string(kEthernetTunnels);
+    text = "(" + text + ") or " + std::string(kTunnels);
     // The later fragments of tunnel packets, which the user's filter must not keep out.
-    if (!options_.user.empty()) level += " or " + std::string(kFragmentsAndExtensions);
+    if (!options_.user.empty()) text += " or " + std::string(kFragmentsAndExtensions);
   }
-  if (!ethernet) return level;
-  return "(" + level + ") or (vlan and ((" + level + ") or (vlan and (" + level + "))))";
+  return text;
+}
+
+// Live, with L the plain text and E the encapsulations: L or E, and on Ethernet behind one and two
+// tags again; behind a third everything. Plain traffic comes first and meets no more than that.
+std::string CaptureFilter::text(LinkType link_type, bool with_ports) const {
+  const std::string plain = plain_text(with_ports);
+  if (options_.use == Use::kFiles || !typed_header(link_type)) return plain;
+  const std::string level = "(" + plain + ") or " + std::string(kLinkEncapsulations);
+  const std::string tagged = level + " or " + std::string(kTagged);
+  // libpcap has no `vlan` for cooked captures.
+  if (link_type != LinkType::kEthernet) return tagged;
+  return level + " or (vlan and (" + level + " or (vlan and (" + tagged + "))))";
 }
 
 std::variant<CaptureFilter::Compiled, std::string> CaptureFilter::compile(
@@ -241,8 +290,31 @@ std::variant<CaptureFilter::Compiled, std::string> CaptureFilter::compile(
 
 bool CaptureFilter::matches(const Frame& frame) {
   if (passes_everything()) return true;
+  const auto header = typed_header(frame.link_type);
+  const bool is_encapsulated = header && frame.data.size() >= header->size &&
+                               !is_ip_type(load_be16(frame.data.data() + header->type_at));
+  // Live, the kernel has applied it to plain frames.
+  if (options_.use == Use::kLive && !is_encapsulated) return true;
   const FilterProgram* program = program_for(frame.link_type);
-  return program != nullptr && program->matches(frame.data, frame.wire_size);
+  if (program == nullptr) return false;
+  if (is_encapsulated) {
+    const std::span<const uint8_t> ip = ip_packet_of(frame.link_type, frame.data, frame.wire_size);
+    if (!ip.empty())
+      return program->matches(plain_frame(frame, header->size, header->type_at, ip),
+                              frame.wire_size);
+  }
+  return program->matches(frame.data, frame.wire_size);
+}
+
+// The frame without what stands between the link's header and IP.
+std::span<const uint8_t> CaptureFilter::plain_frame(const Frame& frame, size_t header_size,
+                                                    size_t type_at, std::span<const uint8_t> ip) {
+  plain_frame_.assign(frame.data.begin(), frame.data.begin() + static_cast<ptrdiff_t>(header_size));
+  const uint16_t type = ip[0] >> 4 == 6 ? kIpv6 : kIpv4;
+  plain_frame_[type_at] = static_cast<uint8_t>(type >> 8);
+  plain_frame_[type_at + 1] = static_cast<uint8_t>(type);
+  plain_frame_.insert(plain_frame_.end(), ip.begin(), ip.end());
+  return plain_frame_;
 }
 
 const FilterProgram* CaptureFilter::program_for(LinkType link_type) {
@@ -250,9 +322,11 @@ const FilterProgram* CaptureFilter::program_for(LinkType link_type) {
     if (slot.link_type == link_type) return slot.program.get();
   }
   slots_.push_back({link_type, nullptr});
-  auto result = compile(link_type);
-  if (auto* compiled = std::get_if<Compiled>(&result)) {
-    slots_.back().program = std::make_unique<FilterProgram>(std::move(compiled->program));
+  const Handle handle = compiling_handle(link_type, options_.use);
+  if (handle == nullptr) return nullptr;
+  auto result = compile_text(handle.get(), plain_text(false));
+  if (auto* program = std::get_if<FilterProgram>(&result)) {
+    slots_.back().program = std::make_unique<FilterProgram>(std::move(*program));
     return slots_.back().program.get();
   }
   const std::string& words = std::get<std::string>(result);

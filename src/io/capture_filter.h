@@ -37,13 +37,15 @@ class FilterProgram {
 
 // Which frames are let in: the configured ports and the user's own filter, in libpcap's language.
 //
-// Live, the kernel throws away the rest, and the text says three things that `tcp port P` alone
-// does not: later fragments (which have no ports), IPv6 extension headers (behind which `tcp` does
-// not look), and, on Ethernet, the same again behind one and two VLAN tags. Cooked captures have
-// no `vlan`. What the text lets in too much, the dispatcher sorts out.
+// Live, the kernel throws away the rest, and the text says four things that `tcp port P` alone
+// does not: later fragments (which have no ports), the Authentication Header and IPv6 extension
+// headers (behind which `tcp` does not look), link encapsulations (MPLS, PPPoE, LLC, …), and, on
+// Ethernet, the same again behind one and two VLAN tags. What the text lets in too much, the
+// dispatcher sorts out by port, and matches() by the user's filter.
 //
-// For files only the user's filter counts, on the outer frame; ports are judged by the dispatcher,
-// which sees into tunnels and fragments.
+// For files only the user's filter counts; ports are judged by the dispatcher, which sees into
+// tunnels and fragments. It is applied to the outer IP packet, as if the link's header stood right
+// in front of it: not to VLAN tags, labels and sessions, and not inside tunnels.
 //
 // Thread safety: none; one thread.
 class CaptureFilter {
@@ -60,6 +62,9 @@ class CaptureFilter {
   // The error names the key, the value and libpcap's words.
   static std::variant<CaptureFilter, std::string> make(Options options);
 
+  // The same filter, for another thread.
+  CaptureFilter fresh() const { return CaptureFilter(options_); }
+
   struct Compiled {
     FilterProgram program;
     std::string text;
@@ -72,17 +77,21 @@ class CaptureFilter {
   // The same for a handle that does not exist, as `--check` and tests want it.
   std::variant<Compiled, std::string> compile(LinkType link_type) const;
 
-  // Files: whether the frame passes. Compiled at the first frame of each link type; a filter that
-  // makes no sense for a link type lets none of its frames pass, and `on_problem` is told why.
+  // Whether the frame passes; live, one that has passed in the kernel. Compiled at the first frame
+  // of each link type; a filter that makes no sense for a link type lets none of its frames pass,
+  // and `on_problem` is told why.
   bool matches(const Frame& frame);
   using OnProblem = std::function<void(LinkType link_type, const std::string& why)>;
   void set_on_problem(OnProblem on_problem) { on_problem_ = std::move(on_problem); }
-  bool passes_everything() const { return options_.use == Use::kFiles && options_.user.empty(); }
+  bool passes_everything() const { return options_.user.empty(); }
 
  private:
   explicit CaptureFilter(Options options) : options_(std::move(options)) {}
 
+  std::string plain_text(bool with_ports) const;
   std::string text(LinkType link_type, bool with_ports) const;
+  std::span<const uint8_t> plain_frame(const Frame& frame, size_t header_size, size_t type_at,
+                                       std::span<const uint8_t> ip);
   const FilterProgram* program_for(LinkType link_type);
 
   struct Slot {
@@ -92,6 +101,7 @@ class CaptureFilter {
 
   Options options_;
   std::vector<Slot> slots_;
+  std::vector<uint8_t> plain_frame_;  // memory of the last one
   OnProblem on_problem_;
 };
 

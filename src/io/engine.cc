@@ -226,6 +226,8 @@ bool Engine::open_all_live(const CaptureFilter& filter) {
   if (captures_.size() > 1) options.fanout_group = static_cast<uint16_t>(random_secret());
   for (const auto& capture : captures_) {
     if (!open_live(*capture, options, filter)) return false;
+    if (!filter.passes_everything())
+      capture->filter = std::make_unique<CaptureFilter>(filter.fresh());
   }
   return true;
 }
