@@ -128,6 +128,44 @@ TEST(LinkDecoder, RawLinksBeginWithIp) {
   }
 }
 
+// As newer kernels record QinQ on `any`: the type is that behind all tags, and the inner
+// tag, without its own type, still stands in front of the packet.
+TEST(LinkDecoder, TagsThatACookedCaptureDoesNotNameAreRead) {
+  const Packet packet = ipv4_tcp("hidden");
+  const Packet snap = bytes({0xaa, 0xaa, 3, 0, 0, 0, 8, 0}) + packet;
+  const auto size = static_cast<uint32_t>(snap.size());
+  const Packet mpls = bytes({0, 1, 1, 64}) + packet;
+  struct {
+    uint32_t type;
+    Packet data;
+    uint64_t tags;
+  } const cases[] = {
+      {0x0800, be16(0x2007) + be16(0x0800) + packet, 1},
+      {0x0800, be16(0x2007) + be16(0x8100) + be16(5) + be16(0x0800) + packet, 2},
+      {0x0800, be16(0x4007) + be16(0x0800) + packet, 1},  // its priority looks like a version
+      {0x8847, be16(0x2007) + be16(0x8847) + mpls, 1},
+      {size, be16(0x2007) + be16(size) + snap, 1},
+      // The outer tag, as libpcap puts it back.
+      {0x88a8, be16(9) + be16(0x0800) + be16(0x2007) + be16(0x0800) + packet, 2},
+  };
+  for (const auto& [type, data, tags] : cases) {
+    for (const bool is_second_form : {false, true}) {
+      const Packet frame =
+          is_second_form ? be16(type) + Packet(18, 0) + data : Packet(14, 0) + be16(type) + data;
+      const Decoded decoded =
+          decode(is_second_form ? LinkType::kLinuxSll2 : LinkType::kLinuxSll, frame);
+      expect_client4_segment(decoded, "hidden");
+      EXPECT_EQ(decoded.counters.get(Encapsulation::kVlan), tags);
+    }
+  }
+  // A packet of 2,048 bytes has the type of IPv4 where such a tag would.
+  const std::string long_payload(2048 - 40, 'p');
+  const Decoded plain =
+      decode(LinkType::kLinuxSll, Packet(14, 0) + be16(0x0800) + ipv4_tcp(long_payload));
+  expect_client4_segment(plain, long_payload);
+  EXPECT_EQ(plain.counters.get(Encapsulation::kVlan), 0u);
+}
+
 TEST(LinkDecoder, CookedCapturesAreRead) {
   const Packet sll = bytes({0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 8, 0});
   expect_client4_segment(decode(LinkType::kLinuxSll, sll + ipv4_tcp("any")), "any");

@@ -72,6 +72,7 @@ struct DecodeState {
   bool is_final_destination = true;  // false: a routing header holds the checksum's address
   bool is_source_routed = false;     // there is a routing header
 
+  bool is_cooked = false;       // a cooked capture: tags may stand where its type says IP
   bool is_wifi_padded = false;  // radiotap: the 802.11 header is padded to 32 bits
 
   uint16_t ether_type = 0;

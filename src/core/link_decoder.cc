@@ -33,6 +33,7 @@ Layer start_loopback(DecodeState& state) {
 
 Layer start_cooked(DecodeState& state, uint32_t header_size, uint32_t protocol_at) {
   if (state.rest.size < header_size) return state.stop_broken_link();
+  state.is_cooked = true;
   state.ether_type = load_be16(state.rest.data + protocol_at);
   state.rest.skip(header_size);
   return state.ether_type == kSllLlc ? Layer::kLlc : Layer::kEtherType;

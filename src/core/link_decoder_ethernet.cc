@@ -30,6 +30,19 @@ bool is_vlan_type(uint16_t ether_type) {
   }
 }
 
+// The kernel gives a cooked capture the type behind all tags, but leaves those that it has not
+// moved away in the data (newer kernels do): the rest of a tag, and then others, up to that type
+// again.
+bool has_hidden_tag(const DecodeState& state) {
+  if (!state.is_cooked || state.ip_version != 0 || looks_like_ip(state.rest)) return false;
+  for (uint32_t at = 0; at + 4 <= state.rest.size; at += 4) {
+    const uint16_t type = load_be16(state.rest.data + at + 2);
+    if (type == state.ether_type) return true;
+    if (!is_vlan_type(type)) return false;
+  }
+  return false;
+}
+
 Layer decode_type_or_length(uint16_t value, DecodeState& state) {
   if (value >= kEtherTypeMin) {
     state.ether_type = value;
@@ -49,7 +62,7 @@ Layer decode_ethernet(DecodeState& state) {
 }
 
 Layer decode_ether_type(DecodeState& state) {
-  if (is_vlan_type(state.ether_type)) {
+  if (is_vlan_type(state.ether_type) || has_hidden_tag(state)) {
     if (state.rest.size < 4) return state.stop_broken_link();
     state.count(Encapsulation::kVlan);
     // A tag with id 0 only carries a priority (IEEE 802.1Q clause 9.6).
