@@ -219,6 +219,29 @@ TEST(Dispatcher, FragmentsArePutTogetherBeforeTheyAreHashed) {
   }
 }
 
+TEST(Dispatcher, SegmentsOfFragmentsAreCountedWhereOnlyPartOfTheTrafficComes) {
+  const Packet segment = tcp(TcpFields{}, text("in two parts"));
+  for (const bool is_alone : {false, true}) {
+    RecordingLane lane;
+    DispatcherSettings settings;
+    settings.is_alone = is_alone;
+    Dispatcher dispatcher(settings, {&lane}, nullptr);
+    const auto fragment = [&](uint16_t field, size_t begin, size_t end) {
+      return ethernet(0x86dd, ipv6(44, ipv6_address(1), ipv6_address(2),
+                                   bytes({6, 0}) + be16(field) + be32(9) +
+                                       Packet(segment.begin() + static_cast<ptrdiff_t>(begin),
+                                              segment.begin() + static_cast<ptrdiff_t>(end))));
+    };
+    give(dispatcher, fragment(1, 0, 24));
+    give(dispatcher, fragment(24, 24, segment.size()));
+    give(dispatcher, ethernet(0x86dd, ipv6_tcp(segment)));
+    dispatcher.finish();
+    EXPECT_EQ(count(dispatcher, FrameCounter::dispatched), 2u);
+    EXPECT_EQ(count(dispatcher, FrameCounter::fragments_apart), is_alone ? 1u : 0u);
+    expect_frame_ledger(dispatcher);
+  }
+}
+
 TEST(Dispatcher, FragmentsThatNeverCompleteAreHeldAndGivenUpAtTheEnd) {
   RecordingLane lane;
   Dispatcher dispatcher({}, {&lane}, nullptr);

@@ -482,5 +482,38 @@ TEST_F(LiveSourceTest, TheDefaultInterfaceIsTheFirstThatIsUpAndNotLoopback) {
   EXPECT_EQ(default_interface(list_interfaces()), nullptr);
 }
 
+// The kernel puts IPv4 fragments together before it chooses a handle; IPv6 ones it leaves, and
+// chooses by addresses alone. Each datagram reaches one handle, so one defragmenter has it all.
+TEST_F(LiveSourceTest, AllFragmentsOfAnIpv6DatagramReachOneHandleOfAFanoutGroup) {
+  LiveOptions options = left();
+  options.fanout_group = 78;
+  const std::unique_ptr<LiveSource> sources[] = {open(filter_of({8080}), options),
+                                                 open(filter_of({8080}), options)};
+  constexpr uint8_t kDatagrams = 60;
+  for (uint8_t number = 0; number < kDatagrams; ++number) {
+    for (const bool is_first : {true, false}) {
+      const Bytes fragment =
+          Bytes{6, 0} + be16(is_first ? 0x0001 : 0x0020) + Bytes(3, 0) + Bytes{number} +
+          (is_first ? be16(40000 + number) + be16(8080) + Bytes(28, 0) : Bytes(40, 'x'));
+      const Bytes ip = Bytes{0x60, 0, 0, 0} + be16(static_cast<uint16_t>(fragment.size())) +
+                       Bytes{44, 64} + Bytes(15, 0xfd) + Bytes{number} + Bytes(16, 0xfd) + fragment;
+      send(Bytes(12, 0xff) + be16(ETHERTYPE_IPV6) + ip);
+    }
+  }
+  Collector collectors[2];
+  const auto all = [&] { return collectors[0].frames.size() + collectors[1].frames.size(); };
+  for (int round = 0; round < 500 && all() < 2 * kDatagrams; ++round) {
+    if (sources[0]->poll(collectors[0]) == SourceStatus::kIdle) sources[0]->wait(10);
+    sources[1]->poll(collectors[1]);
+  }
+  EXPECT_EQ(all(), 2U * kDatagrams);
+  for (const Collector& collector : collectors) {
+    EXPECT_GT(collector.frames.size(), 0U);
+    std::vector<int> fragments(kDatagrams, 0);
+    for (const SeenFrame& frame : collector.frames) ++fragments[frame.data[14 + 40 + 7]];
+    for (const int count : fragments) EXPECT_TRUE(count == 0 || count == 2) << count;
+  }
+}
+
 }  // namespace
 }  // namespace tcp_sniffer

@@ -31,6 +31,8 @@ namespace tcp_sniffer {
   X(dropped_overload_bytes, "capture", "dropped_overload_bytes", "payload of dropped segments") \
   X(dropped_untold, "capture", "dropped_untold",                                                \
     "dropped segments whose connection was not told")                                           \
+  X(fragments_apart, "capture", "fragments_apart",                                              \
+    "segments of IPv6 fragments in a thread that may not have their connection")                \
   X(clock_jumps, "capture", "clock_jumps", "jumps of packet time that were believed")           \
   X(opened_vlan, "encapsulation", "vlan", "VLAN tags opened around segments")                   \
   X(opened_mpls, "encapsulation", "mpls", "MPLS label stacks opened around segments")           \

@@ -119,6 +119,9 @@ FrameFate Dispatcher::defragment(Fragment& fragment, Segment& segment, bool& hel
     payload_is_assembled_ = true;
     fate = decoder_.decode_datagram(fragment, payload, segment, fragment);
   }
+  if (settings_.is_alone && fate == FrameFate::kSegment) {
+    counters_.add(FrameCounter::fragments_apart);
+  }
   return fate;
 }
 

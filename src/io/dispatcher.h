@@ -28,6 +28,9 @@ struct DispatcherSettings {
   uint64_t hash_secret = 0;  // of this run: the wire must not know who meets in a bucket
   uint64_t flush_every = 0;  // blocks leave, full or not, every N dispatched packets; 0 = off
   bool may_wait = true;      // overload: block; false: drop
+  // Live, with a shard for each capture thread: the kernel has chosen the thread, and fragments of
+  // IPv6 have no ports for its hash, so that they may come to another than their connection.
+  bool is_alone = false;
 };
 
 // The capture thread's share of the work: gives every frame one fate. Decodes it, puts fragments

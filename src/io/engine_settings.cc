@@ -66,6 +66,7 @@ DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secre
   settings.sample_rate = config.sample_rate;
   settings.sample_seed = config.sample_seed;
   settings.hash_secret = hash_secret;
+  settings.is_alone = config.live() && config.shards == 0 && config.capture_threads > 1;
   settings.flush_every = config.flush_every;
   settings.may_wait = config.overload == Overload::kBlock;
   return settings;
