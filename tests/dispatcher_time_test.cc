@@ -177,6 +177,43 @@ TEST(DispatcherTime, OneStrayTimestampAnywhereFreezesNoClock) {
   }
 }
 
+// A burst with its times, as a file's first.
+void give_burst(Dispatcher& dispatcher, const std::vector<int64_t>& times) {
+  const Packet packet = frame_of(2000, "x");
+  std::vector<Frame> frames(times.size());
+  for (size_t i = 0; i < times.size(); i++) {
+    frames[i].data = packet;
+    frames[i].wire_size = static_cast<uint32_t>(packet.size());
+    frames[i].time_ns = times[i];
+  }
+  dispatcher.on_frames(frames, nullptr);
+}
+
+TEST(DispatcherTime, AFileBeginsWhenMostOfItsFirstPacketsSay) {
+  for (const int64_t stray : {kStartNs + 20000 * kHour, kSecond}) {
+    SCOPED_TRACE(stray);
+    RecordingLane lane;
+    Dispatcher dispatcher({}, {&lane}, nullptr);
+    int told = 0;
+    dispatcher.set_on_out_of_order([&](const std::string&, int64_t) { told++; });
+    dispatcher.on_file("a");
+    give_burst(dispatcher, {stray, kStartNs, kStartNs + kSecond});
+    EXPECT_EQ(dispatcher.clock_ns(), kStartNs + kSecond);
+    dispatcher.on_file("b");
+    give_burst(dispatcher, {stray, kStartNs + 2 * kSecond, kStartNs + 3 * kSecond});
+    EXPECT_EQ(told, 0);
+    EXPECT_EQ(dispatcher.clock_ns(), kStartNs + 3 * kSecond);
+    dispatcher.on_file("c");
+    give_burst(dispatcher, {stray, kStartNs - 2 * kHour, kStartNs - 2 * kHour + kSecond});
+    EXPECT_EQ(told, 1);
+    EXPECT_EQ(dispatcher.clock_ns(), kStartNs - 2 * kHour + kSecond);
+    dispatcher.finish();
+    size_t drains = 0;
+    for (const SentBlock& block : lane.sent) drains += block.order == BlockOrder::kDrain ? 1 : 0;
+    EXPECT_EQ(drains, 1u) << "only for what begins before";
+  }
+}
+
 TEST(DispatcherTime, StepsBackWithoutEndNeverTurnTheShardsClockBackNorOverflowIt) {
   RecordingLane lane;
   Dispatcher dispatcher({}, {&lane}, nullptr);

@@ -4,9 +4,12 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <utility>
+
+#include "io/begin_time.h"
 
 namespace tcp_sniffer {
 
@@ -62,6 +65,8 @@ void Dispatcher::say_unsupported(LinkType link_type) {
 }
 
 void Dispatcher::on_frames(std::span<const Frame> frames, CapturePiece* piece) {
+  if (file_begins_ && source_ == nullptr) [[unlikely]]
+    begin_file(frames);
   for (size_t i = 0; i < frames.size(); i++) {
     // Headers of the next frames: link, IP and TCP lie in the first two lines.
     if (i + 4 < frames.size()) {
@@ -186,17 +191,27 @@ void Dispatcher::drop(OpenBlock& open, const Segment& segment) {
       {segment.flow_hash, segment.payload_wire_size, segment.key, end, segment.side});
 }
 
+// Several files are one stream, unless one starts long before the last one ended.
+void Dispatcher::begin_file(std::span<const Frame> frames) {
+  if (frames.empty()) return;
+  file_begins_ = false;
+  std::array<int64_t, kBeginPacketsMax> times{};
+  const size_t known = std::min(frames.size(), times.size());
+  for (size_t i = 0; i < known; i++) times[i] = frames[i].time_ns;
+  const int64_t begin_ns = begin_time(std::span(times).first(known));
+  if (on_out_of_order_ && begin_ns < clock_ns()) on_out_of_order_(file_, clock_ns() - begin_ns);
+  if (clock_ns_ == 0) {
+    clock_ns_ = begin_ns;
+  } else if (begin_ns < clock_ns() - kClockJumpNs) {
+    begin_new_life(begin_ns);
+  }
+}
+
 // Packet time: the latest seen. A time more than an hour away is believed when 16 packets agree, so
 // that one broken timestamp ends no connection, and the first of a file does not stop time for all
 // that follow.
 void Dispatcher::advance_clock(int64_t time_ns) {
   if (source_ != nullptr) return advance_live_clock(time_ns);
-  if (file_begins_) [[unlikely]] {
-    if (on_out_of_order_ && time_ns < clock_ns()) on_out_of_order_(file_, clock_ns() - time_ns);
-    // Several files are one stream, unless one starts long before the last one ended.
-    if (clock_ns_ != 0 && time_ns < clock_ns() - kClockJumpNs) begin_new_life(time_ns);
-    file_begins_ = false;
-  }
   const int64_t now_ns = time_ns + clock_offset_ns_;
   if (clock_ns_ == 0 || std::abs(now_ns - clock_ns_) <= kClockJumpNs) [[likely]] {
     clock_ns_ = std::max(clock_ns_, now_ns);

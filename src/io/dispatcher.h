@@ -93,6 +93,7 @@ class Dispatcher final : public FrameSink {
   void on_segment(Segment& segment, const Frame& frame, CapturePiece* piece);
   void say_unsupported(LinkType link_type);
   void advance_clock(int64_t time_ns);
+  void begin_file(std::span<const Frame> frames);
   void judge_jump(int64_t time_ns, int64_t now_ns);
   void begin_new_life(int64_t time_ns);
   void advance_live_clock(int64_t time_ns);

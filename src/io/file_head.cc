@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "io/begin_time.h"
 #include "io/byte_reader.h"
 #include "io/pcap_format.h"
 #include "io/pcapng_format.h"
@@ -39,18 +40,21 @@ std::vector<uint8_t> first_bytes(const std::string& path) {
   return head;
 }
 
-// Steps over the bytes up to the first packet.
+// Steps over the bytes up to the first packet, and then over some more.
 template <typename Format>
 void read_head(std::span<const uint8_t> bytes, FileHead& head) {
   Format format;
   Frame frame;
-  for (;;) {
+  std::vector<int64_t> times;
+  while (times.size() < kBeginPacketsMax) {
     const FormatStep step = format.next(bytes, frame);
-    head.link_type = format.first_link_type();
-    if (step.kind == FormatStep::Kind::kFrame) head.first_packet_ns = frame.time_ns;
-    if (step.kind != FormatStep::Kind::kSkip || step.bytes > bytes.size()) return;
+    if (times.empty()) head.link_type = format.first_link_type();
+    const bool is_frame = step.kind == FormatStep::Kind::kFrame;
+    if (is_frame) times.push_back(frame.time_ns);
+    if ((!is_frame && step.kind != FormatStep::Kind::kSkip) || step.bytes > bytes.size()) break;
     bytes = bytes.subspan(step.bytes);
   }
+  if (!times.empty()) head.begin_ns = begin_time(times);
 }
 
 }  // namespace
@@ -78,7 +82,7 @@ std::vector<std::string> files_to_read(const Config& config) {
   for (const std::string& path : paths) {
     const FileHead head = read_file_head(path);
     if (!head.regular) return paths;
-    before_ns = head.first_packet_ns.value_or(before_ns);
+    before_ns = head.begin_ns.value_or(before_ns);
     placed.push_back({before_ns, path});
   }
   std::ranges::stable_sort(placed, {}, &Placed::time_ns);

@@ -12,9 +12,9 @@ namespace tcp_sniffer {
 
 // What a capture file begins with, as far as its first 64 KiB (inflated) tell.
 struct FileHead {
-  bool regular = false;  // false: a pipe or standard input, of which nothing was read
-  std::optional<LinkType> link_type;       // of a pcap file, or of a pcapng file's first interface
-  std::optional<int64_t> first_packet_ns;  // when its first packet was captured
+  bool regular = false;               // false: a pipe or standard input, of which nothing was read
+  std::optional<LinkType> link_type;  // of a pcap file, or of a pcapng file's first interface
+  std::optional<int64_t> begin_ns;    // when its first packets were captured: begin_time()
 };
 
 // Reads the head of a capture file. A pipe or standard input is not touched, because looking would
