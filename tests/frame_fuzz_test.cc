@@ -1,5 +1,6 @@
-// Mutated frames of every kind: nothing may be read beyond the captured bytes (run with the
-// address sanitizer), and every segment must make sense.
+// Frames of every kind, mutated, and cut at every byte: nothing may be read beyond the captured
+// bytes (run with the address sanitizer), every segment must make sense, and every frame has one
+// counter.
 
 #include <gtest/gtest.h>
 
@@ -8,6 +9,7 @@
 
 #include "core/defragmenter.h"
 #include "decode_one.h"
+#include "dispatcher_harness.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -35,6 +37,8 @@ std::vector<Sample> samples() {
   first.fragment = 0x2000;
   const Packet fragment6 =
       ipv6(44, ipv6_address(1), ipv6_address(2), bytes({6, 0, 0, 1, 0, 0, 0, 9}) + Packet(64, 3));
+  Packet teredo = packet6;
+  teredo[8 + 2] = teredo[8 + 3] = 0;  // from 2001::/32
   const auto udp_in_ethernet = [](uint32_t port, const Packet& payload) {
     return ethernet(0x0800, ipv4_udp(50000, port, payload));
   };
@@ -69,6 +73,13 @@ std::vector<Sample> samples() {
       {ethernet_link, udp_in_ethernet(1701, be16(0x0a02) + be32(1) + be32(2) + be16(0) + ppp)},
       {ethernet_link,
        udp_in_ethernet(5072, bytes({0x41, 0x52, 0x11, 41}) + be32(1) + Packet(36, 1) + packet6)},
+      {ethernet_link, udp_in_ethernet(50001, teredo)},
+      {ethernet_link,
+       ethernet(0x0800, ipv4_tunnel(51, bytes({6, 4, 0, 0}) + Packet(20, 5) +
+                                            Packet(packet.begin() + 20, packet.end())))},
+      {ethernet_link,
+       ethernet(0x8100, be16(3) + be16(0x8100) + be16(4) + be16(0x88a8) + be16(5) + be16(0x8864) +
+                            bytes({0x11, 0, 0, 1}) + be16(size + 2) + be16(0x0021) + packet)},
       {LinkType::kNull, bytes({2, 0, 0, 0}) + packet},
       {LinkType::kLoop, bytes({0, 0, 0, 24}) + packet6},
       {LinkType::kRaw, packet},
@@ -143,6 +154,11 @@ void check_segment(const Segment& segment, std::span<const uint8_t> within) {
   }
 }
 
+// ERSPAN has a bit for frames that the mirror cut.
+bool was_mirrored(const Segment& segment) {
+  return segment.key.tunnel_kind == TunnelKind::kErspan;
+}
+
 TEST(FrameFuzz, MutatedFramesAreDecodedOrRefused) {
   constexpr uint64_t kSeeds = 10000;
   const std::vector<Sample> all = samples();
@@ -174,10 +190,88 @@ TEST(FrameFuzz, MutatedFramesAreDecodedOrRefused) {
       }
       ++fates[static_cast<size_t>(fate)];
       if (fate == FrameFate::kSegment) check_segment(segment, within);
+      // What was not cut by the capture, or by a mirror or log that says so, misses nothing.
+      const bool is_whole = wire_size <= frame.size() && within.data() == frame.data();
+      if (fate == FrameFate::kSegment && is_whole && sample.link_type != LinkType::kNflog &&
+          !was_mirrored(segment)) {
+        ASSERT_FALSE(segment.snaplen_cut);
+      }
       if (HasFatalFailure()) return;
     }
   }
   for (const uint64_t count : fates) EXPECT_GT(count, 0u);
+}
+
+// A copy of exactly the size, so that the address sanitizer sees every byte too far.
+Packet beginning(const Packet& frame, size_t size) {
+  Packet part(frame.begin(), frame.begin() + static_cast<ptrdiff_t>(size));
+  part.shrink_to_fit();
+  return part;
+}
+
+TEST(FrameFuzz, AFrameCutAnywhereIsTheSameSegmentWithoutItsEndOrNone) {
+  for (const Sample& sample : samples()) {
+    const Decoded whole = decode(sample.link_type, sample.frame);
+    if (whole.fate != FrameFate::kSegment) continue;
+    const std::string payload = whole.payload();
+    const FrameDecoder decoder{DecodeOptions{}};
+    for (size_t size = 0; size < sample.frame.size(); ++size) {
+      SCOPED_TRACE("link type " + std::to_string(static_cast<int>(sample.link_type)) + ", cut at " +
+                   std::to_string(size));
+      const Packet part = beginning(sample.frame, size);
+      const auto wire_size = static_cast<uint32_t>(sample.frame.size());
+      Segment segment;
+      Fragment fragment;
+      const FrameFate fate = decoder.decode(sample.link_type, part, wire_size, segment, fragment);
+      ASSERT_TRUE(fate == FrameFate::kSegment || size + payload.size() < sample.frame.size());
+      if (fate != FrameFate::kSegment) continue;
+      check_segment(segment, part);
+      ASSERT_EQ(segment.key, whole.segment.key);
+      ASSERT_EQ(segment.sequence, whole.segment.sequence);
+      ASSERT_EQ(segment.flags, whole.segment.flags);
+      ASSERT_EQ(segment.payload_wire_size, whole.segment.payload_wire_size);
+      ASSERT_EQ(
+          payload.compare(0, segment.payload_size, reinterpret_cast<const char*>(segment.payload),
+                          segment.payload_size),
+          0);
+    }
+  }
+}
+
+TEST(FrameFuzz, AFrameThatIsTooShortAndSaysItIsWholeIsNoSegment) {
+  for (const Sample& sample : samples()) {
+    const Decoded whole = decode(sample.link_type, sample.frame);
+    if (whole.fate != FrameFate::kSegment || sample.link_type == LinkType::kNflog) continue;
+    for (size_t size = 0; size < sample.frame.size(); ++size) {
+      ASSERT_NE(decode(sample.link_type, beginning(sample.frame, size)).fate, FrameFate::kSegment)
+          << "link type " << static_cast<int>(sample.link_type) << ", cut at " << size;
+    }
+  }
+}
+
+TEST(FrameFuzz, EveryFrameHasOneCounterWhereverItIsCut) {
+  dispatcher_harness::RecordingLane lane;
+  Dispatcher dispatcher({}, {&lane}, nullptr);
+  uint64_t given = 0;
+  for (const Sample& sample : samples()) {
+    for (size_t size = 0; size <= sample.frame.size(); ++size) {
+      for (const bool is_cut : {false, true}) {
+        const Packet part = beginning(sample.frame, size);
+        Frame frame;
+        frame.data = part;
+        frame.wire_size = static_cast<uint32_t>(is_cut ? sample.frame.size() : size);
+        frame.link_type = sample.link_type;
+        frame.time_ns = dispatcher_harness::kStartNs;
+        dispatcher.on_frames(std::span(&frame, 1), nullptr);
+        dispatcher.flush();
+        dispatcher_harness::expect_frame_ledger(dispatcher);
+        ASSERT_EQ(dispatcher_harness::count(dispatcher, FrameCounter::received), ++given);
+        if (HasFailure()) return;
+      }
+    }
+  }
+  dispatcher.finish();
+  dispatcher_harness::expect_frame_ledger(dispatcher);
 }
 
 TEST(FrameFuzz, UnmutatedSamplesAreSegmentsOrFragments) {
