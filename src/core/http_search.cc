@@ -192,7 +192,10 @@ void HttpEngine::fail_head(HttpContext& context, Side side, size_t resume) {
   HttpStream& here = stream(context, side);
   HttpParser& parser = *here.parser;
   const std::string_view text = parser.head.text();
-  if (!here.started && !parser.candidate) {
+  // Where a response is due, it is rubbish in front of it (as in odd_start).
+  const bool rubbish = parser.progress.context == StartContext::kResponseDue &&
+                       nature_of(text) == StreamNature::kUnknown;
+  if (!here.started && !parser.candidate && !rubbish) {
     counters_.add(ShardCounter::ignored_stream, text.size());
     ignore_stream(context, side, nature_of(text), text);
     return;
