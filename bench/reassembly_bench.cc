@@ -29,8 +29,10 @@ struct Taker {
     return static_cast<uint32_t>(bytes.size());
   }
   void on_gap(Side, uint64_t, uint64_t length, GapCause) { lost += length; }
+  void on_midstream(Side) {}
   void on_end(Side) {}
   bool in_message(Side) const { return true; }
+  bool ends_with_stream(Side) const { return false; }
 };
 
 // The order in which the segments 0 … kSegments - 1 of one direction are captured.
