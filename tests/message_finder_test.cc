@@ -171,7 +171,7 @@ Found model(const std::string& stream, StartsAt starts_at) {
     std::string line = stream.substr(begin, end - begin);
     if (line.ends_with('\r')) line.pop_back();
     Found found;
-    const StartLine start = read_start_line(line);
+    const StartLine start = read_start_line(line, StartContext::kAfterLoss);
     if (start.kind == StartLineKind::kResponse ||
         (start.kind == StartLineKind::kRequest && start.known_method)) {
       found.at = 0;

@@ -470,7 +470,8 @@ HeadStatus HeadReader::read_candidate(std::string_view bytes, HeadProgress& prog
     if (line.ends_with('\r')) line.remove_suffix(1);
     const bool is_start_line = begin == 0;
     if (!is_start_line && line.empty()) break;
-    if (is_start_line ? !is_strict(read_start_line(line)) : !is_strict_line(line)) {
+    if (is_start_line ? !is_strict(read_start_line(line, StartContext::kAfterLoss))
+                      : !is_strict_line(line)) {
       return HeadStatus::kInvalid;
     }
     begin = at + 1;

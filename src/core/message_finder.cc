@@ -77,7 +77,7 @@ MessageFinder::Judgement MessageFinder::judge_line(std::string_view line,
                                                    LineStart line_start) const {
   line = without_line_end(line);
   if (line_start == LineStart::kUnknown) return judge_inside(line, wanted_);
-  const StartLine start = read_start_line(line);
+  const StartLine start = read_start_line(line, StartContext::kAfterLoss);
   const bool request =
       start.kind == StartLineKind::kRequest && wants(wanted_, MessageDirection::kRequest);
   if (start.kind == StartLineKind::kResponse && wants(wanted_, MessageDirection::kResponse)) {
