@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Records the captures of pcaps/: real servers (nginx, Node, Python, Dovecot) and clients (curl, Node,
+# Records the captures of pcaps/: real servers (nginx, HAProxy, Node, Python, Dovecot) and clients (curl, Node,
 # Python) in network namespaces of their own, tcpdump beside them; then makes the damaged ones with
 # pcapdamage.
 #
 #   tools/record-pcaps.sh [FOLDER]      writes into FOLDER (default: pcaps/ of this repository)
 #
-# Needs root and the packages nginx-light nodejs dovecot-pop3d curl tcpdump tshark tcpreplay ethtool
+# Needs root and the packages nginx-light haproxy openssl nodejs dovecot-pop3d curl tcpdump tshark tcpreplay ethtool
 # iproute2 python3 cmake g++. Nothing leaves the namespaces:
 #
 #   client eth0 10.77.0.1 fd77::1  ----------------------------  10.77.0.2 fd77::2 eth0 server
@@ -37,7 +37,7 @@ trap clean_up EXIT
 
 check_tools() {
   local missing=()
-  for tool in nginx node dovecot curl tcpdump tshark dumpcap mergecap tcprewrite ethtool ip python3 \
+  for tool in nginx haproxy openssl node dovecot curl tcpdump tshark dumpcap mergecap tcprewrite ethtool ip python3 \
     cmake; do
     command -v $tool >/dev/null || missing+=("$tool")
   done
@@ -95,13 +95,18 @@ start_servers() {
   install -d -o mail -g mail "$work/mail/ada"/{,cur,new,tmp}
   install -o mail -g mail -m 600 "$HERE"/record/mail/*.eml "$work/mail/ada/new"
   sed "s|WORK|$work|g" "$HERE/record/dovecot.conf" >"$work/dovecot.conf"
+  sed "s|WORK|$work|g" "$HERE/record/haproxy.cfg" >"$work/haproxy.cfg"
+  openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=shop.example -days 1 \
+    -keyout "$work/haproxy.key" -out "$work/haproxy.crt" 2>/dev/null
+  cat "$work/haproxy.crt" "$work/haproxy.key" >"$work/haproxy.pem"
   # Not through a function: the process in the background must be the server, to be ended by its id.
   local inside="ip netns exec $SERVER"
   $inside nginx -p "$work" -c nginx.conf 2>"$work/nginx.log" & server_pids+=($!)
   $inside node "$HERE/record/server.mjs" & server_pids+=($!)
   $inside python3 -m http.server -d "$work/site" 8000 >"$work/python.log" 2>&1 & server_pids+=($!)
+  $inside haproxy -db -f "$work/haproxy.cfg" & server_pids+=($!)
   $inside dovecot -F -c "$work/dovecot.conf" & server_pids+=($!)
-  for port in 80 110 3000 3128 8000 8080 8081 9000; do
+  for port in 80 110 3000 3128 8000 8080 8081 8091 8092 8093 9000; do
     for attempt in {1..100}; do
       in_server bash -c "exec 3<>/dev/tcp/127.0.0.1/$port" 2>/dev/null && break
       ((attempt < 100)) || { echo "record-pcaps.sh: no server on port $port" >&2; exit 1; }
@@ -252,6 +257,16 @@ on_loopback() {
 
 pop3() { in_client python3 "$HERE/record/pop3_client.py" $HOST; }
 
+# What HAProxy sends to nginx: a connection for each of the client's.
+proxied() {
+  for port in 8091 8092; do
+    request "http://$HOST:$port/style.css" "http://$HOST:$port/api/products?limit=1"
+    request -g "http://[$HOST6]:$port/" --next -s -g -d 'quantity=1' \
+      "http://[$HOST6]:$port/api/upload"
+  done
+  request -k "https://$HOST:8093/style.css" "https://$HOST:8093/api/products"
+}
+
 download() {
   # 100 ms between the requests: holes are given up while the connection lives, too.
   request --rate 600/m "http://$HOST/style.css" "http://$HOST/tides.csv" "http://$HOST/photo.bin" \
@@ -273,6 +288,7 @@ record_all() {
   record ipv6 ipv6.pcap eth0 tcp
   record pop3 pop3.pcap eth0 tcp
   record download download.pcap eth0 tcp
+  record proxied proxied.pcap lo 'tcp port 8090'
   # No filter: "tcp" alone would miss every later fragment.
   RECORD_IN=$CLIENT record routed fragments_ipv4.pcap eth1 ip
   record two_requests nanoseconds.pcap eth0 --time-stamp-precision=nano tcp

@@ -47,6 +47,15 @@ def run_tshark(capture, *arguments):
     return done.stdout
 
 
+def without_proxy_header(data):
+    """What the client sent behind the header that HAProxy has put in front."""
+    if data.startswith(b"PROXY "):
+        return data[data.index(b"\r\n") + 2:]
+    if data.startswith(b"\r\n\r\n\x00\r\nQUIT\n"):
+        return data[16 + int.from_bytes(data[14:16], "big"):]
+    return data
+
+
 def streams(capture):
     """(server endpoint, client endpoint, client's bytes, server's bytes) of each connection."""
     numbers = run_tshark(capture, "-T", "fields", "-e", "tcp.stream").split()
@@ -62,9 +71,9 @@ def streams(capture):
                 data[1 if line.startswith("\t") else 0] += bytes.fromhex(line.strip())
         first, second = endpoints[0], endpoints[1]
         if first[1] in (*PORTS, pop3_reference.PORT):
-            yield first, second, bytes(data[1]), bytes(data[0])
+            yield first, second, without_proxy_header(bytes(data[1])), bytes(data[0])
         else:
-            yield second, first, bytes(data[0]), bytes(data[1])
+            yield second, first, without_proxy_header(bytes(data[0])), bytes(data[1])
 
 
 def wire_text(data):
