@@ -2,12 +2,36 @@
 
 #include "io/privileges.h"
 
+#include <atomic>
+#include <csignal>
+#include <thread>
+
 #include "live_lab.h"
 
 namespace tcp_sniffer {
 namespace {
 
 using namespace std::chrono_literals;
+
+// Looks at each thread of a process that became nobody. Returns how many there are. The bounding
+// set is empty where the process was allowed to empty it.
+size_t threads_without_rights(pid_t process, bool bounding_set_too) {
+  std::vector<std::string> wanted = {"Uid:\t65534\t65534\t65534\t65534\n",
+                                     "Gid:\t65534\t65534\t65534\t65534\n", "NoNewPrivs:\t1\n"};
+  std::vector<std::string> sets = {"CapInh", "CapPrm", "CapEff", "CapAmb"};
+  if (bounding_set_too) sets.emplace_back("CapBnd");
+  for (const std::string& set : sets) wanted.push_back(set + ":\t0000000000000000\n");
+  size_t threads = 0;
+  const std::filesystem::path tasks = "/proc/" + std::to_string(process) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+    const std::string status = content_of(task.path() / "status");
+    for (const std::string& line : wanted) {
+      EXPECT_NE(status.find(line), std::string::npos) << line << status;
+    }
+    threads++;
+  }
+  return threads;
+}
 
 TEST(FindUser, KnowsUsersByNameAndNumber) {
   const auto by_name = find_user("nobody");
@@ -53,6 +77,77 @@ TEST(BecomeUser, SaysWhatFailedWithoutRights) {
       testing::ExitedWithCode(3), "becoming \"root\" failed at initgroups.*only root");
 }
 
+TEST(BecomeUser, EveryThreadThatRunsAlreadyGivesUpItsRights) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  EXPECT_EXIT(
+      {
+        std::atomic<bool> stop{false};
+        std::vector<std::thread> threads;
+        for (int i = 0; i < 3; i++) {
+          threads.emplace_back([&stop] {
+            while (!stop.load()) std::this_thread::yield();
+          });
+        }
+        const std::string error = become_user(std::get<UserIdentity>(find_user("nobody")));
+        std::fputs(error.c_str(), stderr);
+        const size_t count = threads_without_rights(::getpid(), true);
+        stop.store(true);
+        for (std::thread& thread : threads) thread.join();
+        std::_Exit(error.empty() && count == 4 && !testing::Test::HasFailure() ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+TEST(BecomeUser, AThreadThatDoesNotAnswerIsNotPassedOver) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  EXPECT_EXIT(
+      {
+        std::atomic<bool> ready{false};
+        std::thread deaf([&ready] {
+          sigset_t all;
+          sigfillset(&all);
+          pthread_sigmask(SIG_SETMASK, &all, nullptr);
+          ready.store(true);
+          for (;;) ::pause();
+        });
+        while (!ready.load()) std::this_thread::yield();
+        std::fputs(become_user(std::get<UserIdentity>(find_user("nobody"))).c_str(), stderr);
+        std::_Exit(3);
+      },
+      testing::ExitedWithCode(3), "failed at a thread that does not answer");
+}
+
+// Files are opened as that user, too: their bytes come from anywhere.
+TEST(Privileges, FilesAreReadWithoutRights) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  for (const char* shards : {"0", "2"}) {
+    Pipe in = make_pipe();
+    const Descriptor out = memory_file();
+    const Descriptor err = memory_file();
+    Child child(sniffer({"-r", "-", "--format", "ndjson", "--user", "nobody", "--shards", shards}),
+                Child::Streams{in.read_end.get(), out.get(), err.get()});
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    while (events_named(content_of(err), "started").empty() &&
+           std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::yield();
+    }
+    EXPECT_GE(threads_without_rights(child.pid(), true), 3u) << "control, events, signals";
+    EXPECT_EQ(event_named(content_of(err), "started")["user"], "nobody");
+    const std::string bytes = content_of(capture("posts.pcap"));
+    EXPECT_EQ(::write(in.write_end.get(), bytes.data(), bytes.size()),
+              static_cast<ssize_t>(bytes.size()));
+    in.write_end.reset();
+    EXPECT_EQ(child.wait().code, 0);
+    EXPECT_FALSE(content_of(out).empty());
+  }
+  TemporaryFolder folder;
+  const std::filesystem::path secret = folder / "secret.pcap";
+  std::filesystem::copy_file(capture("posts.pcap"), secret);
+  std::filesystem::permissions(secret, std::filesystem::perms::owner_read);
+  const Finished refused = run_sniffer({"-r", secret.string(), "--user", "nobody"});
+  EXPECT_EQ(refused.exit.code, 6) << refused.err;
+}
+
 class LivePrivileges : public LiveLab {
  protected:
   void SetUp() override {
@@ -86,10 +181,11 @@ TEST_F(LivePrivileges, OneCapabilityIsEnough) {
                     "--inh-caps=+net_raw",
                     "--ambient-caps=+net_raw",
                     "--bounding-set=-all,+net_raw"};
-  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80"}, options);
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--user", "65534"}, options);
   if (!sniffer.wait_for("started")) {
     GTEST_SKIP() << "the build can not be run by another user: " << sniffer.said();
   }
+  EXPECT_GE(threads_without_rights(sniffer.pid(), false), 6u) << "it is that user already";
   Load load;
   load.exchanges = 10;
   EXPECT_EQ(send(load).exchanges, 10u);
@@ -129,18 +225,8 @@ TEST_F(LivePrivileges, RootIsGivenUpOnceTheCaptureIsOpen) {
   if (!start_server()) GTEST_SKIP() << "nginx is not installed";
   LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--user", "nobody"});
   ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
-  const std::filesystem::path tasks = "/proc/" + std::to_string(sniffer.pid()) + "/task";
-  size_t threads = 0;
-  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
-    const std::string status = content_of(task.path() / "status");
-    EXPECT_NE(status.find("Uid:\t65534\t65534\t65534\t65534\n"), std::string::npos) << status;
-    EXPECT_NE(status.find("Gid:\t65534\t65534\t65534\t65534\n"), std::string::npos) << status;
-    EXPECT_NE(status.find("CapPrm:\t0000000000000000\n"), std::string::npos) << status;
-    EXPECT_NE(status.find("CapEff:\t0000000000000000\n"), std::string::npos) << status;
-    EXPECT_NE(status.find("CapAmb:\t0000000000000000\n"), std::string::npos) << status;
-    threads++;
-  }
-  EXPECT_GE(threads, 4u) << "capture, shard, writer, control";
+  EXPECT_GE(threads_without_rights(sniffer.pid(), true), 6u)
+      << "capture, shard, writer, control, events, signals";
   Load load;
   load.exchanges = 10;
   EXPECT_EQ(send(load).exchanges, 10u);

@@ -80,8 +80,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .meaning = "pin the threads to these CPUs, of those that the process may use: capture threads, "
      "then shards, then the writer"},
     {.name = "user", .value_name = "NAME", .group = KeyGroup::kInput, .target = &Config::user,
-     .text_kind = TextKind::kName, .meaning = "become this user once the capture is open",
-     .live_only = true},
+     .text_kind = TextKind::kName,
+     .meaning = "become this user: live once the capture is open, of files before they are opened"},
 
     // Which connections.
     {.name = "sampleRate", .value_name = "FRACTION", .group = KeyGroup::kSelection,

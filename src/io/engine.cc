@@ -85,8 +85,10 @@ int Engine::run_to_the_end() {
   make_writer();
   if (!wait_for_reader()) return finish_report();
   if (config_.live()) keep_right_to_raise_priority();
-  // The output is opened by the user the run goes on as, as it will be at each SIGHUP.
-  if (!open_sources() || !drop_privileges() || !open_output() || !open_side_outputs()) {
+  // The output is opened by the user the run goes on as, as it will be at each SIGHUP. To open
+  // files takes no right that the user must not have.
+  if ((!config_.live() && !drop_privileges()) || !open_sources() ||
+      (config_.live() && !drop_privileges()) || !open_output() || !open_side_outputs()) {
     return exit_status_;
   }
   make_shards();
@@ -316,7 +318,6 @@ void Engine::say_started() {
     fields["filterInstructions"] = capture.live->filter_instructions();
     fields["nanoseconds"] = capture.live->has_nanoseconds();
     fields["captureThreads"] = captures_.size();
-    if (!config_.user.empty()) fields["user"] = config_.user;
     if (!capture.live->warning().empty()) fields["warning"] = capture.live->warning();
   } else {
     fields["files"] = files_;
@@ -325,6 +326,7 @@ void Engine::say_started() {
     }
     fields["filter"] = config_.filter;
   }
+  if (!config_.user.empty()) fields["user"] = config_.user;
   fields["ports"] = config_.ports;
   fields["shards"] = config_.shards;
   if (metrics_) fields["metricsPort"] = metrics_->port();

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "io/privileges.h"
 #include "shard/start_thread.h"
 
 namespace tcp_sniffer {
@@ -180,6 +181,7 @@ EventLog::EventLog(const Settings& settings)
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
+  sigdelset(&all, rights_signal());
   pthread_sigmask(SIG_SETMASK, &all, &before);
   writer_ = start_thread("events", [shared = shared_] { shared->run(); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);

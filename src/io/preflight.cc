@@ -52,8 +52,22 @@ void say_link_type(LinkType link_type) {
       (is_supported(link_type) ? "" : ", whose frames can not be read and are left out"));
 }
 
+// For good: what the run opens from then on is looked at as that user.
+int check_user(const Config& config) {
+  const std::string& name = config.user;
+  if (name.empty()) return 0;
+  const auto user = find_user(name);
+  if (const auto* error = std::get_if<std::string>(&user)) {
+    return say_problem(ErrorCode::kInvalidConfig, *error);
+  }
+  say("user:       " + name +
+      (config.live() ? ", once the capture is open" : ", before the files are opened"));
+  const std::string refused = become_user(std::get<UserIdentity>(user));
+  return refused.empty() ? 0 : say_problem(ErrorCode::kPermissionDenied, refused);
+}
+
 int check_files(const Config& config) {
-  int status = 0;
+  int status = check_user(config);
   for (const std::string& path : files_to_read(config)) {
     say("file:       " + (path == "-" ? std::string("standard input") : path));
     if (const std::string problem = FileSource::problem_of(path); !problem.empty()) {
@@ -83,18 +97,6 @@ void say_offloads(const std::string& interface) {
   }
 }
 
-// For good: what the run opens after the capture is looked at as that user.
-int check_user(const std::string& name) {
-  if (name.empty()) return 0;
-  const auto user = find_user(name);
-  if (const auto* error = std::get_if<std::string>(&user)) {
-    return say_problem(ErrorCode::kInvalidConfig, *error);
-  }
-  say("user:       " + name + ", once the capture is open");
-  const std::string refused = become_user(std::get<UserIdentity>(user));
-  return refused.empty() ? 0 : say_problem(ErrorCode::kPermissionDenied, refused);
-}
-
 int check_live(const Config& config, const CaptureFilter& filter) {
   const auto interface = interface_or_default(config.interface);
   if (const auto* problem = std::get_if<LiveProblem>(&interface)) {
@@ -119,7 +121,7 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   say("            " + std::to_string(live.filter_instructions()) + " instructions of 4096");
   if (!live.warning().empty()) say("note:       " + live.warning());
   if (live.interface() != "any") say_offloads(live.interface());
-  return check_user(config.user);
+  return check_user(config);
 }
 
 // As OutputWriter::open says it.

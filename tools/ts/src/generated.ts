@@ -630,7 +630,7 @@ export interface EngineConfig {
   captureThreads?: number;
   /** Pin the threads to these CPUs, of those that the process may use: capture threads, then shards, then the writer. */
   pinCpus?: number[];
-  /** Become this user once the capture is open (live only). */
+  /** Become this user: live once the capture is open, of files before they are opened. */
   user?: string;
   /** The fraction of connections processed; a connection is whole or absent, and the same ones are chosen in every run. */
   sampleRate?: number;
@@ -817,7 +817,7 @@ export const configSchema = {
       }
     },
     "user": {
-      "description": "Become this user once the capture is open (live only).",
+      "description": "Become this user: live once the capture is open, of files before they are opened.",
       "type": "string",
       "minLength": 1,
       "x-kind": "name"
