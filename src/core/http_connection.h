@@ -30,6 +30,7 @@ struct HttpStream {
   HttpParser* parser = nullptr;
   HttpPhase phase = HttpPhase::kStart;
   bool started : 1 = false;        // a message was found in this stream
+  bool unplaced : 1 = false;       // met in its middle, and nothing of it was taken yet
   bool direct : 1 = false;         // kSearch: nothing was skipped since the loss
   bool said_not_http : 1 = false;  // each event once per stream
   bool said_parse_error : 1 = false;

@@ -19,6 +19,7 @@ HttpEngine::HttpEngine(const HttpSettings& settings, BufferPool& pool, ShardCoun
 void HttpEngine::start_midstream(HttpConnection& http, Side side) {
   HttpStream& stream = http.streams[static_cast<size_t>(side)];
   stream.phase = HttpPhase::kSearch;
+  stream.unplaced = true;
   stream.direct = true;
   stream.order_lost = true;
   stream.lossy = true;

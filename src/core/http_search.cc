@@ -21,6 +21,7 @@ void HttpEngine::start_search(HttpContext& context, Side side, bool direct) {
   HttpStream& here = stream(context, side);
   release_parser(here);
   here.phase = context.http.tunnel ? HttpPhase::kTunnel : HttpPhase::kSearch;
+  here.unplaced = false;
   here.direct = direct;
   here.inside = false;
   here.order_lost = true;
@@ -97,8 +98,10 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
          (guess == StartGuess::kResponse && wanted != MessageFinder::Wanted::kRequests)) &&
         starts_like_message(input.text)) {
       // Refused before anything is remembered: what comes in front of it may move its place.
-      if (guess == StartGuess::kResponse && !input.force &&
-          response_room(context, side, input.text, input.offset, true, false) == 0) {
+      if (!input.force &&
+          ((here.unplaced && !here.started && must_hold_back(context, here)) ||
+           (guess == StartGuess::kResponse &&
+            response_room(context, side, input.text, input.offset, true, false) == 0))) {
         here.direct = true;
         return kRefused;
       }
@@ -165,7 +168,8 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
   return candidate.offset;
 }
 
-// The first bytes of a stream met in its middle wait for the connection's next segment.
+// The first bytes of a stream met in its middle wait for the connection's next segment: captures
+// reorder, and what the sender sent before them may still come.
 bool HttpEngine::must_hold_back(const HttpContext& context, HttpStream& here) {
   const auto frame = static_cast<uint32_t>(context.frame);
   if (here.held_frame == 0) here.held_frame = frame;

@@ -47,6 +47,8 @@ bool Reassembler::take_segment(TcpStreams& streams, P& protocol, const Segment& 
   TcpStream& stream = at(streams, segment.side);
   TcpStream& peer = at(streams, other(segment.side));
   settle_ends(streams, protocol);
+  // What was held back until the connection's next segment was sent before this one.
+  if (peer.refused && !peer.delivered) pump(streams, protocol, segment.clock_ns);
   if ((segment.flags & kTcpRst) != 0) {
     counters_.add(ShardCounter::out_of_window, segment.payload_size);
     const bool exact = take_rst(stream, offset);
