@@ -22,7 +22,10 @@ constexpr uint64_t kWindowMin = 4u << 20;
 constexpr uint64_t kHandshakeReach = 64u << 10;
 
 // Segments outside the window that must continue each other before the head jumps to them.
+// More of them when they do not acknowledge exactly what the other side sent: its segments are lost,
+// too, or somebody guesses. A guess comes within kHandshakeReach of the right number once in 30,000.
 constexpr uint8_t kStrayAgreement = 4;
+constexpr uint8_t kStrayAgreementUnsure = 16;
 
 // A segment that ends at most this far before the end of the last one outside the window repeats
 // it. Four 64 KiB frames of segmentation offload: copies of a frame follow it closely. A forged

@@ -117,7 +117,7 @@ class Reassembler {
   enum class Place : uint8_t { kNowhere, kKnown, kMidstream };
   static Place place(TcpStream& stream, const TcpStream& peer, const Segment& segment);
   static void place_syn(TcpStream& stream, uint32_t first);
-  static bool agrees_with_strays(TcpStream& stream, const Segment& segment);
+  static bool agrees_with_strays(TcpStream& stream, const TcpStream& peer, const Segment& segment);
   static Place place_bytes(TcpStream& stream, const TcpStream& peer, const Segment& segment);
   static bool acknowledges_plausibly(const TcpStream& peer, const Segment& segment);
   static bool believes(const TcpStream& stream, const TcpStream& peer, const Segment& segment,

@@ -152,7 +152,7 @@ Reassembler::Place Reassembler::place_bytes(TcpStream& stream, const TcpStream& 
     const uint64_t expected = stream.expected();
     const bool near = offset + kWindowMin >= expected && offset <= expected + kWindowMin;
     // Far away, but so are its neighbours.
-    if (!near && !agrees_with_strays(stream, segment)) return Place::kNowhere;
+    if (!near && !agrees_with_strays(stream, peer, segment)) return Place::kNowhere;
     if (!near || !stream.seen || offset < stream.head) stream.head = offset;
   }
   stream.seen = true;
@@ -165,13 +165,19 @@ Reassembler::Place Reassembler::place_bytes(TcpStream& stream, const TcpStream& 
 // A segment outside the window. One says nothing; kStrayAgreement that continue each other mean
 // that the stream has moved on without us. One that repeats what the last ones brought (every frame
 // is captured twice) says nothing either.
-bool Reassembler::agrees_with_strays(TcpStream& stream, const Segment& segment) {
+bool Reassembler::agrees_with_strays(TcpStream& stream, const TcpStream& peer,
+                                     const Segment& segment) {
+  const uint64_t acked = peer.offset_of(segment.acknowledgment);
+  const bool exact = acked == peer.known_end() || acked == peer.expected();
+  const bool near = acked + kHandshakeReach >= peer.head &&
+                    acked <= std::max(peer.known_end(), peer.acked) + kHandshakeReach;
+  if ((segment.flags & kTcpAck) == 0 || !near) return false;
   const uint32_t next = segment.sequence + segment.payload_wire_size;
   if (stream.stray_count > 0 && stream.stray_next - next <= kStrayRepeatMax) return false;
   stream.stray_count = static_cast<uint8_t>(
       stream.stray_count > 0 && segment.sequence == stream.stray_next ? stream.stray_count + 1 : 1);
   stream.stray_next = next;
-  if (stream.stray_count < kStrayAgreement) return false;
+  if (stream.stray_count < (exact ? kStrayAgreement : kStrayAgreementUnsure)) return false;
   stream.stray_count = 0;
   return true;
 }

@@ -177,7 +177,9 @@ template <StreamProtocol P>
 bool Reassembler::take_stray(TcpStreams& streams, P& protocol, const Segment& segment,
                              uint64_t offset) {
   TcpStream& stream = at(streams, segment.side);
-  if (stream.end_is_sure() || !agrees_with_strays(stream, segment)) return false;
+  if (stream.end_is_sure() ||
+      !agrees_with_strays(stream, at(streams, other(segment.side)), segment))
+    return false;
   drop_claim(stream);
   give_up_cut(stream, protocol, segment.side);
   while (stream.has_waiting()) {
