@@ -197,6 +197,11 @@ std::string excuse(const Json& message, const Truth& truth, const std::vector<Fr
     // Without the request nothing says that the answer has no body: it waits for one, or takes what
     // comes behind a loss for one.
     if (line["direction"] == "request" && line["method"] == "HEAD") return "a HEAD is lost";
+    // Without a final answer nothing says that the body of a request that asked does not come.
+    if (message["headers"].value("expect", "") == "100-continue" &&
+        line["direction"] == "response" && line["exchange"] == message["exchange"]) {
+      return "the answer to a request that asked before it sent its body is lost";
+    }
     // The same of the other framing that the request decides.
     if (line["direction"] == "request" && line["method"] == "CONNECT") return "a CONNECT is lost";
   }

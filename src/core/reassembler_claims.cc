@@ -254,8 +254,9 @@ uint64_t Reassembler::take_hint(TcpStream& peer, const TcpStream& stream, const 
 // the real one is missing. A tap may see a single byte just behind its acknowledgment, though.
 bool Reassembler::is_probe(const TcpStream& stream, const Segment& segment, uint64_t offset) {
   if (segment.payload_wire_size != 1 || offset + 1 != stream.acked) return false;
-  const bool just_late = offset == stream.head && !stream.has_waiting() &&
-                         stream.hole_since_ns != 0 &&
+  const bool fills_hole =
+      offset == stream.head && (!stream.has_waiting() || stream.reorder->front() == offset + 1);
+  const bool just_late = fills_hole && stream.hole_since_ns != 0 &&
                          segment.clock_ns - stream.hole_since_ns < kGapAckedWaitNs;
   return !just_late;
 }
