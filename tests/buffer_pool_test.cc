@@ -190,6 +190,7 @@ TEST(BufferPool, NeverHasMoreThanItsLimit) {
         pool.release(held[which]);
         held.erase(held.begin() + static_cast<ptrdiff_t>(which));
       }
+      pool.check_invariants();
       ASSERT_EQ(pool.used_bytes(), used);
       ASSERT_LE(used, limit);
     }

@@ -120,6 +120,7 @@ TEST(ConnectionTable, AgreesWithAMap) {
         model.erase(found);
       }
       ASSERT_EQ(table.size(), model.size());
+      if (step % 100 == 0) table.check_invariants();
     }
   }
 }

@@ -78,6 +78,7 @@ class ShardHarness {
     if (clock_ns != 0) block_->clock_ns = clock_ns;
     // A fresh one, so that the sanitizer sees who keeps a view of the old one.
     shard_.process(*block_);
+    shard_.check_invariants();
     block_ = std::make_unique<PacketBlock>();
     payloads_.clear();
     take_lines();
@@ -85,6 +86,7 @@ class ShardHarness {
   void drain() {
     process();
     shard_.drain();
+    shard_.check_invariants();
     take_lines();
   }
 

@@ -1,8 +1,11 @@
 #include "core/buffer_pool.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+
+#include "core/check.h"
 
 namespace tcp_sniffer {
 
@@ -23,6 +26,7 @@ Buffer BufferPool::allocate(size_t size) {
     idle_[index] = idle->next;
     idle_bytes_ -= capacity;
     used_bytes_ += capacity;
+    DEBUG_CHECK(used_bytes_ + idle_bytes_ <= limit_bytes_);
     return {reinterpret_cast<uint8_t*>(idle), capacity};
   }
   if (used_bytes_ + idle_bytes_ + capacity > limit_bytes_ && !drop_idle(capacity)) {
@@ -35,6 +39,7 @@ Buffer BufferPool::allocate(size_t size) {
     return {};
   }
   used_bytes_ += capacity;
+  DEBUG_CHECK(used_bytes_ + idle_bytes_ <= limit_bytes_);
   return {data, capacity};
 }
 
@@ -46,6 +51,8 @@ bool BufferPool::charge(size_t bytes) {
 
 void BufferPool::release(Buffer& buffer) {
   if (!buffer) return;
+  DEBUG_CHECK(std::has_single_bit(buffer.capacity) && buffer.capacity >= kSizeMin);
+  DEBUG_CHECK(buffer.capacity <= used_bytes_);
   used_bytes_ -= buffer.capacity;
   if (idle_bytes_ + buffer.capacity > kIdleBytesMax) {
     std::free(buffer.data);
@@ -67,6 +74,19 @@ bool BufferPool::grow(Buffer& buffer, size_t size, size_t used) {
   release(buffer);
   buffer = larger;
   return true;
+}
+
+void BufferPool::check_invariants() const {
+  size_t idle_bytes = 0;
+  for (size_t index = 0; index < kClasses; index++) {
+    for (const Idle* idle = idle_[index]; idle != nullptr; idle = idle->next) {
+      idle_bytes += kSizeMin << index;
+    }
+  }
+  require(idle_bytes == idle_bytes_, "pool: idle bytes are not those of its idle buffers");
+  require(idle_bytes_ <= kIdleBytesMax, "pool: more idle than it may keep");
+  require(used_bytes_ <= limit_bytes_ && idle_bytes_ <= limit_bytes_ - used_bytes_,
+          "pool: more than its limit");
 }
 
 // Frees idle buffers, the largest first, until `needed` more bytes fit under the limit.

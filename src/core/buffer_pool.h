@@ -83,6 +83,8 @@ class BufferPool {
     return used_bytes_ > goal ? used_bytes_ - goal : 0;
   }
   size_t limit_bytes() const { return limit_bytes_; }
+  // Aborts when an invariant is broken. Walks over all idle buffers: for tests.
+  void check_invariants() const;
   uint64_t refusals() const { return refusals_; }
 
  private:

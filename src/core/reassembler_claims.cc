@@ -158,6 +158,7 @@ Reassembler::Place Reassembler::place_bytes(TcpStream& stream, const TcpStream& 
   stream.seen = true;
   if (may_be_probe) return Place::kKnown;
   stream.placed = true;
+  stream.gap_end = stream.head;  // nothing before it was delivered
   drop_claim(stream);
   return known ? Place::kKnown : Place::kMidstream;
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "core/check.h"
 #include "core/connection_identity.h"
 #include "core/http_connection.h"
 #include "core/reassembler.h"
@@ -79,6 +80,7 @@ class ConnectionList {
 
   void push_back(Connection* connection) {
     ConnectionLink& link = connection->*kLink;
+    DEBUG_CHECK(connection != back_ && link.next == nullptr);
     link.previous = back_;
     link.next = nullptr;
     (back_ != nullptr ? (back_->*kLink).next : front_) = connection;
@@ -87,6 +89,7 @@ class ConnectionList {
   }
   void remove(Connection* connection) {
     ConnectionLink& link = connection->*kLink;
+    DEBUG_CHECK(size_ > 0 && (link.previous != nullptr || front_ == connection));
     if (connection == passed_) passed_ = link.previous;
     (link.previous != nullptr ? (link.previous->*kLink).next : front_) = link.next;
     (link.next != nullptr ? (link.next->*kLink).previous : back_) = link.previous;
@@ -120,6 +123,21 @@ class ConnectionList {
     }
     remove(connection);
     push_back(connection);
+  }
+
+  // Aborts when the links do not fit each other. Walks over all of it: for tests.
+  void check_invariants() const {
+    uint64_t size = 0;
+    bool passed_is_here = passed_ == nullptr;
+    const Connection* previous = nullptr;
+    for (const Connection* at = front_; at != nullptr; at = (at->*kLink).next) {
+      require((at->*kLink).previous == previous, "list: a link back leads elsewhere");
+      passed_is_here |= at == passed_;
+      previous = at;
+      size++;
+    }
+    require(back_ == previous && size_ == size, "list: its end or its size are not what it has");
+    require(passed_is_here, "list: its bookmark is not in it");
   }
 
  private:

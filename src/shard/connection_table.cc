@@ -1,5 +1,6 @@
 #include "shard/connection_table.h"
 
+#include "core/check.h"
 #include "core/limits.h"
 
 namespace tcp_sniffer {
@@ -47,6 +48,25 @@ void ConnectionTable::erase(Connection* connection) {
   }
   slots_[hole] = {};
   size_--;
+}
+
+void ConnectionTable::check_invariants() const {
+  size_t taken = 0;
+  for (size_t i = 0; i < slots_.size(); i++) {
+    const Slot& slot = slots_[i];
+    if (slot.object == 0) continue;
+    taken++;
+    require(slot.object <= used_, "table: a slot names an object that was never made");
+    require(object(slot.object)->hash == slot.hash,
+            "table: a slot has another hash than its object");
+    for (size_t at = index_of(slot.hash); at != i; at = (at + 1) & mask_) {
+      require(slots_[at].object != 0, "table: a free slot stands before one of the chain");
+    }
+  }
+  size_t free_objects = 0;
+  for (const Connection* at = free_; at != nullptr; at = at->by_activity.next) free_objects++;
+  require(taken == size_ && size_ * 8 <= slots_.size() * 5, "table: not as full as it says");
+  require(taken + free_objects == used_, "table: some objects are neither in use nor free");
 }
 
 void ConnectionTable::double_slots() {

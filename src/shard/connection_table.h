@@ -66,6 +66,9 @@ class ConnectionTable {
 
   size_t size() const { return size_; }
 
+  // Aborts when an invariant is broken. Walks over all slots and free objects: for tests.
+  void check_invariants() const;
+
  private:
   struct Slot {
     uint32_t hash;
@@ -78,6 +81,9 @@ class ConnectionTable {
 
   size_t index_of(uint64_t hash) const { return hash & mask_; }
   Connection* object(uint32_t number) {
+    return &slabs_[(number - 1) / kSlabConnections][(number - 1) % kSlabConnections];
+  }
+  const Connection* object(uint32_t number) const {
     return &slabs_[(number - 1) / kSlabConnections][(number - 1) % kSlabConnections];
   }
   size_t free_slot(uint64_t hash) const;  // kNoSlot: the chain is too long

@@ -58,6 +58,10 @@ class Shard {
   // Takes every segment of the block, then its order. The block's memory is free afterwards.
   void process(const PacketBlock& block);
 
+  // Aborts when an invariant of the shard or of a part of it is broken. Walks over everything: for
+  // tests, between two blocks.
+  void check_invariants() const;
+
   // Ends all connections, as at the end of the capture.
   void drain();
 

@@ -37,11 +37,13 @@ size_t held_bytes(const Connection& connection) {
             parser->body.memory.capacity + parser->trailers.memory.capacity +
             parser->gaps.memory.capacity;
   }
-  if (connection.pop3() != nullptr) {
-    held += BufferPool::capacity_of(sizeof(Pop3Connection));
-    for (const Pop3Stream& stream : connection.pop3()->streams) {
-      held += stream.line.memory.capacity + stream.body.memory.capacity;
-    }
+  const ConnectionExtras* extras = connection.identity.extras;
+  if (extras == nullptr) return held;
+  held += BufferPool::kSizeMin + extras->opening.memory.capacity;
+  if (extras->pop3 == nullptr) return held;
+  held += BufferPool::capacity_of(sizeof(Pop3Connection));
+  for (const Pop3Stream& stream : extras->pop3->streams) {
+    held += stream.line.memory.capacity + stream.body.memory.capacity;
   }
   return held;
 }
