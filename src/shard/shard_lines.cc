@@ -1,5 +1,6 @@
 #include "shard/shard_lines.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "core/body_file_name.h"
@@ -13,6 +14,11 @@ namespace {
 // Whose line fits a block, whatever its bytes are.
 constexpr size_t kShortText = 32u << 10;
 static_assert(escaped_size_max(kShortText) < kLineBlockBytes);
+
+// What may become six bytes each; the head twice, because of rawHeaders.
+size_t text_size(const HttpMessage& message) {
+  return message.body.size() + size_t{2} * message.headers_size;
+}
 
 int64_t steady_ns() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
@@ -75,11 +81,14 @@ void ShardLines::decode(HttpMessage& message) {
 }
 
 void ShardLines::write(const HttpMessage& message) {
-  // Six bytes for each, twice for rawHeaders; what is shorter fits a block, or nearly.
-  const size_t text = message.body.size() + size_t{2} * message.headers_size;
+  const size_t text = text_size(message);
   if (text > kShortText && !output_.can_hold(escaped_size_max(text))) [[unlikely]] {
     return write_long(message);
   }
+  write_short(message);
+}
+
+void ShardLines::write_short(const HttpMessage& message) {
   if (!output_.begin_line()) return drop();
   writer_.write(message, output_);
   end_line(message);
@@ -102,6 +111,7 @@ void ShardLines::write_long(HttpMessage message) {
   LineOutput::Room room = output_.begin_long_line(writer_.size_max(message));
   if (room == LineOutput::Room::kNever) {
     cut_body(message);
+    if (text_size(message) <= kShortText) return write_short(message);
     room = output_.begin_long_line(writer_.size_max(message));
   }
   if (room != LineOutput::Room::kEnough) return drop();
@@ -110,7 +120,10 @@ void ShardLines::write_long(HttpMessage message) {
 }
 
 void ShardLines::cut_body(HttpMessage& message) {
-  message.body = message.body.substr(0, writer_.body_that_fits(message, output_.room_for_line()));
+  // A short line needs none.
+  const size_t headers = text_size(message) - message.body.size();
+  const size_t fits = writer_.body_that_fits(message, output_.room_for_line());
+  message.body = message.body.substr(0, std::max(fits, kShortText - std::min(kShortText, headers)));
   message.body_truncated = true;
   pool_.refuse();
   if (message.incomplete != Incomplete::kNo) return;
