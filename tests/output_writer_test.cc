@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -70,12 +71,17 @@ class Output {
 
   void start() {
     ASSERT_EQ(writer_->open(), "");
+    start_opened();
+  }
+  void start_opened() {
     OutputWriter::Listener listener;
     listener.on_end = [this] { told_.fetch_add(1); };
     listener.on_reopen_failed = [this](const std::string& file, const std::string& error) {
       reopen_error_ = file + ": " + error;
       reopen_failures_.fetch_add(1);
     };
+    listener.on_full = [this](const std::string&, const std::string&) { fulls_.fetch_add(1); };
+    listener.on_room = [this](const std::string&, uint64_t) { rooms_.fetch_add(1); };
     writer_->start(std::move(listener));
   }
   // False: nobody takes lines any more.
@@ -103,6 +109,8 @@ class Output {
   OutputWriter& writer() { return *writer_; }
   LineOutput& lines() { return lines_; }
   int told() const { return told_.load(); }
+  int fulls() const { return fulls_.load(); }
+  int rooms() const { return rooms_.load(); }
   int reopen_failures() const { return reopen_failures_.load(); }
   const std::string& reopen_error() const { return reopen_error_; }  // after one was counted
 
@@ -111,6 +119,8 @@ class Output {
   BufferPool memory_{size_t{1} << 30};
   LineOutput lines_{queue_, memory_, {true, LineOutput::kBlocksForWaiting}};
   std::atomic<int> told_{0};
+  std::atomic<int> fulls_{0};
+  std::atomic<int> rooms_{0};
   std::atomic<int> reopen_failures_{0};
   std::string reopen_error_;
   uint64_t put_ = 0;
@@ -189,6 +199,11 @@ TEST(WholeMessages, AreCounted) {
   EXPECT_EQ(count_messages("ab\ncd\nef", false), 2u);
   EXPECT_EQ(count_messages(frame_of("{}", "\n\n") + frame_of("{}", ""), true), 2u);
   EXPECT_EQ(count_messages("", true), 0u);
+  const std::string two = frame_of("{}", "one") + frame_of("{}", "two");
+  for (size_t size = 0; size < two.size(); size++) {
+    EXPECT_EQ(count_messages(std::string_view(two).substr(0, size), true), size < 13 ? 0u : 1u)
+        << "a cut frame is none: " << size;
+  }
 }
 
 // ---------------------------------------------------------------- every kind of output
@@ -545,6 +560,155 @@ TEST(OutputWriterErrors, OfABlockThatFitsInPartTheWholeLinesCountAsWritten) {
             (folder / "lines").string() + " can not be written: File too large");
   EXPECT_EQ(output.writer().written(), 25u);
   EXPECT_EQ(output.writer().discarded(), 75u);
+}
+
+TEST(OutputWriterErrors, WhatWasWrittenOfALineThatFailedIsTakenBack) {
+  for (const bool framed : {false, true}) {
+    const TemporaryFolder folder;
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    Output output(folder / "out", framed);
+    output.start();
+    std::string whole = framed ? "TCPSNIF1" : "";
+    for (uint64_t number = 0; number < 100; number++) {
+      const std::string line = framed ? frame_of("{}", std::string(90, 'b')) : line_of(number, 100);
+      output.put(line);
+      if (number < 25) whole += line;
+    }
+    rlimit small = before;
+    small.rlim_cur = 2550 + (framed ? 8 : 0);
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    output.finish();
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    EXPECT_EQ(output.writer().written(), 25u);
+    EXPECT_EQ(content_of(folder / "out"), whole);
+  }
+}
+
+// ---------------------------------------------------------------- a file that ends in the middle
+
+// What stands in the file after one more message.
+std::string appended_to(const std::string& before, bool framed, const std::string& message,
+                        std::string* error = nullptr) {
+  const TemporaryFolder folder;
+  write_file(folder / "out", before);
+  Output output(folder / "out", framed);
+  const std::string problem = output.writer().open();
+  if (error != nullptr) *error = problem;
+  if (!problem.empty()) return content_of(folder / "out");
+  output.start_opened();
+  output.put(message);
+  output.finish();
+  return content_of(folder / "out");
+}
+
+TEST(OutputFileEnd, ALineWithoutItsEndGetsOneAndStays) {
+  EXPECT_EQ(appended_to("whole\ncut", false, "next\n"), "whole\ncut\nnext\n");
+  EXPECT_EQ(appended_to("whole\n", false, "next\n"), "whole\nnext\n");
+  EXPECT_EQ(appended_to("", false, "next\n"), "next\n");
+}
+
+TEST(OutputFileEnd, AFrameThatWasCutAnywhereIsCutOff) {
+  const std::string magic = "TCPSNIF1";
+  const std::string one = frame_of("{}", "one\n");
+  const std::string two = frame_of("{\"a\":1}", std::string(300, 'b'));
+  const std::string next = frame_of("{}", "next");
+  const std::string all = magic + one + two;
+  for (size_t size = 0; size <= all.size(); size++) {
+    const std::string whole = size < 8                       ? magic
+                              : size < magic.size() + one.size() ? magic
+                              : size < all.size()                ? magic + one
+                                                                 : all;
+    ASSERT_EQ(appended_to(all.substr(0, size), true, next), whole + next) << size;
+  }
+}
+
+TEST(OutputFileEnd, AFileThatHasNoFramesIsNotTouched) {
+  for (const std::string& foreign : {std::string("{\"a\":1}\n"), std::string("x"),
+                                    "TCPSNIF1" + le32(5) + le32(0) + "hello"}) {
+    std::string error;
+    EXPECT_EQ(appended_to(foreign, true, frame_of("{}", ""), &error), foreign);
+    EXPECT_NE(error, "") << foreign;
+  }
+}
+
+// ---------------------------------------------------------------- a disk that fills and empties
+
+// A file system of its own with this much room; where none can be mounted, nothing is tested.
+class SmallDisk {
+ public:
+  explicit SmallDisk(size_t kib) {
+    const std::string options = "size=" + std::to_string(kib) + "k";
+    mounted_ = ::mount("tmpfs", folder_.path().c_str(), "tmpfs", 0, options.c_str()) == 0;
+  }
+  ~SmallDisk() {
+    if (mounted_) ::umount2(folder_.path().c_str(), MNT_DETACH);
+  }
+  bool mounted() const { return mounted_; }
+  std::filesystem::path operator/(std::string_view name) const { return folder_ / name; }
+
+ private:
+  TemporaryFolder folder_;
+  bool mounted_ = false;
+};
+
+// Numbers of the messages in a file, all of which have to be whole.
+std::vector<uint64_t> numbers_in(std::string_view text, bool framed) {
+  std::vector<uint64_t> numbers;
+  if (framed) {
+    EXPECT_TRUE(text.starts_with("TCPSNIF1"));
+    text.remove_prefix(std::min<size_t>(8, text.size()));
+  }
+  while (!text.empty()) {
+    const size_t size = first_message(text, framed);
+    const std::string_view message = text.substr(0, size);
+    EXPECT_EQ(whole_messages(message, message.size(), framed), message.size());
+    if (!framed) {
+      EXPECT_EQ(message.back(), '\n');
+    }
+    const size_t number = message.find_first_of("0123456789", framed ? 8 : 0);
+    numbers.push_back(std::stoull(std::string(message.substr(number, 10))));
+    text.remove_prefix(size);
+  }
+  return numbers;
+}
+
+TEST(OutputWriterFullDisk, ThatEmptiesIsGoneOnWithAndEachMessageThatIsLostIsCounted) {
+  for (const bool framed : {false, true}) {
+    SCOPED_TRACE(framed ? "framed" : "lines");
+    const SmallDisk disk(3000);
+    if (!disk.mounted()) GTEST_SKIP() << "no file system can be mounted here";
+    OutputWriter::Settings settings{.path = (disk / "out").string(), .framed = framed};
+    settings.when_full = OutputWriter::WhenFull::kDrop;
+    Output output(settings);
+    output.start();
+    std::vector<uint64_t> found;
+    uint64_t number = 0;
+    for (int times = 0; times < 5; times++) {
+      // Twice what the disk and the memory for lines have room for.
+      const uint64_t dropped = output.writer().dropped();
+      while (output.writer().dropped() == dropped) {
+        const std::string text = std::to_string(number) + std::string(number % 5000, ' ');
+        ASSERT_TRUE(output.put(framed ? frame_of("{" + text + "}", "b") : text + "\n"));
+        number++;
+      }
+      const std::string text = content_of(disk / "out");
+      for (const uint64_t one : numbers_in(text, framed)) found.push_back(one);
+      // As logrotate does it, which takes the old file away.
+      std::filesystem::rename(disk / "out", disk / "out.1");
+      std::filesystem::remove(disk / "out.1");
+      output.writer().reopen();
+      ASSERT_TRUE(wait_until([&] { return output.rooms() == output.fulls(); }));
+    }
+    output.finish();
+    for (const uint64_t one : numbers_in(content_of(disk / "out"), framed)) found.push_back(one);
+    EXPECT_GE(output.fulls(), 5);
+    EXPECT_EQ(output.fulls(), output.rooms());
+    EXPECT_EQ(output.writer().discarded(), 0u);
+    EXPECT_EQ(found.size(), output.writer().written()) << "what is counted is there";
+    EXPECT_EQ(output.writer().written() + output.writer().dropped(), number);
+    EXPECT_TRUE(std::is_sorted(found.begin(), found.end()));
+  }
 }
 
 // ---------------------------------------------------------------- a new file (SIGHUP)

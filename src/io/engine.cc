@@ -150,6 +150,11 @@ void Engine::make_writer() {
   OutputWriter::Settings settings;
   settings.path = config_.output;
   settings.framed = config_.format == OutputFormat::kFramed;
+  if (config_.overload == Overload::kDrop) {
+    settings.when_full = OutputWriter::WhenFull::kDrop;
+  } else if (config_.live()) {
+    settings.when_full = OutputWriter::WhenFull::kWait;
+  }
   const size_t place = (config_.live() ? config_.capture_threads : 1) + config_.shards;
   if (place < config_.pin_cpus.size()) settings.cpu = config_.pin_cpus[place];
   writer_ = std::make_unique<OutputWriter>(settings, lines_);
@@ -355,10 +360,29 @@ void Engine::start_threads() {
       log_.emit(LogLevel::kWarn, event, message, fields);
     };
   };
-  writer_->start({tell_control,
-                  warn_of(event::kOutputReopenFailed,
-                          "the output could not be opened anew; the old file is kept"),
-                  tell_fault});
+  OutputWriter::Listener listener;
+  listener.on_end = tell_control;
+  listener.on_reopen_failed =
+      warn_of(event::kOutputReopenFailed,
+              "the output could not be opened anew; the old file is kept");
+  listener.on_full = warn_of(event::kOutputFull, "the output has no room; it is tried again");
+  listener.on_room = [this](const std::string& file, uint64_t dropped) {
+    EventFields fields;
+    fields["file"] = file;
+    fields["dropped"] = dropped;
+    log_.emit(LogLevel::kWarn, event::kOutputResumed, "the output has room again", fields);
+  };
+  listener.on_mended = [this](const std::string& file, const FileEnd& end) {
+    EventFields fields;
+    fields["file"] = file;
+    if (end.cut_bytes > 0) fields["cutBytes"] = end.cut_bytes;
+    log_.emit(LogLevel::kWarn, event::kOutputMended,
+              end.ended_a_line ? "the output did not end with a whole line: it was given a line feed"
+                               : "the output did not end with a whole message: its part was cut off",
+              fields);
+  };
+  listener.on_fault = tell_fault;
+  writer_->start(std::move(listener));
   if (extractor_) {
     extractor_->start(warn_of(event::kExtractFailed, "a body was not written to its file"),
                       tell_fault);

@@ -251,6 +251,7 @@ Totals Engine::totals() const {
   Totals totals = sum_totals(frames, shards);
   totals.written = writer_->written();
   totals.discarded = writer_->discarded();
+  totals.dropped = writer_->dropped();
   totals.output_bytes = writer_->bytes();
   totals.live = config_.live();
   if (extractor_) totals.extracted = extractor_->counts();

@@ -32,6 +32,9 @@ inline constexpr std::string_view kLimit = "limit";
 inline constexpr std::string_view kNoReader = "no_reader";
 // Files that could not be opened or written.
 inline constexpr std::string_view kOutputReopenFailed = "output_reopen_failed";
+inline constexpr std::string_view kOutputMended = "output_mended";
+inline constexpr std::string_view kOutputFull = "output_full";
+inline constexpr std::string_view kOutputResumed = "output_resumed";
 inline constexpr std::string_view kExtractFailed = "extract_failed";
 inline constexpr std::string_view kDebugLogFailed = "debug_log_failed";
 // How many events the log itself held back or lost.

@@ -224,6 +224,8 @@ class MetricsServer::Collector final : public prometheus::Collectable {
         writer.written());
     one("tcp_sniffer_output_written_bytes_total", "bytes the output has taken", MetricType::Counter,
         writer.bytes());
+    one("tcp_sniffer_output_dropped_total", "messages dropped because the disk was full",
+        MetricType::Counter, writer.dropped());
     one("tcp_sniffer_output_discarded_total", "messages nobody took before the end",
         MetricType::Counter, writer.discarded());
     one("tcp_sniffer_output_queue_blocks", "line blocks that wait for the writer",

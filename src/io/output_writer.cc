@@ -64,7 +64,10 @@ size_t first_message(std::string_view data, bool framed) {
 uint64_t count_messages(std::string_view data, bool framed) {
   if (!framed) return static_cast<uint64_t>(std::count(data.begin(), data.end(), '\n'));
   uint64_t messages = 0;
-  for (size_t at = 0; at < data.size(); at += framed_size(data.substr(at))) messages++;
+  for (size_t end = framed_size(data); data.size() >= 8 && end <= data.size(); messages++) {
+    data.remove_prefix(end);
+    end = framed_size(data);
+  }
   return messages;
 }
 
@@ -98,7 +101,25 @@ std::string OutputWriter::open() {
     owns_fd_ = true;
   }
   classify();
-  return {};
+  const std::string problem = mend();
+  if (problem.empty()) return {};
+  return (settings_.path.empty() ? "standard output" : "output " + settings_.path) +
+         " can not be appended to: " + problem;
+}
+
+// Where a file is gone on with. Returns why it must not be.
+std::string OutputWriter::mend() {
+  file_end_ = {};
+  magic_pending_ = settings_.framed;
+  struct stat status {};
+  if (fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return {};
+  const bool appends =
+      (fcntl(fd_, F_GETFL) & O_APPEND) != 0 || lseek(fd_, 0, SEEK_CUR) == status.st_size;
+  if (!appends) return {};
+  file_end_ = mend_file_end(fd_, settings_.framed);
+  // Frames have their magic at the begin of a file only, because readers look for it nowhere else.
+  magic_pending_ = settings_.framed && fstat(fd_, &status) == 0 && status.st_size == 0;
+  return file_end_.error;
 }
 
 int OutputWriter::open_path() const {
@@ -113,7 +134,6 @@ void OutputWriter::classify() {
           : S_ISSOCK(status.st_mode) ? Kind::kSocket
           : isatty(fd_) != 0         ? Kind::kTerminal
                                      : Kind::kFile;
-  continues_a_file_ = S_ISREG(status.st_mode) && status.st_size > 0;
   if (kind_ == Kind::kPipe) {
     fcntl(fd_, F_SETPIPE_SZ, kPipeBytes);  // a smaller one works too, only slower
     const int capacity = fcntl(fd_, F_GETPIPE_SZ);
@@ -163,6 +183,7 @@ void OutputWriter::run() {
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   try {
+    if (file_end_.mended()) listener_.on_mended(settings_.path, file_end_);
     write_magic();
     write_queue();
   } catch (const std::exception& error) {
@@ -186,17 +207,8 @@ void OutputWriter::discard_queue() noexcept {
 
 void OutputWriter::write_queue() {
   for (;;) {
-    LineBlock* block = nullptr;
-    if (!queue_.try_dequeue(block)) {
-      // The end marker has no order relative to the blocks of other producers: the queue must be
-      // empty behind it.
-      if (input_ended_) return;
-      queue_.wait_dequeue(block);
-    }
-    if (block == nullptr) {
-      input_ended_ = true;
-      continue;
-    }
+    LineBlock* block = next_block();
+    if (block == nullptr) return;
     if (reopen_.exchange(false, std::memory_order_acq_rel)) reopen_now();
     if (block == &wake_) continue;
     write_block(*block);
@@ -204,29 +216,109 @@ void OutputWriter::write_queue() {
   }
 }
 
-void OutputWriter::write_block(const LineBlock& block) {
-  const std::string_view data(block.data, block.used);
-  const size_t size = ended() ? 0 : write_bytes(data);
-  bytes_.fetch_add(size, std::memory_order_relaxed);
-  if (size == data.size()) {
-    if (block.messages > 0) {
-      const auto now = std::chrono::system_clock::now().time_since_epoch();
-      delays_.add(
-          std::chrono::duration_cast<std::chrono::nanoseconds>(now).count() - block.oldest_ns,
-          block.messages);
-      delays_.publish();
+// nullptr: the end.
+LineBlock* OutputWriter::next_block() {
+  for (;;) {
+    LineBlock* block = nullptr;
+    if (!held_.empty()) {
+      block = held_.front();
+      held_.pop_front();
+    } else if (!queue_.try_dequeue(block)) {
+      // The end marker has no order relative to the blocks of other producers: the queue must be
+      // empty behind it.
+      if (input_ended_) return nullptr;
+      queue_.wait_dequeue(block);
     }
-    written_.fetch_add(block.messages, std::memory_order_relaxed);
+    if (block != nullptr) return block;
+    input_ended_ = true;
+  }
+}
+
+void OutputWriter::write_block(const LineBlock& block) {
+  std::string_view rest(block.data, block.used);
+  uint64_t messages = block.messages;
+  while (!write_part(rest, messages)) {
+    wait_for_disk();
+    if (settings_.when_full != WhenFull::kDrop || !block.owner->waits() || ended()) continue;
+    dropped_.fetch_add(messages, std::memory_order_relaxed);
     return;
   }
+  if (messages > 0) {
+    discarded_.fetch_add(messages, std::memory_order_relaxed);
+  } else if (block.messages > 0) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    delays_.add(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count() - block.oldest_ns,
+                block.messages);
+    delays_.publish();
+  }
+}
+
+// Writes what it can, and takes it off `rest` and `messages`. False: the disk is full.
+bool OutputWriter::write_part(std::string_view& rest, uint64_t& messages) {
+  const bool was_full = std::exchange(full_, false);
+  const size_t size = ended() || !write_magic() ? 0 : write_bytes(rest);
+  bytes_.fetch_add(size, std::memory_order_relaxed);
   const uint64_t whole =
-      std::min(block.messages, count_messages(data.substr(0, size), settings_.framed));
+      size == rest.size() ? messages
+                          : std::min(messages, count_messages(rest.substr(0, size), settings_.framed));
   written_.fetch_add(whole, std::memory_order_relaxed);
-  discarded_.fetch_add(block.messages - whole, std::memory_order_relaxed);
+  messages -= whole;
+  rest.remove_prefix(size);
+  if (was_full && !full_ && !ended()) listener_.on_room(settings_.path, dropped() - dropped_before_);
+  if (full_ && !was_full) {
+    dropped_before_ = dropped();
+    listener_.on_full(settings_.path, std::strerror(ENOSPC));
+  }
+  return !full_;
+}
+
+// Meanwhile lines wait in memory, as for a reader that stands still.
+void OutputWriter::wait_for_disk() {
+  constexpr int64_t kLookAgainUs = 20'000;
+  LineBlock* block = nullptr;
+  if (queue_.wait_dequeue_timed(block, kLookAgainUs)) {
+    do {
+      held_.push_back(block);
+    } while (queue_.try_dequeue(block));
+  }
+  if (reopen_.exchange(false, std::memory_order_acq_rel)) reopen_now();
+  if (settings_.when_full == WhenFull::kDrop) drop_for_a_shard_that_waits();
+}
+
+// A quarter of what it has here, so that it need not wait for each block.
+void OutputWriter::drop_for_a_shard_that_waits() {
+  const auto of_waiting = [this](const LineBlock* block) {
+    return block != nullptr && block != &wake_ && block->owner->waits();
+  };
+  const auto first = std::find_if(held_.begin(), held_.end(), of_waiting);
+  if (first == held_.end()) return;
+  const LineOutput* shard = (*first)->owner;
+  const auto is_its = [&](const LineBlock* block) {
+    return block != nullptr && block != &wake_ && block->owner == shard;
+  };
+  auto left = std::count_if(held_.begin(), held_.end(), is_its) / 4 + 1;
+  for (auto at = first; at != held_.end() && left > 0;) {
+    if (is_its(*at)) {
+      drop(*at);
+      at = held_.erase(at);
+      left--;
+    } else {
+      ++at;
+    }
+  }
+}
+
+void OutputWriter::drop(LineBlock* block) {
+  dropped_.fetch_add(block->messages, std::memory_order_relaxed);
+  block->owner->give_back(block);
 }
 
 size_t OutputWriter::write_bytes(std::string_view bytes) {
-  const size_t done = write_whole(bytes);
+  size_t done = write_whole(bytes);
+  if (kind_ == Kind::kFile && done < bytes.size()) {
+    const size_t whole = whole_messages(bytes, done, settings_.framed);
+    if (take_back(fd_, done - whole)) done = whole;
+  }
   inside_.store(false, std::memory_order_seq_cst);
   return done;
 }
@@ -258,6 +350,7 @@ size_t OutputWriter::write_whole(std::string_view bytes) {
     if (kind_ == Kind::kPipe) size = std::min(size, started ? room_in_pipe() : room_max_);
     size_t written = 0;
     if (size == 0 || !write_some(bytes.substr(done, size), written)) {
+      if (full_) break;
       if (ended() && waited() >= kPatience) break;
       wait_for_room();
     }
@@ -310,7 +403,12 @@ bool OutputWriter::write_some(std::string_view bytes, size_t& written) {
     waiting_since_.reset();
     return true;
   }
-  if (errno != EAGAIN && errno != EINTR) output_ended(errno);
+  const bool no_room = errno == ENOSPC || errno == EDQUOT;
+  if (no_room && settings_.when_full != WhenFull::kFail) {
+    full_ = true;
+  } else if (errno != EAGAIN && errno != EINTR) {
+    output_ended(errno);
+  }
   return false;
 }
 
@@ -341,15 +439,25 @@ void OutputWriter::reopen_now() {
     listener_.on_reopen_failed(settings_.path, std::strerror(errno));
     return;
   }
-  ::close(fd_);
-  fd_ = fresh;
+  const int old = std::exchange(fd_, fresh);
+  const bool old_magic_pending = magic_pending_;
+  if (const std::string problem = mend(); !problem.empty()) {
+    fd_ = old;
+    magic_pending_ = old_magic_pending;
+    ::close(fresh);
+    listener_.on_reopen_failed(settings_.path, problem);
+    return;
+  }
+  ::close(old);
   classify();
+  if (file_end_.mended()) listener_.on_mended(settings_.path, file_end_);
   write_magic();
 }
 
-// Frames have it at the begin of a file only, for readers look for it nowhere else.
-void OutputWriter::write_magic() {
-  if (settings_.framed && !continues_a_file_) write_bytes(kFramedMagic);
+// False: it is still to be written, because the disk is full, or the output has ended.
+bool OutputWriter::write_magic() {
+  if (magic_pending_) magic_pending_ = write_bytes(kFramedMagic) < kFramedMagic.size();
+  return !magic_pending_;
 }
 
 void OutputWriter::output_ended(int error) {

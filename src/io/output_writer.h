@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include <thread>
 
 #include "core/histogram.h"
+#include "io/output_file.h"
 #include "shard/line_output.h"
 
 namespace tcp_sniffer {
@@ -34,14 +36,19 @@ uint64_t count_messages(std::string_view data, bool framed);
 //   that was taken in part is finished first, unless the run is aborted and nobody reads).
 //
 // A reader that has left (EPIPE) is no error: what follows is discarded, and the run ends. Any
-// other error ends it with that error.
+// other error ends it with that error, except a full disk where the settings say otherwise. A file
+// has whole messages only also when a write fails: what was written of the next one is taken back.
 class OutputWriter {
  public:
+  // A full disk ends the run; or lines wait in memory for room; or, when their shards have no more
+  // memory for lines, the oldest ones are dropped and counted.
+  enum class WhenFull : uint8_t { kFail, kWait, kDrop };
   struct Settings {
     std::string path;  // empty: standard output
     bool framed = false;
     int fd = 1;
     int cpu = -1;  // the thread runs on it alone
+    WhenFull when_full = WhenFull::kFail;
   };
   enum class End : uint8_t { kNone, kReaderLeft, kFailed };
 
@@ -61,6 +68,15 @@ class OutputWriter {
     // next reopen().
     std::function<void(const std::string& file, const std::string& error)> on_reopen_failed =
         [](const std::string&, const std::string&) {};
+    // The file did not end with a whole message, at the start or when it was opened anew.
+    std::function<void(const std::string& file, const FileEnd& end)> on_mended =
+        [](const std::string&, const FileEnd&) {};
+    // The disk is full, with the error in words, and has room again; with the messages dropped
+    // meanwhile.
+    std::function<void(const std::string& file, const std::string& error)> on_full =
+        [](const std::string&, const std::string&) {};
+    std::function<void(const std::string& file, uint64_t dropped)> on_room =
+        [](const std::string&, uint64_t) {};
     // An exception, which is memory that the system refused: what follows is discarded.
     std::function<void(const char* what)> on_fault = [](const char*) {};
   };
@@ -81,6 +97,8 @@ class OutputWriter {
   End end() const { return end_.load(std::memory_order_acquire); }
   const std::string& error() const { return error_; }  // after end() is kFailed
   uint64_t written() const { return written_.load(std::memory_order_relaxed); }
+  // Because the disk was full.
+  uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
   uint64_t discarded() const { return discarded_.load(std::memory_order_relaxed); }
   // From the last byte of a block's oldest message to the moment at which the block was written,
   // in the time of the packets' clock: meaningful live only.
@@ -106,8 +124,14 @@ class OutputWriter {
   int open_path() const;
   void classify();
   void unblock_terminal();
-  void write_magic();
+  std::string mend();
+  LineBlock* next_block();
+  bool write_magic();
   void write_block(const LineBlock& block);
+  bool write_part(std::string_view& rest, uint64_t& messages);
+  void wait_for_disk();
+  void drop_for_a_shard_that_waits();
+  void drop(LineBlock* block);
   // Returns the bytes written; fewer than given when the output ended or the writer was aborted.
   size_t write_bytes(std::string_view bytes);
   size_t write_whole(std::string_view bytes);
@@ -132,7 +156,11 @@ class OutputWriter {
   bool lacks_reader_ = false;
   bool input_ended_ = false;
   Kind kind_ = Kind::kFile;
-  bool continues_a_file_ = false;  // that was not empty when it was opened
+  bool magic_pending_ = false;
+  FileEnd file_end_;      // as it was found
+  bool full_ = false;     // the disk, at the last write
+  uint64_t dropped_before_ = 0;     // it was full
+  std::deque<LineBlock*> held_;     // taken from the queue while it is
   size_t room_max_ = 0;            // of a pipe or a socket when it is empty, in bytes
   size_t writes_since_empty_ = 0;
   std::optional<Clock::time_point> waiting_since_;  // there was no room, and nothing was taken
@@ -144,6 +172,7 @@ class OutputWriter {
   std::atomic<End> end_{End::kNone};
   std::atomic<uint64_t> written_{0};
   std::atomic<uint64_t> discarded_{0};
+  std::atomic<uint64_t> dropped_{0};
   std::atomic<uint64_t> bytes_{0};
   Histogram delays_;
   std::string error_;

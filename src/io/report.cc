@@ -84,7 +84,7 @@ bool Totals::deterministic() const {
   return of(ShardCounter::connections_evicted) == 0 && of(ShardCounter::connections_refused) == 0 &&
          of(ShardCounter::memory_refusals) == 0 && of(ShardCounter::limits_reached) == 0 &&
          of(ShardCounter::incomplete_limit) == 0 &&
-         of(ShardCounter::messages_dropped_overload) == 0 &&
+         dropped_messages() == 0 &&
          of(ShardCounter::bodies_too_slow) == 0 && of(ShardCounter::tombstones_forgotten) == 0 &&
          of(FrameCounter::dropped_overload) == 0 && discarded_messages() == 0 &&
          kernel_dropped == 0;
@@ -117,6 +117,9 @@ void add_ledger(const Totals& totals, bool brief, EventFields& fields) {
   for (size_t i = 0; i < ShardCounters::kSize; i++) add(kShardCounters[i], totals.shards[i]);
   EventFields& messages = fields["messages"];
   messages["written"] = totals.written;
+  if (!brief || totals.dropped_messages() > 0) {
+    messages["dropped_overload"] = totals.dropped_messages();
+  }
   if (!brief || totals.discarded_messages() > 0) {
     messages["discarded"] = totals.discarded_messages();
   }

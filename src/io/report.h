@@ -20,6 +20,7 @@ struct Totals {
   std::vector<uint64_t> shards;  // by ShardCounter
   uint64_t written = 0;          // by the output writer
   uint64_t discarded = 0;
+  uint64_t dropped = 0;          // by the writer, because the disk was full
   uint64_t output_bytes = 0;
   uint64_t kernel_received = 0;  // live: libpcap's figures
   uint64_t kernel_dropped = 0;
@@ -30,9 +31,12 @@ struct Totals {
   uint64_t of(FrameCounter counter) const { return frames[static_cast<size_t>(counter)]; }
   uint64_t of(ShardCounter counter) const { return shards[static_cast<size_t>(counter)]; }
   uint64_t discarded_messages() const { return discarded + of(ShardCounter::messages_discarded); }
+  uint64_t dropped_messages() const {
+    return dropped + of(ShardCounter::messages_dropped_overload);
+  }
   // Messages handed to the output and neither written nor given up yet.
   uint64_t queued_messages() const {
-    return of(ShardCounter::messages_written) - written - discarded;
+    return of(ShardCounter::messages_written) - written - discarded - dropped;
   }
   // Whether another run, with any number of shards, gives the same set of lines.
   bool deterministic() const;

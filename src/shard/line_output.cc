@@ -80,7 +80,9 @@ bool LineOutput::take_block() {
 bool LineOutput::wait_for_block() {
   if (abandoned()) return false;
   LineBlock* block = nullptr;
+  waits_.store(true, std::memory_order_relaxed);
   free_.wait_dequeue(block);
+  waits_.store(false, std::memory_order_relaxed);
   if (block == nullptr) return false;
   idle_.push_back(block);
   return true;

@@ -73,6 +73,9 @@ class LineOutput final : public LineSink {
       collect_returned();
   }
 
+  // Whether the shard waits for a block. Any thread.
+  bool waits() const { return waits_.load(std::memory_order_relaxed); }
+
   // Wakes and ends every wait: lines are then dropped (the reader is gone). Any thread.
   void abandon();
   bool abandoned() const { return abandoned_.load(std::memory_order_acquire); }
@@ -99,6 +102,7 @@ class LineOutput final : public LineSink {
   LineQueue free_;
   const Settings settings_;
   std::atomic<bool> abandoned_{false};
+  std::atomic<bool> waits_{false};
   std::atomic<size_t> returned_bytes_{0};  // of charged_bytes_, given back since collect()
   size_t charged_bytes_ = 0;
   std::vector<LineBlock*> idle_;  // of the pool, here

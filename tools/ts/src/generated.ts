@@ -524,6 +524,26 @@ export interface OutputReopenFailedEvent extends EngineEvent {
   error: string;
 }
 
+/** The disk of the output has room again. */
+export interface OutputResumedEvent extends EngineEvent {
+  file: string;
+  /** Messages, meanwhile. */
+  dropped: number;
+}
+
+/** The disk of the output is full; it is tried again. */
+export interface OutputFullEvent extends EngineEvent {
+  file: string;
+  error: string;
+}
+
+/** The output did not end with a whole message when it was opened, and does now. */
+export interface OutputMendedEvent extends EngineEvent {
+  file: string;
+  /** Framed: of the message that was cut off. */
+  cutBytes?: number;
+}
+
 /** A body was not written to its file in extractDir. */
 export interface ExtractFailedEvent extends EngineEvent {
   file: string;
@@ -597,6 +617,9 @@ export interface EngineEvents {
   interface_down: [event: InterfaceDownEvent];
   interface_up: [event: InterfaceUpEvent];
   output_reopen_failed: [event: OutputReopenFailedEvent];
+  output_resumed: [event: OutputResumedEvent];
+  output_full: [event: OutputFullEvent];
+  output_mended: [event: OutputMendedEvent];
   extract_failed: [event: ExtractFailedEvent];
   debug_log_failed: [event: DebugLogFailedEvent];
   drain_incomplete: [event: DrainIncompleteEvent];
@@ -606,7 +629,7 @@ export interface EngineEvents {
   fatal: [event: FatalEvent];
 }
 
-export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","no_reader","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","extract_failed","debug_log_failed","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
+export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","no_reader","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","output_resumed","output_full","output_mended","extract_failed","debug_log_failed","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
 /** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {
