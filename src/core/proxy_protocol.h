@@ -35,6 +35,9 @@ struct ProxyHeader {
 
 constexpr uint32_t kProxyHeaderSizeMax = 16 + 65535;  // section 2.2
 
+// Whether a header may begin with this byte; hardly any other stream does.
+inline bool may_begin_proxy_header(uint8_t first) { return first == 'P' || first == '\r'; }
+
 // `first_bytes` are those of the client's stream. A header that contradicts the specification is
 // none: a wrong version, command or family, a length that its addresses or TLVs do not fit, a
 // version 1 line of more than 107 bytes. Linear in the header's size, and constant until the last

@@ -185,7 +185,7 @@ bool Reassembler::agrees_with_strays(TcpStream& stream, const TcpStream& peer,
 
 // ---------------------------------------------------------------- acknowledgments
 
-void Reassembler::take_window(TcpStream& peer, const TcpStream& stream, const Segment& segment) {
+inline void Reassembler::take_window(TcpStream& peer, const TcpStream& stream, const Segment& segment) {
   const bool scaled = stream.window_scale != kNoWindowScale &&
                       peer.window_scale != kNoWindowScale && (segment.flags & kTcpSyn) == 0;
   peer.window = static_cast<uint32_t>(segment.window)

@@ -21,9 +21,11 @@ bool Reassembler::on_segment(TcpStreams& streams, P& protocol, const Segment& se
   }
   const uint64_t offset = stream.offset_of(segment.sequence + (syn ? 1 : 0));
   const uint64_t acknowledged = take_acknowledgment(peer, stream, segment, offset);
-  if ((segment.flags & (kTcpSyn | kTcpFin | kTcpRst)) == 0 && stream.is_plain() && peer.is_plain())
+  if ((segment.flags & (kTcpFin | kTcpRst)) == 0 && stream.is_plain() && peer.is_plain())
       [[likely]] {
-    if (offset == stream.head) [[likely]] {
+    if (syn) {
+      if (segment.payload_wire_size == 0) return acknowledged != 0 && fits(stream, offset);
+    } else if (offset == stream.head) [[likely]] {
       if (segment.payload_wire_size == 0) return true;
       if (segment.payload_size == segment.payload_wire_size) [[likely]] {
         if (!consume_plain(streams, protocol, segment, acknowledged)) {
@@ -46,7 +48,7 @@ bool Reassembler::take_segment(TcpStreams& streams, P& protocol, const Segment& 
                                uint64_t offset, uint64_t acknowledged) {
   TcpStream& stream = at(streams, segment.side);
   TcpStream& peer = at(streams, other(segment.side));
-  settle_ends(streams, protocol);
+  if (stream.ended || peer.ended) settle_ends(streams, protocol);
   // What was held back until the connection's next segment was sent before this one.
   if (peer.refused && !peer.delivered) pump(streams, protocol, segment.clock_ns);
   if ((segment.flags & kTcpRst) != 0) {
@@ -91,7 +93,9 @@ bool Reassembler::take_segment(TcpStreams& streams, P& protocol, const Segment& 
 template <StreamProtocol P>
 void Reassembler::settle(TcpStreams& streams, P& protocol, int64_t clock_ns) {
   pump(streams, protocol, clock_ns);
-  while (give_up_by_evidence(streams, protocol, clock_ns) != 0) pump(streams, protocol, clock_ns);
+  while (timed(streams) && give_up_by_evidence(streams, protocol, clock_ns) != 0) {
+    pump(streams, protocol, clock_ns);
+  }
 }
 
 // The next bytes of a stream beside which nothing is missing or waiting. False when the protocol
@@ -258,6 +262,7 @@ bool Reassembler::deliver(TcpStreams& streams, P& protocol, Side side, Insist in
 template <StreamProtocol P>
 void Reassembler::pump(TcpStreams& streams, P& protocol, int64_t clock_ns) {
   constexpr std::array kSides = {Side::kLow, Side::kHigh};
+  const auto waits = [&](size_t side) { return streams[side].reorder != nullptr; };
   bool moved = true;
   while (moved) {
     moved = false;
@@ -266,12 +271,12 @@ void Reassembler::pump(TcpStreams& streams, P& protocol, int64_t clock_ns) {
         moved |= deliver(streams, protocol, side, Insist::kNo);
       moved |= reach_end(streams, protocol, side);
     }
-    if (!moved && streams[0].reorder != nullptr && streams[1].reorder != nullptr) {
-      moved = break_mutual_wait(streams, protocol);
-    }
+    if (!waits(0) && !waits(1)) break;
+    if (!moved && waits(0) && waits(1)) moved = break_mutual_wait(streams, protocol);
   }
-  time_hole(streams[0], streams[1], clock_ns);
-  time_hole(streams[1], streams[0], clock_ns);
+  for (size_t i = 0; i < 2; i++) {
+    if (!streams[i].is_plain() || streams[i].cut) time_hole(streams[i], streams[1 - i], clock_ns);
+  }
 }
 
 // Each direction waits for bytes of the other that are here: a retransmission carries a newer

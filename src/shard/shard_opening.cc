@@ -21,6 +21,8 @@ constexpr size_t kCertainSize = 12;
 
 // The client's first bytes; also where nothing tells who the client is.
 bool Shard::Handler::may_begin_with_header(Side side, std::span<const uint8_t> bytes) const {
+  if (!may_begin_proxy_header(bytes[0])) [[likely]]
+    return false;
   const ConnectionIdentity& identity = connection.identity;
   const bool is_server =
       identity.receiver_known && !identity.server_uncertain && identity.serves(side);
