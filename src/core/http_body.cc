@@ -41,7 +41,7 @@ size_t HttpEngine::head_in_segment(HttpContext& context, Side side, const Input&
   if (direction == MessageDirection::kRequest) {
     framing = request_framing(head);
   } else {
-    exchange = find_exchange(context, side, input.offset);
+    exchange = find_exchange(context, side, input.offset, input.meta, head.start.status);
     framing = response_framing(
         head, exchange != nullptr ? exchange->method : RequestMethodKind::kUnknown);
     if (framing.body_may_be_absent && looks_like_response(behind)) {
@@ -90,11 +90,11 @@ size_t HttpEngine::head_in_segment(HttpContext& context, Side side, const Input&
   message.first_frame = message.last_frame = input.meta.frame;
   message.headers_size = static_cast<uint32_t>(head.size);
   if (direction == MessageDirection::kRequest) {
-    open_exchange(context, side, head, input.meta, message.exchange);
+    open_exchange(context, side, head, input.meta, input.offset, message.exchange);
     complete_exchange(context, message.exchange, input.meta.time_ns, body.size());
     emitter_.emit(context.identity, side, message);
   } else {
-    describe_request(message, exchange, input.meta.time_ns);
+    describe_request(context, side, message, exchange, input.meta.time_ns);
     emitter_.emit(context.identity, side, message);
     if (framing.tunnel) make_tunnel(context, side);
     if (exchange != nullptr && !framing.interim) ExchangeRing(context.http, pool_).pop_front();
@@ -112,9 +112,10 @@ void HttpEngine::head_in_parser(HttpContext& context, Side side, const HttpHead&
   Framing framing;
   if (parser.direction == MessageDirection::kRequest) {
     framing = request_framing(head);
-    open_exchange(context, side, head, parser.first, parser.exchange);
+    open_exchange(context, side, head, parser.first, parser.start_offset, parser.exchange);
   } else {
-    Exchange* exchange = find_exchange(context, side, parser.start_offset);
+    Exchange* exchange =
+        find_exchange(context, side, parser.start_offset, parser.first, head.start.status);
     framing = response_framing(
         head, exchange != nullptr ? exchange->method : RequestMethodKind::kUnknown);
     if (exchange != nullptr) {

@@ -39,6 +39,7 @@ struct HttpStream {
   bool inside : 1 = false;          // kSearch: the first line has begun
   bool skipped_lines : 1 = false;   // kStart: empty lines stand in front of the next message
   bool skipped_blanks : 1 = false;  // … or blanks
+  uint8_t quiet_since = 0;          // when the latest response without exchange ended; 0 = none
   uint32_t held_frame = 0;          // low bits of the frame whose bytes were refused at first
 };
 
@@ -50,7 +51,7 @@ struct HttpConnection {
   uint32_t exchange_count = 0;
   uint32_t next_exchange = 0;     // number of the next request
   uint16_t first_exchange = 0;    // ring: index of the oldest
-  bool pipelines = false;         // requests were sent without waiting for responses
+  bool pipelines = false;         // requests were sent without waiting for responses, perhaps
   bool surely_pipelines = false;  // … before anything was lost: they were no text of a body
   bool tunnel = false;
   bool said_gap = false;

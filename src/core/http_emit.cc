@@ -86,7 +86,7 @@ void HttpEngine::emit_parser(HttpContext& context, Side side, bool partial_head)
     message.request_target = text.substr(parser.request_method_size, parser.request_target_size);
     message.request_host = text.substr(
         size_t{parser.request_method_size} + parser.request_target_size, parser.request_host_size);
-    if (message.exchange == kNoExchange) counters_.add(ShardCounter::unpaired);
+    if (message.exchange == kNoExchange) count_unpaired(context, side, message.last_byte_ns);
   }
   emitter_.emit(context.identity, side, message);
 }

@@ -121,14 +121,15 @@ size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& i
       response_room(context, side, input.text, input.offset, false, input.force) == 0) {
     return kRefused;
   }
-  if (input.offset > input.segment && here.started && !here.lossy &&
-      wanted_of(context, side) != MessageFinder::Wanted::kResponses) {
-    context.http.surely_pipelines = true;  // it came with the end of the one before
-  }
+  // A request that came with the end of the one before did not wait for a response.
+  const bool follows = input.offset > input.segment && here.started && !here.lossy;
   HttpHead head;
   HeadProgress progress;
   switch (heads_.read(input.text, progress, head)) {
     case HeadStatus::kComplete:
+      if (follows && head.start.known_method) {
+        context.http.surely_pipelines = context.http.pipelines = true;
+      }
       return head_in_segment(context, side, input, head);
     case HeadStatus::kInvalid:
       return odd_start(context, side, input);
@@ -136,8 +137,10 @@ size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& i
       break;
   }
   switch (guess_start(input.text)) {
-    case StartGuess::kMaybe:
     case StartGuess::kRequest:
+      if (follows) context.http.surely_pipelines = true;
+      [[fallthrough]];
+    case StartGuess::kMaybe:
     case StartGuess::kResponse:
       return begin_head(context, side, input, false);
     default:
@@ -222,36 +225,46 @@ size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& i
   const size_t taken = std::min(input.text.size(), room);
   HeadStatus status = HeadStatus::kTooLarge;
   HttpHead head;
+  if (before == 0 && parser.strict) {
+    // Judged where it lies: text may be full of candidates, and each has the rest of it behind it.
+    HeadProgress progress = parser.progress;
+    if (heads_.read_candidate(input.text.substr(0, taken), progress, head) ==
+        HeadStatus::kInvalid) {
+      return pass_candidate(context, side, progress.lines_judged);
+    }
+    if (head.size > 0) room = head.size;
+  }
+  const std::string_view text = input.text.substr(0, std::min(taken, room));
   const bool in_start_line = before > 0 && !parser.progress.start_judged && !parser.strict;
   if (in_start_line) note_cut(parser);
-  if (parser.head.append(pool_, input.text.substr(0, taken))) {
+  if (parser.head.append(pool_, text)) {
     parser.last = input.meta;
     status = parser.strict ? heads_.read_candidate(parser.head.text(), parser.progress, head)
                            : heads_.read(parser.head.text(), parser.progress, head);
-  } else if (taken > 0) {
+  } else if (!text.empty()) {
     head_beyond_limit(context, side);
-    counters_.add(ShardCounter::skipped_in_resync, taken);
-    return taken;
+    counters_.add(ShardCounter::skipped_in_resync, text.size());
+    return text.size();
   }
   if (parser.bare_answer && !may_begin_response(parser.head.text())) {
     begin_bare_answer(context, side);
-    return taken;
+    return text.size();
   }
   if (in_start_line && parser.cuts.size > 0 && parser.progress.start_judged &&
       status != HeadStatus::kInvalid && stream(context, side).started) {
     const size_t surplus = surplus_before_message(parser, wanted_of(context, side));
     if (surplus > 0) {
       fail_head(context, side, surplus);
-      return taken;
+      return text.size();
     }
   }
   switch (status) {
     case HeadStatus::kIncomplete:
-      return taken;
+      return text.size();
     case HeadStatus::kTooLarge:
       if (head.size == 0 || parser.strict) {
         head_beyond_limit(context, side);
-        return taken;
+        return text.size();
       }
       // Too many fields, but its end is known: the stream goes on behind it.
       limit_reached(context, side, "maxHeaders", settings_.headers_max);
@@ -260,7 +273,7 @@ size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& i
       break;
     case HeadStatus::kInvalid:
       fail_head(context, side, parser.progress.lines_judged);
-      return taken;
+      return text.size();
     case HeadStatus::kComplete:
       break;
   }

@@ -155,6 +155,7 @@ class HttpEngine {
   static MessageFinder::Wanted wanted_of(const HttpContext& context, Side side);
   static bool must_hold_back(const HttpContext& context, HttpStream& here);
   void fail_head(HttpContext& context, Side side, size_t resume);
+  size_t pass_candidate(HttpContext& context, Side side, size_t resume);
   void note_cut(HttpParser& parser);
   static size_t surplus_before_message(const HttpParser& parser, MessageFinder::Wanted wanted);
   void ignore_stream(HttpContext& context, Side side, StreamNature nature, std::string_view sample);
@@ -164,12 +165,19 @@ class HttpEngine {
 
   // ---- http_pairing.cc
   void open_exchange(HttpContext& context, Side side, const HttpHead& head,
-                     const SegmentMeta& first, uint64_t& number);
+                     const SegmentMeta& first, uint64_t start_offset, uint64_t& number);
   void complete_exchange(HttpContext& context, uint64_t number, int64_t last_byte_ns,
                          uint64_t body_size);
-  Exchange* find_exchange(HttpContext& context, Side side, uint64_t start_offset);
+  Exchange* find_exchange(HttpContext& context, Side side, uint64_t start_offset,
+                          const SegmentMeta& first, uint16_t status);
+  Exchange* find_exchange_after_loss(HttpContext& context, Side side, uint64_t start_offset,
+                                     const SegmentMeta& first, bool interim);
+  void note_pipelining(HttpContext& context, Side side, const SegmentMeta& first);
+  bool was_quiet(HttpContext& context, Side side, int64_t now_ns);
+  void count_unpaired(HttpContext& context, Side side, int64_t last_byte_ns);
   void give_out_request(HttpContext& context, Side side);
-  void describe_request(HttpMessage& message, const Exchange* exchange, int64_t first_byte_ns);
+  void describe_request(HttpContext& context, Side side, HttpMessage& message,
+                        const Exchange* exchange, int64_t first_byte_ns);
   static void take_request_text(HttpParser& parser, Exchange& exchange);
 
   // ---- http_emit.cc

@@ -13,8 +13,9 @@ namespace tcp_sniffer {
 // sender had received the other stream when the request began – which is where its response will
 // start, unless it was pipelined behind another.
 struct Exchange {
-  uint64_t number = 0;
-  uint64_t sent_ack = 0;  // 0 = not known
+  uint32_t number = 0;
+  uint32_t start_low = 0;  // where the request starts in its stream: the low half of the offset
+  uint64_t sent_ack = 0;   // 0 = not known
   int64_t last_byte_ns = 0;
   uint64_t body_size = 0;
   int64_t first_byte_ns = 0;

@@ -64,7 +64,7 @@ void HttpEngine::begin_bare_answer(HttpContext& context, Side side) {
   parser.bare_answer = false;
   parser.http09 = true;
   parser.anomalies.add(Anomaly::kHttp09);
-  if (Exchange* exchange = find_exchange(context, side, parser.start_offset)) {
+  if (Exchange* exchange = find_exchange(context, side, parser.start_offset, parser.first, 200)) {
     parser.exchange = exchange->number;
     parser.has_request_time = exchange->complete;
     parser.request_last_ns = exchange->last_byte_ns;

@@ -9,6 +9,15 @@ namespace tcp_sniffer {
 
 namespace {
 
+// A clock of 8 bits, in steps of 1.07 s; never 0.
+uint8_t quiet_clock(int64_t time_ns) {
+  const auto units = static_cast<uint8_t>(static_cast<uint64_t>(time_ns) >> 30);
+  return units == 0 ? uint8_t{1} : units;
+}
+
+// Two seconds at least, in those steps: longer than a server thinks while its client goes on.
+constexpr int8_t kQuietSteps = 3;
+
 std::string_view host_of(const HttpHead& head) {
   for (const HeaderField& field : head.fields) {
     if (field.name.size() == 4 && strncasecmp(field.name.data(), "host", 4) == 0) {
@@ -24,13 +33,10 @@ std::string_view host_of(const HttpHead& head) {
 // given out but not remembered, so order proves nothing from there on. It is whole, so nothing of
 // it is incomplete: its response has no exchange.
 void HttpEngine::open_exchange(HttpContext& context, Side side, const HttpHead& head,
-                               const SegmentMeta& first, uint64_t& number) {
+                               const SegmentMeta& first, uint64_t start_offset, uint64_t& number) {
   number = context.http.next_exchange++;
   ExchangeRing ring(context.http, pool_);
-  // The same acknowledgment twice: the second did not wait for the response to the first.
-  context.http.pipelines |=
-      !ring.empty() && first.acknowledged != 0 && ring.back().sent_ack == first.acknowledged;
-  context.http.surely_pipelines |= context.http.pipelines && !stream(context, side).lossy;
+  if (!ring.empty() || context.http.pipelines) note_pipelining(context, side, first);
   Exchange* exchange = ring.push(settings_.outstanding_max);
   if (exchange == nullptr) {
     // Else there was no memory, which the pool has counted.
@@ -41,7 +47,8 @@ void HttpEngine::open_exchange(HttpContext& context, Side side, const HttpHead& 
     stream(context, side).order_lost = true;
     return;
   }
-  exchange->number = number;
+  exchange->number = static_cast<uint32_t>(number);
+  exchange->start_low = static_cast<uint32_t>(start_offset);
   exchange->side = side;
   exchange->sent_ack = first.acknowledged;
   exchange->after_loss = stream(context, side).order_lost;
@@ -69,6 +76,7 @@ void HttpEngine::complete_exchange(HttpContext& context, uint64_t number, int64_
   ExchangeRing ring(context.http, pool_);
   for (uint32_t i = ring.size(); i-- > 0;) {
     Exchange& exchange = ring.at(i);
+    if (exchange.number < number) return;  // it is not remembered
     if (exchange.number != number) continue;
     exchange.complete = true;
     exchange.last_byte_ns = last_byte_ns;
@@ -77,11 +85,49 @@ void HttpEngine::complete_exchange(HttpContext& context, uint64_t number, int64_
   }
 }
 
+// A request begins while others wait, or in a connection where that was seen before.
+void HttpEngine::note_pipelining(HttpContext& context, Side side, const SegmentMeta& first) {
+  HttpConnection& http = context.http;
+  ExchangeRing ring(http, pool_);
+  HttpStream& here = stream(context, side);
+  HttpStream& peer = stream(context, other(side));
+  const bool after_loss =
+      here.order_lost || peer.order_lost || (!ring.empty() && ring.front().after_loss);
+  if (!ring.empty() && first.acknowledged != 0) {
+    // The same acknowledgment twice: the second did not wait for the response to the first.
+    const bool same = ring.back().sent_ack == first.acknowledged;
+    http.pipelines |= same || !after_loss;
+    http.surely_pipelines |= same && !here.lossy;
+  }
+  if (after_loss && http.pipelines && was_quiet(context, side, first.time_ns)) {
+    ring.clear();
+    peer.order_lost = false;
+  }
+}
+
+// Whether nothing can be under way when a request begins: the latest response ended long ago, and
+// no request came since.
+bool HttpEngine::was_quiet(HttpContext& context, Side side, int64_t now_ns) {
+  ExchangeRing ring(context.http, pool_);
+  const HttpStream& here = stream(context, side);
+  const HttpStream& peer = stream(context, other(side));
+  if (here.order_lost || peer.phase != HttpPhase::kStart || peer.quiet_since == 0) return false;
+  const auto since = [&peer](int64_t time_ns) {
+    return static_cast<int8_t>(quiet_clock(time_ns) - peer.quiet_since);
+  };
+  return since(now_ns) >= kQuietSteps && (ring.empty() || since(ring.back().last_byte_ns) <= 0);
+}
+
+void HttpEngine::count_unpaired(HttpContext& context, Side side, int64_t last_byte_ns) {
+  counters_.add(ShardCounter::unpaired);
+  stream(context, side).quiet_since = quiet_clock(last_byte_ns);
+}
+
 // The request that a response starting at `start_offset` of its stream answers, made the front of
 // the ring; nullptr when that is not known. In order, unless something was lost in front of the
-// response or of the request; then the request sent when exactly the bytes before the response had
-// been received. Where requests do not wait for responses, that one may have been lost itself.
-Exchange* HttpEngine::find_exchange(HttpContext& context, Side side, uint64_t start_offset) {
+// response or of the request.
+Exchange* HttpEngine::find_exchange(HttpContext& context, Side side, uint64_t start_offset,
+                                    const SegmentMeta& first, uint16_t status) {
   ExchangeRing ring(context.http, pool_);
   HttpStream& here = stream(context, side);
   if (ring.empty()) {
@@ -92,12 +138,35 @@ Exchange* HttpEngine::find_exchange(HttpContext& context, Side side, uint64_t st
   if (!here.order_lost && !ring.front().after_loss) {
     return ring.front().side == side ? nullptr : &ring.front();
   }
+  return find_exchange_after_loss(context, side, start_offset, first,
+                                  status < 200 && status != 101);
+}
+
+// After a loss: of a client that waits, the request sent when exactly the bytes before the response
+// had been received. Of a client that does not wait, several requests may fit, the lost ones among
+// them: none is taken until the connection was quiet.
+Exchange* HttpEngine::find_exchange_after_loss(HttpContext& context, Side side,
+                                               uint64_t start_offset, const SegmentMeta& first,
+                                               bool interim) {
+  ExchangeRing ring(context.http, pool_);
+  HttpStream& here = stream(context, side);
   uint32_t index = 0;
-  while (index < ring.size() &&
-         (ring.at(index).sent_ack != start_offset || ring.at(index).side == side)) {
-    index++;
+  if (!context.http.pipelines) {
+    while (index < ring.size() &&
+           (ring.at(index).sent_ack != start_offset || ring.at(index).side == side)) {
+      index++;
+    }
+    if (index == ring.size()) return nullptr;
+    // The server had not got the request when it answered: it answered an earlier one.
+    const auto begun =
+        static_cast<int32_t>(static_cast<uint32_t>(first.acknowledged) - ring.at(index).start_low);
+    context.http.pipelines = first.acknowledged != 0 && begun <= 0;
   }
-  if (index == ring.size() || (ring.at(index).after_loss && context.http.pipelines)) return nullptr;
+  if (context.http.pipelines) {
+    here.order_lost = true;
+    if (!interim && ring.front().side != side) ring.pop_front();
+    return nullptr;
+  }
   while (index-- > 0) ring.pop_front();
   here.order_lost = false;
   ring.front().after_loss = false;
@@ -138,10 +207,10 @@ void HttpEngine::give_out_request(HttpContext& context, Side side) {
   parser.given_out = true;
 }
 
-void HttpEngine::describe_request(HttpMessage& message, const Exchange* exchange,
-                                  int64_t first_byte_ns) {
+void HttpEngine::describe_request(HttpContext& context, Side side, HttpMessage& message,
+                                  const Exchange* exchange, int64_t first_byte_ns) {
   if (exchange == nullptr) {
-    counters_.add(ShardCounter::unpaired);
+    count_unpaired(context, side, first_byte_ns);
     return;
   }
   message.exchange = exchange->number;

@@ -205,17 +205,26 @@ void HttpEngine::fail_head(HttpContext& context, Side side, size_t resume) {
     return;
   }
   if (!parser.candidate) say_parse_error(context, side);
-  // The first line of a candidate found by searching was judged; only another can start inside it.
   const bool inside = resume == 0 && parser.strict;
   if (inside) resume = 1;
-  counters_.add(ShardCounter::skipped_in_resync, resume);
   if (resume < text.size()) {
     replay_offset_ = parser.start_offset + resume;
     replay_from_ = resume;
     replay_ = std::exchange(parser.head, {});
   }
+  pass_candidate(context, side, inside ? 0 : resume);
+}
+
+// Goes on searching behind the first `resume` bytes of what is no head. With none of its lines
+// good, the first one was judged already, and only another message can start inside it. Returns how
+// many bytes were passed.
+size_t HttpEngine::pass_candidate(HttpContext& context, Side side, size_t resume) {
+  const bool strict = stream(context, side).parser->strict;
+  const size_t passed = resume == 0 && strict ? 1 : resume;
+  counters_.add(ShardCounter::skipped_in_resync, passed);
   start_search(context, side, false);
-  here.inside = inside;
+  stream(context, side).inside = resume == 0 && strict;
+  return passed;
 }
 
 // A segment begins in the first line of a head, which may be what was too much of the message
@@ -403,9 +412,10 @@ void HttpEngine::interrupt_head(HttpContext& context, Side side, Incomplete caus
     give_out_request(context, other(side));
   }
   if (parser.direction == MessageDirection::kRequest) {
-    open_exchange(context, side, head, parser.first, parser.exchange);
+    open_exchange(context, side, head, parser.first, parser.start_offset, parser.exchange);
     complete_exchange(context, parser.exchange, parser.last.time_ns, 0);
-  } else if (Exchange* exchange = find_exchange(context, side, parser.start_offset)) {
+  } else if (Exchange* exchange = find_exchange(context, side, parser.start_offset, parser.first,
+                                                head.start.status)) {
     parser.exchange = exchange->number;
     parser.has_request_time = exchange->complete;
     parser.request_last_ns = exchange->last_byte_ns;
