@@ -243,10 +243,9 @@ TEST(Tunnel, TeredoIsKnownBetweenAnyPortsByItsAddressAndItsLength) {
       EXPECT_EQ(decoded.payload(), "in");
       expect_tunnel(decoded, Encapsulation::kTeredo, TunnelKind::kTeredo);
       // Cut by the capture: its length is still that of the datagram.
-      Packet cut = ipv4_udp(50000, 50001, payload);
-      const size_t wire_size = cut.size();
-      cut.resize(cut.size() - 2);
-      EXPECT_EQ(decode(LinkType::kRaw, cut, {}, wire_size).fate, FrameFate::kSegment);
+      const Packet whole = ipv4_udp(50000, 50001, payload);
+      const Packet cut(whole.begin(), whole.end() - 2);
+      EXPECT_EQ(decode(LinkType::kRaw, cut, {}, whole.size()).fate, FrameFate::kSegment);
       // One byte too many, and one too few.
       EXPECT_EQ(decode_ip(ipv4_udp(50000, 50001, payload + Packet(1, 0))).fate, FrameFate::kNotTcp);
       EXPECT_EQ(decode_ip(ipv4_udp(50000, 50001, Packet(payload.begin(), payload.end() - 1))).fate,
