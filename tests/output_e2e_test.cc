@@ -390,7 +390,8 @@ TEST(SlowReader, AReaderThatIsOnlySlowGetsEveryLine) {
 }
 
 TEST(SlowReader, WithOverloadDropWholeLinesAreDroppedAndCounted) {
-  Running running({"--shards", "0", "--overload", "drop", "--drain-timeout-ms", "300"},
+  Running running({"--shards", "0", "--overload", "drop", "--drain-timeout-ms", "300",
+                   "--memory-limit", "16M"},
                   many_exchanges(40000));
   // With nobody reading, the capture is taken in to its end all the same.
   for (int i = 0; i < 30000 && !running.fed(); i++) std::this_thread::sleep_for(1ms);
@@ -404,6 +405,14 @@ TEST(SlowReader, WithOverloadDropWholeLinesAreDroppedAndCounted) {
   expect_ledger_closes(stopped);
   EXPECT_GT(stopped["messages"]["dropped_overload"], 0);
   EXPECT_EQ(stopped["messages"]["written"], lines_of(text).size());
+  // No loss is without a word, and the words add up.
+  uint64_t told = 0;
+  for (const Json& loss : events_named(running.said(), "loss")) {
+    EXPECT_EQ(loss["level"], "warn");
+    EXPECT_TRUE(loss["since"].is_string());
+    told += loss["messages"].get<uint64_t>();
+  }
+  EXPECT_EQ(told, stopped["messages"]["dropped_overload"]);
   EXPECT_FALSE(stopped["deterministic"]);
 }
 

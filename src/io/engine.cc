@@ -377,8 +377,9 @@ void Engine::start_threads() {
     fields["file"] = file;
     if (end.cut_bytes > 0) fields["cutBytes"] = end.cut_bytes;
     log_.emit(LogLevel::kWarn, event::kOutputMended,
-              end.ended_a_line ? "the output did not end with a whole line: it was given a line feed"
-                               : "the output did not end with a whole message: its part was cut off",
+              end.ended_a_line
+                  ? "the output did not end with a whole line: it was given a line feed"
+                  : "the output did not end with a whole message: its part was cut off",
               fields);
   };
   listener.on_fault = tell_fault;

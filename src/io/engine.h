@@ -109,6 +109,7 @@ class Engine {
   void timed_duties(std::chrono::steady_clock::time_point now);
   void say_interface_state();
   void say_extract_limits();
+  void say_losses(std::chrono::steady_clock::time_point now, bool at_the_end);
   void say_no_packets(std::chrono::steady_clock::time_point now);
   void say_stats(std::chrono::steady_clock::time_point now);
   void show_progress(std::chrono::steady_clock::time_point now);
@@ -163,6 +164,9 @@ class Engine {
   std::chrono::steady_clock::time_point next_stats_;
   std::chrono::steady_clock::time_point next_progress_;
   Totals last_stats_;
+  Losses told_losses_;
+  int64_t losses_since_us_ = 0;  // of the wall clock: when they were told the last time
+  std::chrono::steady_clock::time_point next_losses_;
 };
 
 }  // namespace tcp_sniffer

@@ -27,6 +27,12 @@ constexpr int kControlMs = 50;
 // `waitForConnections`: the longest wait for open connections to end.
 constexpr auto kWaitForConnections = std::chrono::seconds(30);
 
+int64_t wall_clock_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
 double seconds(Clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -268,6 +274,7 @@ Totals Engine::totals() const {
 void Engine::timed_duties(Clock::time_point now) {
   say_interface_state();
   say_extract_limits();
+  say_losses(now, false);
   say_no_packets(now);
   if (config_.stats_interval_ms != 0 && now >= next_stats_) say_stats(now);
   if (config_.format == OutputFormat::kPretty && !config_.live() && now >= next_progress_) {
@@ -306,6 +313,25 @@ void Engine::say_extract_limits() {
            config_.extract_max_files);
   say_once(extractor_->bytes_max_reached(), bytes_max_said_, "extractMaxBytes",
            config_.extract_max_bytes);
+}
+
+// As soon as a counter of what is dropped moves, then the sum of ten seconds at a time, and the rest
+// at the end: no loss is without a word, and a flood of them is none of words.
+void Engine::say_losses(Clock::time_point now, bool at_the_end) {
+  constexpr auto kLookEvery = milliseconds(100);
+  constexpr auto kSayEvery = std::chrono::seconds(10);
+  if (losses_since_us_ == 0) losses_since_us_ = wall_clock_us();
+  if (now < next_losses_ && !at_the_end) return;
+  next_losses_ = now + kLookEvery;
+  const Losses losses = losses_of(totals());
+  if (losses == told_losses_) return;
+  next_losses_ = now + kSayEvery;
+  EventFields fields;
+  fields["since"] = utc_timestamp(losses_since_us_);
+  add_losses(told_losses_, losses, fields);
+  log_.emit(LogLevel::kWarn, event::kLoss, "not everything that was sent is in the output", fields);
+  told_losses_ = losses;
+  losses_since_us_ = wall_clock_us();
 }
 
 void Engine::say_no_packets(Clock::time_point now) {
@@ -370,6 +396,7 @@ int Engine::finish_report() {
     if (write(STDERR_FILENO, kClear.data(), kClear.size()) < 0) progress_shown_ = false;
   }
   say_extract_limits();
+  say_losses(Clock::now(), true);
   const Totals ending = totals();
   EventFields fields;
   // Of an output that ended by itself nobody was too slow.

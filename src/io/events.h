@@ -19,6 +19,7 @@ inline constexpr std::string_view kConnectionEvicted = "connection_evicted";
 inline constexpr std::string_view kReassemblyGap = "reassembly_gap";
 inline constexpr std::string_view kNotHttp = "not_http";
 inline constexpr std::string_view kParseError = "parse_error";
+inline constexpr std::string_view kLoss = "loss";
 inline constexpr std::string_view kDrainIncomplete = "drain_incomplete";
 inline constexpr std::string_view kStopped = "stopped";
 inline constexpr std::string_view kFatal = "fatal";

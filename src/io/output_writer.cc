@@ -258,13 +258,16 @@ bool OutputWriter::write_part(std::string_view& rest, uint64_t& messages) {
   const bool was_full = std::exchange(full_, false);
   const size_t size = ended() || !write_magic() ? 0 : write_bytes(rest);
   bytes_.fetch_add(size, std::memory_order_relaxed);
-  const uint64_t whole =
-      size == rest.size() ? messages
-                          : std::min(messages, count_messages(rest.substr(0, size), settings_.framed));
+  uint64_t whole = messages;
+  if (size < rest.size()) {
+    whole = std::min(messages, count_messages(rest.substr(0, size), settings_.framed));
+  }
   written_.fetch_add(whole, std::memory_order_relaxed);
   messages -= whole;
   rest.remove_prefix(size);
-  if (was_full && !full_ && !ended()) listener_.on_room(settings_.path, dropped() - dropped_before_);
+  if (was_full && !full_ && !ended()) {
+    listener_.on_room(settings_.path, dropped() - dropped_before_);
+  }
   if (full_ && !was_full) {
     dropped_before_ = dropped();
     listener_.on_full(settings_.path, std::strerror(ENOSPC));

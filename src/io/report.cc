@@ -141,6 +141,25 @@ void add_ledger(const Totals& totals, bool brief, EventFields& fields) {
   }
 }
 
+Losses losses_of(const Totals& totals) {
+  return {.kernel = totals.kernel_dropped,
+          .interface = totals.interface_dropped,
+          .frames = totals.of(FrameCounter::dropped_overload),
+          .messages = totals.dropped_messages(),
+          .bodies = totals.extracted ? totals.extracted->dropped : 0};
+}
+
+void add_losses(const Losses& before, const Losses& now, EventFields& fields) {
+  const auto add = [&](const char* name, uint64_t from, uint64_t to) {
+    if (to > from) fields[name] = to - from;
+  };
+  add("kernel", before.kernel, now.kernel);
+  add("interface", before.interface, now.interface);
+  add("frames", before.frames, now.frames);
+  add("messages", before.messages, now.messages);
+  add("bodies", before.bodies, now.bodies);
+}
+
 void report(const EventRecord& record, bool with_samples, EventLog& log) {
   const auto emit = [&](LogLevel level, std::string_view name, std::string_view message) {
     log.emit(level, name, message, [&] { return fields_of(record, with_samples); });

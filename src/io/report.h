@@ -49,6 +49,20 @@ Totals sum_totals(std::span<const FrameCounters* const> frames,
 // For people (`brief`) without those that are zero.
 void add_ledger(const Totals& totals, bool brief, EventFields& fields);
 
+// What this program and the kernel lost so far, as `loss` tells it: what is not in the output
+// although it was sent past the interface.
+struct Losses {
+  uint64_t kernel = 0;     // frames
+  uint64_t interface = 0;  // frames
+  uint64_t frames = 0;     // dropped by this program
+  uint64_t messages = 0;   // lines
+  uint64_t bodies = 0;     // files of extractDir
+  bool operator==(const Losses&) const = default;
+};
+Losses losses_of(const Totals& totals);
+// What is in `now` beyond `before`, without what is zero.
+void add_losses(const Losses& before, const Losses& now, EventFields& fields);
+
 // A shard's event in words.
 void report(const EventRecord& record, bool with_samples, EventLog& log);
 

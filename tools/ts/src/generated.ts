@@ -556,6 +556,21 @@ export interface DebugLogFailedEvent extends EngineEvent {
   error: string;
 }
 
+/** What was dropped since the last one, or since the start: as soon as something is, then every 10 s at most, and at the end. */
+export interface LossEvent extends EngineEvent {
+  since: string;
+  /** Frames. */
+  kernel?: number;
+  /** Frames. */
+  interface?: number;
+  /** By the engine. */
+  frames?: number;
+  /** By the engine. */
+  messages?: number;
+  /** Files of extractDir. */
+  bodies?: number;
+}
+
 /** The reader of the output did not take everything in time. */
 export interface DrainIncompleteEvent extends EngineEvent {
   discarded: number;
@@ -622,6 +637,7 @@ export interface EngineEvents {
   output_mended: [event: OutputMendedEvent];
   extract_failed: [event: ExtractFailedEvent];
   debug_log_failed: [event: DebugLogFailedEvent];
+  loss: [event: LossEvent];
   drain_incomplete: [event: DrainIncompleteEvent];
   events_suppressed: [event: EventsSuppressedEvent];
   events_dropped: [event: EventsDroppedEvent];
@@ -629,7 +645,7 @@ export interface EngineEvents {
   fatal: [event: FatalEvent];
 }
 
-export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","no_reader","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","output_resumed","output_full","output_mended","extract_failed","debug_log_failed","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
+export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","no_reader","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","output_resumed","output_full","output_mended","extract_failed","debug_log_failed","loss","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
 /** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {
