@@ -1,5 +1,8 @@
 # Puts the options of `PROGRAM --help` into the man page TEMPLATE, at @OPTIONS@.
 
+# Without it @VERSION@ below would be taken for a variable, also in the template's name for it.
+cmake_minimum_required(VERSION 3.25)
+
 execute_process(COMMAND ${PROGRAM} --help OUTPUT_VARIABLE help COMMAND_ERROR_IS_FATAL ANY)
 
 # Dashes of flags stay ASCII, a line never begins with a request, a backslash is one.

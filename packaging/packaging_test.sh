@@ -20,6 +20,9 @@ check_tree() {
     [ -s "$root/usr/$file" ] || fail "usr/$file is missing"
   done
   [ -s "$root/etc/tcp-sniffer/config.json" ] || fail "the configuration is missing"
+  [ -s "$root/etc/logrotate.d/tcp-sniffer" ] || fail "the rotation of the messages is missing"
+  head -1 "$root/usr/share/man/man1/tcp-sniffer.1" | grep -q 'tcp\\-sniffer [0-9]' ||
+    fail "the man page has no version"
   "$root/usr/bin/tcp-sniffer" --version | grep -q '^tcp-sniffer ' || fail "the program does not run"
 }
 
@@ -67,6 +70,11 @@ has_program() {
 echo "cmake --install"
 DESTDIR=$folder/tree cmake --install "$build" --prefix /usr >/dev/null
 check_tree "$folder/tree"
+echo '{"ports":[8080]}' >"$folder/tree/etc/tcp-sniffer/config.json"
+DESTDIR=$folder/tree cmake --install "$build" --prefix /usr >/dev/null
+grep -q 8080 "$folder/tree/etc/tcp-sniffer/config.json" || fail "the configuration was written over"
+rm "$folder/tree/etc/tcp-sniffer/config.json"
+DESTDIR=$folder/tree cmake --install "$build" --prefix /usr >/dev/null
 check_flags "$folder/tree"
 check_config "$folder/tree"
 if has_program man; then
