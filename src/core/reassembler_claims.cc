@@ -185,7 +185,8 @@ bool Reassembler::agrees_with_strays(TcpStream& stream, const TcpStream& peer,
 
 // ---------------------------------------------------------------- acknowledgments
 
-inline void Reassembler::take_window(TcpStream& peer, const TcpStream& stream, const Segment& segment) {
+inline void Reassembler::take_window(TcpStream& peer, const TcpStream& stream,
+                                     const Segment& segment) {
   const bool scaled = stream.window_scale != kNoWindowScale &&
                       peer.window_scale != kNoWindowScale && (segment.flags & kTcpSyn) == 0;
   peer.window = static_cast<uint32_t>(segment.window)
@@ -255,6 +256,7 @@ uint64_t Reassembler::take_hint(TcpStream& peer, const TcpStream& stream, const 
 // the real one is missing. A tap may see a single byte just behind its acknowledgment, though.
 bool Reassembler::is_probe(const TcpStream& stream, const Segment& segment, uint64_t offset) {
   if (segment.payload_wire_size != 1 || offset + 1 != stream.acked) return false;
+  if (offset != stream.head && offset == stream.contiguous_end()) return false;
   const bool fills_hole =
       offset == stream.head && (!stream.has_waiting() || stream.reorder->front() == offset + 1);
   const bool just_late = fills_hole && stream.hole_since_ns != 0 &&

@@ -11,7 +11,8 @@ bool Reassembler::on_segment(TcpStreams& streams, P& protocol, const Segment& se
   TcpStream& stream = at(streams, segment.side);
   TcpStream& peer = at(streams, other(segment.side));
   const bool syn = (segment.flags & kTcpSyn) != 0;
-  if (!stream.delivered || syn) {
+  // Of a stream whose SYN was seen nothing but another SYN can tell more.
+  if (syn || !(stream.delivered || (stream.placed && stream.syn_seen))) {
     const Place found = place(stream, peer, segment);
     if (found == Place::kNowhere) {
       counters_.add(ShardCounter::out_of_window, segment.payload_size);
@@ -37,6 +38,10 @@ bool Reassembler::on_segment(TcpStreams& streams, P& protocol, const Segment& se
       return acknowledged != 0 && fits(stream, offset);
     }
   }
+  if (syn && segment.payload_wire_size == 0 && (segment.flags & (kTcpFin | kTcpRst)) == 0 &&
+      stream.is_plain() && peer.is_plain()) {
+    return true;
+  }
   const bool believed = take_segment(streams, protocol, segment, offset, acknowledged);
   settle(streams, protocol, segment.clock_ns);
   return believed;
@@ -50,7 +55,9 @@ bool Reassembler::take_segment(TcpStreams& streams, P& protocol, const Segment& 
   TcpStream& peer = at(streams, other(segment.side));
   if (stream.ended || peer.ended) settle_ends(streams, protocol);
   // What was held back until the connection's next segment was sent before this one.
-  if (peer.refused && !peer.delivered) pump(streams, protocol, segment.clock_ns);
+  if (peer.refused && !peer.delivered && !peer.syn_seen && !peer.hint_is_start) {
+    pump(streams, protocol, segment.clock_ns);
+  }
   if ((segment.flags & kTcpRst) != 0) {
     counters_.add(ShardCounter::out_of_window, segment.payload_size);
     const bool exact = take_rst(stream, offset);

@@ -239,7 +239,8 @@ void Shard::settle(Connection* connection, const Segment& segment) {
     if (is_ending(*connection)) state = ConnectionState::kEnding;
     if (connection->state != state) set_state(connection, state);
   }
-  track_hole(connection);
+  if (connection->hole_list != HoleList::kNone || Reassembler::timed(streams)) [[unlikely]]
+    track_hole(connection);
 }
 
 void Shard::set_state(Connection* connection, ConnectionState state) {
