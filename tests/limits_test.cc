@@ -96,6 +96,11 @@ struct Measured {
   Finished run;
   Json stopped;
   std::map<std::string, uint64_t> incomplete;  // lines by cause; "" = whole
+
+  uint64_t count(const std::string& cause) const {
+    const auto found = incomplete.find(cause);
+    return found == incomplete.end() ? 0 : found->second;
+  }
 };
 
 Measured measure(const char* name, const Traffic& traffic, uint64_t limit_mib,
@@ -203,11 +208,13 @@ TEST_P(MemoryLimit, HoldsWhenHeadersNeverEnd) {
       },
       64, shards());
   const auto& messages = measured.stopped["messages"];
-  EXPECT_EQ(
-      messages["written"].get<uint64_t>() + messages["lost_before_start_line"].get<uint64_t>(),
-      kConnections);
-  EXPECT_EQ(measured.incomplete.at("limit"), messages["written"]);
-  EXPECT_EQ(measured.stopped["incomplete"]["limit"], messages["written"]);
+  // Where memory has ended there is none for the line of such a head, either, which is counted.
+  EXPECT_EQ(ledger_sum(messages, {"written", "lost_before_start_line", "dropped_overload"}),
+            kConnections);
+  // Beyond maxHeaderBytes, or of a connection that was given up, as it held most for what it
+  // delivered.
+  EXPECT_EQ(measured.incomplete.at("limit") + measured.count("evicted"), messages["written"]);
+  EXPECT_EQ(measured.stopped["incomplete"]["limit"], measured.incomplete.at("limit"));
   EXPECT_FALSE(events_named(measured.run.err, "limit").empty());
 }
 
@@ -259,8 +266,10 @@ TEST_P(MemoryLimit, HoldsWhenThereAreHolesEverywhere) {
       64, shards());
   EXPECT_EQ(measured.stopped["messages"]["written"], kConnections);
   EXPECT_FALSE(measured.incomplete.contains(""));
-  EXPECT_EQ(measured.stopped["bytes"]["missing"], kConnections * kPieces * 1000);
-  EXPECT_TRUE(kSanitized || measured.stopped["memory"]["refusals"] > 0);
+  // What holds much and has delivered little is given up; nobody knows what is missing of the rest.
+  EXPECT_GT(measured.stopped["bytes"]["missing"], 0);
+  EXPECT_LE(measured.stopped["bytes"]["missing"], kConnections * kPieces * 1000);
+  EXPECT_TRUE(kSanitized || measured.stopped["connections"]["evicted"] > 0);
 }
 
 TEST_P(MemoryLimit, HoldsWhenFragmentsNeverBecomeDatagrams) {
