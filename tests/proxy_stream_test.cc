@@ -165,11 +165,15 @@ TEST(ProxyStream, AHeaderAddsProxiedAndNothingElseWhereverItIsCut) {
 TEST(ProxyStream, AStreamMetWithItsHeaderIsMetAtItsBeginning) {
   for (const Header& header : headers()) {
     const Talk& talk = talks()[0];
-    const Result found = run({header.bytes + talk.client}, "", Start::kMidstream, false);
-    ASSERT_EQ(found.lines.size(), 2u);
-    for (const json& line : found.lines) {
-      EXPECT_FALSE(line.contains("afterGap")) << line;
-      EXPECT_EQ(line.value("proxied", json()), header.proxied);
+    const std::string all = header.bytes + talk.client;
+    // One byte alone may be a keep-alive probe, which no stream begins with.
+    for (size_t cut = 2; cut <= header.bytes.size(); cut += cut < 50 ? 1 : 25) {
+      const Result found = run({all.substr(0, cut), all.substr(cut)}, "", Start::kMidstream, false);
+      ASSERT_EQ(found.lines.size(), 2u) << cut;
+      for (const json& line : found.lines) {
+        EXPECT_FALSE(line.contains("afterGap")) << line << cut;
+        EXPECT_EQ(line.value("proxied", json()), header.proxied);
+      }
     }
   }
 }

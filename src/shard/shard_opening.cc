@@ -14,9 +14,6 @@ std::string_view text_of(std::span<const uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// As much of a stream met in its middle must look like a header before it is taken for one.
-constexpr size_t kCertainSize = 12;
-
 }  // namespace
 
 // The client's first bytes; also where nothing tells who the client is.
@@ -26,11 +23,9 @@ bool Shard::Handler::may_begin_with_header(Side side, std::span<const uint8_t> b
   const ConnectionIdentity& identity = connection.identity;
   const bool is_server =
       identity.receiver_known && !identity.server_uncertain && identity.serves(side);
-  const HttpStream& stream = connection.http.streams[static_cast<size_t>(side)];
-  const bool certain = stream.phase != HttpPhase::kSearch || bytes.size() >= kCertainSize;
   const ConnectionExtras* extras = identity.extras;
   const bool other_side_opens = extras != nullptr && extras->opening.size > 0;
-  return !is_server && certain && !other_side_opens;
+  return !is_server && !other_side_opens;
 }
 
 uint32_t Shard::Handler::open_stream(Side side, uint64_t offset, std::span<const uint8_t> bytes,
