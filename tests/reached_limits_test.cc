@@ -54,5 +54,30 @@ TEST_F(ReachedLimits, EachOfThemMakesTheRunNotDeterministic) {
   }
 }
 
+// Whatever memory ends, a head or a body, the event names it and not another limit.
+TEST(MemoryThatEnds, IsNamedByTheEvent) {
+  CaptureMaker maker;
+  std::vector<CaptureMaker::Connection> connections;
+  for (int i = 0; i < 40; i++) connections.push_back(maker.open());
+  const std::string piece(16000, 'b');
+  for (auto& connection : connections) {
+    maker.segment(connection, CaptureMaker::kClient,
+                  "POST /x HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n");
+  }
+  for (int round = 0; round < 60; round++) {
+    for (auto& connection : connections) maker.segment(connection, CaptureMaker::kClient, piece);
+  }
+  const TemporaryFolder folder;
+  const auto path = folder / "capture.pcap";
+  write_file(path, maker.bytes());
+  const Finished finished = run_engine({"-r", path.string(), "--format", "ndjson", "--shards", "0",
+                                        "--memory-limit", "16M"});
+  const Json stopped = event_named(finished.err, "stopped");
+  const std::vector<Json> limits = events_named(finished.err, "limit");
+  EXPECT_FALSE(limits.empty());
+  EXPECT_EQ(stopped["http"]["limits_reached"], limits.size());
+  for (const Json& limit : limits) EXPECT_EQ(limit["limit"], "memoryLimit") << limit;
+}
+
 }  // namespace
 }  // namespace tcp_sniffer

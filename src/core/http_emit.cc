@@ -57,6 +57,7 @@ void HttpEngine::emit_parser(HttpContext& context, Side side, bool partial_head)
       partial_head = true;
     }
   }
+  if (parser.body_given_up) limit_reached(context, side, "memoryLimit", pool_.limit_bytes());
   message.body_kept = settings_.body_max > 0;
   message.body = parser.body.text();
   message.body_size = parser.body_size;

@@ -242,7 +242,7 @@ size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& i
     status = parser.strict ? heads_.read_candidate(parser.head.text(), parser.progress, head)
                            : heads_.read(parser.head.text(), parser.progress, head);
   } else if (!text.empty()) {
-    head_beyond_limit(context, side);
+    head_beyond_limit(context, side, "memoryLimit", pool_.limit_bytes());
     counters_.add(ShardCounter::skipped_in_resync, text.size());
     return text.size();
   }
@@ -263,7 +263,7 @@ size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& i
       return text.size();
     case HeadStatus::kTooLarge:
       if (head.size == 0 || parser.strict) {
-        head_beyond_limit(context, side);
+        head_beyond_limit(context, side, "maxHeaderBytes", settings_.header_bytes_max);
         return text.size();
       }
       // Too many fields, but its end is known: the stream goes on behind it.
@@ -284,8 +284,9 @@ size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& i
   return used;
 }
 
-void HttpEngine::head_beyond_limit(HttpContext& context, Side side) {
-  limit_reached(context, side, "maxHeaderBytes", settings_.header_bytes_max);
+void HttpEngine::head_beyond_limit(HttpContext& context, Side side, const char* which,
+                                   uint64_t value) {
+  limit_reached(context, side, which, value);
   interrupt_head(context, side, Incomplete::kLimit);
   start_search(context, side, false);
 }

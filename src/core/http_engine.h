@@ -107,7 +107,7 @@ class HttpEngine {
   bool must_wait(HttpContext& context, Side side, uint64_t start_offset, bool candidate);
   size_t response_room(HttpContext& context, Side side, std::string_view head,
                        uint64_t start_offset, bool candidate, bool force);
-  void head_beyond_limit(HttpContext& context, Side side);
+  void head_beyond_limit(HttpContext& context, Side side, const char* which, uint64_t value);
   size_t not_a_message(HttpContext& context, Side side, const Input& input);
   static StreamNature nature_of(std::string_view text);
 
