@@ -99,7 +99,8 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
         starts_like_message(input.text)) {
       // Refused before anything is remembered: what comes in front of it may move its place.
       if (!input.force &&
-          ((here.unplaced && !here.started && must_hold_back(context, here)) ||
+          ((here.unplaced && !here.started && !stream(context, other(side)).started &&
+            must_hold_back(context, here)) ||
            (guess == StartGuess::kResponse &&
             response_room(context, side, input.text, input.offset, true, false) == 0))) {
         here.direct = true;
