@@ -120,6 +120,7 @@ void Reassembler::place_syn(TcpStream& stream, uint32_t first) {
              stream.offset_of(first) < stream.head &&
              stream.head - stream.offset_of(first) < kWindowMin) {
     stream.head = stream.offset_of(first);
+    stream.cut = false;
   }
   stream.syn_seen = true;
 }
@@ -138,6 +139,7 @@ Reassembler::Place Reassembler::place_bytes(TcpStream& stream, const TcpStream& 
         segment.payload_wire_size > 0 && offset < stream.head &&
         stream.head - offset < kWindowMin && acknowledges_plausibly(peer, segment)) {
       stream.head = offset;
+      stream.cut = false;
       stream.ended = false;
     }
     return Place::kKnown;

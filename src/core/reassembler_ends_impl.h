@@ -46,10 +46,11 @@ void Reassembler::take_back_end(TcpStream& stream, P& protocol, Side side, uint6
   if (was_byte) skip(stream, protocol, side, stream.head + 1, GapCause::kLost);
 }
 
-// The bytes at the head that the snaplen cut off are missing for good.
+// The bytes at the head that the snaplen cut off are missing for good, up to those that came.
 template <StreamProtocol P>
 void Reassembler::give_up_cut(TcpStream& stream, P& protocol, Side side) {
-  const uint64_t size = stream.cut_size();
+  uint64_t size = stream.cut_size();
+  if (stream.has_waiting()) size = std::min(size, stream.reorder->front() - stream.head);
   stream.cut = false;
   if (size > 0) skip(stream, protocol, side, stream.head + size, GapCause::kSnaplen);
 }
