@@ -7,7 +7,7 @@ namespace tcp_sniffer {
 void OverloadNotes::note(const Connection& connection, const DropNote& drop) {
   const auto side = static_cast<size_t>(drop.side);
   const TcpStream& stream = connection.streams[side];
-  if (stream.seen && stream.offset_of(drop.end_sequence) <= stream.head) return;
+  if (stream.seen && stream.offset_of(drop.end_sequence) <= stream.contiguous_end()) return;
   uint32_t& bytes = bytes_[&connection][side];
   bytes = static_cast<uint32_t>(std::min<uint64_t>(uint64_t{bytes} + drop.bytes, UINT32_MAX));
 }
