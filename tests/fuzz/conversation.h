@@ -33,13 +33,16 @@ struct Conversation {
 
 class ConversationMaker {
  public:
-  // `may_lose`: frames of it may be lost. Then no body reads like HTTP, so that a search cannot be
-  // misled, and there is no HEAD, because the answer to one that was lost seems to have a body.
+  // `may_lose`: frames of it may be lost. Then no body reads like HTTP or like the beginning of a
+  // method, so that a search cannot be misled; there is no HEAD, because the answer to one that was
+  // lost seems to have a body; and no request is sent before the last one was answered, because
+  // where one of two is lost, the answer to it may be taken for the other's.
   ConversationMaker(FuzzInput& input, bool may_lose) : input_(input), may_lose_(may_lose) {}
 
   Conversation make() {
     for (size_t left = 1 + input_.below(8); left > 0 && !over_; left--) {
-      const size_t pipelined = 1 + input_.below(4) / 3 * input_.below(4);
+      const size_t more = input_.below(4) / 3 * input_.below(4);
+      const size_t pipelined = may_lose_ ? 1 : 1 + more;
       std::string requests;
       std::string responses;
       for (size_t i = 0; i < pipelined && !over_; i++) exchange(requests, responses);
@@ -123,7 +126,8 @@ class ConversationMaker {
     std::string text;
     for (size_t parts = input_.below(4); parts > 0; parts--) {
       if (may_lose_) {
-        text.append(input_.u8(), static_cast<char>('a' + input_.below(26)));
+        static constexpr std::string_view kNoToken = "(){}[]<>=,@";
+        text.append(input_.u8(), kNoToken[input_.below(kNoToken.size())]);
       } else if (input_.below(2) == 0) {
         text += kWords[input_.below(std::size(kWords))];
       } else {
