@@ -32,12 +32,6 @@ std::vector<std::string> words_of(const std::string& text) {
   return {std::istream_iterator<std::string>(words), {}};
 }
 
-// The case is known to fail: the list has one name a line.
-bool is_known_to_fail(const std::filesystem::path& capture) {
-  const auto names = lines_of(content_of(capture.parent_path() / "failing.txt"));
-  return std::find(names.begin(), names.end(), capture.stem()) != names.end();
-}
-
 // ---------------------------------------------------------------- comparing
 
 bool holds(const Json& want, const Json& got);
@@ -187,7 +181,6 @@ std::string name_of(const testing::TestParamInfo<std::filesystem::path>& info) {
 }
 
 TEST_P(EveryCase, GivesItsMessagesAndItsLedgerCloses) {
-  if (is_known_to_fail(GetParam())) GTEST_SKIP() << "known to fail";
   const std::optional<std::string> ledger = text_beside(GetParam(), ".ledger");
   for (const char* format : {"ndjson", "framed"}) {
     for (const char* shards : kShards) {
