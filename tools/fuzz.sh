@@ -51,10 +51,10 @@ summary() {
     log=$logs/$target.log
     runs=$(awk '/^stat::number_of_executed_units/ { print $2 }' "$log")
     rate=$(awk '/^stat::average_exec_per_sec/ { print $2 }' "$log")
-    coverage=$(grep -oE 'cov: [0-9]+' "$log" | tail -n 1 | cut -d ' ' -f 2)
+    coverage=$(grep -oE 'cov: [0-9]+' "$log" | tail -n 1 | cut -d ' ' -f 2 || true)
     finding=none
     if ! grep -qx 'exit status 0' "$log"; then
-      finding=$(grep -oE 'Test unit written to .*' "$log" | tail -n 1 | cut -d ' ' -f 5)
+      finding=$(grep -oE 'Test unit written to .*' "$log" | tail -n 1 | cut -d ' ' -f 5 || true)
       finding=${finding:-see the log} failed=1
     fi
     printf '%-14s %12s %9s %9s %7s  %s\n' "$target" "${runs:--}" "${rate:--}" "${coverage:--}" \
@@ -64,7 +64,7 @@ summary() {
   for target in "${targets[@]}"; do
     grep -qx 'exit status 0' "$logs/$target.log" && continue
     echo "--- $target"
-    grep -vE '^#[0-9]+|^INFO|NewPC|^stat::' "$logs/$target.log" | tail -n 60
+    grep -vE '^#[0-9]+|^INFO|NewPC|^stat::' "$logs/$target.log" | tail -n 60 || true
   done
   return 1
 }

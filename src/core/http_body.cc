@@ -241,7 +241,7 @@ size_t HttpEngine::continue_broken_body(HttpContext& context, Side side, const I
   const uint64_t captured = parser.body_size - parser.missing;
   parser.body.size = static_cast<size_t>(std::min<uint64_t>(parser.body.size, captured));
   GrowingText line = std::exchange(parser.trailers, {});
-  std::memmove(line.memory.data, candidate.kept.data(), kept);
+  if (kept > 0) std::memmove(line.memory.data, candidate.kept.data(), kept);
   line.size = kept;
   finish(context, side);
   start_search(context, side, false);
