@@ -145,6 +145,7 @@ function generate() {
   const parts = [
     '// Written by scripts/generate.mjs from tools/schema; change the schemas and run `npm run generate`.\n',
     declare('Endpoint', message.$defs.endpoint, message),
+    declare('Proxied', message.$defs.proxied, message),
     declareType(message.$defs.headers, message),
     ...declareMessages(message.$defs, message),
     '/** The fields of a message as getters; what stands behind them is the subclass\u2019s business. */\n' +

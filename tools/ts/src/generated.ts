@@ -5,6 +5,15 @@ export interface Endpoint {
   port: number;
 }
 
+export interface Proxied {
+  /** The client. */
+  source: Endpoint;
+  /** Where the client connected to. */
+  destination: Endpoint;
+  /** The client spoke TLS with the proxy. */
+  tls?: true;
+}
+
 /** Names in lower case. An array, in order, when a name occurs more than once. */
 export type Headers = Record<string, string | string[]>;
 
