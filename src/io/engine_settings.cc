@@ -23,8 +23,7 @@ uint64_t extract_memory(const Config& config) {
   return std::min<uint64_t>(config.memory_limit / 16, uint64_t{64} << 20);
 }
 
-// Lines that wait for the reader of the output: for a pause of three seconds at 5,000 exchanges a
-// second they take 20 MiB (docs/live.md).
+// For lines that wait for the reader of the output.
 uint64_t line_memory(const Config& config) {
   return config.memory_limit / 16;
 }
