@@ -127,6 +127,51 @@ TEST(OnATerminal, OneThatIsStoppedDoesNotKeepSignalsFromEndingTheRun) {
   EXPECT_GT(stopped["messages"]["discarded"], 0);
 }
 
+// The lines of the summary, without the carriage returns of the terminal.
+std::string summary_in(std::string shown) {
+  std::erase(shown, '\r');
+  const size_t stopped = shown.find(" info stopped: after ");
+  EXPECT_NE(stopped, std::string::npos) << shown;
+  if (stopped == std::string::npos) return {};
+  return shown.substr(shown.find('\n', stopped) + 1);
+}
+
+TEST(OnATerminal, TheEndIsASummaryForPeople) {
+  for (const char* shards : {"0", "1"}) {
+    for (const char* format : {"pretty", "ndjson"}) {
+      SCOPED_TRACE(std::string(format) + ", shards " + shards);
+      Terminal terminal;
+      Child child(
+          sniffer({"-r", capture("site_and_api.pcap").string(),
+                   capture("loss_in_body.pcap").string(), "--format", format, "--shards", shards}),
+          {-1, -1, terminal.program.get()});
+      terminal.program.reset();
+      const std::string shown = terminal.read();
+      EXPECT_EQ(child.wait().code, 0);
+      const std::regex wanted(
+          "  exchanges        17\n"
+          "  messages         34  written, [0-9.]+ kB\n"
+          "                    2  incomplete \\(gap 2\\)\n"
+          "  connections       3\n"
+          "  frames          136  95\\.3 kB\n"
+          "  lost         5\\.8 kB  of connections: they were not captured\n");
+      EXPECT_TRUE(std::regex_match(summary_in(shown), wanted)) << shown;
+      EXPECT_EQ(shown.find("frames.received"), std::string::npos) << "the ledger: " << shown;
+    }
+  }
+}
+
+TEST(OnATerminal, TheEndIsTheLedgerWhereItIsAskedFor) {
+  Terminal terminal;
+  Child child(sniffer({"-r", capture("site_and_api.pcap").string(), "--log-format", "json"}),
+              {-1, -1, terminal.program.get()});
+  terminal.program.reset();
+  std::string shown = terminal.read();
+  std::erase(shown, '\r');
+  EXPECT_EQ(child.wait().code, 0);
+  EXPECT_EQ(event_named(shown, "stopped")["frames"]["received"], 40);
+}
+
 TEST(OnATerminal, MessagesAreForPeopleAndInColours) {
   Terminal terminal;
   const Descriptor err = memory_file();

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "io/engine.h"
+#include "io/summary.h"
 #include "io/writable.h"
 
 namespace tcp_sniffer {
@@ -315,8 +316,8 @@ void Engine::say_extract_limits() {
            config_.extract_max_bytes);
 }
 
-// As soon as a counter of what is dropped moves, then the sum of ten seconds at a time, and the rest
-// at the end: no loss is without a word, and a flood of them is none of words.
+// As soon as a counter of what is dropped moves, then the sum of ten seconds at a time, and the
+// rest at the end: no loss is without a word, and a flood of them is none of words.
 void Engine::say_losses(Clock::time_point now, bool at_the_end) {
   constexpr auto kLookEvery = milliseconds(100);
   constexpr auto kSayEvery = std::chrono::seconds(10);
@@ -431,11 +432,16 @@ int Engine::finish_report() {
 // not hold.
 void Engine::say_stopped(const Totals& ending, const std::vector<std::string>& unfinished) {
   said_stopped_ = true;
-  EventFields fields;
-  fields["deterministic"] = ending.deterministic() && unfinished.empty() && !fault_said_;
-  fields["seconds"] = seconds(Clock::now() - started_at_);
+  const double took = seconds(Clock::now() - started_at_);
+  EventFields fields = EventFields::object();
   if (!unfinished.empty()) fields["unfinished"] = unfinished;
-  add_ledger(ending, config_.log_format == LogFormat::kText, fields);
+  if (config_.log_format == LogFormat::kText) {
+    log_.emit_stopped("after " + duration_text(took), fields, summary_of(ending));
+    return;
+  }
+  fields["deterministic"] = ending.deterministic() && unfinished.empty() && !fault_said_;
+  fields["seconds"] = took;
+  add_ledger(ending, false, fields);
   log_.emit(LogLevel::kInfo, event::kStopped, "stopped", fields);
 }
 

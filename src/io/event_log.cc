@@ -48,8 +48,13 @@ uint64_t steady_clock_ns() {
                                    .count());
 }
 
-uint64_t count_lines(std::string_view text) {
-  return static_cast<uint64_t>(std::count(text.begin(), text.end(), '\n'));
+// Indented lines belong to the event above them.
+uint64_t count_events(std::string_view text) {
+  uint64_t events = 0;
+  for (size_t i = 0; i < text.size(); i++) {
+    if (text[i] == '\n' && (i + 1 == text.size() || text[i + 1] != ' ')) events++;
+  }
+  return events;
 }
 
 // As many whole lines as fit, or a piece of a line that fits nowhere.
@@ -160,10 +165,10 @@ struct EventLog::Shared {
       const std::lock_guard lock(mutex);
       broken = true;
       // The log's own word about a loss stands last and is no event that was lost.
-      drop(count_lines(std::string_view(batch).substr(written)) - (tells_loss ? 1 : 0));
+      drop(count_events(std::string_view(batch).substr(written)) - (tells_loss ? 1 : 0));
     }
     const std::lock_guard lock(mutex);
-    drop(count_lines(pending));
+    drop(count_events(pending));
     pending.clear();
     done = true;
     changed.notify_all();
@@ -193,6 +198,17 @@ EventLog::~EventLog() {
 
 void EventLog::emit(LogLevel level, std::string_view name, std::string_view message,
                     const MakeFields& make_fields) {
+  emit(level, name, message, make_fields, {});
+}
+
+void EventLog::emit_stopped(std::string_view message, const EventFields& fields,
+                            std::string_view summary) {
+  emit(
+      LogLevel::kInfo, event::kStopped, message, [&] { return fields; }, summary);
+}
+
+void EventLog::emit(LogLevel level, std::string_view name, std::string_view message,
+                    const MakeFields& make_fields, std::string_view lines) {
   if (!enabled(level)) return;
   const std::lock_guard lock(shared_->mutex);
   const auto verdict = shared_->limiter.admit(name, steady_clock_ns());
@@ -202,8 +218,9 @@ void EventLog::emit(LogLevel level, std::string_view name, std::string_view mess
   const size_t bytes_max = settings_.queue_bytes_max + (last_word ? 2 * kReservedBytes : 0);
   EventFields fields = make_fields();
   if (verdict.suppressed > 0) fields["suppressed"] = verdict.suppressed;
-  shared_->push(format_event(settings_.format, level, name, message, fields, wall_clock_us()),
-                bytes_max);
+  std::string line = format_event(settings_.format, level, name, message, fields, wall_clock_us());
+  line += lines;
+  shared_->push(line, bytes_max);
 }
 
 void EventLog::emit(LogLevel level, std::string_view name, std::string_view message,
@@ -241,7 +258,7 @@ bool EventLog::close(uint64_t wait_ms) {
       shared_->give_up.store(true, std::memory_order_relaxed);
       if (!shared_->wait_until_done(lock, kGiveUpMs)) {
         // Stuck in write(2): it ends with the process, and keeps alive what it uses.
-        shared_->drop(count_lines(shared_->pending));
+        shared_->drop(count_events(shared_->pending));
         shared_->pending.clear();
         writer_.detach();
         return false;

@@ -57,6 +57,9 @@ class EventLog {
   void emit(LogLevel level, std::string_view name, std::string_view message,
             const MakeFields& make_fields);
 
+  // `stopped` in the text form, and below it the indented lines of `summary`.
+  void emit_stopped(std::string_view message, const EventFields& fields, std::string_view summary);
+
   // The `fatal` event: `code` beside the fields given.
   void fatal(ErrorCode code, std::string_view message, const EventFields& fields);
   void fatal(ErrorCode code, std::string_view message);
@@ -70,6 +73,9 @@ class EventLog {
 
  private:
   struct Shared;
+
+  void emit(LogLevel level, std::string_view name, std::string_view message,
+            const MakeFields& make_fields, std::string_view lines);
 
   const Settings settings_;
   std::shared_ptr<Shared> shared_;  // outlives the log when the writer hangs in write(2)
