@@ -122,14 +122,32 @@ TEST_F(LineOutputTest, WithoutABlockLinesAreRefusedUntilOneComesBack) {
   EXPECT_EQ(take().size(), line.size() * (kBlocks - 1) + 6);
 }
 
+TEST_F(LineOutputTest, WhileTheReaderPausesBlocksLeaveFull) {
+  // A line at a time, as at a moderate rate: each would take a block of its own along.
+  const std::string line(1000, 'l');
+  const uint64_t room = uint64_t{kBlocks - LineOutput::kBlocksAhead} * kLineBlockBytes * 7 / 8;
+  for (uint64_t i = 0; i < room / line.size(); i++) {
+    ASSERT_TRUE(write(line)) << i;
+    output.flush_when_idle();
+    if (i < LineOutput::kBlocksAhead) {
+      ASSERT_FALSE(output.has_unsent()) << i;
+    }
+  }
+  EXPECT_TRUE(output.has_unsent());
+  // The reader goes on: what waited leaves with the next question.
+  take();
+  output.flush_when_idle();
+  EXPECT_FALSE(output.has_unsent());
+  EXPECT_FALSE(take().empty());
+}
+
 TEST_F(LineOutputTest, LongLinesDoNotGoBeyondThePool) {
   const std::string long_line(kLineBlockBytes * 2, 'x');
   uint32_t written = 0;
   while (written < 1000 && write(long_line)) written++;
   EXPECT_EQ(written, kBlocks);
   EXPECT_EQ(take().size(), long_line.size() * written);
-  for (uint32_t i = 0; i < kBlocks; i++)
-    EXPECT_TRUE(write(long_line)) << i;
+  for (uint32_t i = 0; i < kBlocks; i++) EXPECT_TRUE(write(long_line)) << i;
 }
 
 TEST_F(LineOutputTest, ALineThatWasBegunIsAlwaysFinished) {

@@ -491,8 +491,9 @@ void Engine::capture_live(Capture& capture) {
       last_packet = now;
       clock_then = dispatcher.clock_ns();
     } else {
-      if (own_shard != nullptr) own_shard->output().flush();
-      capture.live->wait(100);
+      if (own_shard != nullptr) own_shard->output().flush_when_idle();
+      const bool unsent = own_shard != nullptr && own_shard->output().has_unsent();
+      capture.live->wait(unsent ? static_cast<int>(LineOutput::kAskAgain.count()) : 100);
       const auto silent = Clock::now() - last_packet;
       // Nothing comes: time goes on all the same, so that timeouts are noticed.
       if (silent >= kTick && clock_then != 0) {
@@ -504,7 +505,7 @@ void Engine::capture_live(Capture& capture) {
       next_statistics = now + kTick;
       capture.live->update_statistics();
       // Under steady load the inline shard's lines must not wait for a full block.
-      if (own_shard != nullptr) own_shard->output().flush();
+      if (own_shard != nullptr) own_shard->output().flush_when_idle();
     }
   }
   if (!capture.failed) empty_kernel_buffer(capture);

@@ -60,12 +60,16 @@ void LineOutput::open(LineBlock* block) {
   block_ = block;
 }
 
-// A block of the pool, the one that was used last.
-bool LineOutput::take_block() {
+void LineOutput::take_returned() {
   LineBlock* block = nullptr;
   while (free_.try_dequeue(block)) {
     if (block != nullptr) idle_.push_back(block);
   }
+}
+
+// A block of the pool, the one that was used last.
+bool LineOutput::take_block() {
+  take_returned();
   if (idle_.empty() && made_ < settings_.blocks_max) {
     idle_.push_back(make_block(kLineBlockBytes, false));
     made_++;
@@ -139,6 +143,14 @@ void LineOutput::flush() {
   if (block_ == nullptr || block_->used == 0) return;
   put_into(queue_, token_, block_);
   block_ = nullptr;
+}
+
+void LineOutput::flush_when_idle() {
+  if (!has_unsent()) return;
+  take_returned();
+  // The block at hand is one of those that are not idle.
+  const auto ahead = static_cast<uint32_t>(made_ - idle_.size() - 1);
+  if (ahead < std::min(kBlocksAhead, settings_.blocks_max / 2)) flush();
 }
 
 // Within a line: moves its bytes to where there is room for `size` more.

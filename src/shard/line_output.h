@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <vector>
 
@@ -36,6 +37,8 @@ class LineOutput final : public LineSink {
   // scheduling pause of the writer at full speed (2 MiB at 1 GB/s is 2 ms).
   static constexpr uint32_t kBlocksForWaiting = 10;
   static constexpr uint32_t kBlocksMin = 2;
+  // More than a writer that keeps up ever has before it; where there are few blocks, half of them.
+  static constexpr uint32_t kBlocksAhead = 8;
 
   // The pool of the shard's memory outlives it.
   LineOutput(LineQueue& queue, BufferPool& memory, const Settings& settings);
@@ -62,6 +65,11 @@ class LineOutput final : public LineSink {
 
   // Hands over what is finished, even if the block is not full. Not within a line.
   void flush();
+  // The same when nothing else is to be done, unless kBlocksAhead blocks wait for the writer: a
+  // block that leaves takes all its room along, however little is in it, so while the reader pauses
+  // blocks leave full. has_unsent() tells; then the caller asks again within kAskAgain.
+  void flush_when_idle();
+  static constexpr std::chrono::milliseconds kAskAgain{10};
   bool has_unsent() const { return block_ != nullptr && block_->used > 0; }
   int64_t oldest_ns() const { return block_ == nullptr ? 0 : block_->oldest_ns; }
 
@@ -86,6 +94,7 @@ class LineOutput final : public LineSink {
 
  private:
   void grow(size_t size) override;
+  void take_returned();
   bool take_block();
   bool wait_for_block();
   LineBlock* make_block(size_t capacity, bool oversized);

@@ -34,8 +34,12 @@ void ShardThread::run(uint32_t producers) {
 void ShardThread::work(uint32_t& producers) {
   while (producers > 0) {
     if (!inbox_.try_dequeue(block_)) {
-      shard_.output().flush();
-      inbox_.wait_dequeue(block_);
+      shard_.output().flush_when_idle();
+      if (!shard_.output().has_unsent()) {
+        inbox_.wait_dequeue(block_);
+      } else if (!inbox_.wait_dequeue_timed(block_, LineOutput::kAskAgain)) {
+        continue;
+      }
     }
     if (block_->order == BlockOrder::kEnd) producers--;
     shard_.process(*block_);

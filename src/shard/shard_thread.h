@@ -11,7 +11,7 @@ namespace tcp_sniffer {
 
 // Runs a shard on a thread of its own: takes blocks from its inbox, processes each to completion,
 // gives it back to its lane. Lines that are finished leave when the inbox is empty, so a lone
-// message waits for nobody.
+// message waits for nobody but the lines before it.
 //
 // It ends when each of the `producers` (capture threads) has sent a block with BlockOrder::kEnd.
 // Start it after everything it refers to is there. After an exception, which is memory that the
