@@ -105,6 +105,8 @@ TEST(CutHeads, OddConversationsGiveTheSameLinesForEveryCut) {
       {"GET /old\r\n", "<html>\r\nold"},
       {"GET /old\r\n\r\n", "HTML HTTP/1.1"},
       {"GET /old\r", "hello world"},
+      {"GET /old\r..\r\n", "hello world"},
+      {"GET /old\rHost: a\r\n\r\n", kAnswer},
       {"GET /old\r\n", "\r\n hello"},
       {"GET /old\r\n", kAnswer},
       {"GET /old\r\n", "HT"},
@@ -201,6 +203,45 @@ TEST(CutHeads, EveryHeadOfTheCapturesIsReadTheSameForEveryCut) {
       status = reader.read(bytes, single, read);
     }
     EXPECT_EQ(text_of(status, read), expected) << "byte by byte: " << head;
+  }
+}
+
+// ---------------------------------------------------------------- all heads of a few words
+
+std::vector<std::string> sentences(size_t words_max) {
+  constexpr std::string_view kWords[] = {"GET /", " HTTP/1.1", "HTTP/1.1 200 OK", "\r", "\n", "a",
+                                         ":",     " ",         "\x16\x03\x01"};
+  std::vector<std::string> made = {""};
+  for (size_t from = 0, words = 0; words < words_max; ++words) {
+    const size_t end = made.size();
+    for (; from < end; ++from) {
+      for (const std::string_view word : kWords) made.push_back(made[from] + std::string(word));
+    }
+  }
+  return made;
+}
+
+TEST(CutHeads, EveryHeadOfAFewWordsIsReadTheSameForEveryCut) {
+  constexpr decltype(&HeadReader::read) kKinds[] = {&HeadReader::read, &HeadReader::read_fields,
+                                                    &HeadReader::read_candidate};
+  HeadReader reader(4096, 16);
+  HttpHead read;
+  for (const std::string& head : sentences(4)) {
+    for (const auto kind : kKinds) {
+      HeadProgress whole;
+      const std::string expected = text_of((reader.*kind)(head, whole, read), read);
+      HeadProgress single;
+      HeadStatus status = HeadStatus::kIncomplete;
+      for (size_t size = 1; size <= head.size() && status == HeadStatus::kIncomplete; ++size) {
+        const std::string_view bytes = std::string_view(head).substr(0, size);
+        HeadProgress progress;
+        HeadStatus cut = (reader.*kind)(bytes, progress, read);
+        if (cut == HeadStatus::kIncomplete) cut = (reader.*kind)(head, progress, read);
+        ASSERT_EQ(text_of(cut, read), expected) << "cut at " << size << ": " << head;
+        status = (reader.*kind)(bytes, single, read);
+      }
+      ASSERT_EQ(text_of(status, read), expected) << "byte by byte: " << head;
+    }
   }
 }
 

@@ -366,8 +366,11 @@ HeadReader::HeadReader(uint32_t bytes_max, uint32_t fields_max)
 
 // Whether bytes that were not whole at the last call may be it now, so that they are worth reading.
 bool HeadReader::may_be_whole(std::string_view bytes, HeadProgress& progress) {
+  // One more line decides about a start line without a version.
+  if (progress.versionless) {
+    return bytes.find_first_of(progress.bare_cr ? "\r\n" : "\n", progress.searched) != kNone;
+  }
   if (progress.bare_cr) return find_bare_head_end(bytes, progress);
-  if (progress.versionless) return find_line_feed(bytes, progress.searched) != kNone;
   return find_head_end(bytes, progress);
 }
 
@@ -406,10 +409,10 @@ HeadStatus HeadReader::read_section(std::string_view bytes, bool has_start_line,
 // alone ends the start line, which was not known yet.
 bool HeadReader::end_is_bare_cr(std::string_view bytes, bool start_was_open,
                                 HeadProgress& progress) {
-  if (progress.bare_cr) {
-    find_bare_head_end(bytes, progress);
-  } else if (progress.versionless) {
+  if (progress.versionless) {
     progress.searched = bytes.size();
+  } else if (progress.bare_cr) {
+    find_bare_head_end(bytes, progress);
   } else if (start_was_open && !progress.start_judged) {
     return find_start_line_end(bytes, progress) == StartLineEnd::kBareCr;
   } else {
