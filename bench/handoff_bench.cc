@@ -106,7 +106,7 @@ void BM_LineBlocks(benchmark::State& state) {
       }
     });
     for (uint32_t i = 0; i < kLines; i++) {
-      output.begin_line();
+      output.begin_line(size);
       char* out = output.reserve(size);
       std::memcpy(out, line.data(), line.size());
       out[line.size()] = '\n';

@@ -37,7 +37,7 @@ void write_lines(benchmark::State& state, int fd) {
     const double others = process_seconds() - thread_seconds();
     writer.start({});
     for (uint32_t i = 0; i < kLines; i++) {
-      output.begin_line();
+      output.begin_line(2 * kLineSize);
       std::memcpy(output.reserve(kLineSize), line.data(), kLineSize);
       output.commit(output.reserve(kLineSize) + kLineSize);
       output.end_line(1, 0);

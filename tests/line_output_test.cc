@@ -37,7 +37,7 @@ struct LineOutputTest : testing::Test {
     }
   }
   bool write(std::string_view line, size_t piece = 1000) {
-    if (!output.begin_line()) return false;
+    if (!output.begin_line(line.size())) return false;
     append(output, line, piece);
     output.end_line(1, 5);
     return true;
@@ -150,15 +150,60 @@ TEST_F(LineOutputTest, LongLinesDoNotGoBeyondThePool) {
   for (uint32_t i = 0; i < kBlocks; i++) EXPECT_TRUE(write(long_line)) << i;
 }
 
-TEST_F(LineOutputTest, ALineThatWasBegunIsAlwaysFinished) {
+TEST_F(LineOutputTest, ALongLineIsChargedForItsLongestAndThenForWhatItIs) {
+  constexpr size_t kMost = kLineBlockBytes * 10;
+  const std::string line(kLineBlockBytes * 3, 'x');
+  ASSERT_TRUE(output.can_hold(kMost));
+  ASSERT_TRUE(output.begin_line(kMost));
+  append(output, line);
+  EXPECT_EQ(memory.used_bytes(), kMost);
+  output.end_line(1, 5);
+  EXPECT_EQ(memory.used_bytes(), line.size());
+  EXPECT_EQ(take(), line);
+}
+
+TEST_F(LineOutputTest, TheMemoryOfOneLongLineIsKeptUntilMemoryIsShort) {
+  const std::string line(kLineBlockBytes * 3, 'x');
+  write(line);
+  write(line);
+  EXPECT_EQ(output.charged_bytes(), 2 * line.size());
+  take();
+  output.collect();
+  EXPECT_EQ(output.charged_bytes(), line.size());
+  write(line);
+  EXPECT_EQ(output.charged_bytes(), line.size());
+  take();
+  output.collect();
+  const size_t all = memory.limit_bytes() - memory.limit_bytes() / 16;
+  EXPECT_EQ(output.begin_long_line(all + 1), LineOutput::Room::kNever);
+  EXPECT_EQ(memory.used_bytes(), 0u);
+}
+
+TEST_F(LineOutputTest, ALineThatMayGetLongAndDoesNotTakesNoMemory) {
+  ASSERT_TRUE(output.begin_line(kLineBlockBytes * 10));
+  append(output, std::string(kLineBlockBytes / 2, 'x'));
+  EXPECT_EQ(memory.used_bytes(), 0u);
+  output.end_line(1, 5);
+}
+
+// Where it may not fit what is left of the last block.
+TEST_F(LineOutputTest, ALineIsNotBegunWithoutABlockThatItSurelyFits) {
   const std::string line(kLineBlockBytes - 100, 'x');
   for (uint32_t i = 0; i < kBlocks - 1; i++) write(line);
   write("short\n");
-  const std::string last(kLineBlockBytes - 10, 'y');
-  EXPECT_TRUE(write(last));
-  output.flush();
-  const std::string all = take();
-  EXPECT_EQ(all.substr(all.size() - last.size() - 6), "short\n" + last);
+  EXPECT_FALSE(output.begin_line(kLineBlockBytes));
+  EXPECT_EQ(memory.used_bytes(), 0u);
+  EXPECT_EQ(take().size(), line.size() * (kBlocks - 1) + 6);
+}
+
+TEST_F(LineOutputTest, ALineLongerThanItWasSaidToGetIsFinished) {
+  const std::string line(kLineBlockBytes * 5, 'x');
+  write("before\n");
+  ASSERT_TRUE(output.begin_line(100));
+  append(output, line);
+  output.end_line(1, 5);
+  EXPECT_EQ(output.charged_bytes(), line.size());
+  EXPECT_EQ(take(), "before\n" + line);
 }
 
 TEST_F(LineOutputTest, LinesOfEverySizeComeWholeAndInOrder) {
@@ -192,7 +237,7 @@ TEST(LineOutputWaiting, AShardWaitsForABlockAndGoesOn) {
   const std::string line(kLineBlockBytes / 2, 'x');
   std::thread shard([&] {
     for (uint64_t i = 0; i < kLines; i++) {
-      ASSERT_TRUE(output.begin_line());
+      ASSERT_TRUE(output.begin_line(line.size()));
       LineOutputTest::append(output, line);
       output.end_line(1, 0);
     }
@@ -217,7 +262,7 @@ TEST(LineOutputWaiting, AbandonEndsTheWaitAndTheLinesAreLost) {
   std::atomic<uint32_t> written{0};
   std::thread shard([&] {
     for (uint32_t i = 0; i < kBlocks + 5; i++) {
-      if (!output.begin_line()) continue;
+      if (!output.begin_line(line.size())) continue;
       LineOutputTest::append(output, line);
       output.end_line(1, 0);
       written++;

@@ -86,7 +86,7 @@ class Output {
   }
   // False: nobody takes lines any more.
   bool put(std::string_view line) {
-    if (!lines_.begin_line()) return false;
+    if (!lines_.begin_line(line.size())) return false;
     std::memcpy(lines_.reserve(line.size()), line.data(), line.size());
     lines_.commit(lines_.reserve(0) + line.size());
     lines_.end_line(1, 1);
@@ -269,7 +269,7 @@ TEST(OutputWriter, WhatStandsBehindTheEndMarkerIsWrittenToo) {
   const Descriptor file = memory_file();
   OutputWriter writer(OutputWriter::Settings{.path = {}, .framed = false, .fd = file.get()}, queue);
   const auto put = [](LineOutput& to, std::string_view line) {
-    ASSERT_TRUE(to.begin_line());
+    ASSERT_TRUE(to.begin_line(line.size()));
     char* at = to.reserve(line.size());
     std::memcpy(at, line.data(), line.size());
     to.commit(at + line.size());

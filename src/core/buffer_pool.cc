@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
 #include <cstring>
 
 #include "core/check.h"
+#include "core/large_memory.h"
 
 namespace tcp_sniffer {
 
@@ -33,7 +33,7 @@ Buffer BufferPool::allocate(size_t size) {
     refuse();
     return {};
   }
-  auto* data = static_cast<uint8_t*>(std::malloc(capacity));
+  auto* data = static_cast<uint8_t*>(take_memory(capacity));
   if (data == nullptr) {
     refuse();
     return {};
@@ -55,7 +55,7 @@ void BufferPool::release(Buffer& buffer) {
   DEBUG_CHECK(buffer.capacity <= used_bytes_);
   used_bytes_ -= buffer.capacity;
   if (idle_bytes_ + buffer.capacity > kIdleBytesMax) {
-    std::free(buffer.data);
+    give_memory_back(buffer.data, buffer.capacity);
   } else {
     const size_t index = class_of(buffer.capacity);
     auto* idle = reinterpret_cast<Idle*>(buffer.data);
@@ -97,7 +97,7 @@ bool BufferPool::drop_idle(size_t needed) {
       Idle* idle = idle_[index];
       idle_[index] = idle->next;
       idle_bytes_ -= kSizeMin << index;
-      std::free(idle);
+      give_memory_back(idle, kSizeMin << index);
     }
   }
   return needed <= limit_bytes_ && used_bytes_ + idle_bytes_ <= limit_bytes_ - needed;

@@ -25,10 +25,6 @@ constexpr std::array<uint8_t, 256> kEscapedSize = [] {
   return sizes;
 }();
 
-// Keys, numbers, addresses, and the room that is asked for beyond what is used.
-constexpr size_t kFixedSize = 32768;
-// Of a field's name and value: quotes, brackets, commas, "[redacted]"; and its mention in `latin1`.
-constexpr size_t kFieldSize = 64;
 constexpr size_t kGapSize = 48;
 
 size_t escaped(std::string_view text) {
@@ -39,7 +35,7 @@ size_t fields_size(std::span<const HeaderField> fields) {
   size_t size = 0;
   // The name again in `latin1`.
   for (const HeaderField& field : fields) {
-    size += kFieldSize + 2 * escaped(field.name) + escaped(field.value);
+    size += MessageLineWriter::kFieldSize + 2 * escaped(field.name) + escaped(field.value);
   }
   return size;
 }

@@ -49,6 +49,12 @@ class MessageLineWriter {
   // response (1xx but 101) append nothing: the final response's line tells the whole exchange.
   void write(const HttpMessage& message, LineSink& sink);
 
+  // Of a line: keys, numbers, addresses, and the room that is asked for beyond what is used.
+  static constexpr size_t kFixedSize = 32768;
+  // Of a field, beside its name and value: quotes, brackets, commas, "[redacted]", and its mention
+  // in `latin1`.
+  static constexpr size_t kFieldSize = 64;
+
   // Room in the sink that `write` of this message surely does not exceed, far less than that of six
   // bytes for each: it looks at each byte of the body.
   size_t size_max(const HttpMessage& message) const;

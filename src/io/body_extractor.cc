@@ -4,13 +4,13 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <new>
 #include <type_traits>
 #include <utility>
 
+#include "core/large_memory.h"
 #include "shard/start_thread.h"
 
 namespace tcp_sniffer {
@@ -29,7 +29,7 @@ BodyExtractor::~BodyExtractor() {
     thread_.join();
   }
   Body* body = nullptr;
-  while (queue_.try_dequeue(body)) std::free(body);
+  while (queue_.try_dequeue(body)) Body::free(body);
   if (directory_ >= 0) close(directory_);
 }
 
@@ -59,7 +59,7 @@ void BodyExtractor::put(const HttpMessage& message) {
   if (!take_room(memory)) return add(dropped_);
   Body* body = Body::make(message);
   if (body != nullptr && queue_.enqueue(body)) return;
-  std::free(body);
+  Body::free(body);
   give_room(memory);
   add(dropped_);
 }
@@ -67,11 +67,15 @@ void BodyExtractor::put(const HttpMessage& message) {
 // nullptr: the system has no memory.
 BodyExtractor::Body* BodyExtractor::Body::make(const HttpMessage& message) {
   static_assert(std::is_trivially_destructible_v<Body>);
-  void* memory = std::malloc(sizeof(Body) + message.body.size());
+  void* memory = take_memory(sizeof(Body) + message.body.size());
   if (memory == nullptr) return nullptr;
   auto* body = new (memory) Body{BodyFileName(message), message.body.size()};
   std::memcpy(body->data(), message.body.data(), body->size);
   return body;
+}
+
+void BodyExtractor::Body::free(Body* body) {
+  if (body != nullptr) give_memory_back(body, sizeof(Body) + body->size);
 }
 
 bool BodyExtractor::exceeds_limits(size_t size) {
@@ -151,7 +155,7 @@ void BodyExtractor::take_all() {
 void BodyExtractor::take(Body* body) {
   write_body(body->name, body->bytes());
   const size_t memory = memory_of(body->size);
-  std::free(body);
+  Body::free(body);
   give_room(memory);
 }
 

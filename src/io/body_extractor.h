@@ -82,6 +82,7 @@ class BodyExtractor final : public BodySink {
     size_t size;
 
     static Body* make(const HttpMessage& message);
+    static void free(Body* body);
     char* data() { return reinterpret_cast<char*>(this + 1); }
     std::string_view bytes() { return {data(), size}; }
   };

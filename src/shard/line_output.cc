@@ -1,11 +1,11 @@
 #include "shard/line_output.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <utility>
 
+#include "core/large_memory.h"
 #include "core/limits.h"
 
 namespace tcp_sniffer {
@@ -18,34 +18,61 @@ LineOutput::LineOutput(LineQueue& queue, BufferPool& memory, const Settings& set
       settings_(settings) {}
 
 LineOutput::~LineOutput() {
+  drop_spare();
   collect();
   if (block_ != nullptr) idle_.push_back(block_);
   LineBlock* block = nullptr;
   while (free_.try_dequeue(block)) idle_.push_back(block);
   for (LineBlock* left : idle_) {
-    if (left == nullptr) continue;
-    std::free(left->data);
-    delete left;
+    if (left != nullptr) free(left);
   }
 }
 
-LineBlock* LineOutput::make_block(size_t capacity, bool oversized) {
+// ---------------------------------------------------------------- blocks
+
+LineBlock* LineOutput::make_block(size_t capacity) {
   auto* block = new LineBlock;
-  block->data = static_cast<char*>(std::malloc(capacity));
-  if (block->data == nullptr) throw std::bad_alloc();
+  block->data = static_cast<char*>(take_sparse_memory(capacity));
+  if (block->data == nullptr) {
+    delete block;
+    throw std::bad_alloc();
+  }
   block->capacity = capacity;
   block->owner = this;
-  block->oversized = oversized;
-  if (oversized) charge(*block);
   return block;
 }
 
-// A line that was begun is finished, so this does not fail: where memory is short, whoever begins
-// it has made sure that there is enough.
-void LineOutput::charge(LineBlock& block) {
-  if (!memory_.charge(block.capacity)) return;
-  block.charged = block.capacity;
-  charged_bytes_ += block.capacity;
+// For a line of at most `size`: what it does not fill is never taken from the system.
+LineBlock* LineOutput::make_oversized(size_t size) {
+  LineBlock* block = nullptr;
+  if (size <= kLongLineBytes) block = spare_.exchange(nullptr, std::memory_order_acquire);
+  if (block == nullptr) {
+    block = make_block(std::max(size, kLongLineBytes));
+    block->oversized = true;
+  }
+  recharge(*block, std::max(size, block->touched));
+  return block;
+}
+
+// Whoever begins a line has made sure that there is as much. A line that gets longer than was said
+// is finished nevertheless.
+void LineOutput::recharge(LineBlock& block, size_t bytes) {
+  memory_.uncharge(block.charged);
+  charged_bytes_ -= block.charged;
+  block.charged = memory_.charge(bytes) ? bytes : 0;
+  charged_bytes_ += block.charged;
+}
+
+void LineOutput::drop_spare() {
+  LineBlock* block = spare_.exchange(nullptr, std::memory_order_acquire);
+  if (block == nullptr) return;
+  recharge(*block, 0);
+  free(block);
+}
+
+void LineOutput::free(LineBlock* block) {
+  give_memory_back(block->data, block->capacity);
+  delete block;
 }
 
 void LineOutput::collect_returned() {
@@ -67,14 +94,19 @@ void LineOutput::take_returned() {
   }
 }
 
-// A block of the pool, the one that was used last.
-bool LineOutput::take_block() {
+// Whether the next block of the pool can be had without waiting.
+bool LineOutput::has_fresh_block() {
   take_returned();
   if (idle_.empty() && made_ < settings_.blocks_max) {
-    idle_.push_back(make_block(kLineBlockBytes, false));
+    idle_.push_back(make_block(kLineBlockBytes));
     made_++;
   }
-  if (idle_.empty() && !(settings_.may_wait && wait_for_block())) return false;
+  return !idle_.empty();
+}
+
+// A block of the pool, the one that was used last.
+bool LineOutput::take_block() {
+  if (!has_fresh_block() && !(settings_.may_wait && wait_for_block())) return false;
   open(idle_.back());
   idle_.pop_back();
   return true;
@@ -92,18 +124,26 @@ bool LineOutput::wait_for_block() {
   return true;
 }
 
-bool LineOutput::begin_line() {
+// ---------------------------------------------------------------- lines
+
+bool LineOutput::begin_line(size_t size_max) {
+  // A line that may not fit the rest of the block may need a fresh one, and is not begun without.
+  if (block_ != nullptr && block_->capacity - block_->used < size_max && block_->used > 0 &&
+      idle_.empty() && !has_fresh_block()) [[unlikely]] {
+    flush();
+  }
   if (block_ == nullptr && !take_block()) return false;
+  size_max_ = size_max;
   begin_ = end_ = block_->data + block_->used;
   limit_ = block_->data + block_->capacity;
   return true;
 }
 
 // One long line may have all that is left, several of them a quarter of the shard's memory: more
-// would be taken from the messages in the making. While it grows, a line is there twice.
+// would be taken from the messages in the making.
 bool LineOutput::can_hold(size_t size_max) {
   collect();
-  return charged_bytes_ + 2 * size_max <= memory_.limit_bytes() / 4 && fits(2 * size_max);
+  return charged_bytes_ + size_max <= memory_.limit_bytes() / 4 && fits(size_max);
 }
 
 bool LineOutput::fits(size_t size) const {
@@ -117,17 +157,16 @@ size_t LineOutput::room_for_line() const {
 
 LineOutput::Room LineOutput::begin_long_line(size_t size_max) {
   flush();
+  drop_spare();
   collect();
   const size_t share = memory_.limit_bytes() / 4;
   while (charged_bytes_ > 0 && (charged_bytes_ + size_max > share || !fits(size_max))) {
     if (!settings_.may_wait || !wait_for_block()) return Room::kBusy;
+    drop_spare();
     collect();
   }
   if (!fits(size_max)) return Room::kNever;
-  if (block_ == nullptr && !take_block()) return Room::kBusy;
-  if (size_max > block_->capacity) replace_block(size_max);
-  begin_line();
-  return Room::kEnough;
+  return begin_line(size_max) ? Room::kEnough : Room::kBusy;
 }
 
 void LineOutput::end_line(uint64_t messages, int64_t time_ns) {
@@ -136,6 +175,12 @@ void LineOutput::end_line(uint64_t messages, int64_t time_ns) {
   block_->messages += messages;
   line_bytes_ += size();
   begin_ = end_ = limit_ = nullptr;
+  if (block_->oversized) {
+    // What the finished line does not need is free for others.
+    constexpr size_t kPage = 4096;
+    block_->touched = std::max(block_->touched, (block_->used + kPage - 1) / kPage * kPage);
+    recharge(*block_, block_->touched);
+  }
   if (block_->oversized || block_->used + kLineBlockBytes / 8 > block_->capacity) flush();
 }
 
@@ -156,27 +201,27 @@ void LineOutput::flush_when_idle() {
 // Within a line: moves its bytes to where there is room for `size` more.
 void LineOutput::grow(size_t size) {
   const size_t line = this->size();
-  LineBlock* from = block_;
+  LineBlock* const from = block_;
   if (from->used > 0) {
     // What stands before the line leaves, and the line goes on in a fresh block. The old block is
     // the writer's as soon as it is flushed, so the line is copied first.
     block_ = nullptr;
-    if (!take_block()) open(make_block(kLineBlockBytes, true));
-    grow_to(block_, line + size);
+    if (!has_fresh_block()) {  // longer than it was said to get
+      open(make_oversized(std::max({line + size, size_max_, size_t{kLineBlockBytes}})));
+    } else if (take_block() && line + size > block_->capacity) {
+      enlarge(line + size);
+    }
     std::memcpy(block_->data, begin_, line);
-    std::swap(block_, from);
+    LineBlock* const fresh = std::exchange(block_, from);
     flush();
-    block_ = from;
+    block_ = fresh;
   } else {
-    grow_to(block_, (line + size) * 2);
-    if (block_ != from) std::memcpy(block_->data, begin_, line);
-    if (block_ != from && from->oversized) {
-      block_->stands_for = from->stands_for;
-      from->stands_for = nullptr;
-      memory_.uncharge(from->charged);
-      charged_bytes_ -= from->charged;
-      std::free(from->data);
-      delete from;
+    enlarge(line + size);
+    std::memcpy(block_->data, begin_, line);
+    if (from->oversized) {  // the same
+      block_->stands_for = std::exchange(from->stands_for, nullptr);
+      recharge(*from, 0);
+      free(from);
     }
   }
   begin_ = block_->data;
@@ -184,29 +229,26 @@ void LineOutput::grow(size_t size) {
   limit_ = block_->data + block_->capacity;
 }
 
-// Puts a block made for it in the place of one that is too small.
-void LineOutput::grow_to(LineBlock*& block, size_t capacity) {
-  if (capacity <= block->capacity) return;
-  LineBlock* larger = make_block(std::max(capacity, size_t{kLineBlockBytes} * 2), true);
-  larger->stands_for = block->oversized ? nullptr : block;
-  block = larger;
-}
-
-// The same for the empty block at hand, of exactly that size.
-void LineOutput::replace_block(size_t capacity) {
-  LineBlock* larger = make_block(capacity, true);
-  larger->stands_for = block_;
-  open(larger);
+// A block for the longest that the line can be, in the place of the empty one.
+void LineOutput::enlarge(size_t capacity) {
+  LineBlock* const small = block_;
+  open(make_oversized(capacity <= size_max_ ? size_max_ : capacity * 2));
+  block_->stands_for = small->oversized ? nullptr : small;
 }
 
 void LineOutput::give_back(LineBlock* block) {
   if (block->oversized) {
-    LineBlock* of_pool = block->stands_for;
+    LineBlock* of_pool = std::exchange(block->stands_for, nullptr);
     const size_t charged = block->charged;
-    std::free(block->data);
-    delete block;
-    // Before the block: a shard that waits for it looks at the memory then.
-    if (charged > 0) returned_bytes_.fetch_add(charged, std::memory_order_release);
+    LineBlock* none = nullptr;
+    // Before the block of the pool: a shard that waits for it looks at the memory then.
+    const bool worth_keeping =
+        block->capacity == kLongLineBytes && charged > 0 && charged <= memory_.limit_bytes() / 16;
+    if (!worth_keeping || !spare_.compare_exchange_strong(none, block, std::memory_order_release,
+                                                          std::memory_order_relaxed)) {
+      free(block);
+      returned_bytes_.fetch_add(charged, std::memory_order_release);
+    }
     block = of_pool;
   }
   if (block != nullptr) put_into(free_, block);

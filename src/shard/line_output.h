@@ -22,7 +22,10 @@ using LineQueue = ThreadQueue<LineBlock*>;
 // A line lies in one block. One that does not fit the rest of a block begins a new one; one longer
 // than a block gets a block of its own, made for it and freed when written. It keeps one of the
 // pool's blocks out meanwhile, so that long lines are bounded in number as short ones are, and its
-// memory is charged to the shard's BufferPool.
+// memory is charged to the shard's BufferPool: as much as the line may need before it is begun, and
+// what it has when it is finished. So whoever begins a line says how long it may get. One such
+// block, of a line of usual length, is kept for the next long line, for new memory has to be
+// zeroed.
 //
 // Used by the thread that runs the shard; give_back is called by the writer's.
 class LineOutput final : public LineSink {
@@ -39,24 +42,28 @@ class LineOutput final : public LineSink {
   static constexpr uint32_t kBlocksMin = 2;
   // More than a writer that keeps up ever has before it; where there are few blocks, half of them.
   static constexpr uint32_t kBlocksAhead = 8;
+  // Room for a body of the default maxBodySize, whatever its bytes are, and its head. All but
+  // longer lines get as much, so that each finds its place in the block that is kept.
+  static constexpr size_t kLongLineBytes = size_t{8} << 20;
 
   // The pool of the shard's memory outlives it.
   LineOutput(LineQueue& queue, BufferPool& memory, const Settings& settings);
   ~LineOutput();
 
-  // Begins a line. False: the pool is empty and waiting is not allowed; the line is lost.
-  bool begin_line();
+  // Begins a line of at most `size_max` bytes, which fit a block, or of which can_hold said yes.
+  // False: the pool is empty and waiting is not allowed; the line is lost.
+  bool begin_line(size_t size_max);
 
-  // Whether a line whose size is at most `size_max` finds memory however long it gets. Asked for
-  // lines that may be longer than a block.
+  // Whether there is memory for a line that may get as long as this, and is longer than a block
+  // then. Between it and begin_line the shard takes no memory.
   bool can_hold(size_t size_max);
   enum class Room : uint8_t {
     kEnough,
     kBusy,   // when the lines that wait are written; waiting is not allowed, or has no end
     kNever,  // not even then: room_for_line() says how much there is
   };
-  // Begins a line of at most `size_max` bytes when memory is short. It waits for the lines before
-  // it, where that is allowed.
+  // Begins a line of at most `size_max` bytes, longer than a block, when memory is short. It waits
+  // for the lines before it, where that is allowed.
   Room begin_long_line(size_t size_max);
   size_t room_for_line() const;
 
@@ -97,12 +104,15 @@ class LineOutput final : public LineSink {
   void take_returned();
   bool take_block();
   bool wait_for_block();
-  LineBlock* make_block(size_t capacity, bool oversized);
+  bool has_fresh_block();
+  LineBlock* make_block(size_t capacity);
+  LineBlock* make_oversized(size_t capacity);
   void open(LineBlock* block);
-  void grow_to(LineBlock*& block, size_t capacity);
-  void replace_block(size_t capacity);
+  void enlarge(size_t capacity);
+  void recharge(LineBlock& block, size_t bytes);
+  void drop_spare();
+  static void free(LineBlock* block);
   bool fits(size_t size) const;
-  void charge(LineBlock& block);
   void collect_returned();
 
   LineQueue& queue_;
@@ -114,9 +124,11 @@ class LineOutput final : public LineSink {
   std::atomic<bool> waits_{false};
   std::atomic<size_t> returned_bytes_{0};  // of charged_bytes_, given back since collect()
   size_t charged_bytes_ = 0;
-  std::vector<LineBlock*> idle_;  // of the pool, here
-  uint32_t made_ = 0;             // blocks of the pool
+  std::vector<LineBlock*> idle_;            // of the pool, here
+  uint32_t made_ = 0;                       // blocks of the pool
+  std::atomic<LineBlock*> spare_{nullptr};  // oversized, charged for what it has touched
   LineBlock* block_ = nullptr;
+  size_t size_max_ = 0;  // of the line that was begun
   uint64_t line_bytes_ = 0;
 };
 

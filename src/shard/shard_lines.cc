@@ -11,13 +11,25 @@ namespace tcp_sniffer {
 
 namespace {
 
-// Whose line fits a block, whatever its bytes are.
-constexpr size_t kShortText = 32u << 10;
-static_assert(escaped_size_max(kShortText) < kLineBlockBytes);
-
-// What may become six bytes each; the head twice, because of rawHeaders.
-size_t text_size(const HttpMessage& message) {
-  return message.body.size() + size_t{2} * message.headers_size;
+// Room that the line does not exceed, whatever its bytes are. Far too much for most: what it really
+// takes is asked only when memory is short (MessageLineWriter::size_max). The head counts twice,
+// because of rawHeaders and latin1.
+size_t size_bound(const HttpMessage& message) {
+  size_t text = message.body.size() + size_t{2} * message.headers_size;
+  size_t parts = message.headers.size();
+  if (!message.trailers.empty()) [[unlikely]] {
+    parts += message.trailers.size();
+    for (const HeaderField& field : message.trailers) {
+      text += size_t{2} * (field.name.size() + field.value.size());
+    }
+  }
+  // Of POP3, and of a request that is named in its response's line, these have no head.
+  text += message.method.size() + message.target.size() + message.reason.size() +
+          message.request_method.size() + message.request_target.size() +
+          message.request_host.size();
+  parts += message.body_gaps.size();
+  return MessageLineWriter::kFixedSize + escaped_size_max(text) +
+         parts * size_t{2} * MessageLineWriter::kFieldSize;
 }
 
 int64_t steady_ns() {
@@ -81,15 +93,15 @@ void ShardLines::decode(HttpMessage& message) {
 }
 
 void ShardLines::write(const HttpMessage& message) {
-  const size_t text = text_size(message);
-  if (text > kShortText && !output_.can_hold(escaped_size_max(text))) [[unlikely]] {
+  const size_t bound = size_bound(message);
+  if (bound > kLineBlockBytes && !output_.can_hold(bound)) [[unlikely]] {
     return write_long(message);
   }
-  write_short(message);
+  write_up_to(bound, message);
 }
 
-void ShardLines::write_short(const HttpMessage& message) {
-  if (!output_.begin_line()) return drop();
+void ShardLines::write_up_to(size_t bound, const HttpMessage& message) {
+  if (!output_.begin_line(bound)) return drop();
   writer_.write(message, output_);
   end_line(message);
 }
@@ -111,7 +123,8 @@ void ShardLines::write_long(HttpMessage message) {
   LineOutput::Room room = output_.begin_long_line(writer_.size_max(message));
   if (room == LineOutput::Room::kNever) {
     cut_body(message);
-    if (text_size(message) <= kShortText) return write_short(message);
+    const size_t bound = size_bound(message);
+    if (bound <= kLineBlockBytes) return write_up_to(bound, message);
     room = output_.begin_long_line(writer_.size_max(message));
   }
   if (room != LineOutput::Room::kEnough) return drop();
@@ -120,10 +133,12 @@ void ShardLines::write_long(HttpMessage message) {
 }
 
 void ShardLines::cut_body(HttpMessage& message) {
-  // A short line needs none.
-  const size_t headers = text_size(message) - message.body.size();
+  // A line that fits a block needs none.
+  HttpMessage empty = message;
+  empty.body = {};
+  const size_t rest = kLineBlockBytes - std::min<size_t>(kLineBlockBytes, size_bound(empty));
   const size_t fits = writer_.body_that_fits(message, output_.room_for_line());
-  message.body = message.body.substr(0, std::max(fits, kShortText - std::min(kShortText, headers)));
+  message.body = message.body.substr(0, std::max(fits, rest / kEscapedByteMax));
   message.body_truncated = true;
   pool_.refuse();
   if (message.incomplete != Incomplete::kNo) return;
@@ -132,7 +147,7 @@ void ShardLines::cut_body(HttpMessage& message) {
 }
 
 void ShardLines::on_unanswered(const HttpMessage& request) {
-  if (!output_.begin_line()) return;
+  if (!output_.begin_line(size_bound(request))) return;
   writer_.write_unanswered(request, output_);
   output_.end_line(0, request.first_byte_ns);
 }

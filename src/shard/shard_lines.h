@@ -41,7 +41,7 @@ class ShardLines final : public MessageOutput {
   void with_body(HttpMessage message);
   void decode(HttpMessage& message);
   void write(const HttpMessage& message);
-  void write_short(const HttpMessage& message);
+  void write_up_to(size_t bound, const HttpMessage& message);
   void write_long(HttpMessage message);
   void cut_body(HttpMessage& message);
   void end_line(const HttpMessage& message);
