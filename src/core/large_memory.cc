@@ -35,7 +35,9 @@ void* take_sparse_memory(size_t size) {
 void give_memory_back(void* memory, size_t size) {
   if (memory == nullptr) return;
   if (is_large(size)) {
-    munmap(memory, size);
+    // It fails where the process would have more mappings than the system allows. Then the
+    // addresses are lost, and not the memory.
+    if (munmap(memory, size) != 0) madvise(memory, size, MADV_DONTNEED);
   } else {
     std::free(memory);
   }

@@ -18,7 +18,7 @@ LineOutput::LineOutput(LineQueue& queue, BufferPool& memory, const Settings& set
       settings_(settings) {}
 
 LineOutput::~LineOutput() {
-  drop_spare();
+  drop_spares();
   collect();
   if (block_ != nullptr) idle_.push_back(block_);
   LineBlock* block = nullptr;
@@ -44,8 +44,7 @@ LineBlock* LineOutput::make_block(size_t capacity) {
 
 // For a line of at most `size`: what it does not fill is never taken from the system.
 LineBlock* LineOutput::make_oversized(size_t size) {
-  LineBlock* block = nullptr;
-  if (size <= kLongLineBytes) block = spare_.exchange(nullptr, std::memory_order_acquire);
+  LineBlock* block = size <= kLongLineBytes ? take_spare() : nullptr;
   if (block == nullptr) {
     block = make_block(std::max(size, kLongLineBytes));
     block->oversized = true;
@@ -63,11 +62,36 @@ void LineOutput::recharge(LineBlock& block, size_t bytes) {
   charged_bytes_ += block.charged;
 }
 
-void LineOutput::drop_spare() {
-  LineBlock* block = spare_.exchange(nullptr, std::memory_order_acquire);
-  if (block == nullptr) return;
-  recharge(*block, 0);
-  free(block);
+LineBlock* LineOutput::take_spare() {
+  for (std::atomic<LineBlock*>& spare : spares_) {
+    LineBlock* block = spare.exchange(nullptr, std::memory_order_acquire);
+    if (block != nullptr) return block;
+  }
+  return nullptr;
+}
+
+void LineOutput::drop_spares() {
+  while (LineBlock* block = take_spare()) {
+    recharge(*block, 0);
+    free(block);
+  }
+}
+
+// An oversized block that was written, for the next long line. False: not this one, or there are
+// enough. By the writer's thread.
+bool LineOutput::keep(LineBlock* block) {
+  if (block->capacity != kLongLineBytes || block->charged == 0 ||
+      block->charged > memory_.limit_bytes() / 16 / kSparesMax) {
+    return false;
+  }
+  for (std::atomic<LineBlock*>& spare : spares_) {
+    LineBlock* none = nullptr;
+    if (spare.compare_exchange_strong(none, block, std::memory_order_release,
+                                      std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void LineOutput::free(LineBlock* block) {
@@ -157,12 +181,12 @@ size_t LineOutput::room_for_line() const {
 
 LineOutput::Room LineOutput::begin_long_line(size_t size_max) {
   flush();
-  drop_spare();
+  drop_spares();
   collect();
   const size_t share = memory_.limit_bytes() / 4;
   while (charged_bytes_ > 0 && (charged_bytes_ + size_max > share || !fits(size_max))) {
     if (!settings_.may_wait || !wait_for_block()) return Room::kBusy;
-    drop_spare();
+    drop_spares();
     collect();
   }
   if (!fits(size_max)) return Room::kNever;
@@ -240,12 +264,8 @@ void LineOutput::give_back(LineBlock* block) {
   if (block->oversized) {
     LineBlock* of_pool = std::exchange(block->stands_for, nullptr);
     const size_t charged = block->charged;
-    LineBlock* none = nullptr;
     // Before the block of the pool: a shard that waits for it looks at the memory then.
-    const bool worth_keeping =
-        block->capacity == kLongLineBytes && charged > 0 && charged <= memory_.limit_bytes() / 16;
-    if (!worth_keeping || !spare_.compare_exchange_strong(none, block, std::memory_order_release,
-                                                          std::memory_order_relaxed)) {
+    if (!keep(block)) {
       free(block);
       returned_bytes_.fetch_add(charged, std::memory_order_release);
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -23,9 +24,9 @@ using LineQueue = ThreadQueue<LineBlock*>;
 // than a block gets a block of its own, made for it and freed when written. It keeps one of the
 // pool's blocks out meanwhile, so that long lines are bounded in number as short ones are, and its
 // memory is charged to the shard's BufferPool: as much as the line may need before it is begun, and
-// what it has when it is finished. So whoever begins a line says how long it may get. One such
-// block, of a line of usual length, is kept for the next long line, for new memory has to be
-// zeroed.
+// what it has when it is finished. So whoever begins a line says how long it may get. A few
+// such blocks, of lines of usual length, are kept for the next long lines, because the system
+// zeroes what it gives.
 //
 // Used by the thread that runs the shard; give_back is called by the writer's.
 class LineOutput final : public LineSink {
@@ -45,6 +46,9 @@ class LineOutput final : public LineSink {
   // Room for a body of the default maxBodySize, whatever its bytes are, and its head. All but
   // longer lines get as much, so that each finds its place in the block that is kept.
   static constexpr size_t kLongLineBytes = size_t{8} << 20;
+  // One being filled, one in the writer's hands, and as many under way. A sixteenth of the shard's
+  // memory at most.
+  static constexpr size_t kSparesMax = 4;
 
   // The pool of the shard's memory outlives it.
   LineOutput(LineQueue& queue, BufferPool& memory, const Settings& settings);
@@ -110,7 +114,9 @@ class LineOutput final : public LineSink {
   void open(LineBlock* block);
   void enlarge(size_t capacity);
   void recharge(LineBlock& block, size_t bytes);
-  void drop_spare();
+  LineBlock* take_spare();
+  void drop_spares();
+  bool keep(LineBlock* block);
   static void free(LineBlock* block);
   bool fits(size_t size) const;
   void collect_returned();
@@ -124,9 +130,10 @@ class LineOutput final : public LineSink {
   std::atomic<bool> waits_{false};
   std::atomic<size_t> returned_bytes_{0};  // of charged_bytes_, given back since collect()
   size_t charged_bytes_ = 0;
-  std::vector<LineBlock*> idle_;            // of the pool, here
-  uint32_t made_ = 0;                       // blocks of the pool
-  std::atomic<LineBlock*> spare_{nullptr};  // oversized, charged for what it has touched
+  std::vector<LineBlock*> idle_;  // of the pool, here
+  uint32_t made_ = 0;             // blocks of the pool
+  // Oversized ones for the next long lines, charged for what they have touched.
+  std::array<std::atomic<LineBlock*>, kSparesMax> spares_{};
   LineBlock* block_ = nullptr;
   size_t size_max_ = 0;  // of the line that was begun
   uint64_t line_bytes_ = 0;
