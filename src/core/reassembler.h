@@ -141,8 +141,15 @@ class Reassembler {
   void tell_end(TcpStream& stream, P& protocol, Side side);
   template <StreamProtocol P>
   void settle_ends(TcpStreams& streams, P& protocol);
+  template <StreamProtocol P>
+  void settle_end(TcpStream& stream, P& protocol, Side side);
 
   // ---- bytes
+  template <StreamProtocol P>
+  bool take_ordinary(TcpStreams& streams, TcpStream& stream, TcpStream& peer, P& protocol,
+                     const Segment& segment);
+  template <StreamProtocol P>
+  bool take_other(TcpStreams& streams, P& protocol, const Segment& segment);
   template <StreamProtocol P>
   bool take_segment(TcpStreams& streams, P& protocol, const Segment& segment, uint64_t offset,
                     uint64_t acknowledged);
@@ -191,6 +198,8 @@ class Reassembler {
   template <StreamProtocol P>
   void pump(TcpStreams& streams, P& protocol, int64_t clock_ns);
   template <StreamProtocol P>
+  void pump_waiting(TcpStreams& streams, P& protocol);
+  template <StreamProtocol P>
   bool break_mutual_wait(TcpStreams& streams, P& protocol);
 
   // ---- holes
@@ -214,6 +223,8 @@ class Reassembler {
   int64_t give_up_by_evidence(TcpStreams& streams, P& protocol, int64_t clock_ns);
   template <StreamProtocol P>
   bool give_up_for_room(TcpStreams& streams, P& protocol, Side side, const Bytes& in_hand);
+  template <StreamProtocol P>
+  void flush_rest(TcpStreams& streams, P& protocol, int64_t clock_ns);
   template <StreamProtocol P>
   bool give_up_at_close(TcpStreams& streams, P& protocol);
   template <StreamProtocol P>

@@ -187,14 +187,6 @@ bool Reassembler::agrees_with_strays(TcpStream& stream, const TcpStream& peer,
 
 // ---------------------------------------------------------------- acknowledgments
 
-inline void Reassembler::take_window(TcpStream& peer, const TcpStream& stream,
-                                     const Segment& segment) {
-  const bool scaled = stream.window_scale != kNoWindowScale &&
-                      peer.window_scale != kNoWindowScale && (segment.flags & kTcpSyn) == 0;
-  peer.window = static_cast<uint32_t>(segment.window)
-                << (scaled ? std::min<uint8_t>(stream.window_scale, 14) : 0);
-}
-
 // The segment's acknowledgment as an offset of the peer's stream, or 0 when it is not plausible
 // (RFC 9293 section 3.10.7.4: an acknowledgment of bytes never sent is ignored). It is evidence
 // only when the segment itself, at `offset` of its stream, fits.
@@ -272,6 +264,10 @@ void Reassembler::take_fin(TcpStream& stream, uint64_t end) {
   if (stream.end_is_sure() || end < stream.head || end > stream.window_limit()) return;
   // Bytes behind it are here.
   if (stream.has_waiting() && stream.reorder->end() > end) return;
+  if (stream.fin_offset == kNoOffset) [[likely]] {
+    stream.fin_offset = end;
+    return;
+  }
   if (stream.fin_offset == end && !stream.reset) {
     stream.end_guessed = false;
     return;

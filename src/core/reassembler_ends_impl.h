@@ -19,17 +19,19 @@ bool Reassembler::reach_end(TcpStreams& streams, P& protocol, Side side) {
 
 // Tells the protocol of the ends that are final.
 template <StreamProtocol P>
-void Reassembler::settle_ends(TcpStreams& streams, P& protocol) {
-  for (const Side side : {Side::kLow, Side::kHigh}) {
-    TcpStream& stream = at(streams, side);
-    if (!stream.ended || stream.end_is_sure()) continue;
-    const bool acknowledged =
-        !stream.reset && !stream.end_guessed && stream.acked == stream.fin_offset + 1;
-    if (!acknowledged && !closing_) continue;
-    if (!stream.end_told) tell_end(stream, protocol, side);
-    if (!stream.reset) stream.head = stream.fin_offset + 1;
-    stream.reset |= stream.reset_behind_fin;
-  }
+inline void Reassembler::settle_ends(TcpStreams& streams, P& protocol) {
+  if (streams[0].end_is_open()) settle_end(streams[0], protocol, Side::kLow);
+  if (streams[1].end_is_open()) settle_end(streams[1], protocol, Side::kHigh);
+}
+
+template <StreamProtocol P>
+[[gnu::noinline]] void Reassembler::settle_end(TcpStream& stream, P& protocol, Side side) {
+  const bool acknowledged =
+      !stream.reset && !stream.end_guessed && stream.acked == stream.fin_offset + 1;
+  if (!acknowledged && !closing_) return;
+  if (!stream.end_told) tell_end(stream, protocol, side);
+  if (!stream.reset) stream.head = stream.fin_offset + 1;
+  stream.reset |= stream.reset_behind_fin;
 }
 
 template <StreamProtocol P>
@@ -209,7 +211,12 @@ bool Reassembler::give_up_end(TcpStreams& streams, P& protocol, Side side) {
 }
 
 template <StreamProtocol P>
-void Reassembler::flush(TcpStreams& streams, P& protocol, int64_t clock_ns) {
+inline void Reassembler::flush(TcpStreams& streams, P& protocol, int64_t clock_ns) {
+  if (!streams[0].is_done() || !streams[1].is_done()) flush_rest(streams, protocol, clock_ns);
+}
+
+template <StreamProtocol P>
+[[gnu::noinline]] void Reassembler::flush_rest(TcpStreams& streams, P& protocol, int64_t clock_ns) {
   for (const Side side : {Side::kLow, Side::kHigh}) {
     TcpStream& stream = at(streams, side);
     give_up_cut(stream, protocol, side);

@@ -6,13 +6,53 @@
 
 namespace tcp_sniffer {
 
+inline void Reassembler::take_window(TcpStream& peer, const TcpStream& stream,
+                                     const Segment& segment) {
+  const bool scaled = stream.window_scale != kNoWindowScale &&
+                      peer.window_scale != kNoWindowScale && (segment.flags & kTcpSyn) == 0;
+  peer.window = static_cast<uint32_t>(segment.window)
+                << (scaled ? std::min<uint8_t>(stream.window_scale, 14) : 0);
+}
+
 template <StreamProtocol P>
-bool Reassembler::on_segment(TcpStreams& streams, P& protocol, const Segment& segment) {
+inline bool Reassembler::on_segment(TcpStreams& streams, P& protocol, const Segment& segment) {
+  constexpr uint8_t kRead = kTcpSyn | kTcpFin | kTcpRst | kTcpAck;
+  if ((segment.flags & kRead) != kTcpAck) return take_other(streams, protocol, segment);
+  return take_ordinary(streams, at(streams, segment.side), at(streams, other(segment.side)),
+                       protocol, segment);
+}
+
+// A segment that goes on where its stream stands while in both directions nothing is missing, waits
+// or ends: nearly all of a connection that moves data. Others are passed on.
+template <StreamProtocol P>
+[[gnu::noinline]] bool Reassembler::take_ordinary(TcpStreams& streams, TcpStream& stream,
+                                                  TcpStream& peer, P& protocol,
+                                                  const Segment& segment) {
+  const uint64_t acknowledged = peer.offset_of(segment.acknowledgment);
+  if (!stream.is_anchored() || !peer.seen || segment.sequence != stream.sequence_of(stream.head) ||
+      peer.head - acknowledged > peer.reach() ||
+      segment.payload_size != segment.payload_wire_size || !stream.is_plain() || !peer.is_plain())
+      [[unlikely]] {
+    return take_other(streams, protocol, segment);
+  }
+  take_window(peer, stream, segment);
+  if (acknowledged > peer.acked) peer.acked = acknowledged;
+  if (segment.payload_size > 0 && !consume_plain(streams, protocol, segment, acknowledged))
+      [[unlikely]] {
+    settle(streams, protocol, segment.clock_ns);
+  }
+  return true;
+}
+
+// Any other segment.
+template <StreamProtocol P>
+[[gnu::noinline]] bool Reassembler::take_other(TcpStreams& streams, P& protocol,
+                                               const Segment& segment) {
   TcpStream& stream = at(streams, segment.side);
   TcpStream& peer = at(streams, other(segment.side));
   const bool syn = (segment.flags & kTcpSyn) != 0;
   // Of a stream whose SYN was seen nothing but another SYN can tell more.
-  if (syn || !(stream.delivered || (stream.placed && stream.syn_seen))) {
+  if (syn || !stream.is_anchored()) {
     const Place found = place(stream, peer, segment);
     if (found == Place::kNowhere) {
       counters_.add(ShardCounter::out_of_window, segment.payload_size);
@@ -22,25 +62,17 @@ bool Reassembler::on_segment(TcpStreams& streams, P& protocol, const Segment& se
   }
   const uint64_t offset = stream.offset_of(segment.sequence + (syn ? 1 : 0));
   const uint64_t acknowledged = take_acknowledgment(peer, stream, segment, offset);
-  if ((segment.flags & (kTcpFin | kTcpRst)) == 0 && stream.is_plain() && peer.is_plain())
-      [[likely]] {
-    if (syn) {
-      if (segment.payload_wire_size == 0) return acknowledged != 0 && fits(stream, offset);
-    } else if (offset == stream.head) [[likely]] {
-      if (segment.payload_wire_size == 0) return true;
-      if (segment.payload_size == segment.payload_wire_size) [[likely]] {
-        if (!consume_plain(streams, protocol, segment, acknowledged)) {
-          settle(streams, protocol, segment.clock_ns);
-        }
-        return true;
-      }
-    } else if (segment.payload_wire_size == 0) {
-      return acknowledged != 0 && fits(stream, offset);
+  if ((segment.flags & (kTcpFin | kTcpRst)) == 0 && stream.is_plain() && peer.is_plain()) {
+    const bool is_next = offset == stream.head && !syn;
+    if (segment.payload_wire_size == 0) {
+      return is_next || (acknowledged != 0 && fits(stream, offset));
     }
-  }
-  if (syn && segment.payload_wire_size == 0 && (segment.flags & (kTcpFin | kTcpRst)) == 0 &&
-      stream.is_plain() && peer.is_plain()) {
-    return true;
+    if (is_next && segment.payload_size == segment.payload_wire_size) {
+      if (!consume_plain(streams, protocol, segment, acknowledged)) {
+        settle(streams, protocol, segment.clock_ns);
+      }
+      return true;
+    }
   }
   const bool believed = take_segment(streams, protocol, segment, offset, acknowledged);
   settle(streams, protocol, segment.clock_ns);
@@ -98,7 +130,7 @@ bool Reassembler::take_segment(TcpStreams& streams, P& protocol, const Segment& 
 
 // Delivers and gives up what the segment just taken allows.
 template <StreamProtocol P>
-void Reassembler::settle(TcpStreams& streams, P& protocol, int64_t clock_ns) {
+[[gnu::noinline]] void Reassembler::settle(TcpStreams& streams, P& protocol, int64_t clock_ns) {
   pump(streams, protocol, clock_ns);
   while (timed(streams) && give_up_by_evidence(streams, protocol, clock_ns) != 0) {
     pump(streams, protocol, clock_ns);
@@ -268,6 +300,18 @@ bool Reassembler::deliver(TcpStreams& streams, P& protocol, Side side, Insist in
 // Delivers both directions as far as they go, each unblocking the other.
 template <StreamProtocol P>
 void Reassembler::pump(TcpStreams& streams, P& protocol, int64_t clock_ns) {
+  if (streams[0].reorder == nullptr && streams[1].reorder == nullptr) [[likely]] {
+    reach_end(streams, protocol, Side::kLow);
+    reach_end(streams, protocol, Side::kHigh);
+  } else {
+    pump_waiting(streams, protocol);
+  }
+  if (!streams[0].is_untimed(streams[1])) time_hole(streams[0], streams[1], clock_ns);
+  if (!streams[1].is_untimed(streams[0])) time_hole(streams[1], streams[0], clock_ns);
+}
+
+template <StreamProtocol P>
+[[gnu::noinline]] void Reassembler::pump_waiting(TcpStreams& streams, P& protocol) {
   constexpr std::array kSides = {Side::kLow, Side::kHigh};
   const auto waits = [&](size_t side) { return streams[side].reorder != nullptr; };
   bool moved = true;
@@ -280,9 +324,6 @@ void Reassembler::pump(TcpStreams& streams, P& protocol, int64_t clock_ns) {
     }
     if (!waits(0) && !waits(1)) break;
     if (!moved && waits(0) && waits(1)) moved = break_mutual_wait(streams, protocol);
-  }
-  for (size_t i = 0; i < 2; i++) {
-    if (!streams[i].is_plain() || streams[i].cut) time_hole(streams[i], streams[1 - i], clock_ns);
   }
 }
 

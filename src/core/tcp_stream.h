@@ -74,9 +74,15 @@ struct TcpStream {
   bool acked_past_head() const {
     return acked > head && !(has_waiting() && reorder->front() == head);
   }
+  // No segment but a SYN can tell more of where the stream begins.
+  bool is_anchored() const { return delivered || (placed && syn_seen); }
   // Nothing is missing, waits or ends: nearly all streams, nearly always.
   bool is_plain() const {
     return reorder == nullptr && hole_since_ns == 0 && acked <= head && fin_offset == kNoOffset;
+  }
+  // Nothing at the head is timed, nor has to be.
+  bool is_untimed(const TcpStream& peer) const {
+    return !cut && (is_plain() || (ended && hole_since_ns == 0 && peer.seen));
   }
   bool missing() const { return seen && !ended && (hole_before_waiting() || acked_past_head()); }
   uint64_t contiguous_end() const {
@@ -102,6 +108,10 @@ struct TcpStream {
   bool was_reset() const { return (reset || reset_behind_fin) && end_stands(); }
   // A FIN that was acknowledged: nothing can take it back.
   bool end_is_sure() const { return end_told && head > fin_offset; }
+  // It is reached, and something can take it back.
+  bool end_is_open() const { return ended && !end_is_sure(); }
+  // It is sure, and nothing of the stream is left.
+  bool is_done() const { return end_is_sure() && reorder == nullptr && !cut && hole_since_ns == 0; }
 };
 
 }  // namespace tcp_sniffer

@@ -338,7 +338,7 @@ void Shard::close_expired(Connection* connection) {
 
 void Shard::close(Connection* connection, Incomplete cause, ShardCounter reason) {
   // What is missing then was never sent, whatever made us look.
-  if (is_ending(*connection)) cause = Incomplete::kClosed;
+  if (cause != Incomplete::kClosed && is_ending(*connection)) cause = Incomplete::kClosed;
   Handler handler(*this, *connection, clock_ns_);
   handler.context.ending = cause;
   reassembler_.flush(connection->streams, handler, clock_ns_);
