@@ -81,7 +81,7 @@ size_t HttpEngine::head_in_segment(HttpContext& context, Side side, const Input&
   message.body =
       body.substr(0, static_cast<size_t>(std::min<uint64_t>(body.size(), settings_.body_max)));
   message.body_truncated = message.body.size() < body.size();
-  if (message.body_truncated) {
+  if (message.body_truncated && message.body_kept) {
     message.body_cut_is_none =
         cut_character_is_none(message.body, body.substr(message.body.size()));
   }

@@ -64,6 +64,7 @@ void HttpEngine::emit_parser(HttpContext& context, Side side, bool partial_head)
   message.body_truncated = parser.body_truncated;
   message.body_binary = parser.body_binary;
   message.body_cut_is_none =
+      parser.behind_cut_size > 0 &&
       cut_character_is_none(message.body, {parser.behind_cut.data(), parser.behind_cut_size});
   message.body_gaps = {reinterpret_cast<const BodyGap*>(parser.gaps.memory.data),
                        parser.gaps.size / sizeof(BodyGap)};

@@ -117,7 +117,8 @@ size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& i
     counters_.add(ShardCounter::parsed, skipped);
     if (skipped > 0) return skipped;
   }
-  if ((first == 'H' || first == 'h' || first == 'I') && may_begin_response(input.text) &&
+  if ((first == 'H' || first == 'h' || first == 'I') && !is_next_answer(context, side) &&
+      may_begin_response(input.text) &&
       response_room(context, side, input.text, input.offset, false, input.force) == 0) {
     return kRefused;
   }
@@ -146,6 +147,13 @@ size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& i
     default:
       return odd_start(context, side, input);
   }
+}
+
+// The oldest request that waits is complete, and order says that the response is its answer.
+bool HttpEngine::is_next_answer(HttpContext& context, Side side) {
+  ExchangeRing ring(context.http, pool_);
+  return !ring.empty() && ring.front().complete && !stream(context, side).order_lost &&
+         !ring.front().after_loss;
 }
 
 // A response may not be read before the request it answers is complete: its line would come first

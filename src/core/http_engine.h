@@ -104,6 +104,7 @@ class HttpEngine {
   size_t start_message(HttpContext& context, Side side, const Input& input);
   size_t begin_head(HttpContext& context, Side side, const Input& input, bool after_gap);
   size_t continue_head(HttpContext& context, Side side, const Input& input);
+  bool is_next_answer(HttpContext& context, Side side);
   bool must_wait(HttpContext& context, Side side, uint64_t start_offset, bool candidate);
   size_t response_room(HttpContext& context, Side side, std::string_view head,
                        uint64_t start_offset, bool candidate, bool force);
@@ -160,6 +161,7 @@ class HttpEngine {
   static size_t surplus_before_message(const HttpParser& parser, MessageFinder::Wanted wanted);
   void ignore_stream(HttpContext& context, Side side, StreamNature nature, std::string_view sample);
   void say_parse_error(HttpContext& context, Side side);
+  void end_message(HttpContext& context, Side side, bool reset);
   void interrupt(HttpContext& context, Side side, Incomplete cause);
   void interrupt_head(HttpContext& context, Side side, Incomplete cause);
 

@@ -147,6 +147,10 @@ class HeadReader::LineReader {
   bool is_behind_crlf(size_t at) const {
     return at >= 2 && data_[at - 1] == '\n' && data_[at - 2] == '\r';
   }
+  // CRLF and nothing else.
+  bool is_usual_end(size_t begin, size_t line_feed) const {
+    return line_feed == begin + 1 && data_[begin] == '\r' && !start_line_next_;
+  }
   Line take_line(size_t begin, size_t colon, size_t line_feed);
   End end_at(Line line, size_t end);
   bool take_usual_field(size_t begin, size_t colon, size_t line_feed);
@@ -184,6 +188,7 @@ HeadReader::LineReader::End HeadReader::LineReader::read() {
       }
       const size_t line_feed = base + static_cast<size_t>(std::countr_zero(feeds));
       if (!take_usual_field(begin, colon, line_feed)) {
+        if (is_usual_end(begin, line_feed)) return end_at(Line::kEmpty, line_feed + 1);
         const Line line = take_line(begin, colon, line_feed);
         if (line != Line::kMore) {
           return end_at(line, line_feed + 1);
@@ -207,7 +212,7 @@ HeadReader::LineReader::End HeadReader::LineReader::read() {
 }
 
 // The last line was of this kind; `end` is behind it.
-HeadReader::LineReader::End HeadReader::LineReader::end_at(Line line, size_t end) {
+inline HeadReader::LineReader::End HeadReader::LineReader::end_at(Line line, size_t end) {
   head_.fields = fields_.first(count_);
   if (first_unlisted_ != kNone) head_.unlisted = {data_ + first_unlisted_, end - first_unlisted_};
   switch (line) {
@@ -251,8 +256,9 @@ inline bool HeadReader::LineReader::take_usual_field(size_t begin, size_t colon,
 HeadReader::LineReader::Line HeadReader::LineReader::take_line(size_t begin, size_t colon,
                                                                size_t line_feed) {
   size_t end = line_feed;
-  if (end > begin && data_[end - 1] == '\r') --end;
-  if (end == line_feed) [[unlikely]] {
+  if (end > begin && data_[end - 1] == '\r') [[likely]] {
+    --end;
+  } else {
     // Where CR ends lines, the LF of a CRLF comes by itself.
     const bool is_line_feed = data_[line_feed] == '\n';
     const bool behind_cr = begin == line_feed && begin > 0 && data_[begin - 1] == '\r';

@@ -428,8 +428,13 @@ void HttpEngine::interrupt_head(HttpContext& context, Side side, Incomplete caus
 }
 
 void HttpEngine::end_of_stream(HttpContext& context, Side side, bool reset) {
-  HttpStream& here = stream(context, side);
   if (context.http.order_waits()) waits_its_turn(context, side, true);
+  if (stream(context, side).parser != nullptr) end_message(context, side, reset);
+}
+
+// The stream ends within a message.
+void HttpEngine::end_message(HttpContext& context, Side side, bool reset) {
+  const HttpStream& here = stream(context, side);
   settle_head(context, side);
   if (here.phase == HttpPhase::kBodyUntilClose && !reset) {
     finish(context, side);

@@ -510,6 +510,8 @@ StartGuess guess_start(std::string_view first_bytes, StartContext context) {
 }
 
 bool may_begin_response(std::string_view first_bytes) {
+  if (first_bytes.starts_with("HTTP")) [[likely]]
+    return true;
   const std::string_view name = std::string_view("HTTP").substr(0, first_bytes.size());
   if (equal_ignoring_case(first_bytes.substr(0, name.size()), name)) return true;
   const std::string_view icy = std::string_view("ICY").substr(0, first_bytes.size());

@@ -21,8 +21,11 @@ struct Shard::Handler {
 
   uint32_t try_consume(Side side, uint64_t offset, std::span<const uint8_t> bytes,
                        const SegmentMeta& meta, bool force) {
-    if (!is_opened(side)) [[unlikely]]
-      return open_stream(side, offset, bytes, meta, force);
+    if (!is_opened(side)) {
+      if (is_opening(side) || may_begin_with_header(side, bytes)) [[unlikely]]
+        return open_stream(side, offset, bytes, meta, force);
+      connection.opened |= bit(side);
+    }
     return pass_on(side, offset, bytes, meta, force);
   }
   void on_gap(Side side, uint64_t, uint64_t length, GapCause cause) {
@@ -58,6 +61,7 @@ struct Shard::Handler {
   }
   // The connection is over: what was kept of a header goes on to the protocol.
   void end_openings() {
+    if (connection.identity.extras == nullptr) return;
     for (const Side side : {Side::kLow, Side::kHigh}) end_opening(side);
   }
 
@@ -69,6 +73,10 @@ struct Shard::Handler {
   bool is_opening(Side side) const {
     const ConnectionExtras* extras = connection.identity.extras;
     return extras != nullptr && extras->opening.size > 0 && extras->opening_side == side;
+  }
+
+  bool may_begin_with_header(Side side, std::span<const uint8_t> bytes) const {
+    return may_begin_proxy_header(bytes[0]) && may_send_header(side);
   }
 
   uint32_t pass_on(Side side, uint64_t offset, std::span<const uint8_t> bytes,
@@ -95,7 +103,7 @@ struct Shard::Handler {
   bool keep_opening(Side side, uint64_t offset, std::span<const uint8_t> bytes,
                     const SegmentMeta& meta);
   void end_opening(Side side);
-  bool may_begin_with_header(Side side, std::span<const uint8_t> bytes) const;
+  bool may_send_header(Side side) const;
   void take_header(Side side, const ProxyHeader& header);
   void decide(std::span<const uint8_t> bytes);
 };

@@ -16,10 +16,8 @@ std::string_view text_of(std::span<const uint8_t> bytes) {
 
 }  // namespace
 
-// The client's first bytes; also where nothing tells who the client is.
-bool Shard::Handler::may_begin_with_header(Side side, std::span<const uint8_t> bytes) const {
-  if (!may_begin_proxy_header(bytes[0])) [[likely]]
-    return false;
+// The client; also where nothing tells who that is.
+bool Shard::Handler::may_send_header(Side side) const {
   const ConnectionIdentity& identity = connection.identity;
   const bool is_server =
       identity.receiver_known && !identity.server_uncertain && identity.serves(side);
@@ -31,8 +29,7 @@ bool Shard::Handler::may_begin_with_header(Side side, std::span<const uint8_t> b
 uint32_t Shard::Handler::open_stream(Side side, uint64_t offset, std::span<const uint8_t> bytes,
                                      const SegmentMeta& meta, bool force) {
   if (is_opening(side)) return continue_opening(side, offset, bytes, meta, force);
-  ProxyHeader header;
-  if (may_begin_with_header(side, bytes)) header = read_proxy_header(text_of(bytes));
+  const ProxyHeader header = read_proxy_header(text_of(bytes));
   if (header.status == ProxyHeaderStatus::kIncomplete && keep_opening(side, offset, bytes, meta)) {
     return static_cast<uint32_t>(bytes.size());
   }
