@@ -289,7 +289,7 @@ void HttpEngine::note_behind_cut(HttpParser& parser, std::string_view bytes) {
   if (!parser.behind_cut_known) return;
   const size_t size = std::min(bytes.size(), parser.behind_cut.size() - parser.behind_cut_size);
   bytes.copy(parser.behind_cut.data() + parser.behind_cut_size, size);
-  parser.behind_cut_size = static_cast<uint8_t>(parser.behind_cut_size + size);
+  parser.behind_cut_size = (parser.behind_cut_size + size) & 3;
 }
 
 // Body bytes: the first body_max are kept, the others counted.

@@ -103,14 +103,14 @@ void MessageFinder::keep(std::string_view bytes) {
     // Half of the buffer at least is freed, so that the moving costs a byte for each byte kept.
     const size_t wanted = kSearchLineMax / 2;
     const size_t from_bytes = std::min(bytes.size(), wanted);
-    const size_t from_kept = std::min(kept_, wanted - from_bytes);
+    const size_t from_kept = std::min<size_t>(kept_, wanted - from_bytes);
     std::memmove(buffer_, buffer_ + kept_ - from_kept, from_kept);
-    kept_ = from_kept;
+    kept_ = static_cast<uint32_t>(from_kept);
     bytes.remove_prefix(bytes.size() - from_bytes);
     line_start_ = LineStart::kUnknown;
   }
   std::memcpy(buffer_ + kept_, bytes.data(), bytes.size());
-  kept_ += bytes.size();
+  kept_ += static_cast<uint32_t>(bytes.size());
 }
 
 // The kept line ends at `line_feed` of the piece. It is judged in the buffer, in one piece.
@@ -120,7 +120,7 @@ MessageFinder::Candidate MessageFinder::finish_kept_line(std::string_view piece,
   const size_t cut = kept_ > line_in_piece ? 0 : line_in_piece - kept_;
   const std::string_view line(buffer_, kept_ - 1);
   const LineStart line_start = line_start_;
-  const size_t kept_before = kept_ - std::min(kept_, line_in_piece);
+  const size_t kept_before = kept_ - std::min<size_t>(kept_, line_in_piece);
   kept_ = 0;
   line_start_ = LineStart::kLine;
 

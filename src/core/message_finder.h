@@ -94,7 +94,7 @@ class MessageFinder {
   void keep(std::string_view bytes);
 
   char* buffer_ = nullptr;
-  size_t kept_ = 0;
+  uint32_t kept_ = 0;
   LineStart line_start_ = LineStart::kGap;  // of the line that is kept, or comes next
   Wanted wanted_ = Wanted::kBoth;
 };
