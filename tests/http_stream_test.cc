@@ -211,9 +211,7 @@ class Carrier {
     for (size_t i = 0; i < segments.size(); i++) {
       const bool data = segments[i].first.payload_wire_size > 0 && i >= untouched;
       if (data && happens(delivery_.loss)) continue;
-      // One byte that comes after its acknowledgment is taken for a keep-alive probe.
-      const bool may_be_held = data && segments[i].first.payload_wire_size > 1;
-      if (may_be_held && held == ~size_t{0} && happens(delivery_.reorder)) {
+      if (data && held == ~size_t{0} && happens(delivery_.reorder)) {
         held = i;
         continue;
       }

@@ -247,13 +247,12 @@ uint64_t Reassembler::take_hint(TcpStream& peer, const TcpStream& stream, const 
 
 // A keep-alive probe repeats the last byte before the next one (RFC 9293 section 3.8.4), often as
 // an octet of garbage. It was acknowledged before, so it is no byte of the stream, not even where
-// the real one is missing. A tap may see a single byte just behind its acknowledgment, though.
+// the real one is missing. A tap may see a single byte just behind its acknowledgment, though, also
+// while others in front of it are missing: what then never comes takes it along (skip_hole).
 bool Reassembler::is_probe(const TcpStream& stream, const Segment& segment, uint64_t offset) {
   if (segment.payload_wire_size != 1 || offset + 1 != stream.acked) return false;
   if (offset != stream.head && offset == stream.contiguous_end()) return false;
-  const bool fills_hole =
-      offset == stream.head && (!stream.has_waiting() || stream.reorder->front() == offset + 1);
-  const bool just_late = fills_hole && stream.hole_since_ns != 0 &&
+  const bool just_late = offset >= stream.head && stream.hole_since_ns != 0 &&
                          segment.clock_ns - stream.hole_since_ns < kGapAckedWaitNs;
   return !just_late;
 }
