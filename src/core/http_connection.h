@@ -51,12 +51,16 @@ struct HttpConnection {
   uint32_t exchange_count = 0;
   uint32_t next_exchange = 0;     // number of the next request
   uint16_t first_exchange = 0;    // ring: index of the oldest
-  bool pipelines = false;         // requests were sent without waiting for responses, perhaps
-  bool surely_pipelines = false;  // … before anything was lost: they were no text of a body
-  bool tunnel = false;
-  bool said_gap = false;
-  bool answer_waits = false;        // a response was refused until its request is complete
-  HeldSide held = HeldSide::kNone;  // whose next message was refused until it was taken
+  uint16_t smallest_request = 0;  // the least bytes of a request's head; 0 = none was seen
+  uint16_t unseen_bytes = 0;      // that may be requests which were not seen; 65535 = any number
+  uint8_t unseen_answers = 0;     // responses that surely came since the first of them began
+  bool pipelines : 1 = false;     // requests were sent without waiting for responses, perhaps
+  bool surely_pipelines : 1 = false;  // … before anything was lost: they were no text of a body
+  bool waits : 1 = false;             // it was seen to wait for each response, often enough
+  bool tunnel : 1 = false;
+  bool said_gap : 1 = false;
+  bool answer_waits : 1 = false;        // a response was refused until its request is complete
+  HeldSide held : 2 = HeldSide::kNone;  // whose next message was refused until it was taken
 
   bool order_waits() const { return answer_waits || held != HeldSide::kNone; }
 };

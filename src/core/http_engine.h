@@ -52,9 +52,18 @@ struct HttpContext {
 //    before it; and the first bytes of a stream met in its middle that begin no message,
 //    until the connection's next segment: capture reorders, and what comes before them may still
 //    come.
-// 4. Pairing: by order, as long as nothing was lost in front of the request or the response; after
-//    a loss a response belongs to the request that was sent when exactly the bytes before it had
-//    been received, or to none.
+// 4. Pairing: a response has the exchange of a request only where no other can have been before it.
+//    a. Without a loss, requests and responses are in the same order.
+//    b. A gap in the client's stream hides requests, unless it lies in a body of known length: as
+//       many as fit, if none is smaller than three quarters of the smallest one seen. Each response
+//       that comes without a known request, and each gap where a response begins, answers one.
+//    c. After a loss the order is known again when a request begins alone: its client was never
+//       seen to send one while another waited, and no more can have been hidden than were answered
+//       (or the client waited for some responses before anything was lost); or nobody has sent
+//       anything for two to three seconds. Its response starts where the client had received all,
+//       and acknowledges it; any other response has no exchange.
+//    d. A stream met in its middle is taken for that of a client that waits, until it is seen not
+//       to. One that has several requests under way in lockstep cannot be told from that.
 //
 // One per shard, used by its thread; all memory from the pool, which outlives it.
 class HttpEngine {
@@ -72,7 +81,7 @@ class HttpEngine {
   // The StreamProtocol functions, see there.
   uint32_t consume(HttpContext& context, Side side, uint64_t offset, std::span<const uint8_t> bytes,
                    const SegmentMeta& meta, bool force);
-  void gap(HttpContext& context, Side side, uint64_t length, GapCause cause);
+  void gap(HttpContext& context, Side side, uint64_t offset, uint64_t length, GapCause cause);
   // The event of a connection's first gap, whatever it speaks; `cause` is a literal.
   void say_gap(HttpContext& context, Side side, uint64_t length, const char* cause);
   void end_of_stream(HttpContext& context, Side side, bool reset);
@@ -174,7 +183,16 @@ class HttpEngine {
                           const SegmentMeta& first, uint16_t status);
   Exchange* find_exchange_after_loss(HttpContext& context, Side side, uint64_t start_offset,
                                      const SegmentMeta& first, bool interim);
-  void note_pipelining(HttpContext& context, Side side, const SegmentMeta& first);
+  static void note_size(HttpConnection& http, size_t size);
+  static void note_unseen(HttpContext& context, uint64_t length);
+  static void note_cut_request(HttpConnection& http, uint64_t length);
+  static void note_skipped(HttpContext& context, Side side);
+  static bool serves(const HttpContext& context, Side side);
+  static uint32_t outstanding_max(HttpContext& context);
+  static void be_certain(HttpContext& context);
+  bool begins_alone(HttpContext& context, Side side, const SegmentMeta& first, bool uncertain);
+  void note_answer_to_any(HttpContext& context);
+  void note_gap(HttpContext& context, Side side, uint64_t length, bool message_begins);
   bool was_quiet(HttpContext& context, Side side, int64_t now_ns);
   void count_unpaired(HttpContext& context, Side side, int64_t last_byte_ns);
   void give_out_request(HttpContext& context, Side side);

@@ -22,6 +22,7 @@ struct Exchange {
   RequestMethodKind method = RequestMethodKind::kOther;
   bool complete : 1 = false;    // the request's last byte was seen
   bool after_loss : 1 = false;  // requests may be missing between the one before and this
+  bool alone : 1 = false;       // all that came before it was answered, as far as is known
   Side side = Side::kLow;       // the requester
   uint8_t method_size = 0;      // format pretty only: method, target and host, one after the other
   uint16_t target_size = 0;

@@ -18,6 +18,12 @@ uint8_t quiet_clock(int64_t time_ns) {
 // Two seconds at least, in those steps: longer than a server thinks while its client goes on.
 constexpr int8_t kQuietSteps = 3;
 
+// HttpConnection::unseen_bytes: any number of requests.
+constexpr uint16_t kUnseenMax = UINT16_MAX;
+
+// "GET / HTTP/1.1" and two line feeds.
+constexpr uint32_t kRequestMin = 16;
+
 std::string_view host_of(const HttpHead& head) {
   for (const HeaderField& field : head.fields) {
     if (field.name.size() == 4 && strncasecmp(field.name.data(), "host", 4) == 0) {
@@ -35,8 +41,12 @@ std::string_view host_of(const HttpHead& head) {
 void HttpEngine::open_exchange(HttpContext& context, Side side, const HttpHead& head,
                                const SegmentMeta& first, uint64_t start_offset, uint64_t& number) {
   number = context.http.next_exchange++;
+  HttpStream& here = stream(context, side);
   ExchangeRing ring(context.http, pool_);
-  if (!ring.empty() || context.http.pipelines) note_pipelining(context, side, first);
+  if (head.size > 0) note_size(context.http, head.size);
+  const bool uncertain = here.order_lost || stream(context, other(side)).order_lost ||
+                         (!ring.empty() && ring.front().after_loss);
+  const bool alone = (!uncertain && ring.empty()) || begins_alone(context, side, first, uncertain);
   Exchange* exchange = ring.push(settings_.outstanding_max);
   if (exchange == nullptr) {
     // Else there was no memory, which the pool has counted.
@@ -44,15 +54,17 @@ void HttpEngine::open_exchange(HttpContext& context, Side side, const HttpHead& 
       counters_.add(ShardCounter::requests_forgotten);
       limit_reached(context, side, "maxOutstandingRequests", settings_.outstanding_max);
     }
-    stream(context, side).order_lost = true;
+    here.order_lost = true;
+    note_unseen(context, head.size);
     return;
   }
   exchange->number = static_cast<uint32_t>(number);
   exchange->start_low = static_cast<uint32_t>(start_offset);
   exchange->side = side;
   exchange->sent_ack = first.acknowledged;
-  exchange->after_loss = stream(context, side).order_lost;
-  stream(context, side).order_lost = false;
+  exchange->after_loss = here.order_lost;
+  exchange->alone = alone;
+  here.order_lost = false;
   exchange->first_byte_ns = first.time_ns;
   exchange->method = method_kind(head);
   if (!settings_.keep_request_text) return;
@@ -85,24 +97,75 @@ void HttpEngine::complete_exchange(HttpContext& context, uint64_t number, int64_
   }
 }
 
-// A request begins while others wait, or in a connection where that was seen before.
-void HttpEngine::note_pipelining(HttpContext& context, Side side, const SegmentMeta& first) {
+// The least that a request of this client takes, as far as is known.
+void HttpEngine::note_size(HttpConnection& http, size_t size) {
+  if (http.smallest_request == 0 || size < http.smallest_request) {
+    http.smallest_request = static_cast<uint16_t>(std::min<size_t>(size, UINT16_MAX));
+  }
+}
+
+// `length` bytes may have held requests that were not seen.
+void HttpEngine::note_unseen(HttpContext& context, uint64_t length) {
+  uint16_t& bytes = context.http.unseen_bytes;
+  bytes = static_cast<uint16_t>(std::min<uint64_t>(bytes + length, kUnseenMax));
+}
+
+// The request that was cut is one of those that the bytes may have held.
+void HttpEngine::note_cut_request(HttpConnection& http, uint64_t length) {
+  if (http.smallest_request == 0) note_size(http, length);
+  if (http.unseen_answers < UINT8_MAX) http.unseen_answers++;
+}
+
+// Bytes between messages: the rest of one that was not seen.
+void HttpEngine::note_skipped(HttpContext& context, Side side) {
+  if (context.http.unseen_bytes > 0 && context.http.unseen_bytes < kRequestMin &&
+      !serves(context, side)) {
+    context.http.unseen_bytes = kRequestMin;
+  }
+}
+
+bool HttpEngine::serves(const HttpContext& context, Side side) {
+  return wanted_of(context, side) == MessageFinder::Wanted::kResponses;
+}
+
+// How many requests may wait for their responses, at most: those that were seen, and as many as
+// fit where bytes are missing, if none is much smaller than the smallest one seen.
+uint32_t HttpEngine::outstanding_max(HttpContext& context) {
+  const HttpConnection& http = context.http;
+  uint32_t requests = http.exchange_count;
+  if (http.unseen_bytes == kUnseenMax) return UINT32_MAX;
+  if (http.unseen_bytes >= kRequestMin) {
+    const uint32_t least = http.smallest_request == 0 ? kRequestMin : http.smallest_request;
+    requests += std::max(1u, 4u * http.unseen_bytes / (3u * least));
+  }
+  return requests - std::min<uint32_t>(requests, http.unseen_answers);
+}
+
+void HttpEngine::be_certain(HttpContext& context) {
+  context.http.unseen_bytes = 0;
+  context.http.unseen_answers = 0;
+}
+
+// A request begins while others wait, or after a loss. Returns whether all that came before it was
+// answered though something was lost, if its client waits for each response.
+bool HttpEngine::begins_alone(HttpContext& context, Side side, const SegmentMeta& first,
+                              bool uncertain) {
   HttpConnection& http = context.http;
   ExchangeRing ring(http, pool_);
   HttpStream& here = stream(context, side);
-  HttpStream& peer = stream(context, other(side));
-  const bool after_loss =
-      here.order_lost || peer.order_lost || (!ring.empty() && ring.front().after_loss);
   if (!ring.empty() && first.acknowledged != 0) {
     // The same acknowledgment twice: the second did not wait for the response to the first.
     const bool same = ring.back().sent_ack == first.acknowledged;
-    http.pipelines |= same || !after_loss;
+    http.pipelines |= same || !uncertain;
     http.surely_pipelines |= same && !here.lossy;
   }
-  if (after_loss && http.pipelines && was_quiet(context, side, first.time_ns)) {
-    ring.clear();
-    peer.order_lost = false;
-  }
+  if (!uncertain) return false;
+  const bool quiet = was_quiet(context, side, first.time_ns);
+  if (!quiet && (http.pipelines || (!http.waits && outstanding_max(context) > 0))) return false;
+  ring.clear();
+  be_certain(context);
+  if (quiet) stream(context, other(side)).order_lost = false;
+  return true;
 }
 
 // Whether nothing can be under way when a request begins: the latest response ended long ago, and
@@ -129,48 +192,64 @@ void HttpEngine::count_unpaired(HttpContext& context, Side side, int64_t last_by
 Exchange* HttpEngine::find_exchange(HttpContext& context, Side side, uint64_t start_offset,
                                     const SegmentMeta& first, uint16_t status) {
   ExchangeRing ring(context.http, pool_);
-  HttpStream& here = stream(context, side);
-  if (ring.empty()) {
-    // To a lost request, or to one captured behind it: order proves nothing for the next.
-    here.order_lost = true;
-    return nullptr;
-  }
-  if (!here.order_lost && !ring.front().after_loss) {
+  if (!ring.empty() && !stream(context, side).order_lost && !ring.front().after_loss) [[likely]] {
     return ring.front().side == side ? nullptr : &ring.front();
   }
   return find_exchange_after_loss(context, side, start_offset, first,
                                   status < 200 && status != 101);
 }
 
-// After a loss: of a client that waits, the request sent when exactly the bytes before the response
-// had been received. Of a client that does not wait, several requests may fit, the lost ones among
-// them: none is taken until the connection was quiet.
+// After a loss only a request that began alone has a response: the one that starts where the
+// client had received all.
 Exchange* HttpEngine::find_exchange_after_loss(HttpContext& context, Side side,
                                                uint64_t start_offset, const SegmentMeta& first,
                                                bool interim) {
-  ExchangeRing ring(context.http, pool_);
+  HttpConnection& http = context.http;
+  ExchangeRing ring(http, pool_);
   HttpStream& here = stream(context, side);
-  uint32_t index = 0;
-  if (!context.http.pipelines) {
-    while (index < ring.size() &&
-           (ring.at(index).sent_ack != start_offset || ring.at(index).side == side)) {
-      index++;
+  if (!ring.empty()) {
+    Exchange& front = ring.front();
+    if (front.side == side) return nullptr;
+    if (front.alone && front.sent_ack == start_offset && !http.pipelines) {
+      const auto begun =
+          static_cast<int32_t>(static_cast<uint32_t>(first.acknowledged) - front.start_low);
+      if (first.acknowledged == 0 || begun > 0) {
+        here.order_lost = front.after_loss = false;
+        return &front;
+      }
+      // The server had not got the request when it answered: it answered an earlier one.
+      http.pipelines = true;
     }
-    if (index == ring.size()) return nullptr;
-    // The server had not got the request when it answered: it answered an earlier one.
-    const auto begun =
-        static_cast<int32_t>(static_cast<uint32_t>(first.acknowledged) - ring.at(index).start_low);
-    context.http.pipelines = first.acknowledged != 0 && begun <= 0;
   }
-  if (context.http.pipelines) {
-    here.order_lost = true;
-    if (!interim && ring.front().side != side) ring.pop_front();
-    return nullptr;
+  here.order_lost = true;
+  if (!interim) note_answer_to_any(context);
+  return nullptr;
+}
+
+// A response came to one of the requests that may wait, seen or not.
+void HttpEngine::note_answer_to_any(HttpContext& context) {
+  HttpConnection& http = context.http;
+  ExchangeRing ring(http, pool_);
+  const bool none_waits = outstanding_max(context) == 0;
+  if (none_waits && ring.empty() && http.next_exchange > 0 && http.streams[0].lossy &&
+      http.streams[1].lossy) {
+    http.pipelines = true;  // a request that seemed to begin alone did not
   }
-  while (index-- > 0) ring.pop_front();
-  here.order_lost = false;
-  ring.front().after_loss = false;
-  return &ring.front();
+  if (!ring.empty()) {
+    ring.pop_front();
+    if (none_waits) http.unseen_answers--;
+  } else if (!none_waits && http.unseen_answers < UINT8_MAX) {
+    http.unseen_answers++;
+  }
+}
+
+// Bytes of a stream are missing, and no message of known length has them all.
+void HttpEngine::note_gap(HttpContext& context, Side side, uint64_t length, bool message_begins) {
+  if (!serves(context, side)) {
+    note_unseen(context, length);
+  } else if (message_begins && context.http.unseen_answers < UINT8_MAX) {
+    context.http.unseen_answers++;
+  }
 }
 
 // A response can not wait any longer for the request that it answers, of `side`: the connection is

@@ -15,6 +15,10 @@ namespace {
 // is looked at again only where a segment starts like a message.
 constexpr uint64_t kSearchBytesMax = 1u << 20;
 
+// A client that waited for so many responses before anything was lost is taken for one that always
+// does.
+constexpr uint32_t kWaitsSeen = 3;
+
 }  // namespace
 
 void HttpEngine::start_search(HttpContext& context, Side side, bool direct) {
@@ -83,6 +87,7 @@ size_t HttpEngine::search_at_segments(HttpContext& context, Side side, const Inp
     }
   }
   counters_.add(ShardCounter::skipped_in_resync, passed);
+  if (wanted == MessageFinder::Wanted::kRequests) note_unseen(context, passed);
   return passed;
 }
 
@@ -137,6 +142,7 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
   here.direct = here.inside = false;
   const MessageFinder::Candidate candidate = parser->finder.search(input.text);
   if (!candidate.found) {
+    note_skipped(context, side);
     counters_.add(ShardCounter::skipped_in_resync, input.text.size());
     parser->body_size += input.text.size();
     if (!here.started && parser->body_size > kSearchBytesMax) {
@@ -144,6 +150,7 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
     }
     return input.text.size();
   }
+  if (candidate.offset > candidate.kept.size()) note_skipped(context, side);
   // The kept bytes were counted as skipped when they came.
   counters_.add(ShardCounter::skipped_in_resync, candidate.offset);
   counters_.subtract(ShardCounter::skipped_in_resync, candidate.kept.size());
@@ -311,7 +318,8 @@ void HttpEngine::say_gap(HttpContext& context, Side side, uint64_t length, const
 
 // Bytes that will never come. Inside a body whose end is known they are bridged; elsewhere the
 // message ends here and the next one is searched.
-void HttpEngine::gap(HttpContext& context, Side side, uint64_t length, GapCause cause) {
+void HttpEngine::gap(HttpContext& context, Side side, uint64_t offset, uint64_t length,
+                     GapCause cause) {
   HttpStream& here = stream(context, side);
   if (context.http.order_waits()) waits_its_turn(context, side, true);
   const Incomplete word = cause == GapCause::kSnaplen ? Incomplete::kSnaplen : Incomplete::kGap;
@@ -337,9 +345,31 @@ void HttpEngine::gap(HttpContext& context, Side side, uint64_t length, GapCause 
       break;
   }
   if (length > bridgeable || bridgeable == 0) {
-    if (here.phase == HttpPhase::kBodyLength && bridgeable > 0) bridge(here, bridgeable);
+    HttpConnection& http = context.http;
+    if (!http.streams[0].lossy && !http.streams[1].lossy) {
+      http.waits = !http.pipelines && http.next_exchange >= kWaitsSeen;
+    }
+    uint64_t unknown = length;
+    bool message_begins = here.phase == HttpPhase::kStart;
+    if (here.phase == HttpPhase::kBodyLength && bridgeable > 0) {
+      unknown -= bridgeable;
+      message_begins = true;
+      bridge(here, bridgeable);
+    } else if (here.phase == HttpPhase::kHead) {
+      unknown += here.parser->head.size;
+    } else if (here.phase == HttpPhase::kSearch) {
+      ExchangeRing ring(http, pool_);
+      message_begins =
+          here.direct && !ring.empty() && ring.back().alone && ring.back().sent_ack == offset;
+    }
+    const uint32_t requests = http.next_exchange;
     interrupt(context, side, word);
     start_search(context, side, true);
+    const bool is_request = http.next_exchange != requests;
+    // The rest of a segment is the rest of the request that it begins with.
+    if (is_request && cause == GapCause::kSnaplen) return;
+    note_gap(context, side, unknown, message_begins);
+    if (is_request) note_cut_request(http, unknown);
     return;
   }
   HttpParser& parser = *here.parser;

@@ -17,7 +17,7 @@ Connection* ConnectionTable::insert(uint64_t hash, const FlowKey& key) {
   if (i == kNoSlot) return nullptr;
   slots_[i] = {static_cast<uint32_t>(hash), take_object()};
   Connection* connection = object(slots_[i].object);
-  *connection = {};
+  *connection = Connection();
   connection->hash = static_cast<uint32_t>(hash);
   connection->identity.key = key;
   size_++;

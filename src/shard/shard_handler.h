@@ -28,14 +28,14 @@ struct Shard::Handler {
     }
     return pass_on(side, offset, bytes, meta, force);
   }
-  void on_gap(Side side, uint64_t, uint64_t length, GapCause cause) {
+  void on_gap(Side side, uint64_t offset, uint64_t length, GapCause cause) {
     if (!is_opened(side)) end_opening(side);
     shard.http_.say_gap(context, side, length, shard.cause_of_gap(connection, side, length, cause));
     if (Pop3Connection* pop3 = connection.pop3()) {
       shard.pop3_.gap(*pop3, connection.identity, side, length, cause);
       return;
     }
-    shard.http_.gap(context, side, length, cause);
+    shard.http_.gap(context, side, offset, length, cause);
   }
   void on_midstream(Side side) {
     HttpEngine::start_midstream(connection.http, side);
