@@ -149,10 +149,11 @@ class Reassembler {
   bool take_ordinary(TcpStreams& streams, TcpStream& stream, TcpStream& peer, P& protocol,
                      const Segment& segment);
   template <StreamProtocol P>
-  bool take_other(TcpStreams& streams, P& protocol, const Segment& segment);
+  bool take_other(TcpStreams& streams, TcpStream& stream, TcpStream& peer, P& protocol,
+                  const Segment& segment);
   template <StreamProtocol P>
-  bool take_segment(TcpStreams& streams, P& protocol, const Segment& segment, uint64_t offset,
-                    uint64_t acknowledged);
+  bool take_segment(TcpStreams& streams, TcpStream& stream, TcpStream& peer, P& protocol,
+                    const Segment& segment, uint64_t offset, uint64_t acknowledged);
   template <StreamProtocol P>
   bool consume_plain(TcpStreams& streams, P& protocol, const Segment& segment,
                      uint64_t acknowledged);

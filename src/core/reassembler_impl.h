@@ -17,9 +17,11 @@ inline void Reassembler::take_window(TcpStream& peer, const TcpStream& stream,
 template <StreamProtocol P>
 inline bool Reassembler::on_segment(TcpStreams& streams, P& protocol, const Segment& segment) {
   constexpr uint8_t kRead = kTcpSyn | kTcpFin | kTcpRst | kTcpAck;
-  if ((segment.flags & kRead) != kTcpAck) return take_other(streams, protocol, segment);
-  return take_ordinary(streams, at(streams, segment.side), at(streams, other(segment.side)),
-                       protocol, segment);
+  TcpStream& stream = at(streams, segment.side);
+  TcpStream& peer = at(streams, other(segment.side));
+  return (segment.flags & kRead) == kTcpAck
+             ? take_ordinary(streams, stream, peer, protocol, segment)
+             : take_other(streams, stream, peer, protocol, segment);
 }
 
 // A segment that goes on where its stream stands while in both directions nothing is missing, waits
@@ -33,7 +35,7 @@ template <StreamProtocol P>
       peer.head - acknowledged > peer.reach() ||
       segment.payload_size != segment.payload_wire_size || !stream.is_plain() || !peer.is_plain())
       [[unlikely]] {
-    return take_other(streams, protocol, segment);
+    return take_other(streams, stream, peer, protocol, segment);
   }
   take_window(peer, stream, segment);
   if (acknowledged > peer.acked) peer.acked = acknowledged;
@@ -46,10 +48,9 @@ template <StreamProtocol P>
 
 // Any other segment.
 template <StreamProtocol P>
-[[gnu::noinline]] bool Reassembler::take_other(TcpStreams& streams, P& protocol,
+[[gnu::noinline]] bool Reassembler::take_other(TcpStreams& streams, TcpStream& stream,
+                                               TcpStream& peer, P& protocol,
                                                const Segment& segment) {
-  TcpStream& stream = at(streams, segment.side);
-  TcpStream& peer = at(streams, other(segment.side));
   const bool syn = (segment.flags & kTcpSyn) != 0;
   // Of a stream whose SYN was seen nothing but another SYN can tell more.
   if (syn || !stream.is_anchored()) {
@@ -74,17 +75,19 @@ template <StreamProtocol P>
       return true;
     }
   }
-  const bool believed = take_segment(streams, protocol, segment, offset, acknowledged);
+  const bool believed =
+      take_segment(streams, stream, peer, protocol, segment, offset, acknowledged);
   settle(streams, protocol, segment.clock_ns);
   return believed;
 }
 
 // All but the ordinary. Returns whether the segment fits.
 template <StreamProtocol P>
-bool Reassembler::take_segment(TcpStreams& streams, P& protocol, const Segment& segment,
-                               uint64_t offset, uint64_t acknowledged) {
-  TcpStream& stream = at(streams, segment.side);
-  TcpStream& peer = at(streams, other(segment.side));
+[[gnu::always_inline]] inline bool Reassembler::take_segment(TcpStreams& streams, TcpStream& stream,
+                                                             TcpStream& peer, P& protocol,
+                                                             const Segment& segment,
+                                                             uint64_t offset,
+                                                             uint64_t acknowledged) {
   if (stream.ended || peer.ended) settle_ends(streams, protocol);
   // What was held back until the connection's next segment was sent before this one.
   if (peer.refused && !peer.delivered && !peer.syn_seen && !peer.hint_is_start) {
