@@ -28,6 +28,7 @@ struct Utterance {
 
 struct Conversation {
   std::vector<Utterance> utterances;
+  size_t kept = 0;  // this many utterances at the beginning lose nothing
   std::vector<SaidMessage> messages;
 };
 
@@ -35,19 +36,24 @@ class ConversationMaker {
  public:
   // `may_lose`: frames of it may be lost. Then no body reads like HTTP or like the beginning of a
   // method, so that a search cannot be misled; there is no HEAD, because the answer to one that was
-  // lost seems to have a body; and no request is sent before the last one was answered, because
-  // where one of two is lost, the answer to it may be taken for the other's.
-  ConversationMaker(FuzzInput& input, bool may_lose) : input_(input), may_lose_(may_lose) {}
+  // lost seems to have a body. And where one of two requests is lost, the answer to it may be taken
+  // for the other's unless the client is known to pipeline. So a client either sends each request
+  // after the last answer, or, with `shows_pipelining`, several before anything may be lost.
+  ConversationMaker(FuzzInput& input, bool may_lose, bool shows_pipelining)
+      : input_(input), may_lose_(may_lose), shows_pipelining_(shows_pipelining) {}
 
   Conversation make() {
     for (size_t left = 1 + input_.below(8); left > 0 && !over_; left--) {
       const size_t more = input_.below(4) / 3 * input_.below(4);
-      const size_t pipelined = may_lose_ ? 1 : 1 + more;
+      const bool begins = exchanges_ == 0;
+      const size_t pipelined =
+          may_lose_ && !shows_pipelining_ ? 1 : 1 + (shows_pipelining_ && begins ? 1 : 0) + more;
       std::string requests;
       std::string responses;
       for (size_t i = 0; i < pipelined && !over_; i++) exchange(requests, responses);
       say(true, std::move(requests));
       say(false, std::move(responses));
+      if (shows_pipelining_ && begins) conversation_.kept = conversation_.utterances.size();
     }
     return std::move(conversation_);
   }
@@ -64,7 +70,7 @@ class ConversationMaker {
     const size_t number = exchanges_++;
     const std::string method = kMethods[input_.below(std::size(kMethods) - (may_lose_ ? 1 : 0))];
     const int status = kStatuses[input_.below(std::size(kStatuses))];
-    const bool expects = input_.below(8) == 0;
+    const bool expects = input_.below(8) == 0 && !(shows_pipelining_ && number < 2);
     const std::string name = std::to_string(number);
 
     SaidMessage request{true, number, 0, method, {}};
@@ -157,6 +163,7 @@ class ConversationMaker {
 
   FuzzInput& input_;
   const bool may_lose_;
+  const bool shows_pipelining_;
   Conversation conversation_;
   size_t exchanges_ = 0;
   bool over_ = false;

@@ -31,7 +31,10 @@ class Sender {
     flags(true, kTcpSyn, -1, false);
     flags(false, kTcpSyn, -1, true);
     flags(true, 0, 0, true);
-    for (const Utterance& utterance : conversation.utterances) send(utterance);
+    for (size_t i = 0; i < conversation.utterances.size(); i++) {
+      loses_now_ = loses_ && i >= conversation.kept;
+      send(conversation.utterances[i]);
+    }
     flush();
     flags(false, kTcpFin, static_cast<int64_t>(sent_[1]), true);
     sent_[1]++;
@@ -120,7 +123,7 @@ class Sender {
         deliver(made, payload);
         break;
       default:
-        if (loses_) {
+        if (loses_now_) {
           lost_any_ = true;
         } else {
           deliver(made, payload);
@@ -158,6 +161,7 @@ class Sender {
 
   FuzzInput& input_;
   const bool loses_;
+  bool loses_now_ = false;
   ShardHarness harness_;
   std::array<uint32_t, 2> start_{};
   std::array<uint64_t, 2> sent_{};
@@ -225,8 +229,10 @@ void expect_everything(const Conversation& conversation, const std::vector<ReadL
 }
 
 void check(FuzzInput input) {
-  const bool loses = (input.u8() & 1) != 0;
-  const Conversation conversation = ConversationMaker(input, loses).make();
+  const uint8_t kind = input.u8();
+  const bool loses = (kind & 1) != 0;
+  const bool shows_pipelining = loses && (kind & 2) != 0;
+  const Conversation conversation = ConversationMaker(input, loses, shows_pipelining).make();
   Sender sender(input, loses);
   sender.send(conversation);
   const std::vector<ReadLine> lines = read_lines(sender.harness().lines);
