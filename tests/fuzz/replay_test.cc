@@ -3,11 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "fuzz_input.h"
+#include "inputs_folder.h"
 #include "run_program.h"
 
 namespace tcp_sniffer {
@@ -15,7 +17,7 @@ namespace {
 
 std::vector<std::filesystem::path> inputs() {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(TCP_SNIFFER_FUZZ_INPUTS)) {
+  for (const auto& entry : std::filesystem::directory_iterator(fuzz_inputs_folder())) {
     if (entry.is_regular_file()) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
