@@ -51,7 +51,7 @@ if(NOT TCP_SNIFFER_SANITIZE)
   set_tests_properties(suite.asan-ubsan suite.tsan suite.typescript PROPERTIES
     RUN_SERIAL TRUE TIMEOUT 1800)
   # Last, so that what it finds stands in front of the summary.
-  add_test(NAME suite.fuzz CONFIGURATIONS sanitizers COMMAND ${PROJECT_SOURCE_DIR}/tools/fuzz.sh 60s)
+  add_test(NAME suite.fuzz CONFIGURATIONS sanitizers COMMAND ${PROJECT_SOURCE_DIR}/tools/fuzz.sh 20s)
   set_tests_properties(suite.fuzz PROPERTIES RUN_SERIAL TRUE TIMEOUT 1800 LABELS fuzz
     DEPENDS "suite.asan-ubsan;suite.tsan;suite.typescript")
 endif()

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs every test: tools/test.sh [all|release|asan|tsan|ts]
 #
-# Without an argument the release build's tests and the TypeScript package's. `all`, as CI does it:
-# also the whole suite under the address and undefined-behaviour sanitizers, what has threads under
-# the thread sanitizer, and each fuzz target for a minute. Either is one run of ctest, whose summary is
-# the last thing printed.
+# Without an argument, as in CI, the release build's tests and the TypeScript package's. `all`, as before
+# a release: also the whole suite under the address and undefined-behaviour sanitizers, what has threads
+# under the thread sanitizer, and each fuzz target for 20 seconds. Either is one run of ctest, whose
+# summary is the last thing printed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
