@@ -28,6 +28,7 @@ struct Taker {
     taken += bytes.size();
     return static_cast<uint32_t>(bytes.size());
   }
+  bool pass_over(Side, uint64_t, const SegmentMeta&) { return false; }
   void on_gap(Side, uint64_t, uint64_t length, GapCause) { lost += length; }
   void on_midstream(Side) {}
   void on_end(Side) {}

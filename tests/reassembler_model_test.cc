@@ -63,6 +63,7 @@ class Reader {
     consumed += size;
     return static_cast<uint32_t>(size);
   }
+  bool pass_over(Side, uint64_t, const SegmentMeta&) { return false; }
   void on_gap(Side side, uint64_t offset, uint64_t length, GapCause) {
     take(side, offset, length);
     got[static_cast<size_t>(side)].append(static_cast<size_t>(length), '?');

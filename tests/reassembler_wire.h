@@ -59,6 +59,7 @@ struct Recorder {
     say(side, {reinterpret_cast<const char*>(bytes.data()), size});
     return static_cast<uint32_t>(size);
   }
+  bool pass_over(Side, uint64_t, const SegmentMeta&) { return false; }
   void on_gap(Side side, uint64_t offset, uint64_t length, GapCause cause) {
     move_on(side, offset, length);
     missing += length;

@@ -33,6 +33,8 @@ namespace tcp_sniffer {
     "dropped segments whose connection was not told")                                           \
   X(fragments_apart, "capture", "fragments_apart",                                              \
     "segments of IPv6 fragments in a thread that may not have their connection")                \
+  X(uncopied_bytes, "capture", "uncopied_bytes",                                                \
+    "payload that nobody looks at and that was not copied for its shard")                       \
   X(clock_jumps, "capture", "clock_jumps", "jumps of packet time that were believed")           \
   X(opened_vlan, "encapsulation", "vlan", "VLAN tags opened around segments")                   \
   X(opened_mpls, "encapsulation", "mpls", "MPLS label stacks opened around segments")           \

@@ -325,6 +325,31 @@ void HttpEngine::take_body(HttpParser& parser, std::string_view bytes, const Seg
   parser.body_truncated = true;
 }
 
+uint64_t HttpEngine::unread_bytes(const HttpConnection& http, Side side) const {
+  const HttpStream& here = http.streams[static_cast<size_t>(side)];
+  if (here.phase != HttpPhase::kBodyLength) return 0;
+  const HttpParser& parser = *here.parser;
+  if (parser.body_may_be_absent || parser.expects_continue) return 0;
+  const bool is_full =
+      parser.body.size >= settings_.body_max &&
+      (!parser.behind_cut_known || parser.behind_cut_size == parser.behind_cut.size());
+  const bool is_kept =
+      settings_.body_max != 0 && !parser.body_binary && !parser.body_given_up && !is_full;
+  return is_kept || parser.remaining == 0 ? 0 : parser.remaining - 1;
+}
+
+bool HttpEngine::pass_over(HttpConnection& http, Side side, uint64_t length,
+                           const SegmentMeta& meta) {
+  if (length > unread_bytes(http, side)) return false;
+  HttpParser& parser = *http.streams[static_cast<size_t>(side)].parser;
+  parser.remaining -= length;
+  parser.last = meta;
+  parser.body_size += length;
+  if (parser.body_size - parser.missing > settings_.body_max) parser.body_truncated = true;
+  counters_.add(ShardCounter::parsed, length);
+  return true;
+}
+
 void HttpEngine::finish(HttpContext& context, Side side) {
   HttpParser& parser = *stream(context, side).parser;
   if (parser.direction == MessageDirection::kRequest) {

@@ -87,6 +87,10 @@ class HttpEngine {
   void end_of_stream(HttpContext& context, Side side, bool reset);
   static bool in_message(const HttpConnection& http, Side side);
   static bool ends_with_stream(const HttpConnection& http, Side side);
+  bool pass_over(HttpConnection& http, Side side, uint64_t length, const SegmentMeta& meta);
+
+  // How many of the next bytes are body that nobody will look at: all but the last one of it.
+  uint64_t unread_bytes(const HttpConnection& http, Side side) const;
 
   // The connection is over: open messages are given out with this cause, memory is released.
   void close(HttpContext& context, Incomplete cause);

@@ -32,6 +32,16 @@ struct DropNote {
   Side side = Side::kLow;     // the sender
 };
 
+// What a shard says of one direction of a connection that it has taken whole up to `from`: what
+// comes before `to` is body that nobody will look at, and never the end of it.
+struct UnreadNote {
+  uint64_t flow_hash = 0;
+  FlowKey key;
+  uint32_t from = 0;  // sequence numbers
+  uint32_t to = 0;
+  Side side = Side::kLow;  // the sender
+};
+
 // The unit of hand-over from a capture thread to a shard: up to kSegmentsPerBlock segments and the
 // memory their payloads lie in. That is either a piece of a capture file, referenced once by the
 // block and shared with the blocks of other shards, or the block's own arena, into which live
@@ -55,8 +65,9 @@ struct PacketBlock {
   CapturePiece* piece = nullptr;  // one reference is held while the block is in use
   uint8_t* arena = nullptr;       // kBlockArenaBytes, allocated at first use
   uint32_t arena_used = 0;
-  PacketLane* lane = nullptr;   // set by the owner of the pool
-  std::vector<DropNote> drops;  // before the segments; at most kDropNotesMax
+  PacketLane* lane = nullptr;      // set by the owner of the pool
+  std::vector<DropNote> drops;     // before the segments; at most kDropNotesMax
+  std::vector<UnreadNote> unread;  // on the way back; at most kUnreadNotesMax
 
   // Copies bytes into the arena; nullptr when they do not fit.
   const uint8_t* copy(const uint8_t* data, uint32_t size) {

@@ -161,6 +161,9 @@ class Reassembler {
   void add_payload(TcpStreams& streams, P& protocol, const Segment& segment, uint64_t offset,
                    uint64_t acknowledged);
   template <StreamProtocol P>
+  static bool pass_over(TcpStream& stream, P& protocol, Side side, uint64_t offset, uint64_t size,
+                        const SegmentMeta& meta);
+  template <StreamProtocol P>
   bool take_stray(TcpStreams& streams, P& protocol, const Segment& segment, uint64_t offset);
   // A segment's bytes on their way: those captured, then those the snaplen cut off.
   struct Bytes {

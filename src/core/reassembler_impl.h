@@ -179,6 +179,12 @@ void Reassembler::add_payload(TcpStreams& streams, P& protocol, const Segment& s
               {segment.payload, segment.payload_size},
               segment.payload_wire_size - segment.payload_size,
               {segment.time_ns, segment.frame, acknowledged}};
+  // If somebody has to look at them after all, they are as if the snaplen had cut them off.
+  if (segment.withheld &&
+      pass_over(stream, protocol, segment.side, offset, segment.payload_wire_size, bytes.meta)) {
+    counters_.add(ShardCounter::captured, bytes.lost);
+    return;
+  }
   cut_to_stream(stream, bytes);
   if (bytes.empty()) return;
   const TcpStream& peer = at(streams, other(segment.side));
@@ -187,8 +193,24 @@ void Reassembler::add_payload(TcpStreams& streams, P& protocol, const Segment& s
       !must_wait(peer, acknowledged)) {
     deliver_now(stream, protocol, segment.side, bytes, false);
     if (bytes.empty()) return;
+  } else if (bytes.lost == 0 && pass_over(stream, protocol, segment.side, bytes.offset,
+                                          bytes.data.size(), bytes.meta)) {
+    // They would have waited for the peer. So that withheld ones behind them are at the head, too.
+    return;
   }
   buffer_bytes(streams, protocol, segment.side, bytes, segment.clock_ns);
+}
+
+// Bytes at the head that are here and that the protocol need not look at. False: nothing was taken.
+template <StreamProtocol P>
+bool Reassembler::pass_over(TcpStream& stream, P& protocol, Side side, uint64_t offset,
+                            uint64_t size, const SegmentMeta& meta) {
+  if (offset != stream.head || stream.has_waiting() || stream.ended) return false;
+  if (!protocol.pass_over(side, size, meta)) return false;
+  stream.head += size;
+  stream.delivered = true;
+  stream.refused = false;
+  return true;
 }
 
 // Delivers bytes that stand at the head straight from the packet, up to those that wait. What the

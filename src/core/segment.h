@@ -32,8 +32,8 @@ struct Segment {
   int64_t time_ns = 0;  // the packet's own time, nanoseconds since 1970 UTC
   uint64_t frame = 0;   // number in the input, from 1
   const uint8_t* payload = nullptr;
-  uint32_t payload_size = 0;       // captured bytes
-  uint32_t payload_wire_size = 0;  // bytes on the wire; more than payload_size when cut (snaplen)
+  uint32_t payload_size = 0;       // bytes at `payload`
+  uint32_t payload_wire_size = 0;  // bytes on the wire; more when cut by the snaplen, or withheld
   uint32_t sequence = 0;
   uint32_t acknowledgment = 0;
   uint16_t maximum_segment_size = 0;      // option 2, RFC 9293 section 3.7.1; 0 = absent
@@ -46,7 +46,9 @@ struct Segment {
   uint32_t link_id = 0;                   // interface of a pcapng file or capture handle
   bool sack_permitted = false;            // option 4, RFC 2018
   bool has_sack = false;                  // option 5
-  bool snaplen_cut = false;               // payload_size < payload_wire_size
+  bool snaplen_cut = false;               // the snaplen cut the payload
+  // The rest of the payload was captured, and not handed over: a body that nobody will look at.
+  bool withheld = false;
 };
 static_assert(sizeof(Segment) <= 128);
 

@@ -23,6 +23,9 @@ enum class GapCause : uint8_t {
 //   moves on. With `force` the protocol must take all of them (memory, close). While it has taken
 //   nothing of a stream at all it remembers nothing of what it refused: the stream may turn out
 //   to begin in front of that, and the next offer is then at another offset.
+// pass_over: the same for bytes at the head that are here and need not be looked at, such as a body
+//   that is not kept. False: they have to be; nothing was taken. Never for the end of a message, so
+//   it does not matter what the other direction waits for.
 // on_gap: [offset, offset + length) is missing for good.
 // on_midstream: the first bytes to come are not known to be the stream's beginning. Before them.
 // on_end: the stream's FIN or RST was reached in order, and nothing takes it back any more.
@@ -34,6 +37,7 @@ concept StreamProtocol = requires(P protocol, Side side, uint64_t offset,
                                   std::span<const uint8_t> bytes, const SegmentMeta& meta,
                                   uint64_t length, GapCause cause, bool flag) {
   { protocol.try_consume(side, offset, bytes, meta, flag) } -> std::same_as<uint32_t>;
+  { protocol.pass_over(side, length, meta) } -> std::same_as<bool>;
   {protocol.on_gap(side, offset, length, cause)};
   {protocol.on_midstream(side)};
   {protocol.on_end(side)};

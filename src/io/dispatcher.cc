@@ -49,6 +49,7 @@ Dispatcher::Dispatcher(const DispatcherSettings& settings, const std::vector<Pac
       filter_(filter),
       sample_threshold_(threshold_of(settings.sample_rate)) {
   for (PacketLane* lane : lanes) open_.push_back({.lane = lane});
+  if (settings.may_withhold) unread_ = std::make_unique<UnreadBodies>();
 }
 
 void Dispatcher::on_file(const std::string& name) {
@@ -146,19 +147,7 @@ void Dispatcher::on_segment(Segment& segment, const Frame& frame, CapturePiece* 
   segment.link_id = frame.link_id;
 
   OpenBlock& open = open_[((segment.flow_hash >> 32) * open_.size()) >> 32];
-  bool placed = prepare(open, piece);
-  if (placed && (piece == nullptr || payload_is_assembled_) && segment.payload_size > 0) {
-    const uint8_t* copy = open.block->copy(segment.payload, segment.payload_size);
-    if (copy == nullptr) {
-      // The block's memory is full; a fresh one holds any payload there can be.
-      send(open, BlockOrder::kNone);
-      placed = prepare(open, piece);
-      if (placed) copy = open.block->copy(segment.payload, segment.payload_size);
-    }
-    placed = copy != nullptr;
-    segment.payload = copy;
-  }
-  if (!placed) [[unlikely]]
+  if (!place(open, segment, piece)) [[unlikely]]
     return drop(open, segment);
   open.block->segments[open.block->count++] = segment;
   counters_.add(FrameCounter::dispatched);
@@ -167,6 +156,33 @@ void Dispatcher::on_segment(Segment& segment, const Frame& frame, CapturePiece* 
     since_flush_ = 0;
     send_all(BlockOrder::kNone);
   }
+}
+
+// Makes room in the open block, with a copy of the payload where its memory is lent. False: there
+// is none, and the segment is as it was.
+bool Dispatcher::place(OpenBlock& open, Segment& segment, CapturePiece* piece) {
+  if (!prepare(open, piece)) return false;
+  if (piece != nullptr && !payload_is_assembled_) return true;
+  const bool withholds = unread_ != nullptr && unread_->covers(segment);
+  const uint32_t size = withholds ? kPayloadHeadBytes : segment.payload_size;
+  if (size > 0) {
+    const uint8_t* copy = open.block->copy(segment.payload, size);
+    if (copy == nullptr) {
+      // The block's memory is full; a fresh one holds any payload there can be.
+      send(open, BlockOrder::kNone);
+      if (!prepare(open, piece)) return false;
+      copy = open.block->copy(segment.payload, size);
+    }
+    if (copy == nullptr) return false;
+    segment.payload = copy;
+  }
+  if (unread_ != nullptr) unread_->hand_over(segment);
+  if (withholds) {
+    counters_.add(FrameCounter::uncopied_bytes, segment.payload_size - size);
+    segment.withheld = true;
+    segment.payload_size = size;
+  }
+  return true;
 }
 
 // Counted, and noted for its connection: what a shard had no room for is no loss of the network.
@@ -274,14 +290,22 @@ bool Dispatcher::sampled(const FlowKey& key) const {
   return XXH3_64bits_withSeed(&key, sizeof(FlowKey), settings_.sample_seed) < sample_threshold_;
 }
 
+// A block from the lane, with what its shard has to say.
+void Dispatcher::adopt(OpenBlock& open, PacketBlock* block) {
+  open.block = block;
+  if (block == nullptr || block->unread.empty()) return;
+  if (unread_ != nullptr) unread_->learn(block->unread);
+  block->unread.clear();
+}
+
 // Makes the lane's open block ready for one more segment of this piece. False: there is no block,
 // and waiting is not allowed.
 bool Dispatcher::prepare(OpenBlock& open, CapturePiece* piece) {
   if (open.block != nullptr && open.block->piece != piece && open.block->count > 0) {
     send(open, BlockOrder::kNone);
   }
-  if (open.block == nullptr) open.block = open.lane->take(settings_.may_wait);
-  if (open.block == nullptr) open.block = take_while_source_holds(*open.lane);
+  if (open.block == nullptr) adopt(open, open.lane->take(settings_.may_wait));
+  if (open.block == nullptr) adopt(open, take_while_source_holds(*open.lane));
   if (open.block == nullptr) return false;
   if (open.block->piece != piece) open.block->refer_to(piece);
   return true;
@@ -310,7 +334,7 @@ void Dispatcher::send(OpenBlock& open, BlockOrder order) {
 void Dispatcher::send_all(BlockOrder order) {
   // An order, or the clock, must reach every shard: for that, waiting is always allowed.
   for (OpenBlock& open : open_) {
-    if (open.block == nullptr) open.block = open.lane->take(order != BlockOrder::kNone);
+    if (open.block == nullptr) adopt(open, open.lane->take(order != BlockOrder::kNone));
     if (open.block != nullptr) send(open, order);
   }
 }

@@ -15,6 +15,7 @@
 #include "core/port_set.h"
 #include "io/capture_filter.h"
 #include "io/packet_source.h"
+#include "io/unread_bodies.h"
 #include "shard/packet_lane.h"
 
 namespace tcp_sniffer {
@@ -28,6 +29,8 @@ struct DispatcherSettings {
   uint64_t hash_secret = 0;  // of this run: the wire must not know who meets in a bucket
   uint64_t flush_every = 0;  // blocks leave, full or not, every N dispatched packets; 0 = off
   bool may_wait = true;      // overload: block; false: drop
+  // Live, with shards that tell what nobody will look at (ShardSettings::notes_unread).
+  bool may_withhold = false;
   // Live, with a shard for each capture thread: the kernel has chosen the thread, and fragments of
   // IPv6 have no ports for its hash, so that they may come to another than their connection.
   bool is_alone = false;
@@ -98,7 +101,9 @@ class Dispatcher final : public FrameSink {
   void begin_new_life(int64_t time_ns);
   void advance_live_clock(int64_t time_ns);
   bool sampled(const FlowKey& key) const;
+  void adopt(OpenBlock& open, PacketBlock* block);
   bool prepare(OpenBlock& open, CapturePiece* piece);
+  bool place(OpenBlock& open, Segment& segment, CapturePiece* piece);
   void drop(OpenBlock& open, const Segment& segment);
   PacketBlock* take_while_source_holds(PacketLane& lane);
   void send(OpenBlock& open, BlockOrder order);
@@ -112,6 +117,7 @@ class Dispatcher final : public FrameSink {
   CaptureFilter* filter_;
   PacketSource* source_ = nullptr;
   std::vector<OpenBlock> open_;
+  std::unique_ptr<UnreadBodies> unread_;  // with may_withhold
   FrameCounters counters_;
   uint64_t sample_threshold_;
   int64_t clock_ns_ = 0;         // the shards' clock: packet time and clock_offset_ns_

@@ -36,6 +36,11 @@ uint32_t line_blocks(const Config& config, uint32_t shards) {
   return static_cast<uint32_t>(std::clamp<uint64_t>(blocks, LineOutput::kBlocksMin, most));
 }
 
+// A debug log wants every byte; without shards nothing is copied.
+bool may_withhold(const Config& config) {
+  return config.live() && config.shards > 0 && !config.debug && !config.hex_dump;
+}
+
 LineOptions::Format line_format(OutputFormat format) {
   switch (format) {
     case OutputFormat::kFramed:
@@ -68,6 +73,7 @@ DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secre
   settings.is_alone = config.live() && config.shards == 0 && config.capture_threads > 1;
   settings.flush_every = config.flush_every;
   settings.may_wait = config.overload == Overload::kBlock;
+  settings.may_withhold = may_withhold(config);
   return settings;
 }
 
@@ -88,6 +94,7 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
     return std::find(config.protocols.begin(), config.protocols.end(), protocol) !=
            config.protocols.end();
   };
+  settings.notes_unread = may_withhold(config);
   settings.parse_http = speaks(Protocol::kHttp);
   settings.parse_pop3 = speaks(Protocol::kPop3);
   settings.reassembly.by_evidence = config.gap_policy == GapPolicy::kEvidence;

@@ -78,8 +78,8 @@ class RecentSegments {
  private:
   // Copies of a frame follow it closely; this is a burst of several connections.
   static constexpr size_t kLookBack = 64;
-  // A request line and the fields that matter most; the copying is not to be felt.
-  static constexpr uint32_t kCompared = 128;
+  // The copying is not to be felt.
+  static constexpr uint32_t kCompared = kPayloadHeadBytes;
 
   struct Note {
     uint64_t flow_hash;

@@ -138,6 +138,37 @@ const char* Shard::cause_of_gap(const Connection& connection, Side side, uint64_
   return "overload";
 }
 
+// ---------------------------------------------------------------- what need not be copied
+
+// For the capture thread: what comes next in this direction.
+void Shard::note_unread(const Connection& connection, const Segment& segment) {
+  const TcpStream& stream = connection.streams[static_cast<size_t>(segment.side)];
+  const uint64_t bytes = http_.unread_bytes(connection.http, segment.side);
+  if (segment.withheld) {
+    if (bytes > 0) return;
+    // It should not have been: there is nothing that may be withheld.
+  } else if (bytes < kUnreadBytesMin || !stream.is_plain()) {
+    return;
+  }
+  // Beyond a quarter of their range sequence numbers are better told anew.
+  const uint64_t told = std::min<uint64_t>(bytes, 1u << 30);
+  const UnreadNote note{segment.flow_hash, segment.key, stream.sequence_of(stream.head),
+                        stream.sequence_of(stream.head + told), segment.side};
+  for (UnreadNote& earlier : unread_) {
+    if (earlier.flow_hash == note.flow_hash && earlier.side == note.side &&
+        earlier.key == note.key) {
+      earlier = note;
+      return;
+    }
+  }
+  if (unread_.size() < kUnreadNotesMax) unread_.push_back(note);
+}
+
+void Shard::take_unread_notes(std::vector<UnreadNote>& notes) {
+  notes.clear();
+  notes.swap(unread_);
+}
+
 // ---------------------------------------------------------------- one segment
 
 void Shard::handle(const Segment& segment) {
@@ -168,6 +199,8 @@ void Shard::handle(const Segment& segment) {
   }
   Handler handler(*this, *connection, segment.clock_ns, segment.frame);
   if (reassembler_.on_segment(connection->streams, handler, segment)) [[likely]] {
+    if (settings_.notes_unread && segment.payload_size >= kPayloadHeadBytes) [[unlikely]]
+      note_unread(*connection, segment);
     settle(connection, segment);
   } else {
     // Nobody has to believe that it came from either end.

@@ -39,6 +39,7 @@ struct ShardSettings {
   BodySettings bodies;
   SegmentTrace* trace = nullptr;  // debug: this shard's own; outlives it
   bool number_frames = true;      // files: firstFrame and lastFrame have a meaning
+  bool notes_unread = false;      // tells the capture thread what it need not copy
 };
 
 // One share of the connections and all that belongs to them: table, reassembly, HTTP, lines,
@@ -62,6 +63,10 @@ class Shard {
   // tests, between two blocks.
   void check_invariants() const;
 
+  // With `notes_unread`: what the block just processed has shown, in the place of what is in
+  // `notes`.
+  void take_unread_notes(std::vector<UnreadNote>& notes);
+
   // Ends all connections, as at the end of the capture.
   void drain();
 
@@ -74,6 +79,7 @@ class Shard {
   using ActivityList = ConnectionList<&Connection::by_activity>;
 
   void note_drops(std::span<const DropNote> drops);
+  void note_unread(const Connection& connection, const Segment& segment);
   const char* cause_of_gap(const Connection& connection, Side side, uint64_t length,
                            GapCause cause);
   void handle(const Segment& segment);
@@ -146,6 +152,7 @@ class Shard {
   // In the order of their deadlines: all in one list wait equally long.
   std::array<ConnectionList<&Connection::by_hole>, 2> holes_;
   OverloadNotes overload_;
+  std::vector<UnreadNote> unread_;
   uint64_t burdens_searched_at_ = 0;  // segments that had come
   int64_t clock_ns_ = 0;
 };

@@ -59,6 +59,9 @@ struct Shard::Handler {
   bool ends_with_stream(Side side) const {
     return connection.pop3() == nullptr && HttpEngine::ends_with_stream(connection.http, side);
   }
+  bool pass_over(Side side, uint64_t length, const SegmentMeta& meta) {
+    return shard.http_.pass_over(connection.http, side, length, meta);
+  }
   // The connection is over: what was kept of a header goes on to the protocol.
   void end_openings() {
     if (connection.identity.extras == nullptr) return;

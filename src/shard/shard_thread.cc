@@ -43,6 +43,7 @@ void ShardThread::work(uint32_t& producers) {
     }
     if (block_->order == BlockOrder::kEnd) producers--;
     shard_.process(*block_);
+    shard_.take_unread_notes(block_->unread);
     block_->lane->give_back(block_);
     block_ = nullptr;
   }
