@@ -29,6 +29,7 @@ struct SentBlock {
   int64_t clock_ns = 0;
   int64_t rebase_from_ns = 0;
   bool refers_to_piece = false;
+  uint32_t copied_bytes = 0;
   std::vector<Segment> segments;
   std::vector<std::string> payloads;
   std::vector<DropNote> drops;
@@ -61,6 +62,7 @@ class RecordingLane final : public PacketLane {
     copy.clock_ns = block->clock_ns;
     copy.rebase_from_ns = block->rebase_from_ns;
     copy.refers_to_piece = block->piece != nullptr;
+    copy.copied_bytes = block->arena_used;
     copy.drops = block->drops;
     for (uint32_t i = 0; i < block->count; i++) {
       const Segment& segment = block->segments[i];
@@ -74,6 +76,7 @@ class RecordingLane final : public PacketLane {
   }
   void give_back(PacketBlock*) override {}
   uint32_t in_flight() const override { return static_cast<uint32_t>(held_.size()); }
+  bool runs_at_once() const override { return at_once; }
 
   void release() {
     for (PacketBlock* block : held_) {
@@ -98,6 +101,7 @@ class RecordingLane final : public PacketLane {
   }
 
   std::vector<SentBlock> sent;
+  bool at_once = false;  // before the dispatcher is made
   int waits = 0;
   int release_at_wait = 0;
 

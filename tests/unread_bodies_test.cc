@@ -323,6 +323,22 @@ TEST(UnreadBodies, OverDamagedCapturesTheLinesAreTheSame) {
   EXPECT_GT(uncopied, 3'000'000u);
 }
 
+TEST(WithoutShards, ALargePayloadIsNotCopied) {
+  const std::string large(9000, 'l');
+  for (const bool at_once : {false, true}) {
+    RecordingLane lane;
+    lane.at_once = at_once;
+    Dispatcher dispatcher({}, {&lane}, nullptr);
+    give(dispatcher, frame_of({true, 1000, 2000, kPlain, "small"}), kStartNs);
+    give(dispatcher, frame_of({true, 1005, 2000, kPlain, large}), kStartNs);
+    EXPECT_EQ(lane.sent.size(), at_once ? 1u : 0u);
+    dispatcher.flush();
+    ASSERT_EQ(lane.sent.size(), 1u);
+    EXPECT_EQ(lane.sent[0].payloads, (std::vector<std::string>{"small", large}));
+    EXPECT_EQ(lane.sent[0].copied_bytes, at_once ? 5u : 9005u);
+  }
+}
+
 // ---------------------------------------------------------------- the notes themselves
 
 Segment segment_of(uint32_t sequence, uint32_t size, uint8_t flags = kTcpAck) {

@@ -48,7 +48,9 @@ Dispatcher::Dispatcher(const DispatcherSettings& settings, const std::vector<Pac
       defragmenter_(settings.defragment),
       filter_(filter),
       sample_threshold_(threshold_of(settings.sample_rate)) {
-  for (PacketLane* lane : lanes) open_.push_back({.lane = lane});
+  for (PacketLane* lane : lanes) {
+    open_.push_back({.lane = lane, .runs_at_once = lane->runs_at_once()});
+  }
   if (settings.may_withhold) unread_ = std::make_unique<UnreadBodies>();
 }
 
@@ -151,11 +153,20 @@ void Dispatcher::on_segment(Segment& segment, const Frame& frame, CapturePiece* 
     return drop(open, segment);
   open.block->segments[open.block->count++] = segment;
   counters_.add(FrameCounter::dispatched);
-  if (open.block->count == kSegmentsPerBlock) send(open, BlockOrder::kNone);
+  if (open.block->count == kSegmentsPerBlock || lies_in_lent_memory(open, segment, piece)) {
+    send(open, BlockOrder::kNone);
+  }
   if (settings_.flush_every != 0 && ++since_flush_ >= settings_.flush_every) {
     since_flush_ = 0;
     send_all(BlockOrder::kNone);
   }
+}
+
+// With `shards: 0` a payload is not copied when that would cost more than a block of its own.
+bool Dispatcher::lies_in_lent_memory(const OpenBlock& open, const Segment& segment,
+                                     const CapturePiece* piece) {
+  constexpr uint32_t kWorthABlock = 8192;
+  return open.runs_at_once && piece == nullptr && segment.payload_size >= kWorthABlock;
 }
 
 // Makes room in the open block, with a copy of the payload where its memory is lent. False: there
@@ -165,7 +176,7 @@ bool Dispatcher::place(OpenBlock& open, Segment& segment, CapturePiece* piece) {
   if (piece != nullptr && !payload_is_assembled_) return true;
   const bool withholds = unread_ != nullptr && unread_->covers(segment);
   const uint32_t size = withholds ? kPayloadHeadBytes : segment.payload_size;
-  if (size > 0) {
+  if (size > 0 && (withholds || !lies_in_lent_memory(open, segment, piece))) {
     const uint8_t* copy = open.block->copy(segment.payload, size);
     if (copy == nullptr) {
       // The block's memory is full; a fresh one holds any payload there can be.

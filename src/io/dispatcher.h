@@ -29,7 +29,7 @@ struct DispatcherSettings {
   uint64_t hash_secret = 0;  // of this run: the wire must not know who meets in a bucket
   uint64_t flush_every = 0;  // blocks leave, full or not, every N dispatched packets; 0 = off
   bool may_wait = true;      // overload: block; false: drop
-  // Live, with shards that tell what nobody will look at (ShardSettings::notes_unread).
+  // Live: shards tell what nobody will look at (ShardSettings::notes_unread).
   bool may_withhold = false;
   // Live, with a shard for each capture thread: the kernel has chosen the thread, and fragments of
   // IPv6 have no ports for its hash, so that they may come to another than their connection.
@@ -89,6 +89,7 @@ class Dispatcher final : public FrameSink {
     PacketLane* lane;
     PacketBlock* block = nullptr;
     std::vector<DropNote> drops{};  // for the next block
+    bool runs_at_once = false;
   };
 
   void on_frame(const Frame& frame, CapturePiece* piece);
@@ -103,6 +104,8 @@ class Dispatcher final : public FrameSink {
   bool sampled(const FlowKey& key) const;
   void adopt(OpenBlock& open, PacketBlock* block);
   bool prepare(OpenBlock& open, CapturePiece* piece);
+  static bool lies_in_lent_memory(const OpenBlock& open, const Segment& segment,
+                                  const CapturePiece* piece);
   bool place(OpenBlock& open, Segment& segment, CapturePiece* piece);
   void drop(OpenBlock& open, const Segment& segment);
   PacketBlock* take_while_source_holds(PacketLane& lane);

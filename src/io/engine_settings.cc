@@ -36,9 +36,9 @@ uint32_t line_blocks(const Config& config, uint32_t shards) {
   return static_cast<uint32_t>(std::clamp<uint64_t>(blocks, LineOutput::kBlocksMin, most));
 }
 
-// A debug log wants every byte; without shards nothing is copied.
+// A debug log wants every byte.
 bool may_withhold(const Config& config) {
-  return config.live() && config.shards > 0 && !config.debug && !config.hex_dump;
+  return config.live() && !config.debug && !config.hex_dump;
 }
 
 LineOptions::Format line_format(OutputFormat format) {

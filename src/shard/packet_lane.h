@@ -32,6 +32,8 @@ class PacketLane {
   virtual void give_back(PacketBlock* block) = 0;
   // Blocks sent and not given back.
   virtual uint32_t in_flight() const = 0;
+  // The shard runs within send(): payload need not outlive it.
+  virtual bool runs_at_once() const { return false; }
 };
 
 // What a shard whose blocks come from one place does with one of them: all of it, also the end.
@@ -51,10 +53,12 @@ class InlineLane final : public PacketLane {
   PacketBlock* take_within(int64_t) override { return &block_; }
   void send(PacketBlock* block) override {
     run_block(shard_, *block);
+    shard_.take_unread_notes(block->unread);
     block->reset();
   }
   void give_back(PacketBlock*) override {}
   uint32_t in_flight() const override { return 0; }
+  bool runs_at_once() const override { return true; }
 
  private:
   Shard& shard_;
