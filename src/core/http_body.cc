@@ -193,8 +193,9 @@ size_t HttpEngine::continue_chunked(HttpContext& context, Side side, const Input
     if (event == ChunkedDecoder::Event::kTrailer) {
       const bool too_large = parser.trailers.size + piece.size() > settings_.header_bytes_max;
       if (!too_large && parser.trailers.append(pool_, piece)) continue;
-      if (too_large && parser.cause != Incomplete::kLimit) {
-        limit_reached(context, side, "maxHeaderBytes", settings_.header_bytes_max);
+      if (parser.cause != Incomplete::kLimit) {
+        limit_reached(context, side, too_large ? "maxHeaderBytes" : "memoryLimit",
+                      too_large ? settings_.header_bytes_max : pool_.limit_bytes());
       }
       parser.cause = Incomplete::kLimit;
       continue;

@@ -108,7 +108,7 @@ class Engine {
   void drain_events();
   void timed_duties(std::chrono::steady_clock::time_point now);
   void say_interface_state();
-  void say_extract_limits();
+  void say_run_limits();
   void say_losses(std::chrono::steady_clock::time_point now, bool at_the_end);
   void say_no_packets(std::chrono::steady_clock::time_point now);
   void say_stats(std::chrono::steady_clock::time_point now);
@@ -142,7 +142,7 @@ class Engine {
   std::vector<std::unique_ptr<Capture>> captures_;
   std::unique_ptr<OutputWriter> writer_;
   std::unique_ptr<MetricsServer> metrics_;  // behind everything it reads
-  std::atomic<bool> running_{false};  // all parts are there, and threads may be
+  std::atomic<bool> running_{false};        // all parts are there, and threads may be
   std::atomic<bool> fault_claimed_{false};
   std::atomic<bool> fault_{false};
   char fault_text_[256] = "";  // before fault_
@@ -156,6 +156,7 @@ class Engine {
   bool no_packets_said_ = false;
   bool files_max_said_ = false;
   bool bytes_max_said_ = false;
+  bool tunnel_depth_said_ = false;
   bool interface_up_ = true;
   bool progress_shown_ = false;
   std::atomic<int> exit_status_{0};

@@ -274,7 +274,7 @@ Totals Engine::totals() const {
 
 void Engine::timed_duties(Clock::time_point now) {
   say_interface_state();
-  say_extract_limits();
+  say_run_limits();
   say_losses(now, false);
   say_no_packets(now);
   if (config_.stats_interval_ms != 0 && now >= next_stats_) say_stats(now);
@@ -299,21 +299,28 @@ void Engine::say_interface_state() {
   }
 }
 
-void Engine::say_extract_limits() {
-  if (!extractor_) return;
-  const auto say_once = [this](bool reached, bool& said, const char* key, uint64_t value) {
+// Those that are of no connection: each is told once.
+void Engine::say_run_limits() {
+  const auto say_once = [this](bool reached, bool& said, const char* key, uint64_t value,
+                               const char* what) {
     if (!reached || said) return;
     said = true;
     EventFields fields;
     fields["limit"] = key;
     fields["value"] = value;
     log_.emit(LogLevel::kWarn, event::kLimit,
-              "a limit of the configuration was reached: bodies are left out", fields);
+              std::string("a limit of the configuration was reached: ") + what, fields);
   };
+  const bool too_deep = std::any_of(captures_.begin(), captures_.end(), [](const auto& capture) {
+    return capture->dispatcher->counters().published(FrameCounter::tunnel_too_deep) > 0;
+  });
+  say_once(too_deep, tunnel_depth_said_, "tunnelDepth", config_.tunnel_depth,
+           "packets inside more tunnels are left out");
+  if (!extractor_) return;
   say_once(extractor_->files_max_reached(), files_max_said_, "extractMaxFiles",
-           config_.extract_max_files);
+           config_.extract_max_files, "bodies are left out");
   say_once(extractor_->bytes_max_reached(), bytes_max_said_, "extractMaxBytes",
-           config_.extract_max_bytes);
+           config_.extract_max_bytes, "bodies are left out");
 }
 
 // As soon as a counter of what is dropped moves, then the sum of ten seconds at a time, and the
@@ -396,7 +403,7 @@ int Engine::finish_report() {
     constexpr std::string_view kClear = "\r\033[K";
     if (write(STDERR_FILENO, kClear.data(), kClear.size()) < 0) progress_shown_ = false;
   }
-  say_extract_limits();
+  say_run_limits();
   say_losses(Clock::now(), true);
   const Totals ending = totals();
   EventFields fields;
@@ -414,6 +421,13 @@ int Engine::finish_report() {
     } else {
       fail(ErrorCode::kInputFile, capture->file->error());
     }
+  }
+  // A flood of them may have hidden one that matters.
+  if (const uint64_t lost = ending.of(ShardCounter::events_dropped); lost > 0) {
+    fields["dropped"] = lost;
+    log_.emit(LogLevel::kWarn, event::kEventsDropped, "events of connections found no room",
+              fields);
+    fields.clear();
   }
   if (writer_->end() == OutputWriter::End::kFailed) {
     fail(ErrorCode::kOutputFailed, writer_->error());

@@ -83,8 +83,7 @@ EventFields fields_of(const EventRecord& record, bool with_samples) {
 bool Totals::deterministic() const {
   return of(ShardCounter::connections_evicted) == 0 && of(ShardCounter::connections_refused) == 0 &&
          of(ShardCounter::memory_refusals) == 0 && of(ShardCounter::limits_reached) == 0 &&
-         of(ShardCounter::incomplete_limit) == 0 &&
-         dropped_messages() == 0 &&
+         of(ShardCounter::incomplete_limit) == 0 && dropped_messages() == 0 &&
          of(ShardCounter::bodies_too_slow) == 0 && of(ShardCounter::tombstones_forgotten) == 0 &&
          of(FrameCounter::dropped_overload) == 0 && discarded_messages() == 0 &&
          kernel_dropped == 0;
@@ -145,7 +144,10 @@ Losses losses_of(const Totals& totals) {
   return {.kernel = totals.kernel_dropped,
           .interface = totals.interface_dropped,
           .frames = totals.of(FrameCounter::dropped_overload),
+          .connections = totals.of(ShardCounter::connections_refused),
           .messages = totals.dropped_messages(),
+          .cut = totals.of(ShardCounter::incomplete_limit) +
+                 totals.of(ShardCounter::incomplete_evicted),
           .bodies = totals.extracted ? totals.extracted->dropped : 0};
 }
 
@@ -156,7 +158,9 @@ void add_losses(const Losses& before, const Losses& now, EventFields& fields) {
   add("kernel", before.kernel, now.kernel);
   add("interface", before.interface, now.interface);
   add("frames", before.frames, now.frames);
+  add("connections", before.connections, now.connections);
   add("messages", before.messages, now.messages);
+  add("cut", before.cut, now.cut);
   add("bodies", before.bodies, now.bodies);
 }
 
@@ -167,7 +171,10 @@ void report(const EventRecord& record, bool with_samples, EventLog& log) {
   switch (record.kind) {
     case EventKind::kConnectionEvicted:
       return emit(LogLevel::kWarn, event::kConnectionEvicted,
-                  "a connection gave its place to a new one: maxConcurrentConnections is reached");
+                  std::string_view(record.detail).ends_with("for memory")
+                      ? "a connection was given up: memoryLimit is reached"
+                      : "a connection gave its place to a new one: maxConcurrentConnections is "
+                        "reached");
     case EventKind::kReassemblyGap:
       return emit(LogLevel::kWarn, event::kReassemblyGap,
                   "bytes of a connection were not captured");

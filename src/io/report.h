@@ -20,7 +20,7 @@ struct Totals {
   std::vector<uint64_t> shards;  // by ShardCounter
   uint64_t written = 0;          // by the output writer
   uint64_t discarded = 0;
-  uint64_t dropped = 0;          // by the writer, because the disk was full
+  uint64_t dropped = 0;  // by the writer, because the disk was full
   uint64_t output_bytes = 0;
   uint64_t kernel_received = 0;  // live: libpcap's figures
   uint64_t kernel_dropped = 0;
@@ -52,11 +52,13 @@ void add_ledger(const Totals& totals, bool brief, EventFields& fields);
 // What this program and the kernel lost so far, as `loss` tells it: what is not in the output
 // although it was sent past the interface.
 struct Losses {
-  uint64_t kernel = 0;     // frames
-  uint64_t interface = 0;  // frames
-  uint64_t frames = 0;     // dropped by this program
-  uint64_t messages = 0;   // lines
-  uint64_t bodies = 0;     // files of extractDir
+  uint64_t kernel = 0;       // frames
+  uint64_t interface = 0;    // frames
+  uint64_t frames = 0;       // dropped by this program
+  uint64_t connections = 0;  // segments of connections that had no room
+  uint64_t messages = 0;     // lines
+  uint64_t cut = 0;          // messages with bytes left out for a limit
+  uint64_t bodies = 0;       // files of extractDir
   bool operator==(const Losses&) const = default;
 };
 Losses losses_of(const Totals& totals);

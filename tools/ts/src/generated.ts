@@ -464,7 +464,7 @@ export interface StatsEvent extends EngineEvent {
   kernel?: Counters;
 }
 
-/** A connection gave its place to another. */
+/** A connection was given up: maxConcurrentConnections or memoryLimit is reached. */
 export interface ConnectionEvictedEvent extends EngineEvent {
   connectionId: string;
   /** The sender: address and port. */
@@ -506,7 +506,7 @@ export interface ParseErrorEvent extends EngineEvent {
   packetTime: string;
 }
 
-/** A limit of the configuration was reached: of a connection, which is named then, or of the run (extractMaxFiles, extractMaxBytes), once. */
+/** A limit of the configuration was reached: of a connection, which is named then, or of the run (extractMaxFiles, extractMaxBytes, tunnelDepth), once. */
 export interface LimitEvent extends EngineEvent {
   connectionId?: string;
   /** The sender: address and port. */
@@ -574,8 +574,12 @@ export interface LossEvent extends EngineEvent {
   interface?: number;
   /** By the engine. */
   frames?: number;
+  /** Segments of connections that had no room. */
+  connections?: number;
   /** By the engine. */
   messages?: number;
+  /** Messages whose bytes were left out in part, because of a limit or an eviction. */
+  cut?: number;
   /** Files of extractDir. */
   bodies?: number;
 }
