@@ -75,6 +75,22 @@ DESTDIR=$folder/tree cmake --install "$build" --prefix /usr >/dev/null
 grep -q 8080 "$folder/tree/etc/tcp-sniffer/config.json" || fail "the configuration was written over"
 rm "$folder/tree/etc/tcp-sniffer/config.json"
 DESTDIR=$folder/tree cmake --install "$build" --prefix /usr >/dev/null
+cmp -s "$here/tcp-sniffer.service" "$folder/tree/usr/lib/systemd/system/tcp-sniffer.service" ||
+  fail "under /usr the unit is another one"
+
+# Under another prefix everything lies there, also what the unit names.
+DESTDIR=$folder/other cmake --install "$build" --prefix /opt/sniffer >/dev/null
+outside=$(cd "$folder/other" && find . -type f | grep -v '^\./opt/sniffer/' || true)
+[ -z "$outside" ] || fail "files outside of the prefix: $outside"
+[ -s "$folder/other/opt/sniffer/etc/tcp-sniffer/config.json" ] ||
+  fail "the configuration is not under the prefix"
+grep -qF 'ExecStart=/opt/sniffer/bin/tcp-sniffer --config /opt/sniffer/etc/tcp-sniffer/config.json' \
+  "$folder/other/opt/sniffer/lib/systemd/system/tcp-sniffer.service" ||
+  fail "the unit does not name what is under the prefix"
+echo '{"ports":[8080]}' >"$folder/other/opt/sniffer/etc/tcp-sniffer/config.json"
+DESTDIR=$folder/other cmake --install "$build" --prefix /opt/sniffer >/dev/null
+grep -q 8080 "$folder/other/opt/sniffer/etc/tcp-sniffer/config.json" ||
+  fail "the configuration under the prefix was written over"
 check_flags "$folder/tree"
 check_config "$folder/tree"
 if has_program man; then

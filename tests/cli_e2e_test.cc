@@ -107,6 +107,17 @@ TEST(Input, AMissingFileIsNamedAndTheExitCodeIs6) {
   EXPECT_NE(fatal["message"].get<std::string>().find("/nowhere/at-all.pcap"), std::string::npos);
 }
 
+TEST(Input, AMissingFileIsToldBeforeTheFirstOneIsRead) {
+  for (const char* order : {"time", "given"}) {
+    const Finished run = run_sniffer({"-r", kShop, "/nowhere/at-all.pcap", "--file-order", order});
+    EXPECT_EQ(run.exit.code, 6);
+    const Json fatal = fatal_of(run);  // and no message
+    EXPECT_EQ(fatal["code"], "INPUT_FILE");
+    EXPECT_NE(fatal["message"].get<std::string>().find("/nowhere/at-all.pcap"), std::string::npos);
+    EXPECT_TRUE(events_named(run.err, "started").empty());
+  }
+}
+
 TEST(Input, ATextFileIsNoCaptureAndTheExitCodeIs6) {
   const Finished run = run_sniffer({"-r", (source_dir() / "LICENSE").string()});
   EXPECT_EQ(run.exit.code, 6);
@@ -486,6 +497,17 @@ TEST(Questions, CheckRefusesAFileAsTheRunWould) {
     EXPECT_NE(check.out.find(refusal), std::string::npos) << refusal << "\nin: " << check.out;
     EXPECT_TRUE(check.out.ends_with("not ready\n")) << check.out;
   }
+}
+
+TEST(Questions, CheckRefusesBuffersLargerThanTheMachinesMemory) {
+  const Finished usual = run_sniffer({"--check", "-i", "lo", "-p", "80"});
+  if (usual.exit.code == 4) GTEST_SKIP() << "no right to capture";
+  EXPECT_EQ(usual.exit.code, 0) << usual.out;
+  const Finished check = run_sniffer(
+      {"--check", "-i", "lo", "-p", "80", "--capture-threads", "64", "--buffer-size-mib", "2047"});
+  EXPECT_EQ(check.exit.code, 5);
+  EXPECT_NE(check.out.find("take 131008 MiB"), std::string::npos) << check.out;
+  EXPECT_TRUE(check.out.ends_with("not ready\n")) << check.out;
 }
 
 TEST(Questions, CheckFindsWhatStandsInTheWayOfTheOutputsInTheWordsOfTheRun) {

@@ -68,7 +68,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .meaning = "bytes captured of each frame", .live_only = true},
     {.name = "bufferSizeMiB", .value_name = "N", .group = KeyGroup::kInput,
      .target = &Config::buffer_size_mib, .minimum = 1, .maximum = 2047,
-     .meaning = "size of the kernel's capture buffer, in MiB", .live_only = true},
+     .meaning = "size of the kernel's capture buffer of each capture thread, in MiB", .live_only = true},
     {.name = "promiscuous", .group = KeyGroup::kInput, .target = &Config::promiscuous,
      .meaning = "capture frames for other hosts too", .live_only = true},
     {.name = "captureThreads", .value_name = "N", .group = KeyGroup::kInput,

@@ -199,8 +199,12 @@ bool Engine::open_sources() {
     captures_.back()->index = i;
   }
   if (config_.live()) return open_all_live(std::get<CaptureFilter>(filter));
-  // The first one only: what comes before a bad file is still delivered.
-  if (const std::string problem = FileSource::problem_of(files_[0]); !problem.empty()) {
+  // What comes before a bad file is still delivered; one that is not there is told at once.
+  std::string problem = FileSource::problem_of(files_[0]);
+  for (size_t i = 1; i < files_.size() && problem.empty(); i++) {
+    problem = FileSource::missing(files_[i]);
+  }
+  if (!problem.empty()) {
     fail(ErrorCode::kInputFile, problem);
     return false;
   }
@@ -362,9 +366,8 @@ void Engine::start_threads() {
   };
   OutputWriter::Listener listener;
   listener.on_end = tell_control;
-  listener.on_reopen_failed =
-      warn_of(event::kOutputReopenFailed,
-              "the output could not be opened anew; the old file is kept");
+  listener.on_reopen_failed = warn_of(event::kOutputReopenFailed,
+                                      "the output could not be opened anew; the old file is kept");
   listener.on_full = warn_of(event::kOutputFull, "the output has no room; it is tried again");
   listener.on_room = [this](const std::string& file, uint64_t dropped) {
     EventFields fields;

@@ -1,8 +1,11 @@
 #include "io/file_source.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <utility>
@@ -70,6 +73,11 @@ std::string FileSource::problem_of(const std::string& path) {
   // A file that is cut this early is told of, with its place, when it is read.
   if (size < kMagicSize || PcapFormat::is_magic(first) || PcapngFormat::is_magic(first)) return "";
   return about(path, foreign_text(first));
+}
+
+std::string FileSource::missing(const std::string& path) {
+  if (path == "-" || faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) == 0) return "";
+  return about(path, std::string("cannot be opened: ") + std::strerror(errno));
 }
 
 bool FileSource::is_plain(const std::string& path) {

@@ -49,6 +49,9 @@ class FileSource final : public PacketSource {
   // Why no capture can be read from `path`, as far as it can be told without waiting for bytes;
   // empty when it may be one.
   static std::string problem_of(const std::string& path);
+  // Why `path` can not be opened; empty when it may be. Opens nothing, so that a FIFO's writer
+  // sees nothing.
+  static std::string missing(const std::string& path);
 
   // Whether `path` is a regular file (or standard input comes from one) that needs no
   // decompressing, so that it can be read in parts. A pipe is not touched.

@@ -1,5 +1,8 @@
 #include "io/preflight.h"
 
+#include <unistd.h>
+
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -97,6 +100,17 @@ void say_offloads(const std::string& interface) {
   }
 }
 
+// The kernel takes the memory of its buffers when the capture is opened; looking takes none.
+std::string problem_of_buffers(const Config& config) {
+  const uint64_t wanted_mib = config.capture_threads * config.buffer_size_mib;
+  const uint64_t machine_mib = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                                   static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) >>
+                               20;
+  if (wanted_mib <= machine_mib) return "";
+  return "the capture buffers (captureThreads times bufferSizeMiB) take " +
+         std::to_string(wanted_mib) + " MiB, and the machine has " + std::to_string(machine_mib);
+}
+
 int check_live(const Config& config, const CaptureFilter& filter) {
   const auto interface = interface_or_default(config.interface);
   if (const auto* problem = std::get_if<LiveProblem>(&interface)) {
@@ -121,7 +135,11 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   say("            " + std::to_string(live.filter_instructions()) + " instructions of 4096");
   if (!live.warning().empty()) say("note:       " + live.warning());
   if (live.interface() != "any") say_offloads(live.interface());
-  return check_user(config);
+  int status = check_user(config);
+  if (const std::string problem = problem_of_buffers(config); !problem.empty()) {
+    keep_first(status, say_problem(ErrorCode::kCaptureOpenFailed, problem));
+  }
+  return status;
 }
 
 // As OutputWriter::open says it.

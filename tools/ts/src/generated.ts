@@ -674,7 +674,7 @@ export interface EngineConfig {
   filter?: string;
   /** Bytes captured of each frame (live only). */
   snaplen?: number | string;
-  /** Size of the kernel's capture buffer, in MiB (live only). */
+  /** Size of the kernel's capture buffer of each capture thread, in MiB (live only). */
   bufferSizeMiB?: number;
   /** Capture frames for other hosts too (live only). */
   promiscuous?: boolean;
@@ -840,7 +840,7 @@ export const configSchema = {
       "default": 262144
     },
     "bufferSizeMiB": {
-      "description": "Size of the kernel's capture buffer, in MiB (live only).",
+      "description": "Size of the kernel's capture buffer of each capture thread, in MiB (live only).",
       "type": "integer",
       "minimum": 1,
       "maximum": 2047,
