@@ -430,6 +430,26 @@ TEST_P(EveryMedium, ALineLargerThanTheMediumDoesNotKeepAnAbortFromEndingTheWrite
   EXPECT_EQ(output.writer().discarded(), 2u);
 }
 
+TEST_P(EveryMedium, AFrameThatAnAbortCutDoesNotCountAsWritten) {
+  Ends ends = make_ends(GetParam());
+  Output output(ends.write_end.get(), true);
+  output.start();
+  output.put_now(frame_of("{}", "a"));
+  output.put_now(frame_of("{" + std::string(8'000'000, ' ') + "}", "b"));
+  output.put_now(frame_of("{}", "c"));
+  std::string begin(1000, '\0');
+  for (size_t got = 0; got < begin.size();) {
+    const ssize_t size = ::read(ends.read_end.get(), begin.data() + got, begin.size() - got);
+    ASSERT_GT(size, 0);
+    got += static_cast<size_t>(size);
+  }
+  output.lines().abandon();
+  output.writer().abort();
+  output.finish();
+  EXPECT_EQ(output.writer().written(), 1u);
+  EXPECT_EQ(output.writer().discarded(), 2u);
+}
+
 TEST_P(EveryMedium, ALineThatWasTakenInPartIsFinishedForAReaderThoughTheRunIsAborted) {
   Ends ends = make_ends(GetParam());
   Output output(ends.write_end.get());
@@ -615,7 +635,7 @@ TEST(OutputFileEnd, AFrameThatWasCutAnywhereIsCutOff) {
   const std::string next = frame_of("{}", "next");
   const std::string all = magic + one + two;
   for (size_t size = 0; size <= all.size(); size++) {
-    const std::string whole = size < 8                       ? magic
+    const std::string whole = size < 8                           ? magic
                               : size < magic.size() + one.size() ? magic
                               : size < all.size()                ? magic + one
                                                                  : all;
@@ -624,8 +644,8 @@ TEST(OutputFileEnd, AFrameThatWasCutAnywhereIsCutOff) {
 }
 
 TEST(OutputFileEnd, AFileThatHasNoFramesIsNotTouched) {
-  for (const std::string& foreign : {std::string("{\"a\":1}\n"), std::string("x"),
-                                    "TCPSNIF1" + le32(5) + le32(0) + "hello"}) {
+  for (const std::string& foreign :
+       {std::string("{\"a\":1}\n"), std::string("x"), "TCPSNIF1" + le32(5) + le32(0) + "hello"}) {
     std::string error;
     EXPECT_EQ(appended_to(foreign, true, frame_of("{}", ""), &error), foreign);
     EXPECT_NE(error, "") << foreign;
