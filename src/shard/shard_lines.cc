@@ -92,24 +92,24 @@ void ShardLines::decode(HttpMessage& message) {
   }
 }
 
+inline void ShardLines::end_line(const HttpMessage& message) {
+  output_.end_line(1, message.last_byte_ns);
+  counters_.add(ShardCounter::messages_written);
+  if (message.has_latency) latencies_.add(message.latency_ns);
+}
+
+inline void ShardLines::write_up_to(size_t bound, const HttpMessage& message) {
+  if (!output_.begin_line(bound)) return drop();
+  writer_.write(message, output_);
+  end_line(message);
+}
+
 void ShardLines::write(const HttpMessage& message) {
   const size_t bound = size_bound(message);
   if (bound > kLineBlockBytes && !output_.can_hold(bound)) [[unlikely]] {
     return write_long(message);
   }
   write_up_to(bound, message);
-}
-
-void ShardLines::write_up_to(size_t bound, const HttpMessage& message) {
-  if (!output_.begin_line(bound)) return drop();
-  writer_.write(message, output_);
-  end_line(message);
-}
-
-void ShardLines::end_line(const HttpMessage& message) {
-  output_.end_line(1, message.last_byte_ns);
-  counters_.add(ShardCounter::messages_written);
-  if (message.has_latency) latencies_.add(message.latency_ns);
 }
 
 void ShardLines::drop() {
