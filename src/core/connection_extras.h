@@ -5,7 +5,7 @@
 #include "core/flow_key.h"
 #include "core/growing_text.h"
 #include "core/proxy_protocol.h"
-#include "core/reorder_buffer.h"
+#include "core/segment_meta.h"
 
 namespace tcp_sniffer {
 

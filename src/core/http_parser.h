@@ -11,7 +11,7 @@
 #include "core/http_head.h"
 #include "core/http_message.h"
 #include "core/message_finder.h"
-#include "core/reorder_buffer.h"
+#include "core/segment_meta.h"
 
 namespace tcp_sniffer {
 

@@ -5,15 +5,9 @@
 
 #include "core/buffer_pool.h"
 #include "core/limits.h"
+#include "core/segment_meta.h"
 
 namespace tcp_sniffer {
-
-// What is remembered of the segment that brought a run of stream bytes.
-struct SegmentMeta {
-  int64_t time_ns = 0;        // packet time
-  uint64_t frame = 0;         // frame number in the input
-  uint64_t acknowledged = 0;  // offset in the peer's stream that it acknowledges; 0 = none known
-};
 
 // Bytes of one direction of a connection that can not be delivered yet: they lie behind a hole,
 // or wait for the other direction. Exists only while there are such bytes.

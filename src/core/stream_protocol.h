@@ -5,7 +5,7 @@
 #include <span>
 
 #include "core/flow_key.h"
-#include "core/reorder_buffer.h"
+#include "core/segment_meta.h"
 
 namespace tcp_sniffer {
 
