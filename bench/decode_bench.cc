@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "../tests/packet_builder.h"
-#include "core/defragmenter.h"
-#include "core/frame_decoder.h"
+#include "../tests/support/packet_builder.h"
+#include "core/net/defragmenter.h"
+#include "core/net/frame_decoder.h"
 
 namespace tcp_sniffer {
 namespace {

@@ -15,9 +15,9 @@
 #include <variant>
 #include <vector>
 
-#include "io/engine.h"
-#include "io/event_log.h"
-#include "io/options.h"
+#include "io/config/options.h"
+#include "io/event/event_log.h"
+#include "io/run/engine.h"
 #include "prepared_traffic.h"
 
 namespace tcp_sniffer {

@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "core/byte_search.h"
-#include "core/chunked_decoder.h"
-#include "core/http_framing.h"
-#include "core/http_head.h"
-#include "core/message_finder.h"
+#include "core/base/byte_search.h"
+#include "core/http/chunked_decoder.h"
+#include "core/http/framing.h"
+#include "core/http/head.h"
+#include "core/http/message_finder.h"
 #include "llhttp.h"
 
 namespace tcp_sniffer {

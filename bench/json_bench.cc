@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/json_escape.h"
-#include "core/json_string.h"
-#include "core/message_line.h"
+#include "core/line/json_escape.h"
+#include "core/line/json_string.h"
+#include "core/line/message_line.h"
 
 namespace tcp_sniffer {
 namespace {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/packet_block.h"
+#include "core/net/packet_block.h"
 
 namespace tcp_sniffer::prepared {
 

@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "io/dispatcher.h"
-#include "io/file_source.h"
+#include "io/capture/dispatcher.h"
+#include "io/file/file_source.h"
 #include "shard/packet_lane.h"
 
 // Captures in memory and the packet blocks that the capture thread makes of them, so that each

@@ -22,7 +22,7 @@
 #include <string>
 #include <vector>
 
-#include "io/file_source.h"
+#include "io/file/file_source.h"
 
 namespace tcp_sniffer {
 namespace {

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/reassembler.h"
+#include "core/tcp/reassembler.h"
 
 namespace tcp_sniffer {
 namespace {

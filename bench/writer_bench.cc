@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "io/output_writer.h"
+#include "io/output/output_writer.h"
 #include "prepared_traffic.h"
 
 namespace tcp_sniffer {

@@ -1,4 +1,4 @@
-# Writes io/revision.h with the git revision, only when it has changed, at every build.
+# Writes io/base/revision.h with the git revision, only when it has changed, at every build.
 execute_process(COMMAND git rev-parse --short HEAD WORKING_DIRECTORY ${SOURCE_DIR}
   OUTPUT_VARIABLE revision OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 if(NOT revision)

@@ -11,7 +11,7 @@ if(TCP_SNIFFER_SANITIZE STREQUAL thread)
   # or tcp-sniffer itself.
   foreach(source ${TEST_SOURCES})
     file(STRINGS ${source} threads LIMIT_COUNT 1
-      REGEX "#include (<thread>|\"(run_program|run_engine|live_lab)\\.h\"|\"shard/shard_thread\\.h\")|TCP_SNIFFER_BINARY")
+      REGEX "#include (<thread>|\"support/(run_program|run_engine|live_lab)\\.h\"|\"shard/shard_thread\\.h\")|TCP_SNIFFER_BINARY")
     # What needs its threads least and its time most: memory, and hundreds of damaged captures.
     if(NOT threads OR source MATCHES "/(limits|loss_random)_test\\.cc$")
       list(REMOVE_ITEM TEST_SOURCES ${source})
@@ -21,18 +21,18 @@ if(TCP_SNIFFER_SANITIZE STREQUAL thread)
 endif()
 
 add_test(NAME include_rule COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR=${PROJECT_SOURCE_DIR}
-  -P ${CMAKE_CURRENT_SOURCE_DIR}/layers.cmake)
+  -P ${CMAKE_CURRENT_SOURCE_DIR}/house/includes.cmake)
 # Shows that the check can fail: a tree in which every folder includes io.
 set(broken ${CMAKE_CURRENT_BINARY_DIR}/broken_layers)
 foreach(folder core shard io)
   file(WRITE ${broken}/src/${folder}/example.h "#include \"io/example.h\"\n")
 endforeach()
 add_test(NAME include_rule_notices_a_fault COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR=${broken}
-  -P ${CMAKE_CURRENT_SOURCE_DIR}/layers.cmake)
+  -P ${CMAKE_CURRENT_SOURCE_DIR}/house/includes.cmake)
 set_tests_properties(include_rule_notices_a_fault PROPERTIES WILL_FAIL TRUE)
 
 add_test(NAME readme_lists_every_key COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:tcp-sniffer>
-  -DREADME=${PROJECT_SOURCE_DIR}/README.md -P ${CMAKE_CURRENT_SOURCE_DIR}/readme_keys.cmake)
+  -DREADME=${PROJECT_SOURCE_DIR}/README.md -P ${CMAKE_CURRENT_SOURCE_DIR}/house/readme_keys.cmake)
 
 # As tools/test.sh calls it in the release build: `ctest -C full` also runs the TypeScript package's
 # tests, `ctest -C sanitizers` those and the suites of the sanitizer builds beside it, which must

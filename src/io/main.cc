@@ -10,15 +10,15 @@
 #include <variant>
 #include <vector>
 
-#include "io/config_check.h"
-#include "io/engine.h"
-#include "io/event_log.h"
-#include "io/events.h"
-#include "io/interfaces.h"
-#include "io/interfaces_text.h"
-#include "io/options.h"
-#include "io/preflight.h"
-#include "io/version.h"
+#include "io/base/version.h"
+#include "io/capture/interfaces.h"
+#include "io/capture/interfaces_text.h"
+#include "io/config/config_check.h"
+#include "io/config/options.h"
+#include "io/event/event_log.h"
+#include "io/event/events.h"
+#include "io/run/engine.h"
+#include "io/run/preflight.h"
 
 namespace {
 

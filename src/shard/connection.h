@@ -2,12 +2,12 @@
 
 #include <cstdint>
 
-#include "core/check.h"
-#include "core/connection_identity.h"
-#include "core/http_connection.h"
-#include "core/reassembler.h"
-#include "core/segment.h"
-#include "core/tcp_stream.h"
+#include "core/base/check.h"
+#include "core/http/connection.h"
+#include "core/message/connection_identity.h"
+#include "core/net/segment.h"
+#include "core/tcp/reassembler.h"
+#include "core/tcp/tcp_stream.h"
 
 namespace tcp_sniffer {
 

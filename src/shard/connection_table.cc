@@ -1,7 +1,7 @@
 #include "shard/connection_table.h"
 
-#include "core/check.h"
-#include "core/limits.h"
+#include "core/base/check.h"
+#include "core/base/limits.h"
 
 namespace tcp_sniffer {
 

@@ -5,8 +5,8 @@
 #include <new>
 #include <utility>
 
-#include "core/large_memory.h"
-#include "core/limits.h"
+#include "core/base/large_memory.h"
+#include "core/base/limits.h"
 
 namespace tcp_sniffer {
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/buffer_pool.h"
-#include "core/line_sink.h"
+#include "core/base/buffer_pool.h"
+#include "core/line/line_sink.h"
 #include "shard/line_block.h"
 #include "shard/thread_queue.h"
 

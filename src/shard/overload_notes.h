@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <unordered_map>
 
-#include "core/packet_block.h"
+#include "core/net/packet_block.h"
 #include "shard/connection.h"
 
 namespace tcp_sniffer {

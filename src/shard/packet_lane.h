@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/packet_block.h"
+#include "core/net/packet_block.h"
 #include "shard/line_output.h"
 #include "shard/shard.h"
 #include "shard/thread_queue.h"

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <span>
 
-#include "core/limits.h"
-#include "core/segment.h"
+#include "core/base/limits.h"
+#include "core/net/segment.h"
 
 namespace tcp_sniffer {
 

@@ -1,6 +1,6 @@
 // Shard: what always holds between two blocks.
 
-#include "core/check.h"
+#include "core/base/check.h"
 #include "shard/shard.h"
 
 namespace tcp_sniffer {

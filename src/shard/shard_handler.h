@@ -7,7 +7,7 @@
 
 namespace tcp_sniffer {
 
-// The StreamProtocol (core/reassembler.h) of one connection: hands its bytes, gaps and ends to the
+// The StreamProtocol (core/tcp/reassembler.h) of one connection: hands its bytes, gaps and ends to the
 // engine of the protocol it speaks, without the PROXY header that may stand in front of them. Lives
 // for one call of the reassembler, on the thread that runs the shard.
 struct Shard::Handler {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <chrono>
 
-#include "core/body_file_name.h"
-#include "core/json_escape.h"
-#include "core/limits.h"
+#include "core/base/limits.h"
+#include "core/line/json_escape.h"
+#include "core/message/body_file_name.h"
 
 namespace tcp_sniffer {
 

@@ -2,12 +2,12 @@
 
 #include <cstdint>
 
-#include "core/body_sink.h"
-#include "core/content_decoder.h"
-#include "core/counters.h"
-#include "core/histogram.h"
-#include "core/message_line.h"
-#include "core/message_output.h"
+#include "core/base/counters.h"
+#include "core/base/histogram.h"
+#include "core/line/message_line.h"
+#include "core/message/body_sink.h"
+#include "core/message/content_decoder.h"
+#include "core/message/message_output.h"
 #include "shard/line_output.h"
 
 namespace tcp_sniffer {

@@ -3,10 +3,10 @@
 #include <bit>
 #include <string_view>
 
-#include "core/http_parser.h"
-#include "core/http_start_line.h"
-#include "core/limits.h"
-#include "core/pop3/pop3_engine.h"
+#include "core/base/limits.h"
+#include "core/http/parser.h"
+#include "core/http/start_line.h"
+#include "core/pop3/engine.h"
 #include "shard/shard.h"
 
 namespace tcp_sniffer {
@@ -137,7 +137,7 @@ void Shard::evict(Connection* connection, const char* from) {
   close(connection, Incomplete::kEvicted, ShardCounter::connections_evicted);
 }
 
-// The order in which memory gives way (thresholds in core/buffer_pool.h): after a block,
+// The order in which memory gives way (thresholds in core/base/buffer_pool.h): after a block,
 // connections go that hold far more than they delivered, the worst first and however recently they
 // spoke; then bodies are cut where they grow (HttpEngine::take_body); then, after the block,
 // connections go that hold memory and are idle, the least recently active first; then new ones are

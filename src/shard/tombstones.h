@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-#include "core/flow_key.h"
-#include "core/limits.h"
+#include "core/base/limits.h"
+#include "core/net/flow_key.h"
 #include "shard/connection.h"
 #include "shard/huge_array.h"
 

@@ -3,11 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include "capture_files.h"
 #include "fuzz_input.h"
-#include "ledger_check.h"
 #include "line_oracles.h"
-#include "run_engine.h"
+#include "support/capture_files.h"
+#include "support/ledger_check.h"
+#include "support/run_engine.h"
 
 namespace tcp_sniffer::fuzz {
 namespace {

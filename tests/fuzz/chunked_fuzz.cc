@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "core/chunked_decoder.h"
+#include "core/http/chunked_decoder.h"
 #include "fuzz_input.h"
 
 namespace tcp_sniffer::fuzz {

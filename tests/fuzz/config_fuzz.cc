@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "fuzz_input.h"
-#include "io/config_check.h"
-#include "io/config_parse.h"
-#include "io/engine_settings.h"
-#include "io/options.h"
-#include "run_program.h"
+#include "io/config/config_check.h"
+#include "io/config/config_parse.h"
+#include "io/config/options.h"
+#include "io/run/engine_settings.h"
+#include "support/run_program.h"
 
 namespace tcp_sniffer::fuzz {
 namespace {

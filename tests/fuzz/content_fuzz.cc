@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "content_coders.h"
-#include "core/content_decoder.h"
-#include "core/limits.h"
+#include "core/base/limits.h"
+#include "core/message/content_decoder.h"
 #include "fuzz_input.h"
+#include "support/content_coders.h"
 
 namespace tcp_sniffer::fuzz {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "conversation.h"
 #include "line_oracles.h"
-#include "shard_harness.h"
 #include "show.h"
+#include "support/shard_harness.h"
 
 namespace tcp_sniffer::fuzz {
 namespace {

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <vector>
 
-#include "core/defragmenter.h"
-#include "core/frame_decoder.h"
+#include "core/net/defragmenter.h"
+#include "core/net/frame_decoder.h"
 #include "fuzz_input.h"
 
 namespace tcp_sniffer::fuzz {

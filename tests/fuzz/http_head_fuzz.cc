@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/http_head.h"
+#include "core/http/head.h"
 #include "fuzz_input.h"
 
 namespace tcp_sniffer::fuzz {

@@ -1,7 +1,7 @@
 // JSON escaping: every set of kernels writes the same bytes, and what a parser reads from them is
 // the text.
 
-#include "core/json_escape.h"
+#include "core/line/json_escape.h"
 
 #include <gtest/gtest.h>
 #include <simdjson.h>
@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "core/json_string.h"
-#include "core/message_line.h"
+#include "core/line/json_string.h"
+#include "core/line/message_line.h"
 #include "fuzz_input.h"
 
 namespace tcp_sniffer::fuzz {

@@ -7,8 +7,8 @@
 
 #include "fuzz_input.h"
 #include "line_oracles.h"
-#include "shard_harness.h"
 #include "show.h"
+#include "support/shard_harness.h"
 
 namespace tcp_sniffer::fuzz {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/message_line.h"
+#include "core/line/message_line.h"
 #include "fuzz_input.h"
 
 namespace tcp_sniffer::fuzz {

@@ -10,7 +10,7 @@
 
 #include "fuzz_input.h"
 #include "inputs_folder.h"
-#include "run_program.h"
+#include "support/run_program.h"
 
 namespace tcp_sniffer {
 namespace {

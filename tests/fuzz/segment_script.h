@@ -6,7 +6,7 @@
 
 #include "fuzz_input.h"
 #include "http_words.h"
-#include "shard_harness.h"
+#include "support/shard_harness.h"
 
 // An input as a script of segments: settings, then steps, each with the connection and the side
 // that it is about.

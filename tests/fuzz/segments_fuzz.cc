@@ -25,7 +25,7 @@ struct Outcome {
   bool deterministic = true;
 };
 
-// As the `stopped` event says it (io/report.cc).
+// As the `stopped` event says it (io/run/report.cc).
 bool is_deterministic(const ShardHarness& harness) {
   using C = ShardCounter;
   for (const C counter : {C::connections_evicted, C::connections_refused, C::memory_refusals,

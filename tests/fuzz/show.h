@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/segment.h"
+#include "core/net/segment.h"
 
 // With TCP_SNIFFER_FUZZ_SHOW in the environment a target prints the segments of its input, so that a
 // finding can become a scenario.

@@ -1,0 +1,106 @@
+#include "core/base/buffer_pool.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "core/base/check.h"
+#include "core/base/large_memory.h"
+
+namespace tcp_sniffer {
+
+BufferPool::~BufferPool() {
+  drop_idle(~size_t{0});
+}
+
+size_t BufferPool::class_of(size_t size) {
+  if (size <= kSizeMin) return 0;
+  return static_cast<size_t>(std::bit_width(size - 1)) - 8;
+}
+
+Buffer BufferPool::allocate(size_t size) {
+  if (size > kSizeMax) return {};
+  const size_t index = class_of(size);
+  const size_t capacity = kSizeMin << index;
+  if (Idle* idle = idle_[index]) {
+    idle_[index] = idle->next;
+    idle_bytes_ -= capacity;
+    used_bytes_ += capacity;
+    DEBUG_CHECK(used_bytes_ + idle_bytes_ <= limit_bytes_);
+    return {reinterpret_cast<uint8_t*>(idle), capacity};
+  }
+  if (used_bytes_ + idle_bytes_ + capacity > limit_bytes_ && !drop_idle(capacity)) {
+    refuse();
+    return {};
+  }
+  auto* data = static_cast<uint8_t*>(take_memory(capacity));
+  if (data == nullptr) {
+    refuse();
+    return {};
+  }
+  used_bytes_ += capacity;
+  DEBUG_CHECK(used_bytes_ + idle_bytes_ <= limit_bytes_);
+  return {data, capacity};
+}
+
+bool BufferPool::charge(size_t bytes) {
+  if (used_bytes_ + idle_bytes_ + bytes > limit_bytes_ && !drop_idle(bytes)) return false;
+  used_bytes_ += bytes;
+  return true;
+}
+
+void BufferPool::release(Buffer& buffer) {
+  if (!buffer) return;
+  DEBUG_CHECK(std::has_single_bit(buffer.capacity) && buffer.capacity >= kSizeMin);
+  DEBUG_CHECK(buffer.capacity <= used_bytes_);
+  used_bytes_ -= buffer.capacity;
+  if (idle_bytes_ + buffer.capacity > kIdleBytesMax) {
+    give_memory_back(buffer.data, buffer.capacity);
+  } else {
+    const size_t index = class_of(buffer.capacity);
+    auto* idle = reinterpret_cast<Idle*>(buffer.data);
+    idle->next = idle_[index];
+    idle_[index] = idle;
+    idle_bytes_ += buffer.capacity;
+  }
+  buffer = {};
+}
+
+bool BufferPool::grow(Buffer& buffer, size_t size, size_t used) {
+  if (size <= buffer.capacity) return true;
+  Buffer larger = allocate(size);
+  if (!larger) return false;
+  if (used > 0) std::memcpy(larger.data, buffer.data, used);
+  release(buffer);
+  buffer = larger;
+  return true;
+}
+
+void BufferPool::check_invariants() const {
+  size_t idle_bytes = 0;
+  for (size_t index = 0; index < kClasses; index++) {
+    for (const Idle* idle = idle_[index]; idle != nullptr; idle = idle->next) {
+      idle_bytes += kSizeMin << index;
+    }
+  }
+  require(idle_bytes == idle_bytes_, "pool: idle bytes are not those of its idle buffers");
+  require(idle_bytes_ <= kIdleBytesMax, "pool: more idle than it may keep");
+  require(used_bytes_ <= limit_bytes_ && idle_bytes_ <= limit_bytes_ - used_bytes_,
+          "pool: more than its limit");
+}
+
+// Frees idle buffers, the largest first, until `needed` more bytes fit under the limit.
+bool BufferPool::drop_idle(size_t needed) {
+  for (size_t index = kClasses; index-- > 0;) {
+    while (idle_[index] != nullptr) {
+      if (needed <= limit_bytes_ && used_bytes_ + idle_bytes_ <= limit_bytes_ - needed) return true;
+      Idle* idle = idle_[index];
+      idle_[index] = idle->next;
+      idle_bytes_ -= kSizeMin << index;
+      give_memory_back(idle, kSizeMin << index);
+    }
+  }
+  return needed <= limit_bytes_ && used_bytes_ + idle_bytes_ <= limit_bytes_ - needed;
+}
+
+}  // namespace tcp_sniffer

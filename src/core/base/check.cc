@@ -1,0 +1,13 @@
+#include "core/base/check.h"
+
+// The C library's own end of an assertion says what and where, and aborts.
+#undef NDEBUG
+#include <cassert>
+
+namespace tcp_sniffer {
+
+void check_failed(const char* what, const char* file, int line) {
+  __assert_fail(what, file, static_cast<unsigned>(line), "check");
+}
+
+}  // namespace tcp_sniffer

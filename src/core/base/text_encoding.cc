@@ -1,0 +1,80 @@
+#include "core/base/text_encoding.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace tcp_sniffer {
+namespace {
+
+bool is_continuation(char byte) {
+  return (static_cast<uint8_t>(byte) & 0xc0) == 0x80;
+}
+
+// How many bytes a character that begins with this byte has; 1 for bytes that begin none.
+size_t character_size(char byte) {
+  const auto lead = static_cast<uint8_t>(byte);
+  if (lead >= 0xf0 && lead <= 0xf4) return 4;
+  if (lead >= 0xe0 && lead < 0xf0) return 3;
+  if (lead >= 0xc2 && lead < 0xe0) return 2;
+  return 1;
+}
+
+// RFC 3629 section 4: behind some lead bytes not every continuation byte is allowed.
+bool may_be_second(char lead, char second) {
+  const auto byte = static_cast<uint8_t>(second);
+  switch (static_cast<uint8_t>(lead)) {
+    case 0xe0:
+      return byte >= 0xa0;
+    case 0xed:
+      return byte < 0xa0;
+    case 0xf0:
+      return byte >= 0x90;
+    case 0xf4:
+      return byte < 0x90;
+    default:
+      return true;
+  }
+}
+
+}  // namespace
+
+bool is_utf8(std::string_view text) {
+  return simdjson::validate_utf8(text.data(), text.size());
+}
+
+std::string_view without_cut_character(std::string_view text) {
+  size_t lead = text.size();
+  while (lead > 0 && text.size() - lead < 4) {
+    --lead;
+    if (is_continuation(text[lead])) continue;
+    const size_t there = text.size() - lead;
+    const bool cut = character_size(text[lead]) > there &&
+                     (there == 1 || may_be_second(text[lead], text[lead + 1]));
+    return cut ? text.substr(0, lead) : text;
+  }
+  return text;
+}
+
+bool cut_character_is_none(std::string_view text, std::string_view behind) {
+  const size_t cut = text.size() - without_cut_character(text).size();
+  if (cut == 0 || behind.empty()) return false;
+  std::array<char, 4> bytes{};
+  const std::string_view before = text.substr(text.size() - cut);
+  const size_t size = std::min(character_size(before.front()), cut + behind.size());
+  before.copy(bytes.data(), cut);
+  behind.copy(bytes.data() + cut, size - cut);
+  const std::string_view character(bytes.data(), size);
+  return size == character_size(before.front()) ? !is_utf8(character)
+                                                : without_cut_character(character) == character;
+}
+
+size_t character_boundary(std::string_view text, size_t size) {
+  if (size >= text.size()) return text.size();
+  while (size > 0 && is_continuation(text[size])) --size;
+  return size;
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,182 @@
+// HttpEngine: a request that asked before it sent its body (Expect: 100-continue, RFC 9110 section
+// 10.1.1). After a final answer the client may keep the body and go on with its next request, and
+// nothing announces that: what it sends next decides.
+
+#include <algorithm>
+#include <utility>
+
+#include "core/http/engine.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+// Longest start line that is waited for.
+constexpr size_t kUndecidedMax = 8192;
+
+enum class Follows : uint8_t { kBody, kRequest, kUndecided };
+
+// What the bytes behind the head are, if so much of a body was announced (0 = not known).
+Follows what_follows(std::string_view text, uint64_t announced) {
+  const bool ends_here = announced != 0 && text.size() >= announced;
+  text.remove_prefix(leading_blanks(text));
+  const size_t line_feed = text.find('\n');
+  if (line_feed != std::string_view::npos) {
+    std::string_view line = text.substr(0, line_feed);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    const StartLine start = read_start_line(line);
+    const bool begins =
+        start.kind == StartLineKind::kRequest && (start.known_method || !start.irregular);
+    return begins ? Follows::kRequest : Follows::kBody;
+  }
+  const StartGuess guess = guess_start(text);
+  if (guess == StartGuess::kRequest) {
+    return text.size() < kUndecidedMax ? Follows::kUndecided : Follows::kRequest;
+  }
+  if (guess != StartGuess::kMaybe || text.size() >= kUndecidedMax) return Follows::kBody;
+  // An unknown method, or a word: where the segment ends with the body, it is the body.
+  return ends_here && !begins_known_method(text) ? Follows::kBody : Follows::kUndecided;
+}
+
+}  // namespace
+
+// A response to the request stands at `start_offset` of the other stream and waits for the request
+// to be complete; `head` is what is there of it. False: too little to know its status.
+bool HttpEngine::note_answer(HttpParser& asker, std::string_view head, uint64_t start_offset) {
+  const bool known = head.size() >= kStatusBytes || head.find('\n') != std::string_view::npos;
+  if (!known) return false;
+  asker.answer_offset = start_offset;
+  asker.answer = head.substr(0, kStatusBytes).ends_with("100") ? ExpectAnswer::kContinue
+                                                               : ExpectAnswer::kFinal;
+  return true;
+}
+
+// Whether the client had a final answer when it sent the segment. Of a server whose answer was not
+// captured, it is enough that it had got something.
+bool HttpEngine::was_answered(HttpContext& context, Side side, const SegmentMeta& meta) {
+  const HttpParser& parser = *stream(context, side).parser;
+  if (parser.answer == ExpectAnswer::kContinue) return false;
+  if (parser.answer == ExpectAnswer::kFinal) {
+    return meta.acknowledged == 0 || meta.acknowledged > parser.answer_offset;
+  }
+  const HttpStream& peer = stream(context, other(side));
+  return (peer.lossy || !peer.started) && parser.first.acknowledged != 0 &&
+         meta.acknowledged > parser.first.acknowledged;
+}
+
+// The first bytes behind the head. Returns those used.
+size_t HttpEngine::take_expected(HttpContext& context, Side side, const Input& input) {
+  HttpStream& here = stream(context, side);
+  HttpParser& parser = *here.parser;
+  const size_t before = parser.undecided.size;
+  if (before == 0 && !was_answered(context, side, input.meta)) {
+    parser.expects_continue = false;
+    return 0;
+  }
+  std::string_view text = input.text;
+  const bool request_begins =
+      starts_like_message(text) && what_follows(text, 0) == Follows::kRequest;
+  Follows follows = what_follows(text, parser.remaining);
+  if (before > 0) {
+    if (parser.remaining == before && request_begins) {
+      follows = Follows::kBody;  // it came whole, and the next request with this segment
+    } else if (parser.undecided.append(pool_, text)) {
+      follows = what_follows(parser.undecided.text(), parser.remaining);
+      if (follows != Follows::kUndecided) parser.undecided.size = before;
+    } else {
+      follows = Follows::kBody;
+    }
+  } else if (follows == Follows::kUndecided) {
+    parser.undecided_first = input.meta;
+    if (!parser.undecided.append(pool_, text)) follows = Follows::kBody;
+  }
+  switch (follows) {
+    case Follows::kUndecided:
+      return text.size();
+    case Follows::kBody:
+      take_undecided_as_body(context, side);
+      return 0;
+    case Follows::kRequest:
+      finish_without_body(context, side);
+      return 0;
+  }
+  return 0;
+}
+
+// The body comes nevertheless.
+void HttpEngine::take_undecided_as_body(HttpContext& context, Side side) {
+  HttpParser& parser = *stream(context, side).parser;
+  parser.expects_continue = false;
+  GrowingText bytes = std::exchange(parser.undecided, {});
+  const SegmentMeta first = parser.undecided_first;
+  const uint64_t offset = parser.start_offset + parser.head.size;
+  run(context, side, {bytes.text(), offset, first, true, offset});
+  bytes.release(pool_);
+}
+
+// The request is complete without its body. What is undecided begins the next one; nothing more of
+// the client is read before the answer that waits.
+void HttpEngine::finish_without_body(HttpContext& context, Side side) {
+  HttpStream& here = stream(context, side);
+  GrowingText kept = std::exchange(here.parser->undecided, {});
+  const SegmentMeta first = here.parser->undecided_first;
+  const uint64_t offset = here.parser->start_offset + here.parser->head.size;
+  context.http.answer_waits =
+      here.parser->answer == ExpectAnswer::kFinal && !here.parser->given_out;
+  finish(context, side);
+  if (kept.size == 0) return;
+  HttpParser* parser = take_parser(context, side);
+  if (parser == nullptr) {
+    counters_.add(ShardCounter::lost_before_start_line);
+    counters_.add(ShardCounter::skipped_in_resync, kept.size);
+    kept.release(pool_);
+    start_search(context, side, false);
+    return;
+  }
+  parser->head = kept;
+  parser->first = parser->last = first;
+  parser->start_offset = offset;
+  here.phase = HttpPhase::kHead;
+}
+
+// Nothing more will decide: the stream ends here or goes on after a gap. True: the request is
+// finished.
+bool HttpEngine::settle_expected(HttpContext& context, Side side, Incomplete cause) {
+  HttpParser& parser = *stream(context, side).parser;
+  if (parser.undecided.size > 0) {
+    if (guess_start(parser.undecided.text()) == StartGuess::kRequest) {
+      finish_without_body(context, side);
+      interrupt(context, side, cause);
+      return true;
+    }
+    take_undecided_as_body(context, side);
+    if (in_message(context.http, side)) return false;
+    interrupt(context, side, cause);
+    return true;
+  }
+  const bool lost = cause == Incomplete::kGap || cause == Incomplete::kSnaplen;
+  context.http.answer_waits = parser.answer == ExpectAnswer::kFinal && !parser.given_out;
+  if (lost || parser.answer != ExpectAnswer::kFinal) return false;
+  finish_without_body(context, side);
+  return true;
+}
+
+// Whether this side's bytes stay where they are: the response that waited for the request before
+// them comes first.
+bool HttpEngine::waits_its_turn(HttpContext& context, Side side, bool force) {
+  HttpConnection& http = context.http;
+  ExchangeRing ring(http, pool_);
+  const HeldSide held = side == Side::kLow ? HeldSide::kLow : HeldSide::kHigh;
+  if (http.answer_waits && !ring.empty() && ring.front().side == side) {
+    if (!ring.front().complete) return false;
+    if (!force) {
+      http.held = held;
+      return true;
+    }
+  }
+  http.answer_waits = false;
+  if (http.held == held) http.held = HeldSide::kNone;
+  return false;
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "core/base/buffer_pool.h"
+#include "core/base/growing_text.h"
+#include "core/http/chunked_decoder.h"
+#include "core/http/framing.h"
+#include "core/http/head.h"
+#include "core/http/message_finder.h"
+#include "core/message/http_message.h"
+#include "core/net/segment_meta.h"
+
+namespace tcp_sniffer {
+
+// What the server said to a request that asked before it sent its body (Expect: 100-continue).
+enum class ExpectAnswer : uint8_t {
+  kNone,      // nothing yet, or too little to know
+  kContinue,  // 100: the body comes
+  kFinal,     // anything else: the body may stay away (RFC 9110 section 10.1.1)
+};
+
+// A message in the making that does not fit one segment, or a partial line kept while searching.
+// Taken from the pool when needed and given back with everything it holds.
+struct HttpParser {
+  GrowingText head;      // start line and headers as sent; while searching: the kept line
+  GrowingText body;      // kept part, de-chunked
+  GrowingText trailers;  // raw trailer section
+  GrowingText gaps;      // BodyGap objects
+  GrowingText cuts;  // uint32_t: where segments begin in the first line, while it may be surplus
+
+  HeadProgress progress;
+  ChunkedDecoder chunked;
+  MessageFinder finder;
+
+  SegmentMeta first;          // brought the first byte
+  SegmentMeta last;           // brought the latest byte
+  uint64_t start_offset = 0;  // of the first byte in the stream
+  uint64_t remaining = 0;     // body bytes still to come (kBodyLength)
+  uint64_t body_size = 0;     // so far, missing ones included
+  uint64_t missing = 0;
+  uint64_t exchange = kNoExchange;
+  int64_t request_last_ns = 0;  // of the response's request
+  bool has_request_time : 1 = false;
+  bool after_gap : 1 = false;
+  bool candidate : 1 = false;    // found by searching: counts only when its head is valid
+  bool strict : 1 = false;       // … and strictly valid: it did not start right behind the loss
+  bool headers_cut : 1 = false;  // more fields than maxHeaders
+  bool body_truncated : 1 = false;
+  bool behind_cut_known : 1 = true;  // until bytes behind the kept part of the body were missing
+  bool body_given_up : 1 = false;    // memory ended: no more of the body is kept
+  bool body_binary : 1 = false;      // the kept part is not UTF-8, and nobody wants it
+  bool body_may_be_absent : 1 = false;
+  bool bare_answer : 1 = false;  // kHead: its request has no version, so it may be a body alone
+  bool http09 : 1 = false;       // that is what it was
+  bool broken_body : 1 = false;  // declared chunked, and is not: ends where a message begins
+  bool given_out : 1 = false;    // a request whose line had to come before it was complete
+  // Of a request with Expect: 100-continue, until it is known whether its body comes.
+  bool expects_continue : 1 = false;
+  bool ended : 1 = false;  // … and the client sends nothing more
+  ExpectAnswer answer : 2 = ExpectAnswer::kNone;
+  MessageDirection direction : 1 = MessageDirection::kRequest;
+  uint8_t behind_cut_size : 2 = 0;  // bytes that followed the kept part of the body …
+  std::array<char, 3> behind_cut{};
+  Incomplete cause = Incomplete::kNo;
+  uint8_t request_method_size = 0;  // of request_text
+  uint16_t request_target_size = 0;
+  uint16_t request_host_size = 0;
+  Anomalies anomalies;  // those that the head does not show
+
+  // expects_continue
+  uint64_t answer_offset = 0;   // of the response that waits, in the other stream
+  GrowingText undecided;        // bytes behind the head: a body or the next request
+  SegmentMeta undecided_first;  // brought the first of them
+
+  // format pretty: what the response's line says of its request
+  Buffer request_text;  // method, target and host, one after the other
+  uint64_t request_body_size = 0;
+};
+static_assert(sizeof(HttpParser) <= 512);  // one of the pool's sizes
+
+}  // namespace tcp_sniffer

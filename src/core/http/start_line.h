@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "core/message/anomalies.h"
+
+namespace tcp_sniffer {
+
+// Reading of HTTP/1.x start lines (RFC 9112 sections 3 and 4) as an observer must: more tolerant
+// than any server, because what was sent was sent. Pure functions, any thread; every view of a
+// result points into the argument.
+
+enum class StartLineKind : uint8_t {
+  kNone,          // not HTTP/1.x
+  kRequest,       // METHOD target HTTP/1.x
+  kResponse,      // HTTP/1.x NNN reason
+  kVersionless,   // METHOD target: HTTP/0.9, or a request without its version; what follows decides
+  kBareCr,        // a CR that no LF follows stands in the line: it may be the line's end
+  kHttp2Preface,  // RFC 9113 section 3.4
+  kTls,           // a TLS record of a handshake
+};
+
+struct StartLine {
+  StartLineKind kind = StartLineKind::kNone;
+  std::string_view method;
+  std::string_view target;    // may be empty
+  uint8_t version_minor = 1;  // 0 or 1: HTTP/1.2 to HTTP/1.9 read as 1.1 (RFC 9110 section 2.5)
+  uint16_t status = 0;        // 0 = none is there; usually 100 to 999
+  std::string_view reason;    // as sent, may be empty; without a status all behind the version
+  bool known_method = false;  // registered at IANA or in wide use
+  bool irregular = false;     // the RFC's grammar does not allow this line, nor do most programs
+  Anomalies anomalies;
+};
+
+// Longest method that is taken for one. The longest in use is UPDATEREDIRECTREF with 17.
+constexpr size_t kMethodBytesMax = 32;
+
+// What is known of a stream before its next message.
+enum class StartContext : uint8_t {
+  kUnknown,      // it may be anything
+  kAfterLoss,    // it may be the middle of anything
+  kResponseDue,  // an HTTP request waits for its answer, or responses went before
+};
+
+// Reads a whole line, without its line end. Tolerated everywhere: several spaces or tabs between
+// the parts and at the end; spaces, control characters and raw UTF-8 in the target (the method is
+// the first word, the version the last), or none; unknown and lower-case methods; a status without
+// a reason, with a reason that follows without a space. With a known method, but not after a
+// loss: any version that begins with HTTP, in any case, or none. Where a response is due any line
+// that begins with HTTP, in any case, or with ICY (SHOUTcast). Versions are then read as browsers
+// do: 1.1 and above as 1.1, anything else as 1.0.
+StartLine read_start_line(std::string_view line, StartContext context = StartContext::kUnknown);
+
+// Reads what is there of a line whose end the capture cut off: a known method and the beginning of
+// a target, or a version and a status. kNone for less.
+StartLine read_cut_start_line(std::string_view bytes);
+
+// What a stream's first bytes can become.
+enum class StartGuess : uint8_t {
+  kNo,
+  kMaybe,  // too few bytes, or an unknown method whose line is not complete yet
+  kRequest,
+  kResponse,
+  kHttp2,
+  kTls,
+};
+
+// Judges the first bytes of a stream or segment; leading blanks and empty lines have been skipped.
+// As soon as the first line is complete it is decided by read_start_line; before that a known
+// method and a space, or "HTTP/1.x NNN", are enough, and kNo means that no bytes behind these can
+// make a start line of them. Looks at no more than the first line.
+StartGuess guess_start(std::string_view first_bytes, StartContext context = StartContext::kUnknown);
+
+// Whether these bytes can begin a status line, given that a response is due.
+bool may_begin_response(std::string_view first_bytes);
+
+// Whether a segment starts with a known method and a space, or with "HTTP/1.". Costs a few
+// nanoseconds; what an ignored stream is asked for each of its segments.
+bool starts_like_message(std::string_view first_bytes);
+
+// The length of the known method that `word` ends with, preferring the longest; 0 when none. After
+// a gap the last bytes of a body and the next method may stand in one word.
+size_t known_method_suffix(std::string_view word);
+
+bool is_known_method(std::string_view method);
+
+// Whether `bytes` can become a known method and the space behind it.
+bool begins_known_method(std::string_view bytes);
+
+// tchar of RFC 9110 section 5.6.2.
+bool is_token(std::string_view text);
+
+// How many bytes of empty lines and blanks stand before the start line. RFC 9112 section 2.2 lets a
+// recipient skip the empty lines before a request.
+size_t leading_blanks(std::string_view bytes);
+
+}  // namespace tcp_sniffer

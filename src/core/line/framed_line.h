@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "core/line/line_sink.h"
+
+namespace tcp_sniffer {
+
+// One message of `format: framed`:
+//
+//     0        4        8                 8 + n          8 + n + m
+//     | n, LE  | m, LE  | JSON, n bytes   | body, m bytes |
+//
+// The stream begins with the 8 bytes kFramedMagic, which the output writes once; frames follow
+// without anything between them. The JSON has no `body` and no line end.
+inline constexpr std::string_view kFramedMagic = "TCPSNIF1";
+
+class Frame {
+ public:
+  static constexpr size_t kHeaderSize = 8;
+
+  // Leaves room for the lengths; the JSON is appended to the sink behind it.
+  explicit Frame(LineSink& sink);
+  // Appends the body and fills in the lengths. Both parts are below 4 GiB.
+  void finish(std::string_view body, LineSink& sink) const;
+
+ private:
+  size_t start_;
+};
+
+}  // namespace tcp_sniffer

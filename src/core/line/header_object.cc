@@ -1,0 +1,193 @@
+#include "core/line/header_object.h"
+
+#include <algorithm>
+
+#include "core/base/ascii_case.h"
+
+namespace tcp_sniffer {
+namespace {
+
+// The room that is reserved at once for fields, of which each must fit in the worst case of
+// escaping: enough for nearly every message's fields in one piece, little beside a block of lines.
+constexpr size_t kRunRoom = 16384;
+
+bool is_line_break(char c) {
+  return c == '\r' || c == '\n';
+}
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || is_line_break(c);
+}
+
+void unfold(std::string_view value, std::string& out) {
+  out.clear();
+  size_t at = 0;
+  while (at < value.size()) {
+    if (!is_space(value[at])) {
+      out.push_back(value[at++]);
+      continue;
+    }
+    const size_t begin = at;
+    while (at < value.size() && is_space(value[at])) ++at;
+    const std::string_view run = value.substr(begin, at - begin);
+    if (std::none_of(run.begin(), run.end(), is_line_break)) {
+      out.append(run);
+    } else if (!out.empty() && at < value.size()) {
+      out.push_back(' ');
+    }
+  }
+}
+
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return (c & 0x80) == 0; });
+}
+
+void close_object(size_t start, LineSink& sink) {
+  if (sink.size() > start) cut_line(sink, sink.size() - 1);  // the comma behind the last field
+  append_verbatim("}", sink);
+}
+
+}  // namespace
+
+void HeaderObjectWriter::write(std::span<const HeaderField> fields, std::string_view group,
+                               LineSink& sink, LineSink& latin1) {
+  is_latin1_.clear();
+  has_repeats_ = repeats_.find(fields);
+  append_verbatim("{", sink);
+  const size_t start = sink.size();
+  const size_t latin1_start = latin1.size();
+  wide_names_are_latin1_ = false;
+  if (!write_fields(fields, group, sink, latin1)) {
+    cut_line(sink, start);
+    cut_line(latin1, latin1_start);
+    is_latin1_.clear();
+    wide_names_are_latin1_ = true;
+    write_fields(fields, group, sink, latin1);
+  }
+  close_object(start, sink);
+}
+
+// False: a name that is not ASCII has to be written as latin1, and others may have come before.
+bool HeaderObjectWriter::write_fields(std::span<const HeaderField> fields, std::string_view group,
+                                      LineSink& sink, LineSink& latin1) {
+  uint32_t run_end = plain_run_end(fields, 0);
+  for (uint32_t i = 0; i < fields.size();) {
+    if (i > run_end) run_end = plain_run_end(fields, i);  // each field is looked at once
+    if (i != run_end) {
+      i = write_plain_run(fields, i, run_end, sink);
+      if (i == run_end) continue;
+    }
+    const bool is_repeat = has_repeats_ && repeats_.is_repeat(i);
+    if (!is_repeat && !write_field(fields, i, group, sink, latin1)) return false;
+    ++i;
+  }
+  return true;
+}
+
+uint32_t HeaderObjectWriter::plain_run_end(std::span<const HeaderField> fields,
+                                           uint32_t first) const {
+  const auto count = static_cast<uint32_t>(fields.size());
+  if (!has_repeats_ && !redaction_.any_header()) return count;
+  for (uint32_t i = first; i < count; ++i) {
+    if (has_repeats_ && (repeats_.is_repeat(i) || repeats_.next(i) != HeaderRepeats::kNone)) {
+      return i;
+    }
+    if (redaction_.covers_field(fields[i].name, fields[i].value)) return i;
+  }
+  return count;
+}
+
+uint32_t HeaderObjectWriter::write_plain_run(std::span<const HeaderField> fields, uint32_t first,
+                                             uint32_t end, LineSink& sink) const {
+  char* out = sink.reserve(kRunRoom);
+  const FieldProgress progress =
+      kernels_.write_plain_fields(fields.data() + first, fields.data() + end, out, out + kRunRoom);
+  sink.commit(progress.out);
+  return static_cast<uint32_t>(progress.next - fields.data());
+}
+
+bool HeaderObjectWriter::write_field(std::span<const HeaderField> fields, uint32_t first,
+                                     std::string_view group, LineSink& sink, LineSink& latin1) {
+  const size_t start = sink.size();
+  if (!wide_names_are_latin1_ || is_ascii(fields[first].name)) {
+    if (write_name_and_values(fields, first, true, sink)) return true;
+    if (!is_ascii(fields[first].name)) return false;
+    cut_line(sink, start);
+  }
+  write_name_and_values(fields, first, false, sink);
+  for (uint32_t i = first; i != HeaderRepeats::kNone; i = next_of_name(i)) {
+    mark_latin1(fields.size(), i);
+  }
+  append_verbatim("\"", latin1);
+  append_verbatim(group, latin1);
+  append_verbatim(".", latin1);
+  const std::string_view name = fields[first].name;
+  char* begin = latin1.reserve(escaped_size_max(name.size()));
+  char* end = escape_latin1(name.data(), name.data() + name.size(), begin);
+  for (char* c = begin; c != end; ++c) *c = ascii_lower(*c);
+  latin1.commit(end);
+  append_verbatim("\",", latin1);
+  return true;
+}
+
+bool HeaderObjectWriter::write_name_and_values(std::span<const HeaderField> fields, uint32_t first,
+                                               bool utf8, LineSink& sink) {
+  const bool several = next_of_name(first) != HeaderRepeats::kNone;
+  if (!write_name(fields[first].name, utf8, sink)) return false;
+  append_verbatim(several ? ":[" : ":", sink);
+  for (uint32_t i = first; i != HeaderRepeats::kNone; i = next_of_name(i)) {
+    if (i != first) append_verbatim(",", sink);
+    const bool redact = redaction_.covers_field(fields[i].name, fields[i].value);
+    if (!write_value(fields[i], redact, utf8, sink)) return false;
+  }
+  append_verbatim(several ? "]," : ",", sink);
+  return true;
+}
+
+// Escapes consist of lower-case letters, digits and signs, so that lowering what was written
+// lowers the name alone.
+bool HeaderObjectWriter::write_name(std::string_view name, bool utf8, LineSink& sink) const {
+  const size_t start = sink.size();
+  if (!write_string(name, utf8, sink)) return false;
+  char* end = sink.reserve(0);
+  for (char* c = end - (sink.size() - start); c != end; ++c) *c = ascii_lower(*c);
+  return true;
+}
+
+bool HeaderObjectWriter::write_value(const HeaderField& field, bool redact, bool utf8,
+                                     LineSink& sink) {
+  if (redact) return write_string(kRedacted, utf8, sink);
+  if (!field.folded) return write_string(field.value, utf8, sink);
+  unfold(field.value, unfolded_);
+  return write_string(unfolded_, utf8, sink);
+}
+
+bool HeaderObjectWriter::write_string(std::string_view text, bool utf8, LineSink& sink) const {
+  if (utf8) return strings_.write_utf8(text, sink);
+  strings_.write_latin1(text, sink);
+  return true;
+}
+
+uint32_t HeaderObjectWriter::next_of_name(uint32_t field) const {
+  return has_repeats_ ? repeats_.next(field) : HeaderRepeats::kNone;
+}
+
+void HeaderObjectWriter::mark_latin1(size_t fields, uint32_t field) {
+  if (is_latin1_.empty()) is_latin1_.assign(fields, 0);
+  is_latin1_[field] = 1;
+}
+
+void HeaderObjectWriter::write_raw(std::span<const HeaderField> fields, LineSink& sink) const {
+  append_verbatim("[", sink);
+  for (uint32_t i = 0; i < fields.size(); ++i) {
+    const bool utf8 = is_latin1_.empty() || !is_latin1_[i];
+    const bool redact = redaction_.covers_field(fields[i].name, fields[i].value);
+    append_verbatim(i == 0 ? "[" : ",[", sink);
+    write_string(fields[i].name, utf8, sink);
+    append_verbatim(",", sink);
+    write_string(redact ? kRedacted : fields[i].value, utf8, sink);
+    append_verbatim("]", sink);
+  }
+  append_verbatim("]", sink);
+}
+
+}  // namespace tcp_sniffer

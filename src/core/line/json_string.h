@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+#include "core/line/json_escape.h"
+#include "core/line/line_sink.h"
+
+namespace tcp_sniffer {
+
+// Appends whole JSON strings, quotes included, to a line. Text of any length: a long one is
+// escaped in pieces, so that the room asked for stays near the room needed. One per line writer.
+class JsonStringWriter {
+ public:
+  explicit JsonStringWriter(const EscapeKernels& kernels) : kernels_(kernels) {}
+
+  // False, and nothing appended, when the text is not valid UTF-8.
+  bool write_utf8(std::string_view text, LineSink& sink) const;
+  // Each byte as the character U+00XX.
+  void write_latin1(std::string_view text, LineSink& sink) const;
+
+  // The contents of a string without quotes around it; as UTF-8 when it is that, else latin1.
+  void write_bare(std::string_view text, LineSink& sink) const;
+
+ private:
+  bool append_utf8(std::string_view text, LineSink& sink) const;
+  void append_latin1(std::string_view text, LineSink& sink) const;
+
+  const EscapeKernels& kernels_;
+};
+
+// Appends text that needs no escaping. Inline: with a literal it is a store or two.
+inline void append_verbatim(std::string_view text, LineSink& sink) {
+  if (text.empty()) return;  // memcpy takes no null pointer
+  char* out = sink.reserve(text.size());
+  std::memcpy(out, text.data(), text.size());
+  sink.commit(out + text.size());
+}
+
+// Takes back everything behind the first `size` bytes of the line.
+void cut_line(LineSink& sink, size_t size);
+
+// A line in memory of its own; keeps its room when cleared. For parts that are put together
+// beside the line.
+class ScratchLine final : public LineSink {
+ public:
+  ScratchLine() = default;
+  ScratchLine(const ScratchLine&) = delete;
+  ScratchLine& operator=(const ScratchLine&) = delete;
+
+  void clear() { commit(begin_); }
+  std::string_view view() const { return {begin_, size()}; }
+
+ private:
+  void grow(size_t size) override;
+
+  std::vector<char> memory_;
+};
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,312 @@
+#include "core/line/message_line.h"
+
+#include <cstring>
+
+#include "core/base/base64.h"
+#include "core/base/number_text.h"
+#include "core/base/text_encoding.h"
+#include "core/line/framed_line.h"
+#include "core/net/community_id.h"
+
+namespace tcp_sniffer {
+namespace {
+
+// Literal keys and numbers between two pieces of text never need more than this.
+constexpr size_t kFixedPartMax = 512;
+
+template <size_t N>
+char* put(char* out, const char (&literal)[N]) {
+  std::memcpy(out, literal, N - 1);
+  return out + N - 1;
+}
+
+// One of the program's own words, and the quote behind it.
+char* put_word(char* out, std::string_view word) {
+  std::memcpy(out, word.data(), word.size());
+  return put(out + word.size(), "\"");
+}
+
+// Copies whole pieces: stores, and reads, up to 31 bytes more than the text has.
+char* put_connection(char* out, const ConnectionText& text) {
+  constexpr size_t kPiece = 32;
+  static_assert(ConnectionText::kEndpointsSizeMax % kPiece == 0);
+  for (size_t at = 0; at < text.size; at += kPiece) {
+    std::memcpy(out + at, text.endpoints.data() + at, kPiece);
+  }
+  return out + text.size;
+}
+
+}  // namespace
+
+std::string_view incomplete_word(Incomplete incomplete) {
+  switch (incomplete) {
+    case Incomplete::kNo:
+      return "";
+    case Incomplete::kGap:
+      return "gap";
+    case Incomplete::kClosed:
+      return "closed";
+    case Incomplete::kEvicted:
+      return "evicted";
+    case Incomplete::kIdle:
+      return "idle";
+    case Incomplete::kShutdown:
+      return "shutdown";
+    case Incomplete::kSnaplen:
+      return "snaplen";
+    case Incomplete::kLimit:
+      return "limit";
+    case Incomplete::kParseError:
+      return "parseError";
+  }
+  return "";
+}
+
+std::string_view content_decode_error_word(ContentDecodeError error) {
+  switch (error) {
+    case ContentDecodeError::kNo:
+      return "";
+    case ContentDecodeError::kTruncated:
+      return "truncated";
+    case ContentDecodeError::kCorrupt:
+      return "corrupt";
+    case ContentDecodeError::kLimit:
+      return "limit";
+  }
+  return "";
+}
+
+std::string_view body_text(const HttpMessage& message) {
+  if (message.body_cut_is_none) return message.body;
+  const bool may_be_cut = message.body_truncated || message.incomplete != Incomplete::kNo ||
+                          message.content_decode_error != ContentDecodeError::kNo;
+  return may_be_cut ? without_cut_character(message.body) : message.body;
+}
+
+MessageLineWriter::MessageLineWriter(const LineOptions& options, const EscapeKernels& kernels)
+    : options_(options),
+      strings_(kernels),
+      redaction_(options.redact_headers, options.redact_query),
+      headers_(kernels, redaction_),
+      pretty_(options.colours, kernels, redaction_) {}
+
+void MessageLineWriter::write(const HttpMessage& message, LineSink& sink) {
+  switch (options_.format) {
+    case LineOptions::kNdjson:
+      return write_ndjson(message, sink);
+    case LineOptions::kFramed:
+      return write_framed(message, sink);
+    case LineOptions::kPretty:
+      return pretty_.write(message, sink);
+  }
+}
+
+void MessageLineWriter::write_unanswered(const HttpMessage& request, LineSink& sink) {
+  if (options_.format == LineOptions::kPretty) pretty_.write_unanswered(request, sink);
+}
+
+void MessageLineWriter::write_ndjson(const HttpMessage& message, LineSink& sink) {
+  append_fields(message, sink);
+  if (message.body_kept) append_body(message, sink);
+  append_verbatim("}\n", sink);
+}
+
+void MessageLineWriter::write_framed(const HttpMessage& message, LineSink& sink) {
+  const Frame frame(sink);
+  append_fields(message, sink);
+  std::string_view body;
+  if (message.body_kept) {
+    body = body_text(message);
+    const bool text = is_utf8(body);
+    if (!text) body = message.body;
+    append_verbatim(text ? ",\"bodyEncoding\":\"utf8\"" : ",\"bodyEncoding\":\"binary\"", sink);
+  }
+  append_verbatim("}", sink);
+  frame.finish(body, sink);
+}
+
+void MessageLineWriter::append_fields(const HttpMessage& message, LineSink& sink) {
+  latin1_.clear();
+  append_identity(message, sink);
+  if (message.protocol == MessageProtocol::kPop3) [[unlikely]] {
+    append_pop3_line(message, sink);
+  } else {
+    append_start_line(message, sink);
+    append_headers(message, sink);
+  }
+  append_measures(message, sink);
+  append_losses(message, sink);
+  if (message.anomalies.any()) [[unlikely]]
+    append_anomalies(message.anomalies, sink);
+  if (options_.extended) append_extended(message, sink);
+  if (latin1_.size() == 0) return;
+  const std::string_view names = latin1_.view();
+  append_verbatim(",\"latin1\":[", sink);
+  append_verbatim(names.substr(0, names.size() - 1), sink);
+  append_verbatim("]", sink);
+}
+
+void MessageLineWriter::append_identity(const HttpMessage& message, LineSink& sink) {
+  char* out = put(sink.reserve(kFixedPartMax), "{\"timestamp\":\"");
+  out = time_.write(out, message.first_byte_ns);
+  const ConnectionText& connection =
+      connections_.of(message.connection_id, message.receiver, message.destination);
+  out = put(out, "\",\"connectionId\":\"");
+  std::memcpy(out, connection.id.data(), ConnectionText::kIdSize);
+  out += ConnectionText::kIdSize;
+  if (message.exchange != kNoExchange) {
+    out = write_unsigned(put(out, "\",\"exchange\":"), message.exchange);
+    out = put(out, ",\"direction\":\"");
+  } else {
+    out = put(out, "\",\"direction\":\"");
+  }
+  const bool request = message.direction == MessageDirection::kRequest;
+  out = request ? put(out, "request\",\"receiver\":") : put(out, "response\",\"receiver\":");
+  sink.commit(put_connection(out, connection));
+  if (message.proxied != nullptr) [[unlikely]]
+    append_proxied(*message.proxied, sink);
+}
+
+void MessageLineWriter::append_proxied(const ProxiedEndpoints& proxied, LineSink& sink) {
+  char* out = put(sink.reserve(kFixedPartMax), ",\"proxied\":{\"source\":");
+  out = put(write_endpoint(out, proxied.source), ",\"destination\":");
+  out = write_endpoint(out, proxied.destination);
+  sink.commit(proxied.tls ? put(out, ",\"tls\":true}") : put(out, "}"));
+}
+
+void MessageLineWriter::append_text_field(std::string_view key, std::string_view text,
+                                          std::string_view latin1_name, LineSink& sink) {
+  append_verbatim(key, sink);
+  if (strings_.write_utf8(text, sink)) return;
+  strings_.write_latin1(text, sink);
+  append_verbatim(latin1_name, latin1_);
+}
+
+void MessageLineWriter::append_pop3_line(const HttpMessage& message, LineSink& sink) {
+  append_verbatim(",\"protocol\":\"pop3\"", sink);
+  if (message.direction == MessageDirection::kRequest) {
+    append_text_field(",\"method\":", message.method, "\"method\",", sink);
+    append_text_field(",\"argument\":", message.target, "\"argument\",", sink);
+  } else {
+    append_text_field(",\"status\":", message.method, "\"status\",", sink);
+    append_text_field(",\"statusText\":", message.reason, "\"statusText\",", sink);
+  }
+}
+
+void MessageLineWriter::append_start_line(const HttpMessage& message, LineSink& sink) {
+  if (message.direction == MessageDirection::kRequest) {
+    append_text_field(",\"method\":", message.method, "\"method\",", sink);
+    append_text_field(",\"path\":", redaction_.redact_target(message.target), "\"path\",", sink);
+  } else {
+    if (message.status != 0) [[likely]] {
+      char* out = put(sink.reserve(kFixedPartMax), ",\"statusCode\":");
+      sink.commit(write_unsigned(out, message.status));
+    }
+    append_text_field(",\"statusText\":", message.reason, "\"statusText\",", sink);
+  }
+  append_verbatim(message.http09               ? ",\"httpVersion\":\"0.9\",\"headers\":"
+                  : message.version_minor == 0 ? ",\"httpVersion\":\"1.0\",\"headers\":"
+                                               : ",\"httpVersion\":\"1.1\",\"headers\":",
+                  sink);
+}
+
+void MessageLineWriter::append_headers(const HttpMessage& message, LineSink& sink) {
+  headers_.write(message.headers, "headers", sink, latin1_);
+  if (options_.raw_headers) {
+    append_verbatim(",\"rawHeaders\":", sink);
+    headers_.write_raw(message.headers, sink);
+  }
+  if (message.trailers.empty()) return;
+  append_verbatim(",\"trailers\":", sink);
+  headers_.write(message.trailers, "trailers", sink, latin1_);
+}
+
+void MessageLineWriter::append_measures(const HttpMessage& message, LineSink& sink) {
+  char* out = put(sink.reserve(kFixedPartMax), ",\"bodySize\":");
+  out = write_unsigned(out, message.body_size);
+  if (message.body_truncated) out = put(out, ",\"bodyTruncated\":true");
+  if (!message.content_decoded.empty()) {
+    out = put_word(put(out, ",\"contentDecoded\":\""), message.content_decoded);
+  }
+  if (message.content_decode_error != ContentDecodeError::kNo) {
+    out = put_word(put(out, ",\"contentDecodeError\":\""),
+                   content_decode_error_word(message.content_decode_error));
+  }
+  out = put(out, ",\"durationMs\":");
+  out = write_milliseconds(out, elapsed_ns(message.first_byte_ns, message.last_byte_ns));
+  if (message.has_latency) {
+    out = write_milliseconds(put(out, ",\"latencyMs\":"), message.latency_ns);
+  }
+  sink.commit(out);
+}
+
+void MessageLineWriter::append_losses(const HttpMessage& message, LineSink& sink) {
+  char* out = sink.reserve(kFixedPartMax);
+  if (message.incomplete != Incomplete::kNo) {
+    out = put_word(put(out, ",\"incomplete\":\""), incomplete_word(message.incomplete));
+  }
+  if (message.missing_bytes != 0) {
+    out = write_unsigned(put(out, ",\"missingBytes\":"), message.missing_bytes);
+  }
+  sink.commit(out);
+  if (!message.body_gaps.empty()) {
+    append_verbatim(",\"bodyGaps\":[", sink);
+    for (const BodyGap& gap : message.body_gaps) {
+      out = put(sink.reserve(kFixedPartMax), "[");
+      out = write_unsigned(out, gap.offset);
+      out = write_unsigned(put(out, ","), gap.length);
+      sink.commit(put(out, "],"));
+    }
+    cut_line(sink, sink.size() - 1);
+    append_verbatim("]", sink);
+  }
+  if (message.headers_incomplete) append_verbatim(",\"headersIncomplete\":true", sink);
+  if (message.after_gap) append_verbatim(",\"afterGap\":true", sink);
+}
+
+void MessageLineWriter::append_anomalies(Anomalies anomalies, LineSink& sink) {
+  append_verbatim(",\"anomalies\":[", sink);
+  for (size_t i = 0; i < kAnomalies; ++i) {
+    const auto anomaly = static_cast<Anomaly>(i);
+    if (!anomalies.has(anomaly)) continue;
+    char* out = put_word(put(sink.reserve(kFixedPartMax), "\""), anomaly_word(anomaly));
+    sink.commit(put(out, ","));
+  }
+  cut_line(sink, sink.size() - 1);
+  append_verbatim("]", sink);
+}
+
+void MessageLineWriter::append_extended(const HttpMessage& message, LineSink& sink) {
+  if (message.link_id < options_.link_names.size()) {
+    append_text_field(",\"interface\":", options_.link_names[message.link_id], "\"interface\",",
+                      sink);
+  }
+  char* out = sink.reserve(kFixedPartMax);
+  if (message.first_frame != 0) {
+    out = write_unsigned(put(out, ",\"firstFrame\":"), message.first_frame);
+    out = write_unsigned(put(out, ",\"lastFrame\":"), message.last_frame);
+  }
+  out = write_unsigned(put(out, ",\"headersSize\":"), message.headers_size);
+  if (message.vlan != 0) out = write_unsigned(put(out, ",\"vlan\":"), message.vlan);
+  out = put(out, ",\"communityId\":\"");
+  out = put(write_community_id(out, message.receiver, message.destination), "\"");
+  if (message.connect_ns >= 0) {
+    out = write_milliseconds(put(out, ",\"connectMs\":"), message.connect_ns);
+  }
+  sink.commit(out);
+}
+
+void MessageLineWriter::append_body(const HttpMessage& message, LineSink& sink) {
+  if (message.body_binary) return append_verbatim(",\"bodyEncoding\":\"binary\"", sink);
+  const size_t start = sink.size();
+  const std::string_view text = body_text(message);
+  append_verbatim(",\"body\":", sink);
+  if (strings_.write_utf8(text, sink)) return;
+  cut_line(sink, start);
+  if (!options_.binary_base64) return append_verbatim(",\"bodyEncoding\":\"binary\"", sink);
+  append_verbatim(",\"bodyEncoding\":\"base64\",\"body\":\"", sink);
+  char* out = sink.reserve(base64_size(message.body.size()) + 1);
+  sink.commit(put(write_base64(out, message.body), "\""));
+}
+
+}  // namespace tcp_sniffer

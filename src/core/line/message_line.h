@@ -1,0 +1,107 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/line/connection_text.h"
+#include "core/line/header_object.h"
+#include "core/line/json_string.h"
+#include "core/line/line_sink.h"
+#include "core/line/pretty_line.h"
+#include "core/line/redaction.h"
+#include "core/line/time_text.h"
+#include "core/message/http_message.h"
+
+namespace tcp_sniffer {
+
+struct LineOptions {
+  enum Format : uint8_t { kNdjson, kFramed, kPretty };
+
+  Format format = kNdjson;
+  bool extended = false;       // fields: extended
+  bool raw_headers = false;    // rawHeaders
+  bool binary_base64 = false;  // binaryBody: base64
+  bool colours = false;        // pretty only
+  std::vector<std::string> redact_headers;
+  std::vector<std::string> redact_query;
+  std::vector<std::string> link_names;  // interface names by link_id, for `interface`
+};
+
+// Turns finished messages into the bytes that go out: NDJSON lines, frames (framed_line.h) or
+// lines for people (pretty_line.h). One per shard, used by one thread; keeps only caches and
+// scratch memory between messages, so the bytes of a message depend on the message alone.
+//
+// Order of the JSON fields: timestamp, connectionId, exchange, direction, receiver, destination, proxied,
+// method and path | statusCode and statusText, httpVersion, headers, rawHeaders, trailers,
+// bodySize, bodyTruncated, contentDecoded, contentDecodeError, durationMs, latencyMs, incomplete,
+// missingBytes, bodyGaps, headersIncomplete, afterGap, anomalies, interface, firstFrame, lastFrame,
+// headersSize, vlan, communityId, connectMs, latin1, bodyEncoding, body.
+class MessageLineWriter {
+ public:
+  explicit MessageLineWriter(const LineOptions& options,
+                             const EscapeKernels& kernels = escape_kernels());
+  MessageLineWriter(const MessageLineWriter&) = delete;
+  MessageLineWriter& operator=(const MessageLineWriter&) = delete;
+
+  // Appends one whole line with its '\n', or one frame. With kPretty a request and an interim
+  // response (1xx but 101) append nothing: the final response's line tells the whole exchange.
+  void write(const HttpMessage& message, LineSink& sink);
+
+  // Of a line: keys, numbers, addresses, and the room that is asked for beyond what is used.
+  static constexpr size_t kFixedSize = 32768;
+  // Of a field, beside its name and value: quotes, brackets, commas, "[redacted]", and its mention
+  // in `latin1`.
+  static constexpr size_t kFieldSize = 64;
+
+  // Room in the sink that `write` of this message surely does not exceed, far less than that of six
+  // bytes for each: it looks at each byte of the body.
+  size_t size_max(const HttpMessage& message) const;
+  // How many bytes of the body may stay so that the line is at most `size`; 0 when even an empty
+  // one is larger.
+  size_t body_that_fits(const HttpMessage& message, size_t size) const;
+
+  // To be called for a request whose response will not come any more (the connection ended, was
+  // evicted or drained): with kPretty appends the request's own line, else nothing. Needs
+  // direction, method, target, request_host, body_size, receiver, first_byte_ns, incomplete.
+  void write_unanswered(const HttpMessage& request, LineSink& sink);
+
+ private:
+  size_t body_size_max(std::string_view body) const;
+  void write_ndjson(const HttpMessage& message, LineSink& sink);
+  void write_framed(const HttpMessage& message, LineSink& sink);
+
+  // The object up to where `bodyEncoding` would follow, without its closing brace.
+  void append_fields(const HttpMessage& message, LineSink& sink);
+  void append_identity(const HttpMessage& message, LineSink& sink);
+  static void append_proxied(const ProxiedEndpoints& proxied, LineSink& sink);
+  void append_pop3_line(const HttpMessage& message, LineSink& sink);
+  void append_start_line(const HttpMessage& message, LineSink& sink);
+  void append_headers(const HttpMessage& message, LineSink& sink);
+  void append_measures(const HttpMessage& message, LineSink& sink);
+  void append_losses(const HttpMessage& message, LineSink& sink);
+  static void append_anomalies(Anomalies anomalies, LineSink& sink);
+  void append_extended(const HttpMessage& message, LineSink& sink);
+  void append_body(const HttpMessage& message, LineSink& sink);
+  void append_text_field(std::string_view key, std::string_view text, std::string_view latin1_name,
+                         LineSink& sink);
+
+  LineOptions options_;
+  JsonStringWriter strings_;
+  Redaction redaction_;
+  HeaderObjectWriter headers_;
+  TimeText time_;
+  ConnectionTexts connections_;
+  PrettyLineWriter pretty_;
+  ScratchLine latin1_;  // `"path","headers.x",` of the message being written
+};
+
+// The part of the kept body that is judged and written as text: the body itself, without a last
+// character that the cut or a loss left unfinished.
+std::string_view body_text(const HttpMessage& message);
+
+std::string_view incomplete_word(Incomplete incomplete);
+std::string_view content_decode_error_word(ContentDecodeError error);
+
+}  // namespace tcp_sniffer

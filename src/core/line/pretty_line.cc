@@ -1,0 +1,217 @@
+#include "core/line/pretty_line.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/number_text.h"
+#include "core/base/text_encoding.h"
+#include "core/line/message_line.h"
+#include "core/line/terminal_text.h"
+#include "core/net/ip_text.h"
+
+namespace tcp_sniffer {
+namespace {
+
+constexpr size_t kMethodWidth = 7;
+constexpr size_t kLatencyWidth = 11;
+constexpr size_t kSizeWidth = 8;
+
+constexpr std::string_view kReset = "\x1b[0m";
+constexpr std::string_view kRed = "\x1b[31m";
+
+// A short text in memory of its own.
+struct ShortText {
+  char text[48];
+  size_t size = 0;
+
+  std::string_view view() const { return {text, size}; }
+  void set_end(const char* end) { size = static_cast<size_t>(end - text); }
+};
+
+char* put(char* out, std::string_view text) {
+  std::memcpy(out, text.data(), text.size());
+  return out + text.size();
+}
+
+// Bytes below 1000, else with one decimal and a decimal unit: 5.3 kB. Cut, not rounded.
+ShortText size_text(uint64_t bytes) {
+  static constexpr std::string_view kUnits[] = {" B", " kB", " MB", " GB", " TB", " PB", " EB"};
+  size_t unit = 0;
+  uint64_t divisor = 1;
+  while (bytes / divisor >= 1000) {
+    divisor *= 1000;
+    ++unit;
+  }
+  ShortText result;
+  char* out = write_unsigned(result.text, bytes / divisor);
+  if (unit != 0) {
+    *out++ = '.';
+    *out++ = static_cast<char>('0' + bytes % divisor / (divisor / 10));
+  }
+  result.set_end(put(out, kUnits[unit]));
+  return result;
+}
+
+// Milliseconds with three decimals, from one second on seconds.
+ShortText latency_text(int64_t nanoseconds) {
+  ShortText result;
+  char* out = result.text;
+  auto magnitude = static_cast<uint64_t>(nanoseconds);
+  if (nanoseconds < 0) {
+    *out++ = '-';
+    magnitude = 0 - magnitude;
+  }
+  const bool seconds = magnitude >= 1000000000;
+  const uint64_t thousandths = seconds ? magnitude / 1000000 : magnitude / 1000;
+  out = write_unsigned(out, thousandths / 1000);
+  *out++ = '.';
+  *out++ = static_cast<char>('0' + thousandths / 100 % 10);
+  out = write_two_digits(out, static_cast<uint32_t>(thousandths % 100));
+  result.set_end(put(out, seconds ? " s" : " ms"));
+  return result;
+}
+
+ShortText status_text(uint16_t status) {
+  ShortText result;
+  result.set_end(write_unsigned(result.text, status));
+  return result;
+}
+
+ShortText endpoint_text(const Endpoint& endpoint) {
+  ShortText result;
+  const bool v6 = !is_v4_mapped(endpoint.ip) || endpoint.mapped_on_wire;
+  char ip[kIpTextMax];
+  const char* ip_end = write_ip(ip, endpoint.ip, endpoint.mapped_on_wire);
+  char* out = put(result.text, v6 ? "[" : "");
+  out = put(out, {ip, static_cast<size_t>(ip_end - ip)});
+  out = put(out, v6 ? "]:" : ":");
+  result.set_end(write_unsigned(out, endpoint.port));
+  return result;
+}
+
+void append_spaces(size_t count, LineSink& sink) {
+  char* out = sink.reserve(count);
+  std::memset(out, ' ', count);
+  sink.commit(out + count);
+}
+
+void append_right(std::string_view text, size_t width, LineSink& sink) {
+  append_spaces(width - std::min(text.size(), width), sink);
+  append_verbatim(text, sink);
+}
+
+std::string_view status_colour(uint16_t status) {
+  if (status >= 500) return kRed;
+  if (status >= 400) return "\x1b[33m";
+  if (status >= 300) return "\x1b[36m";
+  return "\x1b[32m";
+}
+
+// Does the target say the host itself (absolute form, or authority form of CONNECT, RFC 9112
+// section 3.2)?
+bool names_host(std::string_view method, std::string_view target) {
+  return method == "CONNECT" || target.find("://") < target.find_first_of("/?");
+}
+
+}  // namespace
+
+void PrettyLineWriter::write(const HttpMessage& message, LineSink& sink) {
+  if (message.direction == MessageDirection::kRequest) return;
+  if (message.status >= 100 && message.status < 200 && message.status != 101) return;
+  const bool is_http = message.protocol == MessageProtocol::kHttp;
+  const ShortText status_number = status_text(message.status);
+  const std::string_view status = !is_http               ? message.method
+                                  : message.status == 0 ? "-"
+                                                        : status_number.view();
+  const ShortText latency = message.has_latency ? latency_text(message.latency_ns) : ShortText{};
+  const bool request_known = !message.request_method.empty();
+  const ShortText request_size = request_known ? size_text(message.request_body_size) : ShortText{};
+  const ShortText response_size = size_text(message.body_size);
+  append_line(
+      {message.first_byte_ns, request_known ? message.request_method : "?", message.request_target,
+       status, latency.view(), request_size.view(), response_size.view()},
+      message, false, sink);
+}
+
+void PrettyLineWriter::write_unanswered(const HttpMessage& request, LineSink& sink) {
+  const ShortText request_size = size_text(request.body_size);
+  append_line(
+      {request.first_byte_ns, request.method, request.target, "...", {}, request_size.view(), {}},
+      request, true, sink);
+}
+
+void PrettyLineWriter::append_line(const Columns& columns, const HttpMessage& message,
+                                   bool unanswered, LineSink& sink) {
+  sink.commit(time_.write_clock(sink.reserve(TimeText::kClockSize), columns.time_ns));
+  append_spaces(2, sink);
+  const size_t method_at = sink.size();
+  append_shown(columns.method, sink);
+  append_spaces(kMethodWidth - std::min(sink.size() - method_at, kMethodWidth), sink);
+  append_spaces(2, sink);
+  append_colour(unanswered ? kRed : status_colour(message.status), sink);
+  append_right(columns.status, 3, sink);
+  append_colour(kReset, sink);
+  append_spaces(1, sink);
+  append_right(columns.latency, kLatencyWidth, sink);
+  append_spaces(2, sink);
+  append_right(columns.request_size, kSizeWidth, sink);
+  append_spaces(2, sink);
+  append_right(columns.response_size, kSizeWidth, sink);
+  append_spaces(2, sink);
+  append_url(columns, message, sink);
+  append_remarks(message, unanswered, sink);
+  append_verbatim("\n", sink);
+}
+
+void PrettyLineWriter::append_url(const Columns& columns, const HttpMessage& message,
+                                  LineSink& sink) {
+  if (!names_host(columns.method, columns.target)) {
+    if (message.request_host.empty()) {
+      append_verbatim(endpoint_text(message.receiver).view(), sink);
+    } else {
+      const bool redact = redaction_.covers_field("host", message.request_host);
+      append_shown(redact ? kRedacted : message.request_host, sink);
+    }
+    if (!columns.target.starts_with('/') && !columns.target.empty()) append_spaces(1, sink);
+  }
+  append_shown(redaction_.redact_target(columns.target), sink);
+}
+
+// Text from the wire: as in JSON, and without what turns or hides the text around it.
+void PrettyLineWriter::append_shown(std::string_view text, LineSink& sink) {
+  if (!is_utf8(text)) return strings_.write_bare(text, sink);  // byte by byte
+  while (!text.empty()) {
+    const TerminalHarm harm = find_terminal_harm(text);
+    strings_.write_bare(text.substr(0, harm.at), sink);
+    if (harm.size == 0) return;
+    char* out = put(sink.reserve(8), "\\u");
+    for (int shift = 12; shift >= 0; shift -= 4) {
+      *out++ = "0123456789abcdef"[harm.code >> shift & 0xf];
+    }
+    sink.commit(out);
+    text.remove_prefix(harm.at + harm.size);
+  }
+}
+
+void PrettyLineWriter::append_remarks(const HttpMessage& message, bool unanswered, LineSink& sink) {
+  const bool incomplete = message.incomplete != Incomplete::kNo;
+  if (!unanswered && !incomplete && !message.after_gap) return;
+  append_colour(kRed, sink);
+  if (unanswered) append_verbatim("  unanswered", sink);
+  if (incomplete) {
+    append_verbatim("  incomplete: ", sink);
+    append_verbatim(incomplete_word(message.incomplete), sink);
+    if (message.missing_bytes != 0) {
+      append_verbatim(", missing ", sink);
+      append_verbatim(size_text(message.missing_bytes).view(), sink);
+    }
+  }
+  if (message.after_gap) append_verbatim("  after a gap", sink);
+  append_colour(kReset, sink);
+}
+
+void PrettyLineWriter::append_colour(std::string_view code, LineSink& sink) const {
+  if (colours_) append_verbatim(code, sink);
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "core/message/http_message.h"
+
+namespace tcp_sniffer {
+
+// Where response bodies go that are to become files (extractDir). Called on a shard's thread; the
+// message's views are valid during the call only, so what is wanted of them is copied.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  // `message.body` is decoded when decodeBodies is on. May wait when that is what overload says;
+  // what finds no room else is counted by the sink.
+  virtual void put(const HttpMessage& message) = 0;
+};
+
+}  // namespace tcp_sniffer

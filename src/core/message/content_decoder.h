@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "core/base/buffer_pool.h"
+#include "core/message/content_coding.h"
+#include "core/message/decompressor.h"
+#include "core/message/http_message.h"
+
+namespace tcp_sniffer {
+
+// Undoes the content codings of message bodies (decodeBodies): gzip, deflate with and without
+// zlib's header, br, zstd, and two of them on top of each other.
+//
+// 1. What a broken or costly stream gave before it was stopped is the result, and the error says
+//    that it is not all. A stream that gave nothing leaves the body as it was sent.
+// 2. Output, of each coding, ends at output_max; then `truncated`.
+// 3. Limits against bombs: limits.h (ratio, time). Memory is the shard's, and charged to it.
+//
+// A message carries the bytes that were captured of its body: with a gap in it only those before
+// the gap are decoded, for what comes behind belongs to nothing.
+//
+// One per shard, used by its thread; the pool outlives it. Nothing throws.
+class ContentDecoder {
+ public:
+  // Steady time in nanoseconds. This class is pure: its caller brings the clock.
+  using Clock = int64_t (*)();
+
+  ContentDecoder(BufferPool& pool, uint64_t output_max, Clock clock)
+      : pool_(pool), decompressor_(pool), output_max_(output_max), clock_(clock) {}
+  ~ContentDecoder() { release(); }
+
+  enum class Limit : uint8_t { kNone, kRatio, kTime, kMemory, kCodings };
+
+  struct Result {
+    std::string_view body;     // decoded; valid until release_output
+    std::string_view codings;  // those undone, "gzip" or "deflate, gzip"; empty: body is as sent
+    ContentDecodeError error = ContentDecodeError::kNo;
+    Limit limit = Limit::kNone;  // which, with kLimit
+    bool truncated = false;      // output went beyond output_max
+    bool cut_is_none = false;    // … and what followed shows the character cut there to be none
+  };
+
+  // Looks at the headers, the kept body and its gaps only.
+  Result decode(const HttpMessage& message);
+
+  // The result was used: gives its memory back.
+  void release_output();
+  // Gives back the contexts too, which are else used again.
+  void release();
+
+ private:
+  enum class End : uint8_t { kWhole, kCut, kTruncated, kCorrupt, kLimit };
+  struct Text {
+    Buffer memory;
+    size_t size = 0;
+    char beyond = 0;  // the byte behind the cut
+
+    std::string_view view() const { return {reinterpret_cast<const char*>(memory.data), size}; }
+  };
+
+  End undo(ContentCoding coding, std::string_view input, Text& output);
+  End run(std::string_view input, Text& output);
+  bool make_room(Text& output, size_t input_size);
+  bool beyond_limit(const Text& output);
+  void name_codings(std::span<const ContentCoding> codings);
+
+  BufferPool& pool_;
+  Decompressor decompressor_;
+  const uint64_t output_max_;
+  const Clock clock_;
+  Text texts_[ContentCodings::kCodingsMax];
+  char names_[16] = {};
+  size_t names_size_ = 0;
+
+  // Of the body being decoded.
+  uint64_t ratio_bytes_max_ = 0;
+  int64_t started_ns_ = 0;
+  uint64_t work_bytes_ = 0;
+  uint64_t clock_at_bytes_ = 0;
+  Limit limit_ = Limit::kNone;
+};
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "core/message/anomalies.h"
+#include "core/net/flow_key.h"
+#include "core/net/proxy_protocol.h"
+
+namespace tcp_sniffer {
+
+enum class MessageDirection : uint8_t { kRequest, kResponse };
+
+// Which protocol's fields a message has.
+enum class MessageProtocol : uint8_t {
+  kHttp,
+  kPop3,  // `method`: the command, or the reply's +OK, -ERR or +; `target`: the argument;
+          // `reason`: the reply's text; no headers, no status
+};
+
+// Why bytes of a message are missing (CONTRACT, field `incomplete`).
+enum class Incomplete : uint8_t {
+  kNo,
+  kGap,
+  kClosed,
+  kEvicted,
+  kIdle,
+  kShutdown,
+  kSnaplen,
+  kLimit,
+  kParseError,
+};
+
+// A content coding that can be undone (RFC 9110 section 8.4.1, RFC 7932, RFC 8878).
+enum class ContentCoding : uint8_t { kGzip, kDeflate, kBrotli, kZstd };
+
+// Why a coded body was not decoded to its end.
+enum class ContentDecodeError : uint8_t {
+  kNo,
+  kTruncated,  // the coded stream stops before its end
+  kCorrupt,    // it contradicts itself
+  kLimit,      // it would cost too much: ratio, time, memory, or codings on top of each other
+};
+
+// One header or trailer field as sent, without the whitespace around name and value. A folded
+// value (obs-fold, RFC 9112 section 5.2) keeps its line breaks; the line writer replaces each
+// CRLF and the whitespace around it by one space.
+struct HeaderField {
+  std::string_view name;
+  std::string_view value;
+  bool folded = false;
+};
+
+struct BodyGap {
+  uint64_t offset = 0;  // in the body
+  uint64_t length = 0;
+};
+
+constexpr uint64_t kNoExchange = ~uint64_t{0};
+
+// A finished message, put together for the line writer. Every view is valid only during the call
+// it is handed to. Whoever fills it fills every field that applies.
+struct HttpMessage {
+  MessageProtocol protocol = MessageProtocol::kHttp;
+  MessageDirection direction = MessageDirection::kRequest;
+  uint8_t version_minor = 1;  // httpVersion "1.0" or "1.1"
+  bool http09 = false;        // httpVersion "0.9" instead
+  std::string_view method;    // requests
+  std::string_view target;    // requests: the request target as sent
+  uint16_t status = 0;        // responses; 0 = the message has none
+  std::string_view reason;    // responses: as sent, may be empty
+  std::span<const HeaderField> headers;
+  std::span<const HeaderField> trailers;
+  Anomalies anomalies;
+
+  bool body_kept = true;          // false with maxBodySize 0: no `body` field at all
+  bool body_binary = false;       // known not to be UTF-8, and therefore not kept
+  bool body_truncated = false;    // captured bytes were left out because of maxBodySize
+  bool body_cut_is_none = false;  // … and they show that the character cut there is none
+  std::string_view body;          // the kept part, de-chunked, captured parts joined
+  uint64_t body_size = 0;         // as sent, de-chunked, missing bytes included
+  std::span<const BodyGap> body_gaps;
+
+  // With decodeBodies: the codings undone, in the order they were applied ("gzip"). Empty: `body`
+  // is as sent. Sizes and gaps are those of the body as sent, always.
+  std::string_view content_decoded;
+  ContentDecodeError content_decode_error = ContentDecodeError::kNo;
+
+  Incomplete incomplete = Incomplete::kNo;
+  uint64_t missing_bytes = 0;  // 0 = not known or none
+  bool headers_incomplete = false;
+  bool after_gap = false;
+
+  Endpoint receiver;
+  Endpoint destination;
+  const ProxiedEndpoints* proxied = nullptr;  // of the connection's PROXY header; nullptr = none
+  uint64_t connection_id = 0;
+  uint64_t exchange = kNoExchange;
+  int64_t first_byte_ns = 0;  // packet time of the message's first byte
+  int64_t last_byte_ns = 0;   // packet time of its last byte
+  bool has_latency = false;
+  int64_t latency_ns = 0;  // may be negative
+
+  // fields: extended
+  uint64_t first_frame = 0;  // 0 = unknown (live)
+  uint64_t last_frame = 0;
+  uint32_t headers_size = 0;  // start line, headers and the empty line, bytes
+  uint16_t vlan = 0;
+  uint32_t link_id = 0;
+  int64_t connect_ns = -1;  // SYN to ACK of the handshake; -1 = not seen
+
+  // format: pretty prints one line an exchange: the response's line needs its request.
+  std::string_view request_method;  // of a response's request, when known
+  std::string_view request_target;
+  std::string_view request_host;
+  uint64_t request_body_size = 0;
+};
+
+}  // namespace tcp_sniffer

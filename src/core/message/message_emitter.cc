@@ -1,0 +1,52 @@
+#include "core/message/message_emitter.h"
+
+#include <algorithm>
+
+namespace tcp_sniffer {
+
+void MessageEmitter::add_identity(const ConnectionIdentity& identity, HttpMessage& message) {
+  message.receiver = identity.endpoint(identity.receiver);
+  message.destination = identity.endpoint(other(identity.receiver));
+  message.proxied = identity.proxied();
+  message.connection_id = identity.id;
+  message.vlan = identity.vlan;
+  message.link_id = identity.link_id;
+  message.connect_ns = identity.connect_us < 0 ? -1 : int64_t{identity.connect_us} * 1000;
+}
+
+void MessageEmitter::emit(ConnectionIdentity& identity, Side side, HttpMessage& message) {
+  const bool is_request = message.direction == MessageDirection::kRequest;
+  if (!identity.receiver_known) {
+    // Neither port nor SYN told: the side that was sent the first request, or that answered.
+    identity.receiver = is_request ? other(side) : side;
+    identity.receiver_known = true;
+    identity.server_uncertain = message.after_gap;
+  } else if (is_request == identity.serves(side)) {
+    identity.server_uncertain = true;
+  }
+  // A first byte that came again took longer than the last one.
+  message.last_byte_ns = std::max(message.first_byte_ns, message.last_byte_ns);
+  add_identity(identity, message);
+
+  counters_.add(ShardCounter::messages_parsed);
+  counters_.add(is_request ? ShardCounter::requests : ShardCounter::responses);
+  if (message.status >= 100 && message.status < 200 && message.status != 101) {
+    counters_.add(ShardCounter::interim);
+  }
+  if (message.after_gap) counters_.add(ShardCounter::after_gap);
+  if (message.http09) counters_.add(ShardCounter::http09);
+  if (message.incomplete != Incomplete::kNo) {
+    // The counters incomplete_gap … incomplete_parse_error stand in the order of Incomplete.
+    const auto index = static_cast<uint8_t>(message.incomplete) - 1;
+    counters_.add(
+        static_cast<ShardCounter>(static_cast<uint8_t>(ShardCounter::incomplete_gap) + index));
+  }
+  output_.on_message(message);
+}
+
+void MessageEmitter::emit_unanswered(const ConnectionIdentity& identity, HttpMessage& request) {
+  add_identity(identity, request);
+  output_.on_unanswered(request);
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/net/flow_key.h"
+
+namespace tcp_sniffer {
+
+// The PROXY protocol, versions 1 and 2 (haproxy.org, proxy-protocol.txt): a load balancer puts a
+// header in front of the client's first byte and says in it between whom the connection really is.
+
+// What a header says of the connection that the proxy accepted.
+struct ProxiedEndpoints {
+  Endpoint source;       // the client
+  Endpoint destination;  // where the client connected to
+  bool tls = false;      // the client spoke TLS with the proxy (PP2_TYPE_SSL)
+};
+
+enum class ProxyHeaderStatus : uint8_t {
+  kNone,        // no header begins here
+  kIncomplete,  // what is there can become a header
+  kComplete,
+};
+
+struct ProxyHeader {
+  ProxyHeaderStatus status = ProxyHeaderStatus::kNone;
+  // kComplete: the header's size. kIncomplete: as many bytes are needed for the next answer, or
+  // fewer when a version 1 line ends before.
+  uint32_t size = 0;
+  // False for LOCAL, UNKNOWN and UNSPEC, and for Unix sockets: they have neither address nor port.
+  bool has_endpoints = false;
+  ProxiedEndpoints endpoints;
+};
+
+constexpr uint32_t kProxyHeaderSizeMax = 16 + 65535;  // section 2.2
+
+// Whether a header may begin with this byte; hardly any other stream does.
+inline bool may_begin_proxy_header(uint8_t first) { return first == 'P' || first == '\r'; }
+
+// `first_bytes` are those of the client's stream. A header that contradicts the specification is
+// none: a wrong version, command or family, a length that its addresses or TLVs do not fit, a
+// version 1 line of more than 107 bytes. Linear in the header's size, and constant until the last
+// of `size` bytes is there.
+ProxyHeader read_proxy_header(std::string_view first_bytes);
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,379 @@
+#include "core/pop3/engine.h"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+namespace tcp_sniffer {
+
+namespace {
+
+constexpr uint16_t kPop3Port = 110;
+constexpr std::string_view kRedacted = "[redacted]";
+
+std::string_view without_line_end(std::string_view line) {
+  if (line.ends_with('\n')) line.remove_suffix(1);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
+}  // namespace
+
+bool Pop3Engine::recognises(const FlowKey& key, std::span<const uint8_t> first_bytes) {
+  if (key.low_port == kPop3Port || key.high_port == kPop3Port) return true;
+  const std::string_view text(reinterpret_cast<const char*>(first_bytes.data()),
+                              first_bytes.size());
+  return text.starts_with("+OK ") || text.starts_with("+OK\r\n");
+}
+
+Pop3Connection* Pop3Engine::open(const ConnectionIdentity& identity) {
+  Buffer memory = pool_.allocate(sizeof(Pop3Connection));
+  if (!memory) return nullptr;
+  auto* pop3 = new (memory.data) Pop3Connection;
+  const FlowKey& key = identity.key;
+  if (identity.receiver_known && !identity.server_uncertain) {
+    pop3->server = identity.serves(Side::kLow) ? Side::kLow : Side::kHigh;
+    pop3->server_known = true;
+  } else if ((key.low_port == kPop3Port) != (key.high_port == kPop3Port)) {
+    pop3->server = key.low_port == kPop3Port ? Side::kLow : Side::kHigh;
+    pop3->server_known = true;
+  }
+  return pop3;
+}
+
+bool Pop3Engine::in_message(const Pop3Connection& pop3, Side side) {
+  const Pop3Stream& stream = pop3.streams[static_cast<size_t>(side)];
+  return stream.in_body || stream.in_long_line || stream.line.size > 0;
+}
+
+void Pop3Engine::consume(Pop3Connection& pop3, ConnectionIdentity& identity, Side side,
+                         std::span<const uint8_t> bytes, const SegmentMeta& meta) {
+  Context context{pop3, identity, side, pop3.streams[static_cast<size_t>(side)]};
+  Pop3Stream& stream = context.stream;
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  while (!text.empty()) {
+    if (pop3.tunnel) {
+      counters_.add(ShardCounter::tunnel, text.size());
+      return;
+    }
+    const size_t line_feed = text.find('\n');
+    const bool whole = line_feed != std::string_view::npos;
+    const std::string_view piece = text.substr(0, whole ? line_feed + 1 : text.size());
+    text.remove_prefix(piece.size());
+    if (stream.line.size == 0 && !stream.in_body && !stream.in_long_line) stream.first = meta;
+    stream.last = meta;
+    if (stream.in_long_line || stream.line.size + piece.size() > settings_.line_bytes_max) {
+      take_long_line(context, piece);
+      stream.in_long_line = !whole;
+    } else if (whole && stream.line.size == 0) {
+      take_line(context, piece);
+    } else if (!stream.line.append(pool_, piece)) {
+      pass_over(context, stream.line.size + piece.size());
+      stream.in_long_line = !whole;
+    } else if (whole) {
+      GrowingText line = std::exchange(stream.line, {});
+      take_line(context, line.text());
+      line.release(pool_);
+    }
+  }
+}
+
+// There is no memory for the line: what it is part of ends.
+void Pop3Engine::pass_over(Context& context, size_t size) {
+  counters_.add(ShardCounter::skipped_in_resync, size);
+  context.stream.line.release(pool_);
+  interrupt(context, Incomplete::kLimit);
+  context.stream.searching = true;
+  context.pop3.order_lost = true;
+  context.pop3.waiting_count = 0;
+}
+
+// A piece of a line that is longer than a line may be. In a mail there are such lines, and they
+// stay in it; of any other the beginning is read and the rest passed over.
+void Pop3Engine::take_long_line(Context& context, std::string_view piece) {
+  Pop3Stream& stream = context.stream;
+  GrowingText kept = std::exchange(stream.line, {});
+  if (stream.in_body) {
+    counters_.add(ShardCounter::parsed, kept.size + piece.size());
+    const bool begins = !stream.in_long_line;
+    if (begins && (kept.size > 0 ? kept.text() : piece).starts_with('.')) {
+      // A dot alone is no long line, so this one was put in front.
+      if (kept.size > 0) {
+        keep_body(context, kept.text().substr(1));
+      } else {
+        piece.remove_prefix(1);
+      }
+    } else {
+      keep_body(context, kept.text());
+    }
+    keep_body(context, piece);
+    kept.release(pool_);
+    return;
+  }
+  if (stream.in_long_line) {
+    counters_.add(ShardCounter::skipped_in_resync, piece.size());
+    return;
+  }
+  const size_t room = settings_.line_bytes_max - kept.size;
+  if (!kept.append(pool_, piece.substr(0, room))) {
+    pass_over(context, kept.size + piece.size());
+    kept.release(pool_);
+    return;
+  }
+  counters_.add(ShardCounter::skipped_in_resync, piece.size() - std::min(room, piece.size()));
+  stream.line_cut = true;
+  take_line(context, kept.text());
+  stream.line_cut = false;
+  kept.release(pool_);
+}
+
+// One line with its line end.
+void Pop3Engine::take_line(Context& context, std::string_view raw) {
+  Pop3Connection& pop3 = context.pop3;
+  if (context.stream.in_body) {
+    counters_.add(ShardCounter::parsed, raw.size());
+    take_body_line(context, raw);
+    return;
+  }
+  const std::string_view line = without_line_end(raw);
+  const bool is_reply = read_pop3_reply(line).status != Pop3Status::kNone;
+  if (!pop3.server_known && is_reply) {
+    pop3.server = context.side;
+    pop3.server_known = true;
+  }
+  const bool from_server = pop3.server_known ? pop3.server == context.side : is_reply;
+  const bool is_command = !from_server && (pop3.answers_challenge ||
+                                           read_pop3_command(line).verb != Pop3Verb::kUnknown);
+  if (from_server ? !is_reply : !is_command && context.stream.searching) {
+    // A line of a reply that was taken for the whole of it, or the end of a line that was lost.
+    pop3.order_lost = true;
+    counters_.add(ShardCounter::skipped_in_resync, raw.size());
+    return;
+  }
+  context.stream.after_gap = context.stream.searching;
+  context.stream.searching = false;
+  counters_.add(ShardCounter::parsed, raw.size());
+  if (from_server) {
+    take_reply(context, line);
+  } else {
+    take_command(context, line);
+  }
+}
+
+void Pop3Engine::take_command(Context& context, std::string_view line) {
+  Pop3Connection& pop3 = context.pop3;
+  if (!pop3.server_known) {
+    pop3.server = other(context.side);
+    pop3.server_known = true;
+  }
+  Pop3Command command = read_pop3_command(line);
+  bool hidden = false;
+  if (std::exchange(pop3.answers_challenge, false)) {
+    command = {Pop3Verb::kAuth, "AUTH", {}};
+  } else if (command.verb == Pop3Verb::kAuth) {
+    pop3.in_auth = true;
+  } else if (command.verb == Pop3Verb::kUnknown && (pop3.in_auth || !pop3.logged_in)) {
+    hidden = true;
+    command = {pop3.in_auth ? Pop3Verb::kAuth : Pop3Verb::kUnknown, kRedacted, {}};
+  }
+  if (pop3.waiting_count < Pop3Connection::kWaitingMax) {
+    const uint32_t index = (pop3.first_waiting + pop3.waiting_count) % Pop3Connection::kWaitingMax;
+    Pop3Exchange& exchange = pop3.waiting[index];
+    exchange = {pop3.next_exchange, context.stream.last.time_ns, command.verb, hidden, {}};
+    command.name.substr(0, exchange.name.size() - 1)
+        .copy(exchange.name.data(), exchange.name.size());
+    pop3.waiting_count++;
+  } else {
+    pop3.order_lost = true;
+  }
+  emit_request(context, command, hidden);
+  pop3.next_exchange++;
+}
+
+void Pop3Engine::take_reply(Context& context, std::string_view line) {
+  Pop3Connection& pop3 = context.pop3;
+  Pop3Reply reply = read_pop3_reply(line);
+  const bool is_greeting = !std::exchange(pop3.greeted, true) && !pop3.order_lost;
+  pop3.answered_known = pop3.waiting_count > 0 && !is_greeting;
+  if (pop3.answered_known) {
+    pop3.answered = pop3.waiting[pop3.first_waiting];
+    pop3.first_waiting = (pop3.first_waiting + 1) % Pop3Connection::kWaitingMax;
+    pop3.waiting_count--;
+  }
+  const Pop3Verb verb = pop3.answered_known ? pop3.answered.verb : Pop3Verb::kOther;
+  follow_login(pop3, verb, reply.status);
+  // Servers quote what they do not know.
+  const bool quotes = pop3.answered_known && pop3.answered.hidden;
+  if (reply.status == Pop3Status::kError && quotes) reply.text = kRedacted;
+  if (reply.status != Pop3Status::kOk || verb != Pop3Verb::kMultiLine) {
+    emit_reply(context, reply.status, reply.text, false);
+    if (reply.status == Pop3Status::kOk && verb == Pop3Verb::kStls) {
+      pop3.tunnel = true;
+      counters_.add(ShardCounter::tunnels);
+    }
+    return;
+  }
+  pop3.reply = reply.status;
+  pop3.reply_text.append(pool_, reply.text);
+  context.stream.in_body = true;
+  if (context.stream.line_cut) context.stream.cause = Incomplete::kLimit;
+}
+
+// A login counts only where each reply is sure to answer its command: else lines would be shown
+// that may be credentials.
+void Pop3Engine::follow_login(Pop3Connection& pop3, Pop3Verb verb, Pop3Status status) {
+  if (status == Pop3Status::kContinue) {
+    // What answers it may have been sent already, without waiting for it.
+    pop3.answers_challenge = pop3.order_lost || pop3.waiting_count == 0;
+    return;
+  }
+  if (pop3.order_lost) return;
+  if (verb == Pop3Verb::kAuth) pop3.in_auth = false;
+  if (status == Pop3Status::kOk && (verb == Pop3Verb::kAuth || verb == Pop3Verb::kSecret)) {
+    pop3.logged_in = true;
+  }
+}
+
+// A line of a multi-line reply: a dot alone ends it, a dot in front of others is taken away.
+void Pop3Engine::take_body_line(Context& context, std::string_view raw) {
+  if (without_line_end(raw) == ".") {
+    finish_body(context);
+    return;
+  }
+  if (raw.starts_with('.')) raw.remove_prefix(1);
+  keep_body(context, raw);
+}
+
+void Pop3Engine::keep_body(Context& context, std::string_view bytes) {
+  Pop3Stream& stream = context.stream;
+  stream.body_size += bytes.size();
+  if (settings_.body_max == 0) return;
+  const auto room = static_cast<size_t>(settings_.body_max -
+                                        std::min<uint64_t>(settings_.body_max, stream.body.size));
+  if (bytes.size() > room) stream.body_truncated = true;
+  if (!stream.body.append(pool_, bytes.substr(0, room))) {
+    stream.body_truncated = true;
+    stream.cause = Incomplete::kLimit;
+  }
+}
+
+void Pop3Engine::finish_body(Context& context) {
+  Pop3Connection& pop3 = context.pop3;
+  emit_reply(context, pop3.reply, pop3.reply_text.text(), true);
+  pop3.reply_text.release(pool_);
+  context.stream.body.release(pool_);
+  context.stream.body_size = 0;
+  context.stream.missing = 0;
+  context.stream.in_body = false;
+  context.stream.body_truncated = false;
+  context.stream.cause = Incomplete::kNo;
+}
+
+// Ends the reply being read, if there is one, with the reason why.
+void Pop3Engine::interrupt(Context& context, Incomplete cause) {
+  if (!context.stream.in_body) return;
+  if (context.stream.cause == Incomplete::kNo) context.stream.cause = cause;
+  finish_body(context);
+}
+
+void Pop3Engine::gap(Pop3Connection& pop3, ConnectionIdentity& identity, Side side, uint64_t length,
+                     GapCause cause) {
+  if (pop3.tunnel) return;
+  Context context{pop3, identity, side, pop3.streams[static_cast<size_t>(side)]};
+  Pop3Stream& stream = context.stream;
+  // What follows may be the rest of the line that the loss has cut, and so of a credential.
+  const bool is_server = pop3.server_known && pop3.server == side;
+  if (is_server || stream.in_body) stream.in_long_line = false;
+  if (stream.line.size > 0) {
+    const Pop3Verb verb = read_pop3_command(stream.line.text()).verb;
+    const bool may_be_secret = verb == Pop3Verb::kSecret || verb == Pop3Verb::kAuth ||
+                               verb == Pop3Verb::kUnknown || pop3.answers_challenge;
+    if (!is_server && may_be_secret) stream.in_long_line = true;
+    if (!stream.in_body) counters_.add(ShardCounter::lost_before_start_line);
+    counters_.add(ShardCounter::skipped_in_resync, stream.line.size);
+    stream.line.release(pool_);
+  }
+  if (stream.in_body) stream.missing = length;
+  interrupt(context, cause == GapCause::kSnaplen ? Incomplete::kSnaplen : Incomplete::kGap);
+  stream.searching = true;
+  // Commands or replies may be among the lost bytes: order proves nothing any more.
+  pop3.waiting_count = 0;
+  pop3.order_lost = true;
+  pop3.logged_in = false;
+}
+
+void Pop3Engine::end_of_stream(Pop3Connection& pop3, ConnectionIdentity& identity, Side side) {
+  Context context{pop3, identity, side, pop3.streams[static_cast<size_t>(side)]};
+  counters_.add(ShardCounter::skipped_in_resync, context.stream.line.size);
+  context.stream.line.release(pool_);
+  interrupt(context, Incomplete::kClosed);
+}
+
+void Pop3Engine::close(Pop3Connection*& pop3, ConnectionIdentity& identity, Incomplete cause) {
+  for (const Side side : {Side::kLow, Side::kHigh}) {
+    Context context{*pop3, identity, side, pop3->streams[static_cast<size_t>(side)]};
+    counters_.add(ShardCounter::skipped_in_resync, context.stream.line.size);
+    context.stream.line.release(pool_);
+    interrupt(context, cause);
+    context.stream.body.release(pool_);
+  }
+  pop3->reply_text.release(pool_);
+  Buffer memory{reinterpret_cast<uint8_t*>(pop3), BufferPool::capacity_of(sizeof(Pop3Connection))};
+  pool_.release(memory);
+  pop3 = nullptr;
+}
+
+void Pop3Engine::emit_request(Context& context, const Pop3Command& command, bool hidden) {
+  HttpMessage message;
+  message.direction = MessageDirection::kRequest;
+  message.method = command.name;
+  const bool secret = command.verb == Pop3Verb::kSecret || command.verb == Pop3Verb::kAuth;
+  message.target = secret && !hidden ? kRedacted : command.argument;
+  message.exchange = context.pop3.next_exchange;
+  emit(context, message);
+}
+
+void Pop3Engine::emit_reply(Context& context, Pop3Status status, std::string_view text,
+                            bool has_body) {
+  const Pop3Connection& pop3 = context.pop3;
+  const Pop3Stream& stream = context.stream;
+  HttpMessage message;
+  message.direction = MessageDirection::kResponse;
+  message.method = status == Pop3Status::kOk ? "+OK" : status == Pop3Status::kError ? "-ERR" : "+";
+  message.reason = text;
+  if (pop3.answered_known) {
+    message.exchange = pop3.answered.number;
+    message.has_latency = true;
+    message.latency_ns = stream.first.time_ns - pop3.answered.last_byte_ns;
+    message.request_method = pop3.answered.name.data();
+  } else {
+    counters_.add(ShardCounter::unpaired);
+  }
+  if (has_body) {
+    message.body = stream.body.text();
+    message.body_size = stream.body_size + stream.missing;
+    message.body_truncated = stream.body_truncated;
+    message.incomplete = stream.cause;
+    message.missing_bytes = stream.missing;
+  }
+  emit(context, message);
+}
+
+void Pop3Engine::emit(Context& context, HttpMessage& message) {
+  message.protocol = MessageProtocol::kPop3;
+  message.body_kept = settings_.body_max > 0;
+  message.after_gap = context.stream.after_gap;
+  if (context.stream.line_cut) message.incomplete = Incomplete::kLimit;
+  message.first_byte_ns = context.stream.first.time_ns;
+  message.last_byte_ns = context.stream.last.time_ns;
+  message.first_frame = context.stream.first.frame;
+  message.last_frame = context.stream.last.frame;
+  if (!context.identity.receiver_known) {
+    context.identity.receiver = context.pop3.server;
+    context.identity.receiver_known = true;
+  }
+  emitter_.emit(context.identity, context.side, message);
+  context.stream.after_gap = false;
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,138 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "core/base/buffer_pool.h"
+#include "core/base/counters.h"
+#include "core/base/growing_text.h"
+#include "core/message/http_message.h"
+#include "core/message/message_emitter.h"
+#include "core/pop3/line.h"
+#include "core/tcp/stream_protocol.h"
+
+namespace tcp_sniffer {
+
+// A command that waits for its reply.
+struct Pop3Exchange {
+  uint64_t number = 0;
+  int64_t last_byte_ns = 0;
+  Pop3Verb verb = Pop3Verb::kOther;
+  bool hidden = false;          // a line that is no command and may be a credential
+  std::array<char, 12> name{};  // as shown; for the reply's line in `pretty`
+};
+
+// One direction of a POP3 connection.
+struct Pop3Stream {
+  GrowingText line;   // the beginning of a line that is not whole yet
+  GrowingText body;   // of a multi-line reply, dots undone
+  SegmentMeta first;  // brought the message's first byte
+  SegmentMeta last;
+  uint64_t body_size = 0;
+  uint64_t missing = 0;
+  bool in_body = false;
+  bool body_truncated = false;
+  bool line_cut = false;      // the line being taken was longer than lines may be
+  bool in_long_line = false;  // the beginning of a line that is too long was taken or passed over
+  bool searching = false;     // after a loss, or met in its middle: a line must begin first
+  bool after_gap = false;
+  Incomplete cause = Incomplete::kNo;
+};
+
+// The POP3 state of a connection; memory of the shard's pool, taken when a connection turns out to
+// be POP3.
+struct Pop3Connection {
+  static constexpr size_t kWaitingMax = 64;  // pipelined commands remembered (RFC 2449 section 6.6)
+
+  std::array<Pop3Stream, 2> streams;  // by Side
+  std::array<Pop3Exchange, kWaitingMax> waiting;
+  uint32_t first_waiting = 0;
+  uint32_t waiting_count = 0;
+  uint64_t next_exchange = 0;
+  Side server = Side::kHigh;
+  bool server_known = false;
+  bool greeted = false;  // the server's first reply answers nothing (RFC 1939 section 4)
+  // A line of the client that is no command may be part of a credential, unless a login was seen.
+  bool logged_in = false;
+  bool in_auth = false;            // an AUTH waits for its +OK or -ERR
+  bool answers_challenge = false;  // the client's next line is no command
+  bool order_lost = false;         // which reply answers what proves nothing
+  bool tunnel = false;
+  Pop3Status reply = Pop3Status::kNone;  // of the multi-line reply being read
+  GrowingText reply_text;
+  Pop3Exchange answered;  // its command
+  bool answered_known = false;
+};
+
+struct Pop3Settings {
+  uint64_t body_max = 1u << 20;
+  uint32_t line_bytes_max = 8192;  // RFC 2449 section 4 allows 512; real servers send more
+};
+
+// Follows POP3 (RFC 1939): each command is a request, each reply a response, a multi-line reply's
+// lines its body, with the dots undone that section 3 asks for. What PASS, APOP and AUTH carry is
+// never handed on, and no line of the client that may be part of it: whatever was lost, cut or sent
+// in an unusual order, a line is shown only when it is a command that is known, or when a login was
+// seen and no AUTH is under way. The second user of the StreamProtocol seam, beside HttpEngine, and
+// shares nothing with it but the memory and the output.
+//
+// One per shard, used by its thread.
+class Pop3Engine {
+ public:
+  Pop3Engine(const Pop3Settings& settings, BufferPool& pool, ShardCounters& counters,
+             MessageEmitter& emitter)
+      : settings_(settings), pool_(pool), counters_(counters), emitter_(emitter) {}
+
+  // Whether a connection whose first captured bytes these are speaks POP3.
+  static bool recognises(const FlowKey& key, std::span<const uint8_t> first_bytes);
+
+  // nullptr: no memory.
+  Pop3Connection* open(const ConnectionIdentity& identity);
+  static void start_midstream(Pop3Connection& pop3, Side side) {
+    pop3.streams[static_cast<size_t>(side)].searching = true;
+    pop3.order_lost = true;
+  }
+  static void start_at_beginning(Pop3Connection& pop3, Side side) {
+    pop3.streams[static_cast<size_t>(side)].searching = false;
+  }
+  // The StreamProtocol functions. Nothing is ever refused.
+  void consume(Pop3Connection& pop3, ConnectionIdentity& identity, Side side,
+               std::span<const uint8_t> bytes, const SegmentMeta& meta);
+  void gap(Pop3Connection& pop3, ConnectionIdentity& identity, Side side, uint64_t length,
+           GapCause cause);
+  void end_of_stream(Pop3Connection& pop3, ConnectionIdentity& identity, Side side);
+  static bool in_message(const Pop3Connection& pop3, Side side);
+  // Ends what is open and gives the memory back; the connection is over.
+  void close(Pop3Connection*& pop3, ConnectionIdentity& identity, Incomplete cause);
+
+ private:
+  struct Context {
+    Pop3Connection& pop3;
+    ConnectionIdentity& identity;
+    Side side;
+    Pop3Stream& stream;
+  };
+
+  void take_line(Context& context, std::string_view raw);
+  void take_long_line(Context& context, std::string_view piece);
+  void pass_over(Context& context, size_t size);
+  void take_command(Context& context, std::string_view line);
+  void take_reply(Context& context, std::string_view line);
+  static void follow_login(Pop3Connection& pop3, Pop3Verb verb, Pop3Status status);
+  void take_body_line(Context& context, std::string_view raw);
+  void keep_body(Context& context, std::string_view bytes);
+  void finish_body(Context& context);
+  void interrupt(Context& context, Incomplete cause);
+  void emit(Context& context, HttpMessage& message);
+  void emit_request(Context& context, const Pop3Command& command, bool hidden);
+  void emit_reply(Context& context, Pop3Status status, std::string_view text, bool has_body);
+
+  const Pop3Settings settings_;
+  BufferPool& pool_;
+  ShardCounters& counters_;
+  MessageEmitter& emitter_;
+};
+
+}  // namespace tcp_sniffer

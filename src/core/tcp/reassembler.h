@@ -1,0 +1,250 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <new>
+#include <span>
+
+#include "core/base/buffer_pool.h"
+#include "core/base/counters.h"
+#include "core/base/limits.h"
+#include "core/net/segment.h"
+#include "core/tcp/reorder_buffer.h"
+#include "core/tcp/stream_protocol.h"
+#include "core/tcp/tcp_stream.h"
+
+namespace tcp_sniffer {
+
+using TcpStreams = std::array<TcpStream, 2>;  // by Side
+
+struct ReassemblySettings {
+  bool by_evidence = true;                 // gapPolicy: false = only when memory is full
+  int64_t gap_timeout_ns = 2'000'000'000;  // where the other direction is not captured
+  uint64_t buffer_max = 4u << 20;          // reassemblyBufferSize, one direction
+};
+
+// Turns segments into the two ordered byte streams of a connection, and says what is missing.
+//
+// Rules (ARCHITECTURE.md, "The life of a byte", has the reasons):
+// 1. In-order bytes go to the protocol straight from the packet; a buffer exists only while bytes
+//    wait behind a hole, for the other direction, or because the protocol refused them.
+// 2. The first copy of a byte wins, also for a part of a segment.
+// 3. A segment that acknowledges bytes of the peer that were not delivered yet waits for them:
+//    the sender had seen them when it spoke.
+// 4. A hole at the head is given up when the peer has acknowledged it and the evidence of
+//    limits.h is there; by timeout only where the peer is not captured; else when memory is full
+//    or the connection ends. Never more than the peer has acknowledged is given up at once.
+// 5. FIN and RST are claims. A claim stands when the stream has reached it, and any later byte
+//    behind it, or another sign of life of its sender, takes it back. The protocol is told when it
+//    is final: the FIN was acknowledged exactly, or (the peer not captured) nothing came for the
+//    gap timeout, or the connection is over. A FIN takes one sequence number (RFC 9293 section
+//    3.4), which is counted as delivered but given to no one. What a RST carries is text for
+//    people (RFC 9293 section 3.5.3), not data.
+// 6. What a segment says is believed only when it fits: bytes that do not stand at the head need
+//    an acknowledgment that the peer's stream makes plausible (RFC 5961 section 5), an
+//    acknowledgment a place next to what is known of its own stream. Bytes that were acknowledged
+//    but are not known to have been sent are given up only when somebody says so again.
+//
+// All state is in the TcpStreams and the protocol. One per shard; not shared.
+class Reassembler {
+ public:
+  Reassembler(BufferPool& pool, ShardCounters& counters, const ReassemblySettings& settings)
+      : pool_(pool), counters_(counters), settings_(settings) {}
+
+  // Verdicts that packet time has brought since the connection's last segment. Called with a
+  // later segment's clock before that segment is looked at, or by a sweep: both give the same.
+  template <StreamProtocol P>
+  void advance_clock(TcpStreams& streams, P& protocol, int64_t clock_ns) {
+    if (streams[0].hole_since_ns == 0 && streams[1].hole_since_ns == 0) return;
+    // The next hole is timed from the moment the timer of this one ran out, so that it does not
+    // matter how late somebody looks.
+    while (const int64_t verdict_ns = give_up_by_evidence(streams, protocol, clock_ns)) {
+      pump(streams, protocol, verdict_ns);
+    }
+  }
+
+  // One segment of an existing connection; a SYN only sets the origin. The streams' scaling and
+  // state checks are the caller's. False: the segment does not fit, and nobody has to believe that
+  // an end of the connection sent it.
+  template <StreamProtocol P>
+  bool on_segment(TcpStreams& streams, P& protocol, const Segment& segment);
+
+  // Delivers everything that is left, in the order it was captured, and reports what is missing:
+  // the connection is over. The protocol is not told of an end; the caller knows the reason.
+  template <StreamProtocol P>
+  void flush(TcpStreams& streams, P& protocol, int64_t clock_ns);
+
+  // Whether a stream's first segment to be placed is, or comes behind, a known beginning; if not,
+  // the stream is met in its middle.
+  static bool knows_start(const TcpStream& stream, const Segment& segment);
+
+  // Whether a SYN on a living connection is the one of its own stream: for the first time, again,
+  // or captured behind its data.
+  static bool owns_syn(const TcpStream& stream, const TcpStream& peer, const Segment& segment);
+
+  // Whether the segment goes on where both streams stand.
+  static bool continues(const TcpStream& stream, const TcpStream& peer, const Segment& segment);
+
+  void release(TcpStreams& streams) {
+    for (TcpStream& stream : streams) release_buffer(stream);
+  }
+
+  // True when a sweep has to look at this connection even if no segment comes.
+  static bool timed(const TcpStreams& streams) {
+    return streams[0].hole_since_ns != 0 || streams[1].hole_since_ns != 0;
+  }
+  // The clock at which advance_clock will act at the latest; only when timed.
+  int64_t deadline_ns(const TcpStreams& streams) const {
+    int64_t deadline = INT64_MAX;
+    for (size_t i = 0; i < 2; i++) {
+      if (streams[i].hole_since_ns == 0 || !has_verdict(streams[i], streams[1 - i])) continue;
+      deadline = std::min(deadline, streams[i].hole_since_ns + wait_max_ns(streams[1 - i]));
+    }
+    return deadline;
+  }
+
+ private:
+  static TcpStream& at(TcpStreams& streams, Side side) {
+    return streams[static_cast<size_t>(side)];
+  }
+
+  int64_t wait_max_ns(const TcpStream& peer) const {
+    return peer.seen ? kGapAckedWaitMaxNs : settings_.gap_timeout_ns;
+  }
+
+  // ---- what a segment says, and whether it is believed (reassembler_claims.cc)
+  enum class Place : uint8_t { kNowhere, kKnown, kMidstream };
+  static Place place(TcpStream& stream, const TcpStream& peer, const Segment& segment);
+  static void place_syn(TcpStream& stream, uint32_t first);
+  static bool agrees_with_strays(TcpStream& stream, const TcpStream& peer, const Segment& segment);
+  static Place place_bytes(TcpStream& stream, const TcpStream& peer, const Segment& segment);
+  static bool acknowledges_plausibly(const TcpStream& peer, const Segment& segment);
+  static bool believes(const TcpStream& stream, const TcpStream& peer, const Segment& segment,
+                       uint64_t offset);
+  static bool fits(const TcpStream& stream, uint64_t offset);
+  static uint64_t take_acknowledgment(TcpStream& peer, TcpStream& stream, const Segment& segment,
+                                      uint64_t offset);
+  static uint64_t take_hint(TcpStream& peer, const TcpStream& stream, const Segment& segment,
+                            uint64_t offset);
+  static void take_window(TcpStream& peer, const TcpStream& stream, const Segment& segment);
+  static bool is_probe(const TcpStream& stream, const Segment& segment, uint64_t offset);
+
+  // ---- ends
+  static void take_fin(TcpStream& stream, uint64_t end);
+  static bool take_rst(TcpStream& stream, uint64_t offset);
+  static void drop_claim(TcpStream& stream);
+  static void drop_reset(TcpStream& stream);
+  template <StreamProtocol P>
+  void take_back_end(TcpStream& stream, P& protocol, Side side, uint64_t offset);
+  template <StreamProtocol P>
+  void tell_end(TcpStream& stream, P& protocol, Side side);
+  template <StreamProtocol P>
+  void settle_ends(TcpStreams& streams, P& protocol);
+  template <StreamProtocol P>
+  void settle_end(TcpStream& stream, P& protocol, Side side);
+
+  // ---- bytes
+  template <StreamProtocol P>
+  bool take_ordinary(TcpStreams& streams, TcpStream& stream, TcpStream& peer, P& protocol,
+                     const Segment& segment);
+  template <StreamProtocol P>
+  bool take_other(TcpStreams& streams, TcpStream& stream, TcpStream& peer, P& protocol,
+                  const Segment& segment);
+  template <StreamProtocol P>
+  bool take_segment(TcpStreams& streams, TcpStream& stream, TcpStream& peer, P& protocol,
+                    const Segment& segment, uint64_t offset, uint64_t acknowledged);
+  template <StreamProtocol P>
+  bool consume_plain(TcpStreams& streams, P& protocol, const Segment& segment,
+                     uint64_t acknowledged);
+  template <StreamProtocol P>
+  void add_payload(TcpStreams& streams, P& protocol, const Segment& segment, uint64_t offset,
+                   uint64_t acknowledged);
+  template <StreamProtocol P>
+  static bool pass_over(TcpStream& stream, P& protocol, Side side, uint64_t offset, uint64_t size,
+                        const SegmentMeta& meta);
+  template <StreamProtocol P>
+  bool take_stray(TcpStreams& streams, P& protocol, const Segment& segment, uint64_t offset);
+  // A segment's bytes on their way: those captured, then those the snaplen cut off.
+  struct Bytes {
+    uint64_t offset = kNoOffset;
+    std::span<const uint8_t> data;
+    uint64_t lost = 0;
+    SegmentMeta meta;
+
+    bool empty() const { return data.empty() && lost == 0; }
+    void advance(uint64_t size);
+  };
+  void cut_to_stream(const TcpStream& stream, Bytes& bytes);
+  template <StreamProtocol P>
+  void deliver_now(TcpStream& stream, P& protocol, Side side, Bytes& bytes, bool force);
+  static void keep_cut(TcpStream& stream, uint64_t size);
+  template <StreamProtocol P>
+  void give_up_cut(TcpStream& stream, P& protocol, Side side);
+  template <StreamProtocol P>
+  void buffer_bytes(TcpStreams& streams, P& protocol, Side side, Bytes bytes, int64_t clock_ns);
+  void count_late(const TcpStream& stream, uint64_t start, uint64_t end);
+
+  // ---- delivery
+  // A peer that was refused waits for this side itself.
+  static bool must_wait(const TcpStream& peer, uint64_t acknowledged) {
+    return peer.seen && !peer.ended && !peer.refused && acknowledged > peer.head;
+  }
+  // What delivery does not wait for: the peer's bytes that a segment acknowledges, and the
+  // protocol.
+  enum class Insist : uint8_t { kNo, kNotOnPeer, kOnAll };
+  template <StreamProtocol P>
+  bool deliver(TcpStreams& streams, P& protocol, Side side, Insist insist);
+  template <StreamProtocol P>
+  bool reach_end(TcpStreams& streams, P& protocol, Side side);
+  template <StreamProtocol P>
+  void settle(TcpStreams& streams, P& protocol, int64_t clock_ns);
+  template <StreamProtocol P>
+  void pump(TcpStreams& streams, P& protocol, int64_t clock_ns);
+  template <StreamProtocol P>
+  void pump_waiting(TcpStreams& streams, P& protocol);
+  template <StreamProtocol P>
+  bool break_mutual_wait(TcpStreams& streams, P& protocol);
+
+  // ---- holes
+  template <StreamProtocol P>
+  void skip(TcpStream& stream, P& protocol, Side side, uint64_t to, GapCause cause);
+  template <StreamProtocol P>
+  void skip_hole(TcpStream& stream, P& protocol, Side side, uint64_t to);
+  template <StreamProtocol P>
+  void give_up(TcpStreams& streams, P& protocol, Side side, uint64_t to);
+  // An end whose acknowledgment can not be captured.
+  static bool end_waits(const TcpStream& stream, const TcpStream& peer) {
+    return stream.ended && !stream.end_told && !stream.reset && !stream.end_guessed && !peer.seen;
+  }
+  // Whether time alone decides about what is missing at the head. Not about bytes of which nothing
+  // but one acknowledgment is known: that may be forged.
+  static bool has_verdict(const TcpStream& stream, const TcpStream& peer) {
+    return stream.cut || stream.has_waiting() || !peer.seen || stream.ack_repeated ||
+           stream.advancing_acks > 0 || stream.fin_offset != kNoOffset;
+  }
+  template <StreamProtocol P>
+  int64_t give_up_by_evidence(TcpStreams& streams, P& protocol, int64_t clock_ns);
+  template <StreamProtocol P>
+  bool give_up_for_room(TcpStreams& streams, P& protocol, Side side, const Bytes& in_hand);
+  template <StreamProtocol P>
+  void flush_rest(TcpStreams& streams, P& protocol, int64_t clock_ns);
+  template <StreamProtocol P>
+  bool give_up_at_close(TcpStreams& streams, P& protocol);
+  template <StreamProtocol P>
+  bool give_up_end(TcpStreams& streams, P& protocol, Side side);
+  void time_hole(TcpStream& stream, const TcpStream& peer, int64_t clock_ns);
+
+  ReorderBuffer* reorder_of(TcpStream& stream);
+  void release_buffer(TcpStream& stream);
+
+  BufferPool& pool_;
+  ShardCounters& counters_;
+  ReassemblySettings settings_;
+  bool closing_ = false;  // within flush
+};
+
+}  // namespace tcp_sniffer
+
+#include "core/tcp/reassembler_ends_impl.h"
+#include "core/tcp/reassembler_impl.h"

@@ -1,0 +1,43 @@
+#include "io/capture/interfaces_text.h"
+
+#include <cstdint>
+#include <variant>
+
+#include "io/capture/capture_filter.h"
+#include "io/capture/live_source.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+// Why no capture can begin there; empty: one can.
+std::string reason_against(const std::string& name) {
+  constexpr uint64_t kSmallBufferBytes = uint64_t{1} << 20;
+  LiveOptions options;
+  options.interface = name;
+  options.buffer_bytes = kSmallBufferBytes;
+  options.promiscuous = false;  // looking must not change the interface
+  const auto filter = CaptureFilter::make({});
+  const auto opened = LiveSource::open(options, std::get<CaptureFilter>(filter));
+  const auto* problem = std::get_if<LiveProblem>(&opened);
+  if (problem == nullptr) return "";
+  return problem->reason.empty() ? problem->message : problem->reason;
+}
+
+}  // namespace
+
+std::string interfaces_text(const InterfaceList& list) {
+  std::string text;
+  for (const InterfaceInfo& interface : list.interfaces) {
+    if (!can_carry_ip(interface)) continue;
+    text += interface.name + (interface.up ? "  up" : "  down");
+    for (const std::string& address : interface.addresses) text += "  " + address;
+    if (!interface.description.empty()) text += "  (" + interface.description + ")";
+    const std::string reason = reason_against(interface.name);
+    if (!reason.empty()) text += "  cannot be opened: " + reason;
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,298 @@
+#include "io/capture/live_source.h"
+
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <pcap/pcap.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <utility>
+
+#include "io/base/printable.h"
+#include "io/capture/interfaces.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+std::string there_are(const InterfaceList& list) {
+  return "; there are: " + (list.error.empty() ? names_of(list) : "(no list: " + list.error + ")");
+}
+
+LiveProblem no_such_interface(const std::string& name) {
+  return {ErrorCode::kInvalidInterface,
+          "interface: there is no " + quote_text(name) + there_are(list_interfaces())};
+}
+
+LiveProblem no_permission(const std::string& name) {
+  std::array<char, PATH_MAX> path{};
+  const ssize_t size = readlink("/proc/self/exe", path.data(), path.size() - 1);
+  const std::string program = size > 0 ? std::string(path.data()) : "tcp-sniffer";
+  const std::string words =
+      "needs the capability CAP_NET_RAW; grant it with: sudo setcap "
+      "cap_net_raw+ep " +
+      printable(program);
+  return {ErrorCode::kPermissionDenied, "capturing on " + quote_text(name) + " " + words, words};
+}
+
+LiveProblem open_failed(const std::string& name, const std::string& words) {
+  return {ErrorCode::kCaptureOpenFailed, "cannot capture on " + quote_text(name) + ": " + words,
+          words};
+}
+
+// libpcap's words for the result of an activation: its own message where it left one.
+std::string words_of(pcap_t* handle, int status) {
+  const std::string detail = pcap_geterr(handle);
+  const std::string general = pcap_statustostr(status);
+  if (detail.empty() || status == PCAP_ERROR) return detail.empty() ? general : detail;
+  return general + " (" + detail + ")";
+}
+
+LiveProblem activation_problem(pcap_t* handle, int status, const std::string& name) {
+  switch (status) {
+    case PCAP_ERROR_NO_SUCH_DEVICE:
+      return no_such_interface(name);
+    case PCAP_ERROR_PERM_DENIED:
+    case PCAP_ERROR_PROMISC_PERM_DENIED:
+      return no_permission(name);
+    case PCAP_ERROR_IFACE_NOT_UP:
+      // libpcap leaves the same words as its message, once more.
+      return open_failed(name, std::string(pcap_statustostr(status)) +
+                                   "; bring it up with: sudo ip link set " + printable(name) +
+                                   " up");
+    default:
+      return open_failed(name, words_of(handle, status));
+  }
+}
+
+// libpcap's size of a block of a TPACKET_V3 buffer, and about what the kernel adds to a frame.
+constexpr uint64_t kKernelBlockBytes = uint64_t{256} << 10;
+constexpr uint64_t kKernelFrameHeaderBytes = 96;
+
+void ignore_packet(u_char*, const pcap_pkthdr*, const u_char*) {}
+
+void add_difference(std::atomic<uint64_t>& total, uint32_t& last, uint32_t now) {
+  total.fetch_add(static_cast<uint32_t>(now - last), std::memory_order_relaxed);
+  last = now;
+}
+
+}  // namespace
+
+std::variant<std::string, LiveProblem> interface_or_default(const std::string& name) {
+  if (!name.empty()) return name;
+  const InterfaceList list = list_interfaces();
+  if (const InterfaceInfo* found = default_interface(list)) return found->name;
+  return LiveProblem{
+      ErrorCode::kInvalidInterface,
+      "interface: none was given, and none is up and not loopback" + there_are(list)};
+}
+
+std::variant<std::unique_ptr<LiveSource>, LiveProblem> LiveSource::open(
+    const LiveOptions& options, const CaptureFilter& filter) {
+  std::unique_ptr<LiveSource> source(new LiveSource);
+  if (auto problem = source->activate(options)) return std::move(*problem);
+  if (auto problem = source->install(filter, options)) return std::move(*problem);
+  return source;
+}
+
+LiveSource::~LiveSource() {
+  if (handle_ != nullptr) pcap_close(handle_);
+}
+
+std::optional<LiveProblem> LiveSource::activate(const LiveOptions& options) {
+  interface_ = options.interface;
+  if (interface_ != "any") {
+    // Asked first, for without rights libpcap says nothing but that.
+    interface_index_ = if_nametoindex(interface_.c_str());
+    if (interface_index_ == 0) return no_such_interface(interface_);
+  }
+  std::array<char, PCAP_ERRBUF_SIZE> words{};
+  handle_ = pcap_create(interface_.c_str(), words.data());
+  if (handle_ == nullptr) return open_failed(interface_, words.data());
+  pcap_set_snaplen(handle_, static_cast<int>(std::min<uint32_t>(options.snaplen, INT_MAX)));
+  pcap_set_buffer_size(handle_,
+                       static_cast<int>(std::min<uint64_t>(options.buffer_bytes, INT_MAX)));
+  pcap_set_promisc(handle_, options.promiscuous ? 1 : 0);
+  pcap_set_timeout(handle_, std::max(options.block_timeout_ms, 1));
+  buffer_blocks_ = options.buffer_bytes / kKernelBlockBytes;
+  block_timeout_ns_ = int64_t{std::max(options.block_timeout_ms, 1)} * 1'000'000;
+  // Refused by some devices, which then give microseconds.
+  pcap_set_tstamp_precision(handle_, PCAP_TSTAMP_PRECISION_NANO);
+
+  const int status = pcap_activate(handle_);
+  if (status < 0) return activation_problem(handle_, status, interface_);
+  if (status > 0) warning_ = words_of(handle_, status);
+  if (pcap_setnonblock(handle_, 1, words.data()) != 0) return open_failed(interface_, words.data());
+
+  fd_ = pcap_get_selectable_fd(handle_);
+  link_type_ = link_type_of_dlt(pcap_datalink(handle_));
+  fraction_ns_ = pcap_get_tstamp_precision(handle_) == PCAP_TSTAMP_PRECISION_NANO ? 1 : 1000;
+  return {};
+}
+
+std::optional<LiveProblem> LiveSource::install(const CaptureFilter& filter,
+                                               const LiveOptions& options) {
+  auto result = filter.compile(handle_, link_type_);
+  if (const auto* words = std::get_if<std::string>(&result)) {
+    return LiveProblem{ErrorCode::kInvalidConfig,
+                       "filter: refused by libpcap for " + quote_text(interface_) + ": " + *words};
+  }
+  auto& compiled = std::get<CaptureFilter::Compiled>(result);
+  if (options.fanout_group) {
+    // The last block with frames of before comes when its timeout has run.
+    const int settle_ms = 10 * std::max(options.block_timeout_ms, 1);
+    if (auto problem = join_fanout(*options.fanout_group, settle_ms)) return problem;
+  }
+  if (pcap_setfilter(handle_, compiled.program.get()) != 0) {
+    return open_failed(interface_, pcap_geterr(handle_));
+  }
+  filter_text_ = std::move(compiled.text);
+  filter_instructions_ = compiled.program.instructions();
+  return {};
+}
+
+// Until a handle has joined, it sees every frame, those of the other handles of the group too. So
+// nothing is let in before, and what came earlier still is thrown away.
+std::optional<LiveProblem> LiveSource::join_fanout(uint16_t group, int settle_ms) {
+  bpf_insn reject = BPF_STMT(BPF_RET | BPF_K, 0);
+  bpf_program reject_all{1, &reject};
+  if (pcap_setfilter(handle_, &reject_all) != 0) {
+    return open_failed(interface_, pcap_geterr(handle_));
+  }
+  const int argument = group | (PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG) << 16;
+  if (setsockopt(pcap_fileno(handle_), SOL_PACKET, PACKET_FANOUT, &argument, sizeof argument) !=
+      0) {
+    return open_failed(interface_,
+                       std::string("the fanout group was not joined: ") + std::strerror(errno));
+  }
+  pollfd waiting{fd_, POLLIN, 0};
+  while (::poll(&waiting, 1, settle_ms) > 0) {
+    if (pcap_dispatch(handle_, -1, ignore_packet, nullptr) < 0) break;
+  }
+  return {};
+}
+
+void LiveSource::on_packet(u_char* user, const pcap_pkthdr* header, const u_char* data) {
+  auto* source = reinterpret_cast<LiveSource*>(user);
+  Frame frame;
+  frame.data = {data, header->caplen};
+  frame.wire_size = std::max(header->len, header->caplen);
+  frame.link_type = source->link_type_;
+  frame.time_ns = int64_t{header->ts.tv_sec} * 1'000'000'000 +
+                  int64_t{header->ts.tv_usec} * source->fraction_ns_;
+  source->taken_frames_++;
+  source->taken_bytes_ += header->caplen;
+  source->last_frame_ns_ = frame.time_ns;
+  source->sink_->on_frames({&frame, 1}, nullptr);
+}
+
+SourceStatus LiveSource::poll(FrameSink& sink) {
+  if (problem_.code != ErrorCode::kNone) return SourceStatus::kError;
+  sink_ = &sink;
+  const uint64_t bytes_before = taken_bytes_;
+  const int frames = pcap_dispatch(handle_, static_cast<int>(kFramesPerBurst), on_packet,
+                                   reinterpret_cast<u_char*>(this));
+  sink_ = nullptr;
+  if (frames > 0) {
+    const uint64_t mean_now = (taken_bytes_ - bytes_before) / static_cast<uint64_t>(frames);
+    mean_frame_bytes_ = (3 * mean_frame_bytes_ + mean_now) / 4;
+    if (!interface_is_up()) up_.store(true, std::memory_order_relaxed);
+    return SourceStatus::kMore;
+  }
+  if (frames < 0) return after_error();
+  if (!emptied_) {
+    // Frames of before the filter was in place were counted, but never handed out.
+    emptied_ = true;
+    update_statistics();
+    const LiveStatistics seen = statistics();
+    uncounted_frames_ =
+        seen.received - std::min(seen.received, seen.kernel_dropped + taken_frames_);
+  }
+  return check_interface();
+}
+
+// The kernel takes a handle up again with its interface. libpcap's words for one that went down or
+// is gone differ between versions, so the interface itself is asked.
+SourceStatus LiveSource::after_error() {
+  const std::string words = pcap_geterr(handle_);
+  up_.store(false, std::memory_order_relaxed);
+  next_check_ = {};
+  const SourceStatus status = check_interface();
+  const bool of_interface = words.find("The interface") != std::string::npos;
+  if (status == SourceStatus::kError || !interface_is_up() || of_interface) return status;
+  return fail(words);
+}
+
+SourceStatus LiveSource::fail(const std::string& words) {
+  problem_ = {ErrorCode::kCaptureFailed,
+              "capturing on " + quote_text(interface_) + " failed: " + words};
+  return SourceStatus::kError;
+}
+
+SourceStatus LiveSource::check_interface() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_check_) return SourceStatus::kIdle;
+  next_check_ = now + kDownCheckEvery;
+  if (interface_index_ == 0) {
+    up_.store(true, std::memory_order_relaxed);
+    return SourceStatus::kIdle;
+  }
+  // By its index: an interface made anew under the same name is another one, a renamed one is not.
+  ifreq request{};
+  request.ifr_ifindex = static_cast<int>(interface_index_);
+  const int fd = pcap_fileno(handle_);
+  if (ioctl(fd, SIOCGIFNAME, &request) != 0) return fail("the interface was removed");
+  const bool up = ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
+  up_.store(up, std::memory_order_relaxed);
+  return SourceStatus::kIdle;
+}
+
+void LiveSource::wait(int timeout_ms) {
+  const auto most =
+      static_cast<int>(interface_is_up() ? kUpWaitMax.count() : kDownCheckEvery.count());
+  pollfd fds[2] = {{event_.fd(), POLLIN, 0}, {fd_, POLLIN, 0}};
+  if (::poll(fds, 2, timeout_ms < 0 ? most : std::min(timeout_ms, most)) <= 0) return;
+  if ((fds[0].revents & POLLIN) != 0) event_.drain();
+  // The kernel's word that the interface went down; libpcap may keep it to itself.
+  if ((fds[1].revents & (POLLERR | POLLHUP)) != 0) next_check_ = {};
+}
+
+// The kernel closes a block when it is full or its timeout has run, so the blocks in use are at
+// most the waiting bytes' and one for each timeout that has passed since the oldest waiting frame
+// came – which is not older than the last one that was taken.
+bool LiveSource::can_hold_more() {
+  update_statistics();
+  const LiveStatistics seen = statistics();
+  const uint64_t accounted = seen.kernel_dropped + taken_frames_ + uncounted_frames_;
+  const uint64_t waiting = seen.received - std::min(seen.received, accounted);
+  const int64_t now_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                             std::chrono::system_clock::now().time_since_epoch())
+                             .count();
+  const auto timeouts =
+      static_cast<uint64_t>(std::max<int64_t>(now_ns - last_frame_ns_, 0) / block_timeout_ns_);
+  const uint64_t bytes = waiting * (mean_frame_bytes_ + kKernelFrameHeaderBytes);
+  return (timeouts + bytes / kKernelBlockBytes + 1) * 4 <= buffer_blocks_ * 3;
+}
+
+void LiveSource::update_statistics() {
+  pcap_stat stat{};
+  if (pcap_stats(handle_, &stat) != 0) return;
+  add_difference(received_, last_received_, stat.ps_recv);
+  add_difference(kernel_dropped_, last_kernel_dropped_, stat.ps_drop);
+  add_difference(interface_dropped_, last_interface_dropped_, stat.ps_ifdrop);
+}
+
+LiveStatistics LiveSource::statistics() const {
+  return {received_.load(std::memory_order_relaxed),
+          kernel_dropped_.load(std::memory_order_relaxed),
+          interface_dropped_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,153 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "core/net/link_type.h"
+#include "io/base/exit_code.h"
+#include "io/base/wake_event.h"
+#include "io/capture/capture_filter.h"
+#include "io/capture/packet_source.h"
+
+struct pcap;
+struct pcap_pkthdr;
+
+namespace tcp_sniffer {
+
+struct LiveOptions {
+  std::string interface;  // `any` and `lo` work, too
+  uint32_t snaplen = 262144;
+  uint64_t buffer_bytes = uint64_t{64} << 20;
+  bool promiscuous = true;
+  // How long the kernel may hold a frame back to fill its block of 256 KiB. It bounds the delay of
+  // a frame, but also how long a thread that does not read loses nothing: the buffer has
+  // buffer_bytes / 256 KiB blocks, and one is used up each time. 64 MiB at 1 ms last for 0.26 s of
+  // sparse traffic (measured), at 20 ms for 5 s.
+  int block_timeout_ms = 1;
+  // Several handles of one interface that share its frames have the same group.
+  std::optional<uint16_t> fanout_group;
+};
+
+// Why a live capture can not begin, or ended: the code of the contract and words for people.
+struct LiveProblem {
+  ErrorCode code = ErrorCode::kNone;
+  std::string message;
+  std::string reason{};  // why it can not begin, without the interface's name
+};
+
+// The interface that a capture is made on: `name` itself, and for none the first that is up and not
+// loopback. Whether `name` exists is found out when it is opened.
+std::variant<std::string, LiveProblem> interface_or_default(const std::string& name);
+
+// What the kernel and the interface lost, in libpcap's figures, widened to 64 bits.
+struct LiveStatistics {
+  uint64_t received = 0;           // passed the filter, the dropped ones included
+  uint64_t kernel_dropped = 0;     // the capture buffer was full
+  uint64_t interface_dropped = 0;  // the driver had no room
+};
+
+// Frames of a live interface.
+//
+// libpcap lends a frame's memory only until its callback returns (the kernel may get the block
+// back with the next frame), so frames are handed to the sink one by one, with no piece: the sink
+// copies what it keeps. A burst is what one poll() delivers; the sink's owner ends it afterwards.
+//
+// Nothing here blocks: poll() takes what is there, wait() sleeps until there is more or somebody
+// calls wake(). A blocking pcap_dispatch may sleep for ever where no packet comes.
+//
+// When the interface goes down the capture goes on, for the kernel takes it up again with the
+// interface: poll() is idle and interface_is_up() false meanwhile. When the interface is removed,
+// poll() fails.
+//
+// Thread safety: wake() from any thread and from signal handlers; statistics() and
+// interface_is_up() from any thread; everything else on the capture thread.
+class LiveSource final : public PacketSource {
+ public:
+  static std::variant<std::unique_ptr<LiveSource>, LiveProblem> open(const LiveOptions& options,
+                                                                     const CaptureFilter& filter);
+  ~LiveSource() override;
+  LiveSource(const LiveSource&) = delete;
+  LiveSource& operator=(const LiveSource&) = delete;
+
+  SourceStatus poll(FrameSink& sink) override;
+  const std::string& error() const override { return problem_.message; }
+  // True while a quarter of the kernel's capture buffer is free: estimated from the frames it took
+  // and we did not, their mean size, and how long ago the last one that we took had come.
+  bool can_hold_more() override;
+  const LiveProblem& problem() const { return problem_; }
+
+  // Until frames are there, wake() is called or `timeout_ms` have passed; a second at most. May
+  // return early.
+  void wait(int timeout_ms);
+  void wake() noexcept { event_.notify(); }
+
+  // What was opened, for the `started` event.
+  const std::string& interface() const { return interface_; }
+  LinkType link_type() const { return link_type_; }
+  const std::string& filter_text() const { return filter_text_; }
+  size_t filter_instructions() const { return filter_instructions_; }
+  bool has_nanoseconds() const { return fraction_ns_ == 1; }
+  // What libpcap could not do as asked, for instance promiscuous mode; mostly empty.
+  const std::string& warning() const { return warning_; }
+
+  bool interface_is_up() const { return up_.load(std::memory_order_relaxed); }
+
+  // Asks the kernel; capture thread. The figures are then published to statistics().
+  void update_statistics();
+  LiveStatistics statistics() const;
+
+ private:
+  // How often an idle handle's interface is looked at, and how long a wait may keep it from that.
+  static constexpr std::chrono::milliseconds kDownCheckEvery{100};
+  static constexpr std::chrono::milliseconds kUpWaitMax{1000};
+
+  LiveSource() = default;
+
+  std::optional<LiveProblem> activate(const LiveOptions& options);
+  std::optional<LiveProblem> install(const CaptureFilter& filter, const LiveOptions& options);
+  std::optional<LiveProblem> join_fanout(uint16_t group, int settle_ms);
+  SourceStatus after_error();
+  SourceStatus fail(const std::string& words);
+  SourceStatus check_interface();
+
+  static void on_packet(unsigned char* user, const pcap_pkthdr* header, const unsigned char* data);
+
+  pcap* handle_ = nullptr;
+  FrameSink* sink_ = nullptr;  // only while poll() runs
+  uint64_t buffer_blocks_ = 0;
+  int64_t block_timeout_ns_ = 1'000'000;
+  uint64_t taken_frames_ = 0;
+  uint64_t taken_bytes_ = 0;
+  uint64_t mean_frame_bytes_ = 1500;  // of the last bursts
+  uint64_t uncounted_frames_ = 0;     // that the kernel counts and libpcap kept to itself
+  bool emptied_ = false;              // the buffer was empty once
+  int64_t last_frame_ns_ = 0;
+  int fd_ = -1;
+  int64_t fraction_ns_ = 1000;
+  LinkType link_type_ = LinkType::kEthernet;
+  unsigned interface_index_ = 0;  // 0: `any`
+  std::string interface_;
+  std::string filter_text_;
+  size_t filter_instructions_ = 0;
+  std::string warning_;
+  std::atomic<bool> up_{true};
+  std::chrono::steady_clock::time_point next_check_;
+  LiveProblem problem_;
+  WakeEvent event_;
+
+  // The last 32-bit figures of libpcap, to widen the next ones.
+  uint32_t last_received_ = 0;
+  uint32_t last_kernel_dropped_ = 0;
+  uint32_t last_interface_dropped_ = 0;
+  std::atomic<uint64_t> received_{0};
+  std::atomic<uint64_t> kernel_dropped_{0};
+  std::atomic<uint64_t> interface_dropped_{0};
+};
+
+}  // namespace tcp_sniffer

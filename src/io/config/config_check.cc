@@ -1,0 +1,164 @@
+#include "io/config/config_check.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "io/base/printable.h"
+#include "io/config/config_values.h"
+#include "shard/pin_thread.h"
+
+namespace tcp_sniffer {
+namespace {
+
+ConfigError error(std::string message) {
+  return {.message = std::move(message)};
+}
+
+std::optional<ConfigError> check_input(const Config& config, const Environment& environment) {
+  if (!config.interface.empty() && !config.files.empty()) {
+    return error("interface: " + quote_text(config.interface) + " and files: " +
+                 quote_text(config.files.front()) + " exclude each other; allowed: one of the two");
+  }
+  const auto from_stdin = std::count(config.files.begin(), config.files.end(), "-");
+  if (from_stdin > 0 && environment.config_from_stdin) {
+    return error(
+        "files: \"-\" is standard input, which --config - reads too; allowed: one of "
+        "the two");
+  }
+  if (from_stdin > 1) {
+    return error("files: \"-\" is given twice; allowed: standard input once");
+  }
+  if (config.live() && config.ports.empty()) {
+    return error(
+        "ports: none given for live capture; allowed: a list of whole numbers from 1 to "
+        "65535, none twice (-p 80,8080); -r FILE reads capture files instead, --help "
+        "lists all keys");
+  }
+  return {};
+}
+
+std::optional<ConfigError> check_threads(const Config& config) {
+  if (config.capture_threads > 1 && config.shards == 0 && config.tunnels) {
+    return error("captureThreads: " + std::to_string(config.capture_threads) +
+                 " together with shards: 0 and tunnels: true; the kernel spreads packets by their "
+                 "outer header, so the directions of a tunnelled connection would not meet; "
+                 "allowed: captureThreads 1, shards 1 or more, or tunnels false");
+  }
+  return {};
+}
+
+// `0-3, 8`
+std::string ranges_of(const std::bitset<1024>& cpus) {
+  std::string text;
+  for (size_t first = 0; first < cpus.size(); ++first) {
+    if (!cpus[first]) continue;
+    size_t last = first;
+    while (last + 1 < cpus.size() && cpus[last + 1]) ++last;
+    if (!text.empty()) text += ", ";
+    text += std::to_string(first);
+    if (last > first) text += "-" + std::to_string(last);
+    first = last;
+  }
+  return text;
+}
+
+std::optional<ConfigError> check_cpus(const Config& config, const Environment& environment) {
+  if (environment.usable_cpus.none()) return {};
+  for (const uint16_t cpu : config.pin_cpus) {
+    if (environment.usable_cpus[cpu]) continue;
+    return error(
+        "pinCpus: " + std::to_string(cpu) +
+        " is no CPU that this process may use; allowed: " + ranges_of(environment.usable_cpus));
+  }
+  return {};
+}
+
+std::optional<ConfigError> check_limits(const Config& config) {
+  if (config.reassembly_buffer_size > config.memory_limit) {
+    return error("reassemblyBufferSize: " + std::to_string(config.reassembly_buffer_size) +
+                 " is more than memoryLimit: " + std::to_string(config.memory_limit) +
+                 "; allowed: at most memoryLimit");
+  }
+  return {};
+}
+
+}  // namespace
+
+Environment current_environment() {
+  return {.cpus = usable_cpu_count(),
+          .stdout_is_terminal = ::isatty(STDOUT_FILENO) == 1,
+          .stderr_is_terminal = ::isatty(STDERR_FILENO) == 1,
+          .usable_cpus = usable_cpus()};
+}
+
+void resolve_defaults(Config& config, const Environment& environment) {
+  const bool live = config.live();
+  if (config.output == "-") config.output.clear();
+  if (!is_given(config, "format")) {
+    const bool for_people = environment.stdout_is_terminal && config.output.empty();
+    config.format = for_people ? OutputFormat::kPretty : OutputFormat::kNdjson;
+  }
+  if (!is_given(config, "shards")) {
+    // One CPU is the capture thread's; the writer and the control thread sleep most of the time.
+    config.shards = std::clamp(environment.cpus, 2u, 257u) - 1;
+    // People compare runs and read along in time: one shard keeps the order of completion.
+    if (!live && config.format == OutputFormat::kPretty) config.shards = 0;
+  }
+  if (!is_given(config, "overload")) config.overload = live ? Overload::kDrop : Overload::kBlock;
+  if (!is_given(config, "tunnels")) config.tunnels = !live;
+  if (!is_given(config, "reassemblyBufferSize")) {
+    config.reassembly_buffer_size = std::min(config.reassembly_buffer_size, config.memory_limit);
+  }
+  if (environment.config_from_stdin) {
+    config.log_format = LogFormat::kJson;  // its reader is a program
+  } else if (config.log_format == LogFormat::kAuto) {
+    config.log_format = environment.stderr_is_terminal ? LogFormat::kText : LogFormat::kJson;
+  }
+}
+
+std::optional<ConfigError> check_config(const Config& config, const Environment& environment) {
+  if (auto wrong = check_input(config, environment)) return wrong;
+  if (auto wrong = check_threads(config)) return wrong;
+  if (auto wrong = check_cpus(config, environment)) return wrong;
+  if (auto wrong = check_limits(config)) return wrong;
+  return check_supported(config);
+}
+
+std::optional<ConfigError> check_supported(const Config& config, std::span<const KeySpec> keys) {
+  const Config defaults;
+  for (const KeySpec& key : keys) {
+    if (key.supported) continue;
+    const nlohmann::json value = get_value(key, config);
+    if (value == get_value(key, defaults)) continue;
+    const std::string shown =
+        value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace).substr(0, 64);
+    return error(std::string(key.name) + ": " + shown +
+                 " is not yet supported; allowed: " + default_text(key) + ", the default");
+  }
+  return {};
+}
+
+std::vector<std::string> keys_without_effect(const Config& config) {
+  std::vector<std::string> names;
+  const auto add_if = [&](std::string_view name, bool idle) {
+    if (idle && is_given(config, name)) names.emplace_back(name);
+  };
+  for (const KeySpec& key : config_keys()) add_if(key.name, key.live_only && !config.live());
+  const bool extracts = !config.extract_dir.empty() && config.max_body_size > 0;
+  add_if("extractDir", config.max_body_size == 0);
+  add_if("decodeBodies",
+         config.max_body_size == 0 || (config.format == OutputFormat::kPretty && !extracts));
+  add_if("writeIncomplete", !extracts);
+  add_if("extractMaxBytes", !extracts);
+  add_if("extractMaxFiles", !extracts);
+  add_if("debugLog", !config.debug && !config.hex_dump);
+  add_if("tunnelDepth", !config.tunnels);
+  add_if("keyTunnel", !config.tunnels);
+  add_if("sampleSeed", config.sample_rate >= 1.0);
+  return names;
+}
+
+}  // namespace tcp_sniffer

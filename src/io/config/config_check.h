@@ -1,0 +1,41 @@
+#pragma once
+
+#include <bitset>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "io/config/config_keys.h"
+
+namespace tcp_sniffer {
+
+// What the defaults and the rules depend on beside the keys themselves.
+struct Environment {
+  unsigned cpus = 1;
+  bool stdout_is_terminal = false;
+  bool stderr_is_terminal = false;
+  bool config_from_stdin = false;  // --config -
+  // The CPUs that this process may use, by number; none: not known, and pinCpus takes any.
+  std::bitset<1024> usable_cpus{};
+};
+
+// Asks the system; config_from_stdin stays false.
+Environment current_environment();
+
+// Gives every key that was not said its default for this environment: shards, format, overload,
+// tunnels, reassemblyBufferSize and logFormat. Afterwards logFormat is text or json.
+void resolve_defaults(Config& config, const Environment& environment);
+
+// The rules that span keys, on a resolved configuration. Returns nothing, or the first rule broken.
+std::optional<ConfigError> check_config(const Config& config, const Environment& environment);
+
+// Refuses every key of the table that is not supported and has another value than its default.
+std::optional<ConfigError> check_supported(const Config& config,
+                                           std::span<const KeySpec> keys = config_keys());
+
+// The keys that were given and change nothing in this run: those of live capture when files are
+// read, and those that need another key. For --check.
+std::vector<std::string> keys_without_effect(const Config& config);
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,379 @@
+#include "io/config/config_values.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "core/base/text_encoding.h"
+#include "io/base/printable.h"
+
+namespace tcp_sniffer {
+namespace {
+
+using nlohmann::json;
+using Fault = std::optional<std::string>;
+
+constexpr double kExactIntegersMax = 9007199254740992.0;  // 2^53
+
+std::string shown(const json& value) {
+  switch (value.type()) {
+    case json::value_t::array:
+      return value.empty() ? "an empty list" : "a list";
+    case json::value_t::object:
+      return "an object";
+    case json::value_t::string:
+      return quote_text(value.get_ref<const std::string&>());
+    default:
+      return value.dump();
+  }
+}
+
+std::string fault(const KeySpec& key, const std::string& value, std::string_view problem) {
+  std::string out = value;
+  out.append(" ").append(problem).append("; allowed: ").append(allowed_text(key));
+  return out;
+}
+
+std::string join(std::span<const std::string_view> words) {
+  std::string out;
+  for (const std::string_view word : words) {
+    if (!out.empty()) out += ", ";
+    out += word;
+  }
+  return out;
+}
+
+std::string range_text(const KeySpec& key) {
+  return "from " + std::to_string(key.minimum) + " to " + std::to_string(key.maximum);
+}
+
+// A whole number in the key's range. JSON has one type of number: 1e3 and 80.0 are whole.
+Fault read_number(const KeySpec& key, const json& value, uint64_t& out) {
+  uint64_t number = 0;
+  if (value.is_number_unsigned()) {
+    number = value.get<uint64_t>();
+  } else if (value.is_number_integer()) {
+    if (value.get<int64_t>() < 0) return fault(key, shown(value), "is out of range");
+    number = value.get<uint64_t>();
+  } else if (value.is_number_float()) {
+    const double real = value.get<double>();
+    if (std::floor(real) != real) return fault(key, shown(value), "is not a whole number");
+    if (real < 0 || real > kExactIntegersMax) {
+      return fault(key, shown(value), "is out of range");
+    }
+    number = static_cast<uint64_t>(real);
+  } else if (key.unit == Unit::kBytes && value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    const auto size = parse_size(text);
+    // A size as a text is for its unit's sake; "80" is a number of the wrong type.
+    if (!size || (text.back() >= '0' && text.back() <= '9')) {
+      return fault(key, shown(value), "is not a size");
+    }
+    number = *size;
+  } else {
+    return fault(key, shown(value),
+                 key.unit == Unit::kMilliseconds ? "is not a duration" : "is not a whole number");
+  }
+  if (number < key.minimum || number > key.maximum) {
+    return fault(key, shown(value), "is out of range");
+  }
+  out = number;
+  return {};
+}
+
+Fault read_ratio(const KeySpec& key, const json& value, double& out) {
+  if (!value.is_number()) return fault(key, shown(value), "is not a number");
+  const double number = value.get<double>();
+  if (!(number >= static_cast<double>(key.minimum) && number <= static_cast<double>(key.maximum))) {
+    return fault(key, shown(value), "is out of range");
+  }
+  out = number;
+  return {};
+}
+
+Fault read_word(const KeySpec& key, const json& value, size_t& out) {
+  if (!value.is_string()) return fault(key, shown(value), "is not one of the words");
+  const auto& text = value.get_ref<const std::string&>();
+  const auto found = std::find(key.words.begin(), key.words.end(), text);
+  if (found == key.words.end()) return fault(key, shown(value), "is not one of the words");
+  out = static_cast<size_t>(found - key.words.begin());
+  return {};
+}
+
+// RFC 9110 section 5.6.2.
+bool is_token(std::string_view text) {
+  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           kMarks.find(c) != std::string_view::npos;
+  });
+}
+
+// ADDRESS:PORT with a port from 1 to 65535; the address is what stands before the last colon, an
+// IPv6 one in brackets. A port alone becomes 127.0.0.1:PORT.
+bool complete_listener(std::string& text) {
+  const size_t colon = text.rfind(':');
+  std::string_view port = text;
+  if (colon != std::string::npos) port.remove_prefix(colon + 1);
+  uint32_t number = 0;
+  const auto end = port.data() + port.size();
+  const auto [stop, error] = std::from_chars(port.data(), end, number);
+  if (error != std::errc() || stop != end || number < 1 || number > 65535) return false;
+  if (colon == std::string::npos || colon == 0) {
+    text = "127.0.0.1:" + std::to_string(number);
+    return true;
+  }
+  const std::string_view address = std::string_view(text).substr(0, colon);
+  const bool bracketed = address.size() > 2 && address.front() == '[' && address.back() == ']';
+  return bracketed || address.find_first_of("[]:") == std::string_view::npos;
+}
+
+Fault read_text(const KeySpec& key, const json& value, std::string& out) {
+  if (!value.is_string()) return fault(key, shown(value), "is not a string");
+  std::string text = value.get<std::string>();
+  if (text.find('\0') != std::string::npos) return fault(key, shown(value), "contains U+0000");
+  if (key.text_kind != TextKind::kPath && !is_utf8(text)) {
+    return fault(key, shown(value), "is not valid UTF-8");
+  }
+  if (key.text_kind != TextKind::kText && text.empty()) {
+    return fault(key, shown(value), "is empty");
+  }
+  if (key.text_kind == TextKind::kHeaderName) {
+    if (!is_token(text)) return fault(key, shown(value), "is not a header name");
+    std::transform(text.begin(), text.end(), text.begin(), [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+  }
+  if (key.text_kind == TextKind::kListener && !complete_listener(text)) {
+    return fault(key, shown(value), "is not an address and port");
+  }
+  out = std::move(text);
+  return {};
+}
+
+Fault read_item(const KeySpec& key, const json& value, std::string& out) {
+  return read_text(key, value, out);
+}
+Fault read_item(const KeySpec& key, const json& value, uint16_t& out) {
+  uint64_t number = 0;
+  if (auto wrong = read_number(key, value, number)) return wrong;
+  out = static_cast<uint16_t>(number);
+  return {};
+}
+Fault read_item(const KeySpec& key, const json& value, Protocol& out) {
+  size_t word = 0;
+  if (auto wrong = read_word(key, value, word)) return wrong;
+  out = static_cast<Protocol>(word);
+  return {};
+}
+
+template <typename Item>
+Fault read_list(const KeySpec& key, const json& value, std::vector<Item>& out) {
+  if (!value.is_array()) return fault(key, shown(value), "is not a list");
+  // For files, none is not the same as the key left out, and probably a mistake.
+  if (value.empty() && (key.text_kind == TextKind::kPath || !key.words.empty())) {
+    return fault(key, shown(value), "names nothing");
+  }
+  std::vector<Item> items;
+  items.reserve(value.size());
+  std::vector<bool> seen(std::is_same_v<Item, uint16_t> ? 65536 : 0);
+  for (const json& element : value) {
+    Item item{};
+    if (auto wrong = read_item(key, element, item)) return wrong;
+    if constexpr (std::is_same_v<Item, uint16_t>) {
+      if (seen[item]) return fault(key, shown(element), "is given twice");
+      seen[item] = true;
+    } else if constexpr (std::is_same_v<Item, Protocol>) {
+      if (std::find(items.begin(), items.end(), item) != items.end()) {
+        return fault(key, shown(element), "is given twice");
+      }
+    }
+    items.push_back(std::move(item));
+  }
+  out = std::move(items);
+  return {};
+}
+
+// A number of digits only, times a factor; the greatest number instead of an overflow.
+std::optional<uint64_t> parse_scaled(std::string_view digits, uint64_t factor) {
+  constexpr uint64_t kGreatest = std::numeric_limits<uint64_t>::max();
+  uint64_t number = 0;
+  const auto end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, number);
+  if (digits.empty() || stop != end || error == std::errc::invalid_argument) return {};
+  if (error == std::errc::result_out_of_range || number > kGreatest / factor) return kGreatest;
+  return number * factor;
+}
+
+std::string_view leading_digits(std::string_view text) {
+  return text.substr(0, std::min(text.find_first_not_of("0123456789"), text.size()));
+}
+
+// The number at the text as a JSON number, or nothing.
+std::optional<json> parse_json_number(std::string_view text) {
+  const bool begins_well = !text.empty() && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9'));
+  if (!begins_well) return {};
+  json value = json::parse(text, nullptr, false);
+  if (value.is_number()) return value;
+  return {};
+}
+
+}  // namespace
+
+std::optional<uint64_t> parse_size(std::string_view text) {
+  const std::string_view digits = leading_digits(text);
+  std::string unit(text.substr(digits.size()));
+  std::transform(unit.begin(), unit.end(), unit.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  constexpr std::string_view kUnits[] = {"", "K", "M", "G", "T"};
+  for (size_t i = 0; i < std::size(kUnits); ++i) {
+    if (unit == kUnits[i] || (i > 0 && unit == std::string(kUnits[i]) + "IB")) {
+      return parse_scaled(digits, uint64_t{1} << (10 * i));
+    }
+  }
+  return {};
+}
+
+std::optional<uint64_t> parse_duration_ms(std::string_view text) {
+  const std::string_view digits = leading_digits(text);
+  const std::string_view unit = text.substr(digits.size());
+  if (unit.empty() || unit == "ms") return parse_scaled(digits, 1);
+  if (unit == "s") return parse_scaled(digits, 1000);
+  if (unit == "m" || unit == "min") return parse_scaled(digits, 60000);
+  if (unit == "h") return parse_scaled(digits, 3600000);
+  return {};
+}
+
+std::optional<std::string> set_value(const KeySpec& key, const nlohmann::json& value,
+                                     Config& config) {
+  return std::visit(
+      [&](auto target) -> Fault {
+        using Target = decltype(target);
+        if constexpr (std::is_same_v<Target, WordTarget>) {
+          size_t word = 0;
+          if (auto wrong = read_word(key, value, word)) return wrong;
+          target.set(config, word);
+          return {};
+        } else {
+          auto& member = config.*target;
+          using Member = std::remove_reference_t<decltype(member)>;
+          if constexpr (std::is_same_v<Member, bool>) {
+            if (!value.is_boolean()) return fault(key, shown(value), "is not true or false");
+            member = value.get<bool>();
+            return {};
+          } else if constexpr (std::is_same_v<Member, uint64_t>) {
+            return read_number(key, value, member);
+          } else if constexpr (std::is_same_v<Member, double>) {
+            return read_ratio(key, value, member);
+          } else if constexpr (std::is_same_v<Member, std::string>) {
+            return read_text(key, value, member);
+          } else {
+            return read_list(key, value, member);
+          }
+        }
+      },
+      key.target);
+}
+
+nlohmann::json get_value(const KeySpec& key, const Config& config) {
+  return std::visit(
+      [&](auto target) -> json {
+        using Target = decltype(target);
+        if constexpr (std::is_same_v<Target, WordTarget>) {
+          return std::string(key.words[target.get(config)]);
+        } else if constexpr (std::is_same_v<Target, std::vector<Protocol> Config::*>) {
+          json list = json::array();
+          for (const Protocol item : config.*target) {
+            list.push_back(std::string(key.words[static_cast<size_t>(item)]));
+          }
+          return list;
+        } else {
+          return config.*target;
+        }
+      },
+      key.target);
+}
+
+std::string default_text(const KeySpec& key) {
+  if (!key.default_text.empty()) return std::string(key.default_text);
+  const json value = get_value(key, Config{});
+  if (value.is_array()) {
+    std::string out;
+    for (const json& item : value) {
+      if (!out.empty()) out += ",";
+      out += item.is_string() ? item.get<std::string>() : item.dump();
+    }
+    return out.empty() ? "none" : out;
+  }
+  if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    return text.empty() ? "none" : text;
+  }
+  return value == json(1.0) ? "1" : value.dump();
+}
+
+std::string allowed_text(const KeySpec& key) {
+  if (is_boolean(key)) return "true or false";
+  if (std::holds_alternative<WordTarget>(key.target)) return "one of " + join(key.words);
+  if (std::holds_alternative<std::vector<Protocol> Config::*>(key.target)) {
+    return "a list of " + join(key.words);
+  }
+  if (std::holds_alternative<double Config::*>(key.target)) return "a number " + range_text(key);
+  if (std::holds_alternative<std::vector<uint16_t> Config::*>(key.target)) {
+    return "a list of whole numbers " + range_text(key) + ", none twice";
+  }
+  if (std::holds_alternative<uint64_t Config::*>(key.target)) {
+    if (key.unit == Unit::kBytes) {
+      return "whole bytes " + range_text(key) + ", also written as \"64K\", \"1M\", \"2G\"";
+    }
+    if (key.unit == Unit::kMilliseconds) {
+      return "whole milliseconds " + range_text(key) + ", in flags also 500ms, 5s, 2m";
+    }
+    return "a whole number " + range_text(key);
+  }
+  std::string_view what;
+  switch (key.text_kind) {
+    case TextKind::kText:
+      what = is_list(key) ? "strings" : "a string";
+      break;
+    case TextKind::kName:
+      what = is_list(key) ? "names that are not empty" : "a name that is not empty";
+      break;
+    case TextKind::kPath:
+      what = is_list(key) ? "paths, at least one, none empty" : "a path that is not empty";
+      break;
+    case TextKind::kHeaderName:
+      what = "header names";
+      break;
+    case TextKind::kListener:
+      what = "ADDRESS:PORT or a port, from 1 to 65535";
+      break;
+  }
+  return is_list(key) ? "a list of " + std::string(what) : std::string(what);
+}
+
+nlohmann::json value_from_text(const KeySpec& key, std::string_view text) {
+  if (is_boolean(key)) {
+    if (text == "true" || text == "false") return text == "true";
+  } else if (std::holds_alternative<uint64_t Config::*>(key.target)) {
+    if (key.unit == Unit::kMilliseconds) {
+      if (const auto time = parse_duration_ms(text)) return *time;
+    }
+    if (key.unit == Unit::kBytes) {
+      // A size out of range stays text: "99999G" tells more than the number.
+      const auto size = parse_size(text);
+      if (size && *size >= key.minimum && *size <= key.maximum) return *size;
+    }
+    if (auto plain = parse_json_number(text)) return *plain;
+  } else if (std::holds_alternative<double Config::*>(key.target) ||
+             std::holds_alternative<std::vector<uint16_t> Config::*>(key.target)) {
+    if (auto number = parse_json_number(text)) return *number;
+  }
+  return std::string(text);
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,281 @@
+#include "io/config/options.h"
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "io/base/printable.h"
+#include "io/config/config_parse.h"
+#include "io/config/config_values.h"
+
+namespace tcp_sniffer {
+namespace {
+
+using nlohmann::json;
+
+// The flags that are no keys.
+constexpr std::pair<std::string_view, Action> kActionFlags[] = {
+    {"help", Action::kHelp},       {"help-keys-markdown", Action::kHelpMarkdown},
+    {"version", Action::kVersion}, {"list-interfaces", Action::kListInterfaces},
+    {"check", Action::kCheck},
+};
+
+// A word by word split of the last flag of bufferSizeMiB, for those who derive it themselves.
+constexpr std::string_view kBufferSizeAlias = "buffer-size-mi-b";
+
+// How many values one list flag takes: as many as a command line can hold.
+constexpr int kFlagValuesMax = 1 << 20;
+
+ConfigError error(std::string message) {
+  return {.message = std::move(message)};
+}
+
+std::string label(const KeySpec& key) {
+  return std::string(key.name) + " (--" + flag_name(key.name) + ")";
+}
+
+std::string without_blanks_around(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return "";
+  return std::string(text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin));
+}
+
+// Paths keep their commas; every other list is split at them, and blanks beside them mean nothing.
+std::vector<std::string> split_items(const KeySpec& key, const std::vector<std::string>& texts) {
+  if (key.text_kind == TextKind::kPath) return texts;
+  std::vector<std::string> items;
+  for (const std::string& text : texts) {
+    size_t begin = 0;
+    for (size_t comma = 0; comma != std::string::npos; begin = comma + 1) {
+      comma = text.find(',', begin);
+      items.push_back(without_blanks_around(std::string_view(text).substr(
+          begin, comma == std::string::npos ? comma : comma - begin)));
+    }
+  }
+  return items;
+}
+
+// One flag of each key beside the flags that are no keys, in CLI11's terms. CLI11 finds out which
+// argument belongs to which flag; types and ranges are the table's affair.
+class CommandLine {
+ public:
+  CommandLine() {
+    app_.set_help_flag();
+    app_.allow_extras();
+    for (const auto& [name, action] : kActionFlags) {
+      std::string names = action == Action::kHelp ? "-h,--" : "--";
+      names += name;
+      actions_.push_back(app_.add_flag(names));
+    }
+    config_ = app_.add_option("--config")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    for (const KeySpec& key : config_keys()) keys_.push_back(add(key));
+  }
+
+  std::optional<ConfigError> parse(std::span<const char* const> arguments) {
+    // CLI11 takes its arguments from the back.
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    if (auto wrong = refuse_empty_values(arguments)) return wrong;
+    try {
+      app_.parse(reversed);
+    } catch (const CLI::ArgumentMismatch& refused) {
+      return error(missing_value(refused.what()));
+    } catch (const CLI::Error& refused) {
+      return error("command line: " + printable(refused.what()));
+    }
+    return std::nullopt;
+  }
+
+  // The action flag given, the foremost of kActionFlags if there are several.
+  Action action() const {
+    for (size_t i = 0; i < actions_.size(); ++i) {
+      if (actions_[i]->count() > 0) return kActionFlags[i].second;
+    }
+    return Action::kRun;
+  }
+
+  std::optional<std::string> config_path() const {
+    if (config_->count() == 0) return std::nullopt;
+    return config_->results().back();
+  }
+
+  bool has(std::string_view key_name) const { return keys_[key_index(key_name)]->count() > 0; }
+
+  // "-i -p 80": the value was forgotten. A file of such a name is written ./-p.
+  std::optional<ConfigError> refuse_flags_as_values() const {
+    for (size_t i = 0; i < keys_.size(); ++i) {
+      if (auto wrong = refuse_flag_as_value(config_keys()[i], keys_[i]->results())) return wrong;
+    }
+    return std::nullopt;
+  }
+
+  std::optional<ConfigError> refuse_leftovers() const {
+    const std::vector<std::string> leftovers = app_.remaining();
+    if (leftovers.empty()) return std::nullopt;
+    const std::string& first = leftovers.front();
+    if (first.size() < 2 || first[0] != '-') {
+      return error("unexpected argument " + quote_text(first) +
+                   "; capture files are given with -r, ports with -p, all other values with "
+                   "their flag");
+    }
+    return error(unknown_flag(first));
+  }
+
+  std::optional<ConfigError> apply(Config& config) const {
+    for (size_t i = 0; i < keys_.size(); ++i) {
+      if (keys_[i]->count() == 0) continue;
+      const KeySpec& key = config_keys()[i];
+      const std::vector<std::string> texts = keys_[i]->results();
+      json value;
+      if (is_list(key)) {
+        value = json::array();
+        for (const std::string& item : split_items(key, texts)) {
+          value.push_back(value_from_text(key, item));
+        }
+      } else {
+        value = value_from_text(key, texts.back());
+      }
+      if (const auto fault = set_value(key, value, config))
+        return error(label(key) + ": " + *fault);
+      config.given.set(i);
+    }
+    return std::nullopt;
+  }
+
+ private:
+  CLI::Option* add(const KeySpec& key) {
+    const std::string name = flag_name(key.name);
+    std::string names = "--" + name;
+    if (!key.short_flag.empty()) names = "-" + std::string(key.short_flag) + "," + names;
+    if (key.name == "bufferSizeMiB") names += ",--" + std::string(kBufferSizeAlias);
+    CLI::Option* option = nullptr;
+    if (is_boolean(key)) {
+      option = app_.add_flag(names + ",!--no-" + name);
+    } else {
+      option = app_.add_option(names);
+      option->expected(1, key.name == "files" ? kFlagValuesMax : 1);
+      option->allow_extra_args(false);
+    }
+    return option->multi_option_policy(is_list(key) ? CLI::MultiOptionPolicy::TakeAll
+                                                    : CLI::MultiOptionPolicy::TakeLast);
+  }
+
+  // CLI11 would take the next argument for the missing value of "--interface=".
+  std::optional<ConfigError> refuse_empty_values(std::span<const char* const> arguments) const {
+    for (const std::string_view argument : arguments) {
+      if (argument == "--") break;
+      if (argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
+        return error(printable(argument) + ": no value behind the equals sign");
+      }
+    }
+    return std::nullopt;
+  }
+
+  // `words` is what CLI11 says, "--ports: 1 required missing": the flag, then a colon.
+  static std::string missing_value(std::string_view words) {
+    const std::string_view flag = words.substr(0, words.find(':'));
+    for (const KeySpec& key : config_keys()) {
+      if ("--" + flag_name(key.name) != flag) continue;
+      return label(key) + ": no value; allowed: " + allowed_text(key);
+    }
+    return printable(flag) + ": no value";
+  }
+
+  static std::optional<ConfigError> refuse_flag_as_value(const KeySpec& key,
+                                                         const std::vector<std::string>& texts) {
+    const bool text = std::holds_alternative<std::string Config::*>(key.target) ||
+                      std::holds_alternative<std::vector<std::string> Config::*>(key.target);
+    for (const std::string& value : texts) {
+      if (text && value.size() > 1 && value[0] == '-') {
+        return error(label(key) + ": " + quote_text(value) +
+                     " looks like a flag where a value is expected; allowed: " + allowed_text(key));
+      }
+    }
+    return std::nullopt;
+  }
+
+  static std::string unknown_flag(std::string_view argument) {
+    const std::string flag(argument.substr(0, argument.find('=')));
+    std::vector<std::string> names;
+    for (const auto& [name, action] : kActionFlags) names.push_back("--" + std::string(name));
+    names.emplace_back("--config");
+    for (const KeySpec& key : config_keys()) {
+      names.push_back("--" + flag_name(key.name));
+      if (is_boolean(key)) names.push_back("--no-" + flag_name(key.name));
+    }
+    const std::vector<std::string_view> views(names.begin(), names.end());
+    const std::string_view meant = closest_name(flag, views);
+    std::string out = "unknown flag " + quote_text(flag);
+    if (!meant.empty()) return out + "; did you mean " + std::string(meant) + "?";
+    return out + "; allowed: the flags that --help lists";
+  }
+
+  CLI::App app_;
+  std::vector<CLI::Option*> actions_;  // in the order of kActionFlags; owned by app_
+  CLI::Option* config_ = nullptr;      // owned by app_
+  std::vector<CLI::Option*> keys_;     // in the order of config_keys(); owned by app_
+};
+
+std::optional<ConfigError> read_config(const std::string& path, int standard_input,
+                                       Config& config) {
+  std::string text;
+  if (auto wrong = read_config_text(path, standard_input, text)) return wrong;
+  return parse_config_json(text, config);
+}
+
+void set_aside(Config& config, std::string_view name) {
+  config.given.reset(key_index(name));
+  if (name == "files") config.files.clear();
+  if (name == "interface") config.interface.clear();
+}
+
+ParseResult parse(std::span<const char* const> arguments, Environment& environment,
+                  int standard_input, Config& config) {
+  CommandLine line;
+  if (auto wrong = line.parse(arguments)) return *wrong;
+  Invocation invocation;
+  invocation.action = line.action();
+  if (invocation.action != Action::kRun && invocation.action != Action::kCheck) return invocation;
+
+  const std::optional<std::string> path = line.config_path();
+  environment.config_from_stdin = path == "-";
+  invocation.config_from_stdin = environment.config_from_stdin;
+  if (auto wrong = line.refuse_flags_as_values()) return *wrong;
+  if (auto wrong = line.refuse_leftovers()) return *wrong;
+  if (path) {
+    if (auto wrong = read_config(*path, standard_input, config)) return *wrong;
+  }
+  if (line.has("files") && !line.has("interface")) set_aside(config, "interface");
+  if (line.has("interface") && !line.has("files")) set_aside(config, "files");
+  if (auto wrong = line.apply(config)) return *wrong;
+  resolve_defaults(config, environment);
+  if (auto wrong = check_config(config, environment)) return *wrong;
+  invocation.config = config;
+  return invocation;
+}
+
+}  // namespace
+
+ParseResult parse_command_line(std::span<const char* const> arguments, Environment environment,
+                               int standard_input) {
+  environment.config_from_stdin = false;
+  Config config;
+  ParseResult result;
+  try {
+    result = parse(arguments, environment, standard_input, config);
+  } catch (const std::exception& exception) {
+    result = error(std::string("command line: ") + printable(exception.what()));
+  }
+  if (auto* refused = std::get_if<ConfigError>(&result)) {
+    resolve_defaults(config, environment);
+    refused->log_format = config.log_format;
+  }
+  return result;
+}
+
+}  // namespace tcp_sniffer

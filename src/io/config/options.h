@@ -1,0 +1,45 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <variant>
+
+#include "io/config/config.h"
+#include "io/config/config_check.h"
+
+namespace tcp_sniffer {
+
+enum class Action : uint8_t {
+  kRun,
+  kCheck,           // say what would be captured and what stands in the way
+  kHelp,            // print help_text()
+  kHelpMarkdown,    // print keys_markdown()
+  kVersion,         // print the versions
+  kListInterfaces,  // print the interfaces
+};
+
+// What the command line asks for. The configuration is complete, resolved and checked for kRun
+// and kCheck, and left at its defaults for the others.
+struct Invocation {
+  Action action = Action::kRun;
+  Config config;
+  // --config -: standard input is the caller's life line, and its end ends a live capture.
+  bool config_from_stdin = false;
+};
+
+using ParseResult = std::variant<Invocation, ConfigError>;
+
+// Reads the command line (without the program's name), then the configuration file that it names,
+// from `standard_input` for "-"; a flag beats the file. A flag for one of `interface` and `files`
+// puts the file's value of the other aside. Throws nothing. The environment's config_from_stdin
+// is not looked at.
+ParseResult parse_command_line(std::span<const char* const> arguments, Environment environment,
+                               int standard_input = 0);
+
+// --help: 80 columns.
+std::string help_text();
+
+// Every key as one Markdown table.
+std::string keys_markdown();
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,129 @@
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "io/config/config_keys.h"
+#include "io/config/config_values.h"
+#include "io/config/options.h"
+
+namespace tcp_sniffer {
+namespace {
+
+constexpr size_t kColumns = 80;
+constexpr size_t kMeaningColumn = 32;
+
+constexpr std::string_view kHelpHead =
+    R"(tcp-sniffer shows the HTTP/1.x messages in TCP traffic, without touching it.
+
+Usage:
+  tcp-sniffer -i eth0 -p 80,8080          capture on an interface
+  tcp-sniffer -r a.pcap [b.pcapng ...]    read capture files, as one stream
+  tcp-sniffer --config FILE|-             take the keys from a JSON object
+
+Messages go to standard output, one JSON object a line; events go to standard
+error. Nothing is redacted unless asked for. A flag beats the file of --config;
+the keys in that file are the flags in camelCase (--max-body-size is
+maxBodySize). Sizes may be written 64K, 1M, 2G; times 500ms, 5s, 2m. Lists are
+separated by commas, or the flag is repeated. --no-FLAG or --FLAG=false turns a
+flag off.
+
+General:
+)";
+
+constexpr std::string_view kHelpTail = R"(
+Exit codes: 0 done, 2 configuration, 3 interface, 4 permission, 5 capture,
+6 input file, 7 output, 70 internal fault.
+)";
+
+// `text` in lines from kMeaningColumn to kColumns; the first line goes on after `line`.
+void append_wrapped(std::string& out, std::string line, std::string_view text) {
+  if (line.size() + 1 > kMeaningColumn) {
+    out.append(line).append("\n");
+    line.clear();
+  }
+  line.resize(kMeaningColumn, ' ');
+  bool fresh = true;
+  while (!text.empty()) {
+    const size_t size = std::min(text.find(' '), text.size());
+    if (!fresh && line.size() + 1 + size > kColumns) {
+      out.append(line).append("\n");
+      line.assign(kMeaningColumn, ' ');
+      fresh = true;
+    }
+    if (!fresh) line += ' ';
+    line += text.substr(0, size);
+    fresh = false;
+    text.remove_prefix(std::min(size + 1, text.size()));
+  }
+  out.append(line).append("\n");
+}
+
+std::string words_text(const KeySpec& key) {
+  std::string out;
+  for (const std::string_view word : key.words) {
+    if (!out.empty()) out += '|';
+    out += word;
+  }
+  return out;
+}
+
+void append_key(std::string& out, const KeySpec& key) {
+  std::string line = key.short_flag.empty() ? "      " : "  -" + std::string(key.short_flag) + ", ";
+  line += (is_boolean(key) ? "--[no-]" : "--") + flag_name(key.name);
+  if (!key.value_name.empty()) line += " " + std::string(key.value_name);
+  std::string text(key.meaning);
+  if (!key.words.empty()) text += " (" + words_text(key) + ")";
+  text += " [" + default_text(key) + "]";
+  if (key.live_only) text += " (live)";
+  if (!key.supported) text += " (not yet supported)";
+  append_wrapped(out, std::move(line), text);
+}
+
+std::string markdown_cell(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string help_text() {
+  std::string out(kHelpHead);
+  append_wrapped(out, "      --config FILE|-",
+                 "read a JSON object with keys; - reads one line from standard input, whose end "
+                 "then ends a live capture");
+  append_wrapped(out, "      --check",
+                 "validate, say what would be captured and what stands in the way, and exit");
+  append_wrapped(out, "      --list-interfaces",
+                 "list the interfaces, and why one cannot be opened, and exit");
+  append_wrapped(out, "      --version", "print the versions, and exit");
+  append_wrapped(out, "  -h, --help", "print this, and exit");
+  for (const KeyGroup group : kKeyGroups) {
+    out.append("\n").append(group_title(group)).append(":\n");
+    for (const KeySpec& key : config_keys()) {
+      if (key.group == group) append_key(out, key);
+    }
+  }
+  out += kHelpTail;
+  return out;
+}
+
+std::string keys_markdown() {
+  std::string out = "| key | flag | default | allowed | meaning |\n|---|---|---|---|---|\n";
+  for (const KeySpec& key : config_keys()) {
+    std::string flags = key.short_flag.empty() ? "" : "`-" + std::string(key.short_flag) + "`, ";
+    flags += "`--" + flag_name(key.name) + "`";
+    std::string meaning = markdown_cell(key.meaning);
+    if (key.live_only) meaning += " (live only)";
+    if (!key.supported) meaning += " (not yet supported)";
+    out.append("| `").append(key.name).append("` | ").append(flags).append(" | ");
+    out.append(markdown_cell(default_text(key))).append(" | ");
+    out.append(markdown_cell(allowed_text(key))).append(" | ").append(meaning).append(" |\n");
+  }
+  return out;
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/tcp/segment_trace.h"
+
+namespace tcp_sniffer {
+
+// The file `debugLog` (debug, hexDump): one line a segment, its bytes below it with hexDump.
+//
+// Each shard writes through a section of its own, which collects the text of a block of segments
+// and appends it with one write, so that lines of several shards never mix. A segment's text waits
+// for the disk on the shard's thread: this is for looking closely, not for speed. When the file
+// takes no more (disk full), the rest is left out and error() says why; the capture goes on.
+//
+// Opened before the threads start; outlives the shards.
+class DebugLog {
+ public:
+  explicit DebugLog(bool hex_dump) : hex_dump_(hex_dump) {}
+  ~DebugLog();
+  DebugLog(const DebugLog&) = delete;
+  DebugLog& operator=(const DebugLog&) = delete;
+
+  // Why open(path) would fail, found out without making or emptying the file; empty when nothing is
+  // known to stand in the way.
+  static std::string problem_of(const std::string& path);
+
+  // Makes the file, or empties it; mode 0600, for it may hold what people sent. Empty: good; else
+  // the error in words.
+  std::string open(const std::string& path);
+
+  // The section of one more shard. Valid as long as the log.
+  SegmentTrace* add_section();
+
+  // The errno of the first write that failed; 0: none. Any thread.
+  int error() const { return error_.load(std::memory_order_relaxed); }
+
+ private:
+  class Section;
+
+  void append(const std::string& text);
+
+  const bool hex_dump_;
+  int fd_ = -1;
+  std::atomic<int> error_{0};
+  std::vector<std::unique_ptr<SegmentTrace>> sections_;
+};
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,94 @@
+#include "io/file/file_head.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "io/capture/begin_time.h"
+#include "io/file/byte_reader.h"
+#include "io/file/pcap_format.h"
+#include "io/file/pcapng_format.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+constexpr size_t kHeadSize = 64 * 1024;
+constexpr size_t kMagicSize = 4;
+
+bool is_regular(const std::string& path) {
+  struct stat status {};
+  return path != "-" && stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+}
+
+std::vector<uint8_t> first_bytes(const std::string& path) {
+  ByteReader reader;
+  if (!reader.open(path)) return {};
+  std::vector<uint8_t> head(kHeadSize);
+  size_t size = 0;
+  while (size < head.size()) {
+    const ReadResult result = reader.read(std::span(head).subspan(size));
+    if (result.status != ReadStatus::kData) break;
+    size += result.size;
+  }
+  head.resize(size);
+  return head;
+}
+
+// Steps over the bytes up to the first packet, and then over some more.
+template <typename Format>
+void read_head(std::span<const uint8_t> bytes, FileHead& head) {
+  Format format;
+  Frame frame;
+  std::vector<int64_t> times;
+  while (times.size() < kBeginPacketsMax) {
+    const FormatStep step = format.next(bytes, frame);
+    if (times.empty()) head.link_type = format.first_link_type();
+    const bool is_frame = step.kind == FormatStep::Kind::kFrame;
+    if (is_frame) times.push_back(frame.time_ns);
+    if ((!is_frame && step.kind != FormatStep::Kind::kSkip) || step.bytes > bytes.size()) break;
+    bytes = bytes.subspan(step.bytes);
+  }
+  if (!times.empty()) head.begin_ns = begin_time(times);
+}
+
+}  // namespace
+
+FileHead read_file_head(const std::string& path) {
+  FileHead head;
+  head.regular = is_regular(path);
+  if (!head.regular) return head;
+  const std::vector<uint8_t> bytes = first_bytes(path);
+  if (bytes.size() < kMagicSize) return head;
+  if (PcapFormat::is_magic(bytes.data())) read_head<PcapFormat>(bytes, head);
+  if (PcapngFormat::is_magic(bytes.data())) read_head<PcapngFormat>(bytes, head);
+  return head;
+}
+
+std::vector<std::string> files_to_read(const Config& config) {
+  const std::vector<std::string>& paths = config.files;
+  if (config.file_order == FileOrder::kGiven || paths.size() < 2) return paths;
+  struct Placed {
+    int64_t time_ns;
+    std::string path;
+  };
+  std::vector<Placed> placed;
+  int64_t before_ns = std::numeric_limits<int64_t>::min();
+  for (const std::string& path : paths) {
+    const FileHead head = read_file_head(path);
+    if (!head.regular) return paths;
+    before_ns = head.begin_ns.value_or(before_ns);
+    placed.push_back({before_ns, path});
+  }
+  std::ranges::stable_sort(placed, {}, &Placed::time_ns);
+  std::vector<std::string> ordered;
+  for (Placed& file : placed) ordered.push_back(std::move(file.path));
+  return ordered;
+}
+
+}  // namespace tcp_sniffer

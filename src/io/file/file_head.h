@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/net/link_type.h"
+#include "io/config/config.h"
+
+namespace tcp_sniffer {
+
+// What a capture file begins with, as far as its first 64 KiB (inflated) tell.
+struct FileHead {
+  bool regular = false;               // false: a pipe or standard input, of which nothing was read
+  std::optional<LinkType> link_type;  // of a pcap file, or of a pcapng file's first interface
+  std::optional<int64_t> begin_ns;    // when its first packets were captured: begin_time()
+};
+
+// Reads the head of a capture file. A pipe or standard input is not touched, because looking would
+// use bytes up; a file that cannot be read, or is no capture, has an empty head.
+FileHead read_file_head(const std::string& path);
+
+// The capture files in the order in which a run reads them (fileOrder): in that of their first
+// packets, or as they were named. A file without a packet stays after the one that was named before
+// it. As named, too, when one of them is no regular file: its first packet is known only when it is
+// read.
+std::vector<std::string> files_to_read(const Config& config);
+
+}  // namespace tcp_sniffer

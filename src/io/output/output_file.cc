@@ -1,0 +1,132 @@
+#include "io/output/output_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "core/base/byte_order.h"
+#include "core/line/framed_line.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+// Many small messages are found with one read.
+constexpr size_t kWindow = 64u << 10;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// Reads a file at rising offsets through a window.
+class Window {
+ public:
+  explicit Window(int fd) : fd_(fd), bytes_(kWindow) {}
+
+  // `size` bytes at `offset`, less at the end of the file.
+  std::string_view at(uint64_t offset, size_t size) {
+    if (offset < begin_ || offset + size > begin_ + size_) {
+      const ssize_t read = pread(fd_, bytes_.data(), bytes_.size(), static_cast<off_t>(offset));
+      begin_ = offset;
+      size_ = read > 0 ? static_cast<size_t>(read) : 0;
+    }
+    const size_t from = static_cast<size_t>(offset - begin_);
+    return {bytes_.data() + from, std::min(size, size_ - from)};
+  }
+
+ private:
+  int fd_;
+  std::vector<char> bytes_;
+  uint64_t begin_ = 0;
+  size_t size_ = 0;
+};
+
+std::string at_byte(uint64_t offset) {
+  return " at byte " + std::to_string(offset);
+}
+
+// Where the last whole message ends. `error` says why the file is not to be touched.
+uint64_t end_of_frames(int fd, uint64_t size, std::string& error) {
+  Window window(fd);
+  const std::string_view magic = window.at(0, kFramedMagic.size());
+  if (magic != kFramedMagic.substr(0, magic.size())) {
+    error = "it has no framed messages: it does not begin with " + std::string(kFramedMagic);
+    return 0;
+  }
+  if (magic.size() < kFramedMagic.size()) return 0;
+  uint64_t end = kFramedMagic.size();
+  while (end < size) {
+    // The lengths, and the first byte of the JSON.
+    const std::string_view head = window.at(end, Frame::kHeaderSize + 1);
+    if (head.size() <= Frame::kHeaderSize) break;
+    const auto* lengths = reinterpret_cast<const uint8_t*>(head.data());
+    const uint64_t json_size = load_little_endian<uint32_t>(lengths);
+    const uint64_t body_size = load_little_endian<uint32_t>(lengths + 4);
+    const uint64_t next = end + Frame::kHeaderSize + json_size + body_size;
+    if (json_size < 2 || head.back() != '{') {
+      error = "it is damaged" + at_byte(end) + ", where a framed message has to begin";
+      return 0;
+    }
+    if (next > size) break;
+    end = next;
+  }
+  return end;
+}
+
+}  // namespace
+
+FileEnd mend_file_end(int fd, bool framed) {
+  FileEnd end;
+  struct stat status {};
+  if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return end;
+  const auto size = static_cast<uint64_t>(status.st_size);
+  const std::string name = "/proc/self/fd/" + std::to_string(fd);
+  const Descriptor file(open(name.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return end;
+  if (framed) {
+    const uint64_t whole = end_of_frames(file.get(), size, end.error);
+    if (!end.error.empty() || whole == size) return end;
+    if (ftruncate(fd, static_cast<off_t>(whole)) != 0) {
+      end.error = "it ends in the middle of a message, which cannot be cut off: " +
+                  std::string(std::strerror(errno));
+      return end;
+    }
+    end.cut_bytes = size - whole;
+    return end;
+  }
+  char last = '\n';
+  if (pread(file.get(), &last, 1, static_cast<off_t>(size - 1)) != 1 || last == '\n') return end;
+  if (write(fd, "\n", 1) == 1) {
+    end.ended_a_line = true;
+  } else {
+    end.error = "its last line has no end, and none can be written: " +
+                std::string(std::strerror(errno));
+  }
+  return end;
+}
+
+bool take_back(int fd, size_t bytes) {
+  if (bytes == 0) return true;
+  struct stat status {};
+  const off_t end = lseek(fd, 0, SEEK_CUR);
+  if (end < 0 || fstat(fd, &status) != 0 || status.st_size != end) return false;
+  const off_t whole = end - static_cast<off_t>(bytes);
+  return ftruncate(fd, whole) == 0 && lseek(fd, whole, SEEK_SET) == whole;
+}
+
+}  // namespace tcp_sniffer

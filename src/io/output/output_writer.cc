@@ -1,0 +1,476 @@
+#include "io/output/output_writer.h"
+
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <exception>
+#include <utility>
+
+#include "shard/pin_thread.h"
+#include "shard/start_thread.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+// The most an unprivileged process gets by default (/proc/sys/fs/pipe-max-size).
+constexpr int kPipeBytes = 1 << 20;
+// What a terminal is given at once: less than it takes in while it runs.
+constexpr size_t kTerminalBytes = 1024;
+constexpr std::string_view kFramedMagic = "TCPSNIF1";
+
+uint32_t load_le32(const char* at) {
+  uint32_t value = 0;
+  std::memcpy(&value, at, sizeof(value));
+  return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? value : __builtin_bswap32(value);
+}
+
+size_t framed_size(std::string_view data) {
+  return data.size() < 8 ? data.size()
+                         : size_t{8} + load_le32(data.data()) + load_le32(data.data() + 4);
+}
+
+}  // namespace
+
+size_t whole_messages(std::string_view data, size_t limit, bool framed) {
+  if (data.size() <= limit) return data.size();
+  if (!framed) {
+    const size_t line_feed = data.substr(0, limit).rfind('\n');
+    return line_feed == std::string_view::npos ? 0 : line_feed + 1;
+  }
+  size_t end = 0;
+  for (size_t next = framed_size(data); next <= limit; next += framed_size(data.substr(next))) {
+    end = next;
+  }
+  return end;
+}
+
+size_t first_message(std::string_view data, bool framed) {
+  if (framed) return std::min(framed_size(data), data.size());
+  const size_t line_feed = data.find('\n');
+  return line_feed == std::string_view::npos ? data.size() : line_feed + 1;
+}
+
+uint64_t count_messages(std::string_view data, bool framed) {
+  if (!framed) return static_cast<uint64_t>(std::count(data.begin(), data.end(), '\n'));
+  uint64_t messages = 0;
+  for (size_t end = framed_size(data); data.size() >= 8 && end <= data.size(); messages++) {
+    data.remove_prefix(end);
+    end = framed_size(data);
+  }
+  return messages;
+}
+
+OutputWriter::OutputWriter(const Settings& settings, LineQueue& queue)
+    : settings_(settings), page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))), queue_(queue) {}
+
+OutputWriter::~OutputWriter() {
+  if (thread_.joinable()) {
+    if (!done()) {
+      abort();
+      end_of_input();
+    }
+    thread_.join();
+  }
+  if (owns_fd_) ::close(fd_);
+}
+
+std::string OutputWriter::open() {
+  if (settings_.path.empty()) {
+    fd_ = settings_.fd;
+    const int flags = fcntl(fd_, F_GETFL);
+    if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) {
+      return "standard output is closed, or not open for writing";
+    }
+  } else {
+    fd_ = open_path();
+    lacks_reader_ = fd_ < 0 && errno == ENXIO;
+    if (fd_ < 0) {
+      return "output " + settings_.path + " can not be opened: " + std::strerror(errno);
+    }
+    owns_fd_ = true;
+  }
+  classify();
+  const std::string problem = mend();
+  if (problem.empty()) return {};
+  return (settings_.path.empty() ? "standard output" : "output " + settings_.path) +
+         " can not be appended to: " + problem;
+}
+
+// Where a file is gone on with. Returns why it must not be.
+std::string OutputWriter::mend() {
+  file_end_ = {};
+  magic_pending_ = settings_.framed;
+  struct stat status {};
+  if (fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return {};
+  const bool appends =
+      (fcntl(fd_, F_GETFL) & O_APPEND) != 0 || lseek(fd_, 0, SEEK_CUR) == status.st_size;
+  if (!appends) return {};
+  file_end_ = mend_file_end(fd_, settings_.framed);
+  // Frames have their magic at the begin of a file only, because readers look for it nowhere else.
+  magic_pending_ = settings_.framed && fstat(fd_, &status) == 0 && status.st_size == 0;
+  return file_end_.error;
+}
+
+int OutputWriter::open_path() const {
+  return ::open(settings_.path.c_str(),
+                O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
+}
+
+void OutputWriter::classify() {
+  struct stat status {};
+  if (fstat(fd_, &status) != 0) return;
+  kind_ = S_ISFIFO(status.st_mode)   ? Kind::kPipe
+          : S_ISSOCK(status.st_mode) ? Kind::kSocket
+          : isatty(fd_) != 0         ? Kind::kTerminal
+                                     : Kind::kFile;
+  if (kind_ == Kind::kPipe) {
+    fcntl(fd_, F_SETPIPE_SZ, kPipeBytes);  // a smaller one works too, only slower
+    const int capacity = fcntl(fd_, F_GETPIPE_SZ);
+    room_max_ = capacity > 0 ? static_cast<size_t>(capacity) : 16 * page_;
+  } else if (kind_ == Kind::kSocket) {
+    int size = kPipeBytes;
+    setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    socklen_t length = sizeof(size);
+    const bool known = getsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &size, &length) == 0 && size > 0;
+    room_max_ = known ? static_cast<size_t>(size) / 2 : 0;
+  } else if (kind_ == Kind::kTerminal) {
+    unblock_terminal();
+  }
+  writes_since_empty_ = 0;
+  waiting_since_.reset();
+}
+
+// A terminal that was stopped (Ctrl-S) would hold a write, and so the end of the run, for ever. The
+// flags of the descriptor belong to the shell as well, so the terminal is opened once more.
+void OutputWriter::unblock_terminal() {
+  const std::string name = "/proc/self/fd/" + std::to_string(fd_);
+  const int own = ::open(name.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  if (own < 0) return;
+  if (owns_fd_) ::close(fd_);
+  fd_ = own;
+  owns_fd_ = true;
+}
+
+void OutputWriter::start(Listener listener) {
+  listener_ = std::move(listener);
+  thread_ = start_thread("writer", [this] { run(); });
+  pin_thread(thread_.native_handle(), settings_.cpu);
+}
+
+void OutputWriter::end_of_input() {
+  put_into<LineBlock*>(queue_, nullptr);
+}
+
+void OutputWriter::reopen() {
+  // The flag is for the blocks that follow, which may overtake the wake-up of another producer.
+  reopen_.store(true, std::memory_order_release);
+  put_into(queue_, &wake_);
+}
+
+void OutputWriter::run() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  try {
+    if (file_end_.mended()) listener_.on_mended(settings_.path, file_end_);
+    write_magic();
+    write_queue();
+  } catch (const std::exception& error) {
+    listener_.on_fault(error.what());
+    discard_queue();
+  }
+  done_.store(true, std::memory_order_release);
+  listener_.on_end();
+}
+
+// After a fault, so that nobody waits for blocks.
+void OutputWriter::discard_queue() noexcept {
+  abort();
+  inside_.store(false, std::memory_order_seq_cst);
+  try {
+    write_queue();
+  } catch (const std::exception& error) {
+    listener_.on_fault(error.what());  // the process is left without this thread
+  }
+}
+
+void OutputWriter::write_queue() {
+  for (;;) {
+    LineBlock* block = next_block();
+    if (block == nullptr) return;
+    if (reopen_.exchange(false, std::memory_order_acq_rel)) reopen_now();
+    if (block == &wake_) continue;
+    write_block(*block);
+    block->owner->give_back(block);
+  }
+}
+
+// nullptr: the end.
+LineBlock* OutputWriter::next_block() {
+  for (;;) {
+    LineBlock* block = nullptr;
+    if (!held_.empty()) {
+      block = held_.front();
+      held_.pop_front();
+    } else if (!queue_.try_dequeue(block)) {
+      // The end marker has no order relative to the blocks of other producers: the queue must be
+      // empty behind it.
+      if (input_ended_) return nullptr;
+      queue_.wait_dequeue(block);
+    }
+    if (block != nullptr) return block;
+    input_ended_ = true;
+  }
+}
+
+void OutputWriter::write_block(const LineBlock& block) {
+  std::string_view rest(block.data, block.used);
+  uint64_t messages = block.messages;
+  while (!write_part(rest, messages)) {
+    wait_for_disk();
+    if (settings_.when_full != WhenFull::kDrop || !block.owner->waits() || ended()) continue;
+    dropped_.fetch_add(messages, std::memory_order_relaxed);
+    return;
+  }
+  if (messages > 0) {
+    discarded_.fetch_add(messages, std::memory_order_relaxed);
+  } else if (block.messages > 0) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    delays_.add(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count() - block.oldest_ns,
+                block.messages);
+    delays_.publish();
+  }
+}
+
+// Writes what it can, and takes it off `rest` and `messages`. False: the disk is full.
+bool OutputWriter::write_part(std::string_view& rest, uint64_t& messages) {
+  const bool was_full = std::exchange(full_, false);
+  const size_t size = ended() || !write_magic() ? 0 : write_bytes(rest);
+  bytes_.fetch_add(size, std::memory_order_relaxed);
+  uint64_t whole = messages;
+  if (size < rest.size()) {
+    whole = std::min(messages, count_messages(rest.substr(0, size), settings_.framed));
+  }
+  written_.fetch_add(whole, std::memory_order_relaxed);
+  messages -= whole;
+  rest.remove_prefix(size);
+  if (was_full && !full_ && !ended()) {
+    listener_.on_room(settings_.path, dropped() - dropped_before_);
+  }
+  if (full_ && !was_full) {
+    dropped_before_ = dropped();
+    listener_.on_full(settings_.path, std::strerror(ENOSPC));
+  }
+  return !full_;
+}
+
+// Meanwhile lines wait in memory, as for a reader that stands still.
+void OutputWriter::wait_for_disk() {
+  constexpr int64_t kLookAgainUs = 20'000;
+  LineBlock* block = nullptr;
+  if (queue_.wait_dequeue_timed(block, kLookAgainUs)) {
+    do {
+      held_.push_back(block);
+    } while (queue_.try_dequeue(block));
+  }
+  if (reopen_.exchange(false, std::memory_order_acq_rel)) reopen_now();
+  if (settings_.when_full == WhenFull::kDrop) drop_for_a_shard_that_waits();
+}
+
+// A quarter of what it has here, so that it need not wait for each block.
+void OutputWriter::drop_for_a_shard_that_waits() {
+  const auto of_waiting = [this](const LineBlock* block) {
+    return block != nullptr && block != &wake_ && block->owner->waits();
+  };
+  const auto first = std::find_if(held_.begin(), held_.end(), of_waiting);
+  if (first == held_.end()) return;
+  const LineOutput* shard = (*first)->owner;
+  const auto is_its = [&](const LineBlock* block) {
+    return block != nullptr && block != &wake_ && block->owner == shard;
+  };
+  auto left = std::count_if(held_.begin(), held_.end(), is_its) / 4 + 1;
+  for (auto at = first; at != held_.end() && left > 0;) {
+    if (is_its(*at)) {
+      drop(*at);
+      at = held_.erase(at);
+      left--;
+    } else {
+      ++at;
+    }
+  }
+}
+
+void OutputWriter::drop(LineBlock* block) {
+  dropped_.fetch_add(block->messages, std::memory_order_relaxed);
+  block->owner->give_back(block);
+}
+
+size_t OutputWriter::write_bytes(std::string_view bytes) {
+  size_t done = write_whole(bytes);
+  if (kind_ == Kind::kFile && done < bytes.size()) {
+    const size_t whole = whole_messages(bytes, done, settings_.framed);
+    if (take_back(fd_, done - whole)) done = whole;
+  }
+  inside_.store(false, std::memory_order_seq_cst);
+  return done;
+}
+
+size_t OutputWriter::write_whole(std::string_view bytes) {
+  size_t done = 0;
+  size_t under_way = 0;  // end of the messages that are: finished even when aborted, if possible
+  size_t front = 0;      // size of the message at `done`, 0: not looked for yet
+  while (done < bytes.size()) {
+    const bool started = done < under_way;
+    inside_.store(started, std::memory_order_seq_cst);
+    if (end() != End::kNone || (ended() && !started)) break;
+    if (!started) {
+      const std::string_view rest = bytes.substr(done);
+      if (front == 0 && kind_ != Kind::kFile) front = first_message(rest, settings_.framed);
+      const size_t size = kind_ == Kind::kFile ? rest.size() : messages_that_fit(rest, front);
+      if (size == 0) {
+        wait_for_room();
+        continue;
+      }
+      inside_.store(true, std::memory_order_seq_cst);
+      if (ended()) break;
+      under_way = done + size;
+      front = 0;
+    }
+    size_t size = under_way - done;
+    // The rest of a message that is larger than the pipe goes in pieces: a write that waits for the
+    // reader could not be given up.
+    if (kind_ == Kind::kPipe) size = std::min(size, started ? room_in_pipe() : room_max_);
+    size_t written = 0;
+    if (size == 0 || !write_some(bytes.substr(done, size), written)) {
+      if (full_) break;
+      if (ended() && waited() >= kPatience) break;
+      wait_for_room();
+    }
+    done += written;
+  }
+  return done;
+}
+
+// Bytes of whole messages that are certain to be taken now, 0: wait. `front` is the size of the
+// first one: as long as there is no room for it, the others need not be looked at.
+size_t OutputWriter::messages_that_fit(std::string_view rest, size_t front) {
+  if (kind_ == Kind::kTerminal) {
+    return whole_messages(rest, std::max(front, kTerminalBytes), settings_.framed);
+  }
+  const size_t room = kind_ == Kind::kPipe ? room_in_pipe() : room_in_socket();
+  if (room >= front) return whole_messages(rest, room, settings_.framed);
+  // A message that is larger than all the room there ever is can not be written in one go.
+  return room == room_max_ ? front : 0;
+}
+
+// Bytes that the pipe is certain to take now. A pipe is a ring of pages; one that was not filled to
+// its end by an earlier write may be lost for the next, so every write since the pipe was empty may
+// have cost one page.
+size_t OutputWriter::room_in_pipe() {
+  int unread = 0;
+  if (ioctl(fd_, FIONREAD, &unread) != 0) return room_max_;
+  if (unread == 0) writes_since_empty_ = 0;
+  const size_t pages = (static_cast<size_t>(unread) + page_ - 1) / page_ + writes_since_empty_;
+  const size_t used = pages * page_;
+  return used >= room_max_ ? 0 : room_max_ - used;
+}
+
+// The same for a socket. The kernel counts the memory that holds the bytes, at most twice their
+// size where it splits a write; one that it does not split it takes whole or not at all.
+size_t OutputWriter::room_in_socket() {
+  int held = 0;
+  if (ioctl(fd_, SIOCOUTQ, &held) != 0 || held < 0) return room_max_;
+  const size_t used = (static_cast<size_t>(held) + 1) / 2;
+  return used >= room_max_ ? 0 : room_max_ - used;
+}
+
+// One call of the system. False: it took nothing.
+bool OutputWriter::write_some(std::string_view bytes, size_t& written) {
+  const ssize_t size = kind_ == Kind::kSocket
+                           ? send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
+                           : ::write(fd_, bytes.data(), bytes.size());
+  if (size >= 0) {
+    written = static_cast<size_t>(size);
+    writes_since_empty_++;
+    waiting_since_.reset();
+    return true;
+  }
+  const bool no_room = errno == ENOSPC || errno == EDQUOT;
+  if (no_room && settings_.when_full != WhenFull::kFail) {
+    full_ = true;
+  } else if (errno != EAGAIN && errno != EINTR) {
+    output_ended(errno);
+  }
+  return false;
+}
+
+void OutputWriter::wait_for_room() {
+  pollfd ready{fd_, static_cast<short>(kind_ == Kind::kPipe ? 0 : POLLOUT), 0};
+  poll(&ready, 1, kind_ == Kind::kPipe ? 0 : 10);
+  if (kind_ == Kind::kPipe ? (ready.revents & POLLERR) != 0 : (ready.revents & POLLHUP) != 0) {
+    output_ended(EPIPE);
+    return;
+  }
+  if (kind_ != Kind::kPipe && (ready.revents & POLLOUT) == 0) return;
+  // With some room, but not enough, both are always ready: there only a nap helps.
+  std::this_thread::sleep_for(std::clamp<Clock::duration>(waited() / 8, kNapMin, kNapMax));
+}
+
+// How long nothing has been taken, 0 at the first look.
+OutputWriter::Clock::duration OutputWriter::waited() {
+  const Clock::time_point now = Clock::now();
+  if (!waiting_since_) waiting_since_ = now;
+  return now - *waiting_since_;
+}
+
+void OutputWriter::reopen_now() {
+  if (settings_.path.empty() || ended()) return;
+  const int fresh = open_path();
+  if (fresh < 0) {
+    // The old file is better than none, if it is not one that somebody has deleted.
+    listener_.on_reopen_failed(settings_.path, std::strerror(errno));
+    return;
+  }
+  const int old = std::exchange(fd_, fresh);
+  const bool old_magic_pending = magic_pending_;
+  if (const std::string problem = mend(); !problem.empty()) {
+    fd_ = old;
+    magic_pending_ = old_magic_pending;
+    ::close(fresh);
+    listener_.on_reopen_failed(settings_.path, problem);
+    return;
+  }
+  ::close(old);
+  classify();
+  if (file_end_.mended()) listener_.on_mended(settings_.path, file_end_);
+  write_magic();
+}
+
+// False: it is still to be written, because the disk is full, or the output has ended.
+bool OutputWriter::write_magic() {
+  if (magic_pending_) magic_pending_ = write_bytes(kFramedMagic) < kFramedMagic.size();
+  return !magic_pending_;
+}
+
+void OutputWriter::output_ended(int error) {
+  if (end() != End::kNone) return;
+  if (error != EPIPE && error != ECONNRESET) {
+    error_ = (settings_.path.empty() ? std::string("standard output") : settings_.path) +
+             " can not be written: " + std::strerror(error);
+  }
+  end_.store(error_.empty() ? End::kReaderLeft : End::kFailed, std::memory_order_release);
+  listener_.on_end();
+}
+
+}  // namespace tcp_sniffer

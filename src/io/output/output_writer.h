@@ -1,0 +1,181 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "core/base/histogram.h"
+#include "io/output/output_file.h"
+#include "shard/line_output.h"
+
+namespace tcp_sniffer {
+
+// How much of [data, data + size) can be written without cutting a message: the end of the last
+// whole message within the first `limit` bytes, 0 when not even one fits.
+size_t whole_messages(std::string_view data, size_t limit, bool framed);
+// The size of the first message; of all of `data` when it has no end in it. `data` is not empty.
+size_t first_message(std::string_view data, bool framed);
+// How many messages those bytes hold.
+uint64_t count_messages(std::string_view data, bool framed);
+
+// The thread that writes the finished lines: the only one that touches the output. Line blocks come
+// through the merged queue of all shards; nothing but whole messages is ever handed to the system,
+// so that an end at any moment leaves no cut line:
+//
+// - a file takes everything at once;
+// - a terminal gets a few lines at a time, and what it has no room for (it may be stopped) waits;
+// - a pipe or a socket is written only as much as it is certain to have room for, so that no write
+//   can stop half way, nor wait for the reader (a message larger than the pipe goes in pieces; one
+//   that was taken in part is finished first, unless the run is aborted and nobody reads).
+//
+// A reader that has left (EPIPE) is no error: what follows is discarded, and the run ends. Any
+// other error ends it with that error, except a full disk where the settings say otherwise. A file
+// has whole messages only also when a write fails: what was written of the next one is taken back.
+class OutputWriter {
+ public:
+  // A full disk ends the run; or lines wait in memory for room; or, when their shards have no more
+  // memory for lines, the oldest ones are dropped and counted.
+  enum class WhenFull : uint8_t { kFail, kWait, kDrop };
+  struct Settings {
+    std::string path;  // empty: standard output
+    bool framed = false;
+    int fd = 1;
+    int cpu = -1;  // the thread runs on it alone
+    WhenFull when_full = WhenFull::kFail;
+  };
+  enum class End : uint8_t { kNone, kReaderLeft, kFailed };
+
+  OutputWriter(const Settings& settings, LineQueue& queue);
+  ~OutputWriter();
+
+  // Opens the output. Empty: good; else the error in words. A FIFO is not waited for: when it has
+  // no reader, nothing is opened, and lacks_reader() is true.
+  std::string open();
+  bool lacks_reader() const { return lacks_reader_; }
+  bool is_open() const { return fd_ >= 0; }
+  // All are called on the writer's thread.
+  struct Listener {
+    // The output has ended by itself; and again when all is done.
+    std::function<void()> on_end = [] {};
+    // The path could not be opened anew, with the error in words: the old file is kept until the
+    // next reopen().
+    std::function<void(const std::string& file, const std::string& error)> on_reopen_failed =
+        [](const std::string&, const std::string&) {};
+    // The file did not end with a whole message, at the start or when it was opened anew.
+    std::function<void(const std::string& file, const FileEnd& end)> on_mended =
+        [](const std::string&, const FileEnd&) {};
+    // The disk is full, with the error in words, and has room again; with the messages dropped
+    // meanwhile.
+    std::function<void(const std::string& file, const std::string& error)> on_full =
+        [](const std::string&, const std::string&) {};
+    std::function<void(const std::string& file, uint64_t dropped)> on_room =
+        [](const std::string&, uint64_t) {};
+    // An exception, which is memory that the system refused: what follows is discarded.
+    std::function<void(const char* what)> on_fault = [](const char*) {};
+  };
+  void start(Listener listener);
+  // The last block was put into the queue: the writer ends behind it. Any thread.
+  void end_of_input();
+  // Whether it has: everything was written, or discarded and counted.
+  bool done() const { return done_.load(std::memory_order_acquire); }
+  // From here on nothing is written; what is under way is given up at a message's end. Any thread.
+  void abort() { aborted_.store(true, std::memory_order_seq_cst); }
+  // Whether the output has whole messages only, and no write is under way. After abort() it stays
+  // so: then the process may end without cutting a message. Any thread.
+  bool between_messages() const { return !inside_.load(std::memory_order_seq_cst); }
+  // The path is opened anew (SIGHUP), at once if nothing is being written: what is put into the
+  // queue from here on goes into the new file. Any thread.
+  void reopen();
+
+  End end() const { return end_.load(std::memory_order_acquire); }
+  const std::string& error() const { return error_; }  // after end() is kFailed
+  uint64_t written() const { return written_.load(std::memory_order_relaxed); }
+  // Because the disk was full.
+  uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
+  uint64_t discarded() const { return discarded_.load(std::memory_order_relaxed); }
+  // From the last byte of a block's oldest message to the moment at which the block was written,
+  // in the time of the packets' clock: meaningful live only.
+  const Histogram& delays() const { return delays_; }
+  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  // A nap is an eighth of the time for which nothing was taken, so that a reader who comes back
+  // waits for at most that much longer, and one who never does costs next to nothing. The longest
+  // is what a reader at 500 MB/s takes for a full pipe.
+  static constexpr std::chrono::nanoseconds kNapMin = std::chrono::microseconds(100);
+  static constexpr std::chrono::nanoseconds kNapMax = std::chrono::milliseconds(2);
+  // After an abort a message that was taken in part is given up when nothing was taken for so long:
+  // more than a reader on a busy machine is kept from running, less than "at once" may last.
+  static constexpr std::chrono::nanoseconds kPatience = std::chrono::milliseconds(200);
+
+  enum class Kind : uint8_t { kFile, kTerminal, kPipe, kSocket };
+
+  void run();
+  void write_queue();
+  void discard_queue() noexcept;
+  int open_path() const;
+  void classify();
+  void unblock_terminal();
+  std::string mend();
+  LineBlock* next_block();
+  bool write_magic();
+  void write_block(const LineBlock& block);
+  bool write_part(std::string_view& rest, uint64_t& messages);
+  void wait_for_disk();
+  void drop_for_a_shard_that_waits();
+  void drop(LineBlock* block);
+  // Returns the bytes written; fewer than given when the output ended or the writer was aborted.
+  size_t write_bytes(std::string_view bytes);
+  size_t write_whole(std::string_view bytes);
+  size_t messages_that_fit(std::string_view rest, size_t front);
+  size_t room_in_pipe();
+  size_t room_in_socket();
+  bool write_some(std::string_view bytes, size_t& written);
+  void wait_for_room();
+  Clock::duration waited();
+  void reopen_now();
+  void output_ended(int error);
+  bool ended() const { return aborted_.load(std::memory_order_seq_cst) || end() != End::kNone; }
+
+  const Settings settings_;
+  const size_t page_;  // of memory, and so of a pipe, in bytes
+  LineQueue& queue_;
+  std::thread thread_;
+  Listener listener_;
+  LineBlock wake_;  // in the queue it says nothing but: look at reopen_
+  int fd_ = -1;
+  bool owns_fd_ = false;
+  bool lacks_reader_ = false;
+  bool input_ended_ = false;
+  Kind kind_ = Kind::kFile;
+  bool magic_pending_ = false;
+  FileEnd file_end_;      // as it was found
+  bool full_ = false;     // the disk, at the last write
+  uint64_t dropped_before_ = 0;     // it was full
+  std::deque<LineBlock*> held_;     // taken from the queue while it is
+  size_t room_max_ = 0;            // of a pipe or a socket when it is empty, in bytes
+  size_t writes_since_empty_ = 0;
+  std::optional<Clock::time_point> waiting_since_;  // there was no room, and nothing was taken
+  std::atomic<bool> aborted_{false};
+  // Set before each look at aborted_ that is followed by a write, so that one of the two is seen.
+  std::atomic<bool> inside_{false};
+  std::atomic<bool> reopen_{false};
+  std::atomic<bool> done_{false};
+  std::atomic<End> end_{End::kNone};
+  std::atomic<uint64_t> written_{0};
+  std::atomic<uint64_t> discarded_{0};
+  std::atomic<uint64_t> dropped_{0};
+  std::atomic<uint64_t> bytes_{0};
+  Histogram delays_;
+  std::string error_;
+};
+
+}  // namespace tcp_sniffer

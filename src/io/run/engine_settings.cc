@@ -1,0 +1,168 @@
+#include "io/run/engine_settings.h"
+
+#include <algorithm>
+
+#include "core/base/limits.h"
+#include "io/file/file_team.h"
+#include "shard/census.h"
+#include "shard/pin_thread.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+
+uint64_t fragment_memory(const Config& config) {
+  return std::min<uint64_t>(config.memory_limit / 16, uint64_t{32} << 20);
+}
+
+// Enough to bridge a pause of the disk.
+uint64_t extract_memory(const Config& config) {
+  if (config.extract_dir.empty()) return 0;
+  return std::min<uint64_t>(config.memory_limit / 16, uint64_t{64} << 20);
+}
+
+// For lines that wait for the reader of the output.
+uint64_t line_memory(const Config& config) {
+  return config.memory_limit / 16;
+}
+
+uint32_t line_blocks(const Config& config, uint32_t shards) {
+  const uint64_t blocks = line_memory(config) / shards / kLineBlockBytes;
+  // A file waits.
+  const bool waits = !config.live() && config.overload == Overload::kBlock;
+  const uint64_t most = waits ? LineOutput::kBlocksForWaiting : uint64_t{1} << 20;
+  return static_cast<uint32_t>(std::clamp<uint64_t>(blocks, LineOutput::kBlocksMin, most));
+}
+
+// A debug log wants every byte.
+bool may_withhold(const Config& config) {
+  return config.live() && !config.debug && !config.hex_dump;
+}
+
+LineOptions::Format line_format(OutputFormat format) {
+  switch (format) {
+    case OutputFormat::kFramed:
+      return LineOptions::kFramed;
+    case OutputFormat::kPretty:
+      return LineOptions::kPretty;
+    default:
+      return LineOptions::kNdjson;
+  }
+}
+
+}  // namespace
+
+DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secret) {
+  DispatcherSettings settings;
+  settings.decode.tunnels = config.tunnels;
+  settings.decode.tunnel_depth_max = static_cast<uint8_t>(config.tunnel_depth);
+  settings.decode.key_tunnel = config.key_tunnel;
+  settings.decode.tunnel_secret = hash_secret;
+  settings.decode.key_vlan = config.key_vlan;
+  settings.decode.verify_checksums = config.verify_checksums;
+  settings.decode.defrag = config.defrag;
+  settings.defragment.memory_bytes_max = static_cast<size_t>(fragment_memory(config));
+  settings.defragment.key_vlan = config.key_vlan;
+  settings.defragment.hash_seed = hash_secret;
+  settings.ports = PortSet(config.ports);
+  settings.sample_rate = config.sample_rate;
+  settings.sample_seed = config.sample_seed;
+  settings.hash_secret = hash_secret;
+  settings.is_alone = config.live() && config.shards == 0 && config.capture_threads > 1;
+  settings.flush_every = config.flush_every;
+  settings.may_wait = config.overload == Overload::kBlock;
+  settings.may_withhold = may_withhold(config);
+  return settings;
+}
+
+ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours) {
+  ShardSettings settings;
+  settings.http.body_max = config.max_body_size;
+  const bool extracting = !config.extract_dir.empty();
+  // What nobody will see is not kept: `pretty` shows sizes only.
+  if (config.format == OutputFormat::kPretty && !extracting) settings.http.body_max = 0;
+  settings.http.drop_binary_bodies = config.format == OutputFormat::kNdjson &&
+                                     config.binary_body == BinaryBody::kOmit &&
+                                     !config.decode_bodies && !extracting;
+  settings.http.header_bytes_max = static_cast<uint32_t>(config.max_header_bytes);
+  settings.http.headers_max = static_cast<uint32_t>(config.max_headers);
+  settings.http.outstanding_max = static_cast<uint32_t>(config.max_outstanding_requests);
+  settings.http.keep_request_text = config.format == OutputFormat::kPretty;
+  const auto speaks = [&](Protocol protocol) {
+    return std::find(config.protocols.begin(), config.protocols.end(), protocol) !=
+           config.protocols.end();
+  };
+  settings.notes_unread = may_withhold(config);
+  settings.parse_http = speaks(Protocol::kHttp);
+  settings.parse_pop3 = speaks(Protocol::kPop3);
+  settings.reassembly.by_evidence = config.gap_policy == GapPolicy::kEvidence;
+  settings.reassembly.gap_timeout_ns = static_cast<int64_t>(config.gap_timeout_ms) * kNsPerMs;
+  settings.reassembly.buffer_max = config.reassembly_buffer_size;
+  settings.lines.format = line_format(config.format);
+  settings.lines.extended = config.fields == FieldSet::kExtended;
+  settings.lines.raw_headers = config.raw_headers;
+  settings.lines.binary_base64 = config.binary_body == BinaryBody::kBase64;
+  settings.lines.colours = colours;
+  settings.lines.redact_headers = config.redact_headers;
+  settings.lines.redact_query = config.redact_query;
+  settings.bodies.decode = config.decode_bodies;
+  settings.bodies.decoded_max = settings.http.body_max;
+  settings.ports = PortSet(config.ports);
+  settings.idle_timeout_ns = static_cast<int64_t>(config.connection_idle_timeout_ms) * kNsPerMs;
+  settings.connections_max = config.max_concurrent_connections;
+  settings.memory_bytes_max = static_cast<size_t>(
+      (config.memory_limit - fragment_memory(config) - extract_memory(config) -
+       line_memory(config)) /
+      shards);
+  settings.line_blocks_max = line_blocks(config, shards);
+  settings.allow_missing_init = config.allow_missing_init;
+  settings.ignore_fsm_errors = config.ignore_fsm_errors;
+  settings.check_tcp_options = config.check_tcp_options;
+  settings.number_frames = !config.live();
+  return settings;
+}
+
+bool may_read_in_team(const Config& config) {
+  return !config.live() && config.shards > 0 && config.overload == Overload::kBlock &&
+         config.flush_every == 0;
+}
+
+uint32_t team_threads(const Config& config) {
+  return std::min(
+      {static_cast<uint32_t>(config.shards) + 1, usable_cpu_count(), FileTeam::kThreadsMax});
+}
+
+uint32_t shard_count(const Config& config, bool in_team) {
+  const auto shards = static_cast<uint32_t>(config.shards);
+  if (in_team) return std::min(shards + 1, kShardsMax);
+  if (shards > 0) return shards;
+  return config.live() ? static_cast<uint32_t>(config.capture_threads) : 1;
+}
+
+int block_timeout_ms(const Config& config) {
+  return config.overload == Overload::kBlock ? 20 : 1;
+}
+
+BodyExtractor::Settings extract_settings(const Config& config) {
+  BodyExtractor::Settings settings;
+  settings.directory = config.extract_dir;
+  settings.write_incomplete = config.write_incomplete;
+  settings.bytes_max = config.extract_max_bytes;
+  settings.files_max = config.extract_max_files;
+  settings.may_wait = config.overload == Overload::kBlock;
+  settings.queue_bytes_max = extract_memory(config);
+  return settings;
+}
+
+CaptureFilter::Options filter_options(const Config& config) {
+  CaptureFilter::Options options;
+  options.ports = config.ports;
+  options.user = config.filter;
+  options.tunnels = config.tunnels;
+  options.use = config.live() ? CaptureFilter::Use::kLive : CaptureFilter::Use::kFiles;
+  return options;
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+
+#include "io/capture/capture_filter.h"
+#include "io/capture/dispatcher.h"
+#include "io/config/config.h"
+#include "io/output/body_extractor.h"
+#include "shard/shard.h"
+
+namespace tcp_sniffer {
+
+// How a configuration translates into the settings of the parts. Pure functions.
+
+// `hash_secret` is this run's own. The defragmenter's share of memoryLimit is one sixteenth.
+DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secret);
+
+// For one of `shards` shards, which share the rest of memoryLimit evenly, one sixteenth of it for
+// lines that wait for the reader of the output. Where bodies and debug
+// lines go, and what the interface is called, is the caller's to add.
+ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours);
+
+// With extractDir: bodies that wait for the disk may take one sixteenth of memoryLimit.
+BodyExtractor::Settings extract_settings(const Config& config);
+
+// Whether a FileTeam may read capture files, when they are plain: with shards, where nothing may be
+// dropped and no block has to leave early. Otherwise one thread reads them as it would a live
+// interface.
+bool may_read_in_team(const Config& config);
+// How many threads that is: one more than `shards`, for none has only to read; and not more than
+// there are CPUs, for one that waits must not keep another from running, or than work together
+// well.
+uint32_t team_threads(const Config& config);
+// How many shards a run has. Reading in a team, one for each thread that was asked for, so that one
+// is free while another is in use.
+uint32_t shard_count(const Config& config, bool in_team);
+
+CaptureFilter::Options filter_options(const Config& config);
+// LiveOptions::block_timeout_ms: short for short delays, long where nothing may be lost while the
+// reader of the output takes a break.
+int block_timeout_ms(const Config& config);
+
+}  // namespace tcp_sniffer

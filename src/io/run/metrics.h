@@ -1,0 +1,62 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/counters.h"
+#include "core/base/histogram.h"
+#include "io/capture/live_source.h"
+#include "io/output/output_writer.h"
+#include "shard/packet_lane.h"
+
+namespace tcp_sniffer {
+
+// What the metrics are made of: parts of the engine, of which only published figures are read.
+struct MetricsSources {
+  struct Capture {
+    const FrameCounters* counters = nullptr;
+    const LiveSource* live = nullptr;        // nullptr: files
+    std::vector<const PacketLane*> lanes{};  // to the shards, in their order
+  };
+  struct ShardView {
+    const ShardCounters* counters = nullptr;
+    const Histogram* latencies = nullptr;
+  };
+  std::vector<Capture> captures;
+  std::vector<ShardView> shards;
+  const OutputWriter* writer = nullptr;
+  const LineQueue* lines = nullptr;
+};
+
+// Serves the figures of a run as Prometheus text under /metrics, on threads of its own. A scrape
+// takes nothing from the data path but what its threads published anyway, without a lock.
+//
+// Every counter of the ledger is a metric of its own, `tcp_sniffer_<group>_<name>`, with the label
+// `capture` or `shard`; gauges have no `_total`. Its meaning is the metric's help text.
+//
+// The sources must outlive it.
+class MetricsServer {
+ public:
+  MetricsServer();
+  ~MetricsServer();
+  MetricsServer(const MetricsServer&) = delete;
+  MetricsServer& operator=(const MetricsServer&) = delete;
+
+  // Why nothing can be served on `listen`, found out by taking the address for a moment; empty when
+  // nothing is known to stand in the way.
+  static std::string problem_of(const std::string& listen);
+
+  // `listen` is ADDRESS:PORT, port 0 for any. Empty: it serves; else why it can not. Throws
+  // where the address is not what stands in the way, but a thread that the system refuses.
+  std::string start(const std::string& listen, MetricsSources sources);
+  // The port it listens on; 0 before start.
+  int port() const;
+
+ private:
+  class Collector;
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace tcp_sniffer

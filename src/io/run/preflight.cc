@@ -1,0 +1,208 @@
+#include "io/run/preflight.h"
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "io/base/exit_code.h"
+#include "io/base/privileges.h"
+#include "io/base/writable.h"
+#include "io/capture/capture_filter.h"
+#include "io/capture/live_source.h"
+#include "io/capture/offloads.h"
+#include "io/config/config_check.h"
+#include "io/event/debug_log.h"
+#include "io/file/file_head.h"
+#include "io/file/file_source.h"
+#include "io/output/body_extractor.h"
+#include "io/run/engine_settings.h"
+#include "io/run/metrics.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+void say(const std::string& text) {
+  std::printf("%s\n", text.c_str());
+}
+
+int say_problem(ErrorCode code, const std::string& words) {
+  say("problem:    " + std::string(code_name(code)) + ": " + words);
+  return exit_status(code);
+}
+
+// A run ends at its first problem.
+void keep_first(int& status, int later) {
+  if (status == 0) status = later;
+}
+
+std::string ports_text(const Config& config) {
+  if (config.ports.empty()) return "every TCP port";
+  std::string text;
+  for (const uint16_t port : config.ports) {
+    text += (text.empty() ? "" : ", ") + std::to_string(port);
+  }
+  return text;
+}
+
+void say_link_type(LinkType link_type) {
+  say("link type:  " + std::to_string(static_cast<int>(link_type)) +
+      (is_supported(link_type) ? "" : ", whose frames can not be read and are left out"));
+}
+
+// For good: what the run opens from then on is looked at as that user.
+int check_user(const Config& config) {
+  const std::string& name = config.user;
+  if (name.empty()) return 0;
+  const auto user = find_user(name);
+  if (const auto* error = std::get_if<std::string>(&user)) {
+    return say_problem(ErrorCode::kInvalidConfig, *error);
+  }
+  say("user:       " + name +
+      (config.live() ? ", once the capture is open" : ", before the files are opened"));
+  const std::string refused = become_user(std::get<UserIdentity>(user));
+  return refused.empty() ? 0 : say_problem(ErrorCode::kPermissionDenied, refused);
+}
+
+int check_files(const Config& config) {
+  int status = check_user(config);
+  for (const std::string& path : files_to_read(config)) {
+    say("file:       " + (path == "-" ? std::string("standard input") : path));
+    if (const std::string problem = FileSource::problem_of(path); !problem.empty()) {
+      keep_first(status, say_problem(ErrorCode::kInputFile, problem));
+    } else if (const auto link_type = read_file_head(path).link_type) {
+      say_link_type(*link_type);
+    }
+  }
+  if (!config.filter.empty()) say("filter:     " + config.filter);
+  return status;
+}
+
+// GRO, LRO and their kin distort what is captured; said once for each meaning.
+void say_offloads(const std::string& interface) {
+  std::string names;
+  const std::vector<Offload> active = active_offloads(interface);
+  for (size_t i = 0; i < active.size(); i++) {
+    names += (names.empty() ? "" : ", ") + active[i].name;
+    if (i + 1 < active.size() && active[i + 1].meaning == active[i].meaning) continue;
+    say("offloads:   " + names + ": " + active[i].meaning);
+    names.clear();
+  }
+  if (active.empty()) {
+    say("offloads:   none that changes what is captured");
+  } else {
+    say("            see them with ethtool -k " + interface + ", and change them with ethtool -K");
+  }
+}
+
+// The kernel takes the memory of its buffers when the capture is opened; looking takes none.
+std::string problem_of_buffers(const Config& config) {
+  const uint64_t wanted_mib = config.capture_threads * config.buffer_size_mib;
+  const uint64_t machine_mib = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                                   static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) >>
+                               20;
+  if (wanted_mib <= machine_mib) return "";
+  return "the capture buffers (captureThreads times bufferSizeMiB) take " +
+         std::to_string(wanted_mib) + " MiB, and the machine has " + std::to_string(machine_mib);
+}
+
+int check_live(const Config& config, const CaptureFilter& filter) {
+  const auto interface = interface_or_default(config.interface);
+  if (const auto* problem = std::get_if<LiveProblem>(&interface)) {
+    say("interface:  none found");
+    return say_problem(problem->code, problem->message);
+  }
+  LiveOptions options;
+  options.interface = std::get<std::string>(interface);
+  options.snaplen = static_cast<uint32_t>(config.snaplen);
+  options.promiscuous = false;  // looking must not change the interface
+  auto opened = LiveSource::open(options, filter);
+  if (const auto* problem = std::get_if<LiveProblem>(&opened)) {
+    say("interface:  " + options.interface);
+    return say_problem(problem->code, problem->message);
+  }
+  const LiveSource& live = *std::get<std::unique_ptr<LiveSource>>(opened);
+  say("interface:  " + live.interface() + (live.interface_is_up() ? ", up" : ", down"));
+  say_link_type(live.link_type());
+  say("rights:     enough to capture");
+  say("timestamps: " + std::string(live.has_nanoseconds() ? "nanoseconds" : "microseconds"));
+  say("filter:     " + live.filter_text());
+  say("            " + std::to_string(live.filter_instructions()) + " instructions of 4096");
+  if (!live.warning().empty()) say("note:       " + live.warning());
+  if (live.interface() != "any") say_offloads(live.interface());
+  int status = check_user(config);
+  if (const std::string problem = problem_of_buffers(config); !problem.empty()) {
+    keep_first(status, say_problem(ErrorCode::kCaptureOpenFailed, problem));
+  }
+  return status;
+}
+
+// As OutputWriter::open says it.
+std::string problem_of_output(const std::string& path) {
+  const int error = path.empty() ? 0 : error_of_writing(path, true);
+  return error == 0 ? "" : "output " + path + " can not be opened: " + std::strerror(error);
+}
+
+bool lacks_reader(const std::string& path) {
+  return is_fifo(path) && !has_reader(path);
+}
+
+// What is written, in the order in which a run opens it.
+int check_outputs(const Config& config) {
+  int status = 0;
+  const auto look_at = [&](const std::string& what, ErrorCode code, const std::string& problem) {
+    say(what);
+    if (!problem.empty()) keep_first(status, say_problem(code, problem));
+  };
+  look_at("output:     " + (config.output.empty() ? "standard output" : config.output),
+          ErrorCode::kOutputFailed, problem_of_output(config.output));
+  if (lacks_reader(config.output)) {
+    say("note:       nobody reads this FIFO: the capture begins when somebody does");
+  }
+  if (!config.extract_dir.empty()) {
+    look_at("bodies:     " + config.extract_dir, ErrorCode::kOutputFailed,
+            BodyExtractor(extract_settings(config)).open());
+  }
+  if (config.debug || config.hex_dump) {
+    look_at("debug log:  " + config.debug_log, ErrorCode::kOutputFailed,
+            DebugLog::problem_of(config.debug_log));
+  }
+  if (!config.metrics_listen.empty()) {
+    look_at("metrics:    " + config.metrics_listen, ErrorCode::kInvalidConfig,
+            MetricsServer::problem_of(config.metrics_listen));
+  }
+  return status;
+}
+
+int check_all(const Config& config) {
+  auto filter = CaptureFilter::make(filter_options(config));
+  if (const auto* error = std::get_if<std::string>(&filter)) {
+    return say_problem(ErrorCode::kInvalidConfig, *error);
+  }
+  int status =
+      config.live() ? check_live(config, std::get<CaptureFilter>(filter)) : check_files(config);
+  say("ports:      " + ports_text(config));
+  say("shards:     " + std::to_string(config.shards));
+  keep_first(status, check_outputs(config));
+  for (const std::string& key : keys_without_effect(config)) {
+    say("note:       " + key + " has no effect in this run");
+  }
+  return status;
+}
+
+}  // namespace
+
+int check(const Config& config) {
+  const int status = check_all(config);
+  const bool waits = lacks_reader(config.output);
+  say(status != 0 ? "not ready" : waits ? "ready when somebody reads the output" : "ready");
+  const bool told = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  return status == 0 && !told ? exit_status(ErrorCode::kOutputFailed) : status;
+}
+
+}  // namespace tcp_sniffer

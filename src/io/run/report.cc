@@ -1,0 +1,191 @@
+#include "io/run/report.h"
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/net/ip_text.h"
+#include "io/event/event_log.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+std::string text_of(const IpAddress& ip, uint16_t port, bool mapped_on_wire) {
+  char text[kIpTextMax];
+  std::string address(text, write_ip(text, ip, mapped_on_wire));
+  if (!is_v4_mapped(ip) || mapped_on_wire) address = "[" + address + "]";
+  return address + ":" + std::to_string(port);
+}
+
+std::string hex(std::span<const uint8_t> bytes) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const uint8_t byte : bytes) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+std::string hex_id(uint64_t id) {
+  std::string text(16, '0');
+  for (size_t i = 0; i < 16; i++) text[15 - i] = "0123456789abcdef"[id >> (4 * i) & 15];
+  return text;
+}
+
+std::string_view nature_word(StreamNature nature) {
+  switch (nature) {
+    case StreamNature::kTls:
+      return "tls";
+    case StreamNature::kHttp2:
+      return "http2";
+    default:
+      return "unknown";
+  }
+}
+
+EventFields fields_of(const EventRecord& record, bool with_samples) {
+  const bool from_low = record.side == Side::kLow;
+  EventFields fields;
+  fields["connectionId"] = hex_id(record.connection_id);
+  const bool mapped = record.key.mapped_on_wire != 0;
+  const std::string low = text_of(record.key.low_ip, record.key.low_port, mapped);
+  const std::string high = text_of(record.key.high_ip, record.key.high_port, mapped);
+  fields["from"] = from_low ? low : high;
+  fields["to"] = from_low ? high : low;
+  fields["packetTime"] = utc_timestamp(record.time_ns / 1000);
+  switch (record.kind) {
+    case EventKind::kConnectionEvicted:
+      fields["list"] = record.detail;
+      break;
+    case EventKind::kReassemblyGap:
+      fields["missingBytes"] = record.bytes;
+      if (*record.detail != '\0') fields["cause"] = record.detail;
+      break;
+    case EventKind::kNotHttp:
+      fields["protocol"] = nature_word(record.nature);
+      if (with_samples && record.sample_size > 0) {
+        fields["sample"] = hex(std::span(record.sample).first(record.sample_size));
+      }
+      break;
+    case EventKind::kParseError:
+      break;
+    case EventKind::kLimit:
+      fields["limit"] = record.detail;
+      fields["value"] = record.bytes;
+      break;
+  }
+  return fields;
+}
+
+}  // namespace
+
+bool Totals::deterministic() const {
+  return of(ShardCounter::connections_evicted) == 0 && of(ShardCounter::connections_refused) == 0 &&
+         of(ShardCounter::memory_refusals) == 0 && of(ShardCounter::limits_reached) == 0 &&
+         of(ShardCounter::incomplete_limit) == 0 && dropped_messages() == 0 &&
+         of(ShardCounter::bodies_too_slow) == 0 && of(ShardCounter::tombstones_forgotten) == 0 &&
+         of(FrameCounter::dropped_overload) == 0 && discarded_messages() == 0 &&
+         kernel_dropped == 0;
+}
+
+Totals sum_totals(std::span<const FrameCounters* const> frames,
+                  std::span<const ShardCounters* const> shards) {
+  Totals totals;
+  totals.frames.assign(FrameCounters::kSize, 0);
+  totals.shards.assign(ShardCounters::kSize, 0);
+  for (const FrameCounters* counters : frames) {
+    for (size_t i = 0; i < FrameCounters::kSize; i++) {
+      totals.frames[i] += counters->published(static_cast<FrameCounter>(i));
+    }
+  }
+  for (const ShardCounters* counters : shards) {
+    for (size_t i = 0; i < ShardCounters::kSize; i++) {
+      totals.shards[i] += counters->published(static_cast<ShardCounter>(i));
+    }
+  }
+  return totals;
+}
+
+void add_ledger(const Totals& totals, bool brief, EventFields& fields) {
+  const auto add = [&](const CounterInfo& info, uint64_t value) {
+    if (brief && value == 0) return;
+    fields[std::string(info.group)][std::string(info.label)] = value;
+  };
+  for (size_t i = 0; i < FrameCounters::kSize; i++) add(kFrameCounters[i], totals.frames[i]);
+  for (size_t i = 0; i < ShardCounters::kSize; i++) add(kShardCounters[i], totals.shards[i]);
+  EventFields& messages = fields["messages"];
+  messages["written"] = totals.written;
+  if (!brief || totals.dropped_messages() > 0) {
+    messages["dropped_overload"] = totals.dropped_messages();
+  }
+  if (!brief || totals.discarded_messages() > 0) {
+    messages["discarded"] = totals.discarded_messages();
+  }
+  if (!brief || totals.queued_messages() > 0) messages["queued"] = totals.queued_messages();
+  fields["output"]["bytes_written"] = totals.output_bytes;
+  if (totals.extracted) {
+    EventFields& extracted = fields["extracted"];
+    extracted["files"] = totals.extracted->files;
+    extracted["bytes"] = totals.extracted->bytes;
+    extracted["incomplete"] = totals.extracted->incomplete;
+    extracted["limited"] = totals.extracted->limited;
+    extracted["dropped"] = totals.extracted->dropped;
+    extracted["errors"] = totals.extracted->errors;
+  }
+  if (totals.live) {
+    fields["kernel"]["received"] = totals.kernel_received;
+    fields["kernel"]["dropped"] = totals.kernel_dropped;
+    fields["kernel"]["interface_dropped"] = totals.interface_dropped;
+  }
+}
+
+Losses losses_of(const Totals& totals) {
+  return {.kernel = totals.kernel_dropped,
+          .interface = totals.interface_dropped,
+          .frames = totals.of(FrameCounter::dropped_overload),
+          .connections = totals.of(ShardCounter::connections_refused),
+          .messages = totals.dropped_messages(),
+          .cut = totals.of(ShardCounter::incomplete_limit) +
+                 totals.of(ShardCounter::incomplete_evicted),
+          .bodies = totals.extracted ? totals.extracted->dropped : 0};
+}
+
+void add_losses(const Losses& before, const Losses& now, EventFields& fields) {
+  const auto add = [&](const char* name, uint64_t from, uint64_t to) {
+    if (to > from) fields[name] = to - from;
+  };
+  add("kernel", before.kernel, now.kernel);
+  add("interface", before.interface, now.interface);
+  add("frames", before.frames, now.frames);
+  add("connections", before.connections, now.connections);
+  add("messages", before.messages, now.messages);
+  add("cut", before.cut, now.cut);
+  add("bodies", before.bodies, now.bodies);
+}
+
+void report(const EventRecord& record, bool with_samples, EventLog& log) {
+  const auto emit = [&](LogLevel level, std::string_view name, std::string_view message) {
+    log.emit(level, name, message, [&] { return fields_of(record, with_samples); });
+  };
+  switch (record.kind) {
+    case EventKind::kConnectionEvicted:
+      return emit(LogLevel::kWarn, event::kConnectionEvicted,
+                  std::string_view(record.detail).ends_with("for memory")
+                      ? "a connection was given up: memoryLimit is reached"
+                      : "a connection gave its place to a new one: maxConcurrentConnections is "
+                        "reached");
+    case EventKind::kReassemblyGap:
+      return emit(LogLevel::kWarn, event::kReassemblyGap,
+                  "bytes of a connection were not captured");
+    case EventKind::kNotHttp:
+      return emit(LogLevel::kInfo, event::kNotHttp, "a stream is not HTTP/1 and is ignored");
+    case EventKind::kParseError:
+      return emit(LogLevel::kWarn, event::kParseError,
+                  "a stream stopped being HTTP/1; its next message is searched");
+    case EventKind::kLimit:
+      return emit(LogLevel::kWarn, event::kLimit, "a limit of the configuration was reached");
+  }
+}
+
+}  // namespace tcp_sniffer

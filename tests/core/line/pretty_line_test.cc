@@ -1,0 +1,221 @@
+#include "core/line/pretty_line.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "core/line/message_line.h"
+
+namespace tcp_sniffer {
+namespace {
+
+constexpr int64_t kNoon = 1740139200000000000;  // 2025-02-21T12:00:00Z
+
+HttpMessage response() {
+  HttpMessage message;
+  message.direction = MessageDirection::kResponse;
+  message.status = 200;
+  message.reason = "OK";
+  message.receiver = {kV4MappedPrefix, 8080};
+  message.receiver.ip[12] = 192;
+  message.receiver.ip[15] = 1;
+  message.first_byte_ns = kNoon + 123456789;
+  message.body_size = 5321;
+  message.has_latency = true;
+  message.latency_ns = 1234567;
+  message.request_method = "GET";
+  message.request_target = "/path?q=1";
+  message.request_host = "example.com";
+  return message;
+}
+
+HttpMessage request() {
+  HttpMessage message;
+  message.method = "POST";
+  message.target = "/x";
+  message.request_host = "example.com";
+  message.receiver = response().receiver;
+  message.first_byte_ns = kNoon;
+  message.body_size = 1200;
+  return message;
+}
+
+LineOptions pretty(bool colours = false) {
+  LineOptions options;
+  options.format = LineOptions::kPretty;
+  options.colours = colours;
+  return options;
+}
+
+std::string line_of(const HttpMessage& message, const LineOptions& options = pretty()) {
+  MessageLineWriter writer(options);
+  ScratchLine line;
+  writer.write(message, line);
+  return std::string(line.view());
+}
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST(PrettyLine, ResponseTellsTheWholeExchangeInOneLine) {
+  EXPECT_EQ(line_of(response()),
+            "12:00:00.123456  GET      200    1.234 ms       0 B    5.3 kB  "
+            "example.com/path?q=1\n");
+}
+
+TEST(PrettyLine, RequestWaitsForItsResponse) {
+  EXPECT_EQ(line_of(request()), "");
+}
+
+TEST(PrettyLine, InterimResponsesAppendNothingButASwitchOfProtocolsDoes) {
+  for (const uint16_t status : {uint16_t{100}, uint16_t{102}, uint16_t{103}}) {
+    HttpMessage message = response();
+    message.status = status;
+    EXPECT_EQ(line_of(message), "");
+  }
+  HttpMessage message = response();
+  message.status = 101;
+  EXPECT_TRUE(contains(line_of(message), "  101 "));
+}
+
+TEST(PrettyLine, UnansweredRequestHasALineOfItsOwn) {
+  MessageLineWriter writer(pretty());
+  ScratchLine line;
+  writer.write_unanswered(request(), line);
+  EXPECT_EQ(line.view(),
+            "12:00:00.000000  POST     ...                1.2 kB            "
+            "example.com/x  unanswered\n");
+}
+
+TEST(PrettyLine, UnansweredRequestsAppendNothingInOtherFormats) {
+  MessageLineWriter writer({});
+  ScratchLine line;
+  writer.write_unanswered(request(), line);
+  EXPECT_EQ(line.size(), 0u);
+}
+
+TEST(PrettyLine, ColumnsStandUnderEachOther) {
+  HttpMessage other = response();
+  other.status = 404;
+  other.body_size = 0;
+  other.latency_ns = 12345678901;
+  other.request_method = "OPTIONS";
+  other.request_body_size = 999999999;
+  EXPECT_EQ(line_of(other).find("example.com"), line_of(response()).find("example.com"));
+  EXPECT_TRUE(contains(line_of(other), "OPTIONS  404    12.345 s  999.9 MB       0 B  "));
+}
+
+TEST(PrettyLine, ResponseWithoutItsRequestSaysWhereItCameFrom) {
+  HttpMessage message = response();
+  message.request_method = {};
+  message.request_target = {};
+  message.request_host = {};
+  message.has_latency = false;
+  message.after_gap = true;
+  EXPECT_EQ(line_of(message),
+            "12:00:00.123456  ?        200                          5.3 kB  "
+            "192.0.0.1:8080  after a gap\n");
+}
+
+TEST(PrettyLine, HostIsNotRepeatedBeforeATargetThatNamesIt) {
+  HttpMessage message = response();
+  message.request_target = "http://other.example/x";
+  EXPECT_TRUE(contains(line_of(message), "  http://other.example/x\n"));
+  message.request_target = "/go?to=http://other.example/";
+  EXPECT_TRUE(contains(line_of(message), "  example.com/go?to=http://other.example/\n"));
+  message.request_method = "CONNECT";
+  message.request_target = "example.com:443";
+  EXPECT_TRUE(contains(line_of(message), "  example.com:443\n"));
+  message.request_method = "OPTIONS";
+  message.request_target = "*";
+  EXPECT_TRUE(contains(line_of(message), "  example.com *\n"));
+}
+
+TEST(PrettyLine, Ipv6ReceiverStandsInBrackets) {
+  HttpMessage message = response();
+  message.request_host = {};
+  message.receiver.ip = {};
+  message.receiver.ip[15] = 1;
+  EXPECT_TRUE(contains(line_of(message), "  [::1]:8080/path?q=1\n"));
+}
+
+TEST(PrettyLine, LossIsSaid) {
+  HttpMessage message = response();
+  message.incomplete = Incomplete::kGap;
+  message.missing_bytes = 1448;
+  EXPECT_TRUE(contains(line_of(message), "q=1  incomplete: gap, missing 1.4 kB\n"));
+}
+
+TEST(PrettyLine, BytesFromTheWireCanNotCommandTheTerminal) {
+  HttpMessage message = response();
+  message.request_method = "G\x1b[31m";
+  message.request_target = "/\x1b]0;title\x07\n\x9b";
+  message.request_host = "\x7f\u0085";
+  const std::string line = line_of(message);
+  for (const char c : line.substr(0, line.size() - 1)) EXPECT_GE(c, ' ') << line;
+  EXPECT_TRUE(contains(line, R"(/\u001b]0;title\u0007\n\u009b)")) << line;
+}
+
+TEST(PrettyLine, ColoursOnlyWhenAskedAndAlwaysReset) {
+  EXPECT_FALSE(contains(line_of(response()), "\x1b"));
+  const std::pair<uint16_t, const char*> colours[] = {{204, "\x1b[32m204\x1b[0m"},
+                                                      {301, "\x1b[36m301\x1b[0m"},
+                                                      {404, "\x1b[33m404\x1b[0m"},
+                                                      {503, "\x1b[31m503\x1b[0m"}};
+  for (const auto& [status, text] : colours) {
+    HttpMessage message = response();
+    message.status = status;
+    EXPECT_TRUE(contains(line_of(message, pretty(true)), text));
+  }
+}
+
+TEST(PrettyLine, NothingFromTheWireTurnsOrHidesTheTextAroundIt) {
+  for (const auto& [character, shown] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"\u202e", "202e"},
+                                                                  {"\u202a", "202a"},
+                                                                  {"\u2066", "2066"},
+                                                                  {"\u2069", "2069"},
+                                                                  {"\u200e", "200e"},
+                                                                  {"\u200f", "200f"},
+                                                                  {"\u200b", "200b"},
+                                                                  {"\u200d", "200d"},
+                                                                  {"\ufeff", "feff"},
+                                                                  {"\u061c", "061c"},
+                                                                  {"\u2060", "2060"}}) {
+    HttpMessage message = response();
+    message.request_method = character;
+    message.request_host = std::string_view(character);
+    const std::string target = std::string("/é") + character + character + "x€";
+    message.request_target = target;
+    const std::string escape = std::string("\\u") + shown;
+    const std::string line = line_of(message);
+    EXPECT_FALSE(contains(line, character)) << line;
+    EXPECT_TRUE(contains(line, escape + "/é" + escape + escape + "x€\n")) << line;
+    // JSON is for programs: it keeps them.
+    HttpMessage asked = request();
+    asked.target = target;
+    EXPECT_TRUE(contains(line_of(asked, {}), character));
+  }
+}
+
+TEST(PrettyLine, TheHostIsRedactedWhenAsked) {
+  LineOptions options = pretty();
+  options.redact_headers = {"host"};
+  EXPECT_TRUE(contains(line_of(response(), options), "  [redacted]/path?q=1\n"));
+  options.redact_headers = {"authorization"};
+  HttpMessage message = response();
+  message.request_host = "a\rAuthorization: secret";
+  EXPECT_TRUE(contains(line_of(message, options), "  [redacted]/path?q=1\n"));
+  message.request_target = "http://user:secret@a/";
+  EXPECT_TRUE(contains(line_of(message, options), "  http://[redacted]@a/\n"));
+}
+
+TEST(PrettyLine, QueryValuesAreRedactedHereToo) {
+  LineOptions options = pretty();
+  options.redact_query = {"q"};
+  EXPECT_TRUE(contains(line_of(response(), options), "/path?q=[redacted]\n"));
+}
+
+}  // namespace
+}  // namespace tcp_sniffer

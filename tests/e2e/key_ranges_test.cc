@@ -1,0 +1,478 @@
+// Every numeric key at both ends of its range, with traffic that the key decides over. A key of
+// config_keys.cc without an entry here fails the test.
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "io/config/config_keys.h"
+#include "support/capture_maker.h"
+#include "support/ledger_check.h"
+#include "support/live_lab.h"
+#include "support/program_lab.h"
+
+namespace tcp_sniffer {
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+bool is_numeric(const KeySpec& key) {
+  return std::holds_alternative<uint64_t Config::*>(key.target) ||
+         std::holds_alternative<double Config::*>(key.target) ||
+         std::holds_alternative<std::vector<uint16_t> Config::*>(key.target);
+}
+
+struct Outcome {
+  Finished run;
+  Json stopped;
+  std::vector<Json> messages;
+
+  uint64_t with(std::string_view field) const {
+    return static_cast<uint64_t>(std::count_if(messages.begin(), messages.end(),
+                                               [&](const Json& m) { return m.contains(field); }));
+  }
+};
+
+// One key at one end of its range.
+struct End {
+  const KeySpec& key;
+  bool at_most;
+
+  uint64_t number() const { return at_most ? key.maximum : key.minimum; }
+  std::string flag() const { return "--" + flag_name(key.name); }
+  std::string text() const { return std::to_string(number()); }
+
+  // The program with this value, over the capture: it ends by itself, and its ledger closes.
+  Outcome read(const CaptureMaker& maker, const Arguments& arguments = {}) const {
+    const TemporaryFolder folder;
+    const auto path = folder / "capture.pcap";
+    write_file(path, maker.bytes());
+    Arguments all = {"-r", path.string(), "--format", "ndjson", flag(), text()};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    Outcome outcome{run_sniffer(all), {}, {}};
+    EXPECT_EQ(outcome.run.exit.code, 0) << outcome.run.err.substr(0, 2000);
+    outcome.stopped = event_named(outcome.run.err, "stopped");
+    expect_ledger_closes(outcome.stopped);
+    outcome.messages = json_lines(outcome.run.out);
+    return outcome;
+  }
+};
+
+CaptureMaker exchanges(size_t count, std::string_view body = "body", uint16_t port = 80) {
+  CaptureMaker maker;
+  for (size_t i = 0; i < count; i++) {
+    auto connection = maker.connection();
+    connection.server_port = port;
+    maker.handshake(connection);
+    maker.exchange(connection, "/" + std::to_string(i), body);
+    maker.close(connection);
+  }
+  return maker;
+}
+
+void check_ports(const End& end) {
+  const auto port = static_cast<uint16_t>(end.number());
+  EXPECT_EQ(end.read(exchanges(2, "body", port)).messages.size(), 4u);
+  EXPECT_EQ(end.read(exchanges(2)).messages.size(), 0u);
+}
+
+void check_pin_cpus(const End& end) {
+  const TemporaryFolder folder;
+  write_file(folder / "capture.pcap", exchanges(2).bytes());
+  const Finished run = run_sniffer(
+      {"-r", (folder / "capture.pcap").string(), "--format", "ndjson", end.flag(), end.text()});
+  if (run.exit.code == 0) {
+    EXPECT_EQ(lines_of(run.out).size(), 4u);
+  } else {
+    EXPECT_EQ(run.exit.code, 2);
+    EXPECT_NE(run.err.find("is no CPU that this process may use"), std::string::npos) << run.err;
+  }
+}
+
+void check_sample_rate(const End& end) {
+  const Outcome outcome = end.read(exchanges(50));
+  EXPECT_EQ(outcome.messages.size(), end.at_most ? 100u : 0u);
+  EXPECT_EQ(outcome.stopped["frames"]["not_sampled"] == 0, end.at_most);
+}
+
+void check_sample_seed(const End& end) {
+  const Outcome outcome = end.read(exchanges(200), {"--sample-rate", "0.5"});
+  EXPECT_GT(outcome.messages.size(), 100u);
+  EXPECT_LT(outcome.messages.size(), 300u);
+}
+
+void check_tunnel_depth(const End& end) {
+  for (const uint64_t beyond : {0, 1}) {
+    CaptureMaker maker;
+    maker.set_nesting(static_cast<uint32_t>(end.number() + beyond));
+    auto connection = maker.open();
+    maker.exchange(connection, "/nested", "body");
+    const Outcome outcome = end.read(maker);
+    EXPECT_EQ(outcome.messages.size(), beyond == 0 ? 2u : 0u);
+    EXPECT_EQ(outcome.stopped["frames"]["tunnel_too_deep"], beyond == 0 ? 0u : maker.frames());
+  }
+}
+
+// Lengths up to the largest that the wire can announce, of which little comes.
+void check_max_body_size(const End& end) {
+  const std::string part(40'000, 'b');
+  for (const char* length : {"Content-Length: 3000000000", "Content-Length: 4294967296",
+                             "Content-Length: 9223372036854775807", "Transfer-Encoding: chunked"}) {
+    CaptureMaker maker;
+    auto connection = maker.open();
+    const bool chunked = length[0] == 'T';
+    maker.send(connection, CaptureMaker::kClient,
+               "POST /large HTTP/1.1\r\n" + std::string(length) + "\r\n\r\n" +
+                   (chunked ? "3fffffffffffffff\r\n" : "") + part);
+    auto whole = maker.open();
+    maker.exchange(whole, "/whole", part);
+    for (const char* memory : {"16M", "1G", "64G"}) {
+      const Outcome outcome = end.read(maker, {"--memory-limit", memory});
+      ASSERT_EQ(outcome.messages.size(), 3u) << length;
+      for (const Json& message : outcome.messages) {
+        if (message.value("path", "") == "/whole") continue;
+        const bool upload = message["direction"] == "request";
+        EXPECT_EQ(message.value("body", ""), end.at_most ? part : "") << length << " " << memory;
+        EXPECT_EQ(message.value("incomplete", ""), upload ? "shutdown" : "") << length;
+      }
+    }
+  }
+}
+
+void check_extract_max(const End& end, uint64_t written_at_least) {
+  const TemporaryFolder bodies;
+  const Outcome outcome = end.read(exchanges(5, "b"), {"--extract-dir", bodies.path().string()});
+  const auto& extracted = outcome.stopped["extracted"];
+  EXPECT_EQ(extracted["files"], end.at_most ? 5u : written_at_least);
+  EXPECT_EQ(extracted["limited"], end.at_most ? 0u : 5u - written_at_least);
+}
+
+// A hole in a stream whose other direction is not captured.
+void check_gap_timeout(const End& end) {
+  CaptureMaker maker;
+  auto connection = maker.connection();
+  maker.segment(connection, CaptureMaker::kServer,
+                "HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n" + std::string(100, 'a'));
+  maker.lose(connection, CaptureMaker::kServer, 100);
+  maker.segment(connection, CaptureMaker::kServer, std::string(100, 'b'));
+  maker.segment(connection, CaptureMaker::kServer, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nc");
+  const Outcome outcome = end.read(maker);
+  ASSERT_EQ(outcome.messages.size(), 2u);
+  EXPECT_EQ(outcome.stopped["bytes"]["missing"], 100);
+}
+
+void check_idle_timeout(const End& end) {
+  CaptureMaker maker;
+  auto connection = maker.open();
+  for (const char* path : {"/1", "/2", "/3"}) {
+    maker.exchange(connection, path, "body");
+    maker.wait_us(3'000'000'000);
+  }
+  const Outcome outcome = end.read(maker);
+  EXPECT_EQ(outcome.messages.size(), 6u);
+  EXPECT_EQ(outcome.stopped["connections"]["opened"], end.at_most ? 1 : 3);
+}
+
+void check_flush_every(const End& end) {
+  const CaptureMaker maker = exchanges(100);
+  const Outcome outcome = end.read(maker);
+  EXPECT_EQ(outcome.messages.size(), 200u);
+  EXPECT_EQ(sorted_lines(outcome.run.out), sorted_lines(end.read(maker).run.out));
+}
+
+void check_connections(const End& end) {
+  CaptureMaker maker;
+  std::vector<CaptureMaker::Connection> connections;
+  for (int i = 0; i < 50; i++) connections.push_back(maker.open());
+  for (auto& connection : connections) maker.exchange(connection, "/one", "body");
+  const Outcome outcome = end.read(maker, {"--shards", "0"});
+  EXPECT_EQ(outcome.messages.size(), 100u);
+  EXPECT_EQ(outcome.stopped["connections"]["evicted"] == 0, end.at_most);
+}
+
+void check_memory_limit(const End& end) {
+  CaptureMaker maker;
+  const std::string half(524'288, 'p');
+  for (int i = 0; i < 40; i++) {
+    auto connection = maker.open();
+    maker.send(connection, CaptureMaker::kClient,
+               "POST /half HTTP/1.1\r\nContent-Length: 1048576\r\n\r\n" + half);
+  }
+  const Outcome outcome = end.read(maker, {"--shards", "0"});
+  EXPECT_EQ(outcome.messages.size(), 40u);
+  EXPECT_EQ(outcome.stopped["memory"]["refusals"] == 0, end.at_most);
+}
+
+// A hole that is filled when 100 KB wait behind it.
+void check_reassembly_buffer(const End& end) {
+  CaptureMaker maker;
+  auto connection = maker.open();
+  maker.segment(connection, CaptureMaker::kClient,
+                "POST /late HTTP/1.1\r\nContent-Length: 100100\r\n\r\n");
+  const auto hole = connection;
+  maker.lose(connection, CaptureMaker::kClient, 100);
+  maker.send(connection, CaptureMaker::kClient, std::string(100'000, 'b'));
+  maker.put(hole, CaptureMaker::kClient, hole.next[CaptureMaker::kClient], std::string(100, 'a'),
+            CaptureMaker::kAck);
+  const Outcome outcome =
+      end.read(maker, {"--gap-policy", "buffer", "--memory-limit", "2G", "--max-body-size", "1M"});
+  ASSERT_EQ(outcome.messages.size(), 1u);
+  EXPECT_EQ(outcome.messages[0].contains("incomplete"), !end.at_most);
+  EXPECT_EQ(outcome.stopped["bytes"]["missing"], end.at_most ? 0 : 100);
+  EXPECT_EQ(outcome.messages[0]["bodySize"], 100'100);
+}
+
+void check_head(const End& end, std::string_view head, const Arguments& arguments) {
+  CaptureMaker maker;
+  auto connection = maker.open();
+  maker.send(connection, CaptureMaker::kClient,
+             "GET /head HTTP/1.1\r\n" + std::string(head) + "\r\n");
+  maker.segment(connection, CaptureMaker::kServer, "HTTP/1.1 204 No Content\r\n\r\n");
+  const Outcome outcome = end.read(maker, arguments);
+  ASSERT_EQ(outcome.messages.size(), 2u);
+  EXPECT_EQ(outcome.messages[0].value("incomplete", ""), end.at_most ? "" : "limit");
+}
+
+void check_max_header_bytes(const End& end) {
+  const size_t size = kSanitized ? 1'000'000 : 20'000'000;
+  std::string head;
+  for (size_t i = 0; head.size() < size; i++) {
+    head += "x-" + std::to_string(i) + ": " + std::string(1000, 'v') + "\r\n";
+  }
+  check_head(end, head, {"--max-headers", "100000"});
+}
+
+void check_max_headers(const End& end) {
+  for (const bool same_name : {false, true}) {
+    std::string head;
+    for (int i = 0; i < 100'000; i++) {
+      head += "x" + (same_name ? std::string() : std::to_string(i)) + ": v\r\n";
+    }
+    check_head(end, head, {"--max-header-bytes", "64M"});
+  }
+}
+
+// One request more than may wait. Half of the answers, as many requests again, so that the ring
+// goes round, and the other answers.
+void check_outstanding(const End& end) {
+  const uint64_t most = end.number();
+  CaptureMaker maker;
+  auto connection = maker.open();
+  const auto send = [&](CaptureMaker::From from, uint64_t first, uint64_t behind) {
+    std::string text;
+    for (uint64_t i = first; i < behind; i++) {
+      text += from == CaptureMaker::kClient ? "GET /" + std::to_string(i) + " HTTP/1.1\r\n\r\n"
+                                            : "HTTP/1.1 204 " + std::to_string(i) + "\r\n\r\n";
+    }
+    maker.send(connection, from, text);
+  };
+  const uint64_t half = most / 2;
+  send(CaptureMaker::kClient, 0, most);
+  send(CaptureMaker::kServer, 0, half);
+  send(CaptureMaker::kClient, most, most + half + 1);
+  send(CaptureMaker::kServer, half, most + half + 1);
+  const Outcome outcome = end.read(maker, {"--shards", "0"});
+  EXPECT_EQ(outcome.messages.size(), 2 * (most + half + 1));
+  EXPECT_EQ(outcome.stopped["http"]["requests_forgotten"], 1);
+  uint64_t paired = 0;
+  for (const Json& message : outcome.messages) {
+    if (message["direction"] != "response" || !message.contains("exchange")) continue;
+    EXPECT_EQ(message["statusText"], std::to_string(message["exchange"].get<uint64_t>()));
+    paired++;
+  }
+  EXPECT_EQ(paired, most + half);
+}
+
+void check_shards(const End& end) {
+  EXPECT_EQ(end.read(exchanges(100)).messages.size(), 200u);
+  // Not in a team: a thread for each of them.
+  EXPECT_EQ(end.read(exchanges(100), {"--flush-every", "100"}).messages.size(), 200u);
+}
+
+// Told to stop in the middle of its input, with a reader that reads.
+void check_drain_timeout(const End& end) {
+  Pipe in = make_pipe();
+  const Descriptor out = memory_file();
+  const Descriptor err = memory_file();
+  Child child(sniffer({"-r", "-", "--format", "ndjson", "--stats-interval-ms", "100", end.flag(),
+                       end.text()}),
+              {in.read_end.get(), out.get(), err.get()});
+  const std::string bytes = exchanges(10).bytes();
+  ASSERT_EQ(::write(in.write_end.get(), bytes.data(), bytes.size()),
+            static_cast<ssize_t>(bytes.size()));
+  for (double until = now_seconds() + 20; now_seconds() < until;) {
+    if (content_of(err).find("\"stats\"") != std::string::npos) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  child.signal(SIGTERM);
+  const Exit exit = child.wait(std::chrono::seconds(60));
+  EXPECT_EQ(exit.code, 0) << content_of(err);
+  expect_ledger_closes(event_named(content_of(err), "stopped"));
+}
+
+void check_stats_interval(const End& end) {
+  const Outcome outcome = end.read(exchanges(100));
+  EXPECT_EQ(outcome.messages.size(), 200u);
+  EXPECT_TRUE(events_named(outcome.run.err, "stats").empty());
+}
+
+using Check = std::function<void(const End&)>;
+
+const std::map<std::string_view, Check>& checks() {
+  static const std::map<std::string_view, Check> all = {
+      {"ports", check_ports},
+      {"pinCpus", check_pin_cpus},
+      {"sampleRate", check_sample_rate},
+      {"sampleSeed", check_sample_seed},
+      {"tunnelDepth", check_tunnel_depth},
+      {"maxBodySize", check_max_body_size},
+      {"extractMaxBytes", [](const End& end) { check_extract_max(end, 1); }},
+      {"extractMaxFiles", [](const End& end) { check_extract_max(end, 1); }},
+      {"gapTimeoutMs", check_gap_timeout},
+      {"connectionIdleTimeoutMs", check_idle_timeout},
+      {"flushEvery", check_flush_every},
+      {"maxConcurrentConnections", check_connections},
+      {"memoryLimit", check_memory_limit},
+      {"reassemblyBufferSize", check_reassembly_buffer},
+      {"maxHeaderBytes", check_max_header_bytes},
+      {"maxHeaders", check_max_headers},
+      {"maxOutstandingRequests", check_outstanding},
+      {"shards", check_shards},
+      {"drainTimeoutMs", check_drain_timeout},
+      {"statsIntervalMs", check_stats_interval},
+  };
+  return all;
+}
+
+// Those that only a live capture uses have theirs below.
+constexpr std::string_view kLiveKeys[] = {"snaplen", "bufferSizeMiB", "captureThreads",
+                                          "noPacketsWarningMs"};
+
+bool is_live(std::string_view name) {
+  return std::find(std::begin(kLiveKeys), std::end(kLiveKeys), name) != std::end(kLiveKeys);
+}
+
+TEST(KeyRanges, EveryNumericKeyHasAnEntry) {
+  size_t numeric = 0;
+  for (const KeySpec& key : config_keys()) {
+    if (!is_numeric(key)) continue;
+    numeric++;
+    EXPECT_TRUE(checks().contains(key.name) != is_live(key.name)) << key.name;
+    EXPECT_EQ(key.live_only, is_live(key.name)) << key.name;
+  }
+  EXPECT_EQ(checks().size() + std::size(kLiveKeys), numeric);
+}
+
+class KeyRange : public testing::TestWithParam<std::string_view> {};
+
+TEST_P(KeyRange, LeastValueIsServed) {
+  const KeySpec* key = find_key(GetParam());
+  ASSERT_NE(key, nullptr);
+  checks().at(GetParam())({*key, false});
+}
+
+TEST_P(KeyRange, LargestValueIsServed) {
+  const KeySpec* key = find_key(GetParam());
+  ASSERT_NE(key, nullptr);
+  checks().at(GetParam())({*key, true});
+}
+
+std::vector<std::string_view> checked_keys() {
+  std::vector<std::string_view> names;
+  for (const auto& [name, check] : checks()) names.push_back(name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Keys, KeyRange, testing::ValuesIn(checked_keys()),
+                         [](const auto& param) { return std::string(param.param); });
+
+// ---------------------------------------------------------------- live
+
+class LiveKeyRanges : public LiveLab {
+ protected:
+  // A server that answers as many requests as are sent, each on a connection of its own.
+  void exchange(int count) {
+    Descriptor listening;
+    server_.run([&] {
+      listening = Descriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      const int on = 1;
+      ::setsockopt(listening.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+      sockaddr_in at{};
+      at.sin_family = AF_INET;
+      at.sin_port = htons(80);
+      ASSERT_EQ(::bind(listening.get(), reinterpret_cast<sockaddr*>(&at), sizeof(at)), 0);
+      ASSERT_EQ(::listen(listening.get(), 16), 0);
+    });
+    std::thread server([&] {
+      for (int i = 0; i < count; i++) {
+        const Descriptor socket(::accept(listening.get(), nullptr, nullptr));
+        char request[4096];
+        if (::recv(socket.get(), request, sizeof(request), 0) <= 0) continue;
+        const std::string_view answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        ::send(socket.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
+        while (::recv(socket.get(), request, sizeof(request), 0) > 0) {
+        }
+      }
+    });
+    Load load;
+    load.connections = 1;
+    load.exchanges = 1;
+    for (int i = 0; i < count; i++) EXPECT_EQ(send(load).exchanges, 1u);
+    server.join();
+  }
+
+  // Ten exchanges under the key's value; the ledger.
+  Json capture(std::string_view name, bool at_most, const Arguments& more = {}) {
+    const KeySpec* key = find_key(name);
+    Arguments arguments = {"-i",
+                           "right",
+                           "-p",
+                           "80",
+                           "--" + flag_name(name),
+                           std::to_string(at_most ? key->maximum : key->minimum)};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    LiveSniffer sniffer(server_, arguments);
+    EXPECT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+    exchange(10);
+    for (double until = now_seconds() + 2; now_seconds() < until && sniffer.lines() < 20;) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    EXPECT_EQ(sniffer.stop().code, 0) << sniffer.said();
+    Json stopped = sniffer.stopped();
+    expect_ledger_closes(stopped);
+    return stopped;
+  }
+};
+
+TEST_F(LiveKeyRanges, SnaplenCutsFramesOrTakesThemWhole) {
+  if (IsSkipped()) return;
+  EXPECT_EQ(capture("snaplen", true)["messages"]["written"], 20);
+  // Less than the headers with their options.
+  EXPECT_EQ(capture("snaplen", false)["messages"]["written"], 0);
+}
+
+TEST_F(LiveKeyRanges, TheKernelsBufferMayBeSmallOrLarge) {
+  if (IsSkipped()) return;
+  EXPECT_EQ(capture("bufferSizeMiB", false)["messages"]["written"], 20);
+  EXPECT_EQ(capture("bufferSizeMiB", true)["messages"]["written"], 20);
+}
+
+TEST_F(LiveKeyRanges, OneCaptureThreadOrAsManyAsThereMayBe) {
+  if (IsSkipped()) return;
+  EXPECT_EQ(capture("captureThreads", false)["messages"]["written"], 20);
+  EXPECT_EQ(capture("captureThreads", true, {"--buffer-size-mib", "1"})["messages"]["written"], 20);
+}
+
+TEST_F(LiveKeyRanges, TheWarningOfSilenceMayBeOffOrADayAway) {
+  if (IsSkipped()) return;
+  EXPECT_EQ(capture("noPacketsWarningMs", false)["messages"]["written"], 20);
+  EXPECT_EQ(capture("noPacketsWarningMs", true)["messages"]["written"], 20);
+}
+
+}  // namespace
+}  // namespace tcp_sniffer

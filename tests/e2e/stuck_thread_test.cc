@@ -1,0 +1,98 @@
+// A thread of the program that never comes back: it is stopped as a debugger stops it, wherever it
+// is. The second signal ends the process all the same, and the last line is whole.
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/program_lab.h"
+#include "support/run_program.h"
+
+namespace tcp_sniffer {
+namespace {
+
+using namespace std::chrono_literals;
+
+// The thread of that name; 0: there is none.
+pid_t thread_named(pid_t process, const std::string& name) {
+  const std::string tasks = "/proc/" + std::to_string(process) + "/task";
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator(tasks, error)) {
+    std::string found;
+    std::getline(std::ifstream(task.path() / "comm") >> std::ws, found);
+    if (found == name) return static_cast<pid_t>(std::stol(task.path().filename()));
+  }
+  return 0;
+}
+
+// Holds a thread for as long as it lives.
+class Held {
+ public:
+  explicit Held(pid_t thread) : thread_(thread) {
+    held_ = ::ptrace(PTRACE_SEIZE, thread_, nullptr, nullptr) == 0 &&
+            ::ptrace(PTRACE_INTERRUPT, thread_, nullptr, nullptr) == 0 &&
+            ::waitpid(thread_, nullptr, __WALL) == thread_;
+  }
+  bool held() const { return held_; }
+  // A thread that was held is a zombie, and its process with it, until its tracer has looked.
+  void look() const { ::waitpid(thread_, nullptr, __WALL | WNOHANG); }
+
+ private:
+  pid_t thread_;
+  bool held_ = false;
+};
+
+struct Case {
+  std::string thread;  // as the program names it
+  std::vector<std::string> arguments;
+};
+
+void end_beside(const Case& stuck) {
+  SCOPED_TRACE(stuck.thread + " stuck, with --shards " + stuck.arguments[1]);
+  Running running(stuck.arguments, many_exchanges(20000));
+  std::string text = read_all(running.out(), [](const std::string& so_far) {
+    return std::count(so_far.begin(), so_far.end(), '\n') >= 100;
+  });
+  const pid_t thread = thread_named(running.child().pid(), stuck.thread);
+  ASSERT_NE(thread, 0);
+  const Held held(thread);
+  ASSERT_TRUE(held.held());
+  std::thread reader([&] { text += read_all(running.out()); });
+  running.child().signal(SIGINT);
+  running.child().signal(SIGTERM);
+  Exit exit;
+  for (int i = 0; i < 300; i++) {
+    exit = running.child().wait(100ms);
+    if (exit.in_time) break;
+    held.look();
+  }
+  reader.join();
+  EXPECT_TRUE(exit.in_time) << "it goes on";
+  EXPECT_EQ(exit.code, 0) << "signal " << exit.signal;
+  EXPECT_TRUE(all_lines_whole(text));
+  const Json stopped = event_named(running.said(), "stopped");
+  EXPECT_FALSE(stopped["deterministic"]);
+  EXPECT_TRUE(stopped.contains("unfinished")) << stopped.dump();
+}
+
+TEST(StuckThread, TheSecondSignalEndsTheProcessAndCutsNoLine) {
+  for (const Case& stuck : std::vector<Case>{{"capture", {"--shards", "0"}},
+                                             {"capture", {"--shards", "2"}},
+                                             {"shard", {"--shards", "2"}},
+                                             {"writer", {"--shards", "0"}},
+                                             {"writer", {"--shards", "2"}},
+                                             {"tcp-sniffer", {"--shards", "1"}}}) {
+    end_beside(stuck);
+  }
+}
+
+}  // namespace
+}  // namespace tcp_sniffer

@@ -1,0 +1,189 @@
+// What the program shows to people: how far it is on a terminal, and messages in colours.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <chrono>
+#include <regex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "support/capture_maker.h"
+#include "support/run_program.h"
+
+namespace tcp_sniffer {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A pseudo terminal: what the program writes to `program` is read from `person`.
+struct Terminal {
+  Descriptor person;
+  Descriptor program;
+
+  Terminal() : person(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
+    char name[128] = "";
+    EXPECT_EQ(::grantpt(person.get()), 0);
+    EXPECT_EQ(::unlockpt(person.get()), 0);
+    EXPECT_EQ(::ptsname_r(person.get(), name, sizeof(name)), 0);
+    program = Descriptor(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
+    EXPECT_GE(program.get(), 0) << name;
+  }
+
+  // What is shown until `wanted` is in it, or nobody can write any more.
+  std::string read(const std::regex* wanted = nullptr) const {
+    std::string shown;
+    const auto deadline = std::chrono::steady_clock::now() + 5min;
+    while (std::chrono::steady_clock::now() < deadline) {
+      if (wanted != nullptr && std::regex_search(shown, *wanted)) break;
+      pollfd ready{person.get(), POLLIN, 0};
+      if (::poll(&ready, 1, 100) == 0) continue;
+      char bytes[4096];
+      const ssize_t size = ::read(person.get(), bytes, sizeof(bytes));
+      if (size <= 0) break;
+      shown.append(bytes, static_cast<size_t>(size));
+    }
+    return shown;
+  }
+};
+
+std::string many_exchanges(int exchanges) {
+  CaptureMaker maker;
+  CaptureMaker::Connection connection = maker.open();
+  const std::string body(1000, 'b');
+  for (int i = 0; i < exchanges; i++) maker.exchange(connection, "/" + std::to_string(i), body);
+  maker.close(connection);
+  return maker.bytes();
+}
+
+TEST(OnATerminal, AReaderOfALongCaptureSeesHowFarItIsAndHowLongItWillTake) {
+  const TemporaryFolder folder;
+  write_file(folder / "long.pcap", many_exchanges(20000));
+  Terminal terminal;
+  Pipe pipe = make_pipe();
+  Child child(sniffer({"-r", (folder / "long.pcap").string(), "--format", "pretty",
+                       "--stats-interval-ms", "0"}),
+              {-1, pipe.write_end.get(), terminal.program.get()});
+  pipe.write_end.reset();
+  terminal.program.reset();
+
+  // Nobody reads the messages yet, so the run lasts as long as this test likes.
+  const std::regex progress("\r\033\\[K *([0-9]+) %  ([0-9]+) MB/s  ([0-9]+) s left\r");
+  const std::string shown = terminal.read(&progress);
+  std::smatch found;
+  ASSERT_TRUE(std::regex_search(shown, found, progress)) << shown;
+  EXPECT_LE(std::stoi(found[1]), 100);
+
+  std::thread reader([&] {
+    char bytes[65536];
+    while (::read(pipe.read_end.get(), bytes, sizeof(bytes)) > 0) {
+    }
+  });
+  const std::string all = shown + terminal.read();
+  reader.join();
+  EXPECT_EQ(child.wait().code, 0);
+
+  // At the end the line is cleared, and what comes then stands alone.
+  const std::string_view behind = std::string_view(all).substr(all.rfind("s left\r") + 7);
+  EXPECT_TRUE(behind.starts_with("\r\033[K")) << behind;
+  EXPECT_NE(behind.find("stopped"), std::string_view::npos) << behind;
+}
+
+TEST(OnATerminal, NoProgressIsWrittenWhereStandardErrorIsNone) {
+  const TemporaryFolder folder;
+  write_file(folder / "long.pcap", many_exchanges(20000));
+  Pipe pipe = make_pipe();
+  const Descriptor err = memory_file();
+  Child child(sniffer({"-r", (folder / "long.pcap").string(), "--format", "pretty"}),
+              {-1, pipe.write_end.get(), err.get()});
+  pipe.write_end.reset();
+  std::this_thread::sleep_for(2s);  // progress would have begun
+  char bytes[65536];
+  while (::read(pipe.read_end.get(), bytes, sizeof(bytes)) > 0) {
+  }
+  EXPECT_EQ(child.wait().code, 0);
+  EXPECT_EQ(content_of(err).find(" left"), std::string::npos);
+  EXPECT_EQ(content_of(err).find('\033'), std::string::npos);
+}
+
+// As with Ctrl-S: what the program writes is taken until the terminal is full.
+TEST(OnATerminal, OneThatIsStoppedDoesNotKeepSignalsFromEndingTheRun) {
+  const TemporaryFolder folder;
+  write_file(folder / "long.pcap", many_exchanges(20000));
+  Terminal terminal;
+  const Descriptor err = memory_file();
+  Child child(sniffer({"-r", (folder / "long.pcap").string()}),
+              {-1, terminal.program.get(), err.get()});
+  const std::regex first("GET");
+  const std::string shown = terminal.read(&first);
+  EXPECT_FALSE(shown.empty());
+  child.signal(SIGINT);
+  child.signal(SIGTERM);
+  EXPECT_EQ(child.wait(30s).code, 0) << content_of(err);
+  const Json stopped = event_named(content_of(err), "stopped");
+  EXPECT_FALSE(stopped.contains("unfinished")) << "it ended in order: " << stopped.dump();
+  EXPECT_GT(stopped["messages"]["discarded"], 0);
+}
+
+// The lines of the summary, without the carriage returns of the terminal.
+std::string summary_in(std::string shown) {
+  std::erase(shown, '\r');
+  const size_t stopped = shown.find(" info stopped: after ");
+  EXPECT_NE(stopped, std::string::npos) << shown;
+  if (stopped == std::string::npos) return {};
+  return shown.substr(shown.find('\n', stopped) + 1);
+}
+
+TEST(OnATerminal, TheEndIsASummaryForPeople) {
+  for (const char* shards : {"0", "1"}) {
+    for (const char* format : {"pretty", "ndjson"}) {
+      SCOPED_TRACE(std::string(format) + ", shards " + shards);
+      Terminal terminal;
+      Child child(
+          sniffer({"-r", capture("site_and_api.pcap").string(),
+                   capture("loss_in_body.pcap").string(), "--format", format, "--shards", shards}),
+          {-1, -1, terminal.program.get()});
+      terminal.program.reset();
+      const std::string shown = terminal.read();
+      EXPECT_EQ(child.wait().code, 0);
+      const std::regex wanted(
+          "  exchanges        17\n"
+          "  messages         34  written, [0-9.]+ kB\n"
+          "                    2  incomplete \\(gap 2\\)\n"
+          "  connections       3\n"
+          "  frames          136  95\\.3 kB\n"
+          "  lost         5\\.8 kB  of connections: they were not captured\n");
+      EXPECT_TRUE(std::regex_match(summary_in(shown), wanted)) << shown;
+      EXPECT_EQ(shown.find("frames.received"), std::string::npos) << "the ledger: " << shown;
+    }
+  }
+}
+
+TEST(OnATerminal, TheEndIsTheLedgerWhereItIsAskedFor) {
+  Terminal terminal;
+  Child child(sniffer({"-r", capture("site_and_api.pcap").string(), "--log-format", "json"}),
+              {-1, -1, terminal.program.get()});
+  terminal.program.reset();
+  std::string shown = terminal.read();
+  std::erase(shown, '\r');
+  EXPECT_EQ(child.wait().code, 0);
+  EXPECT_EQ(event_named(shown, "stopped")["frames"]["received"], 40);
+}
+
+TEST(OnATerminal, MessagesAreForPeopleAndInColours) {
+  Terminal terminal;
+  const Descriptor err = memory_file();
+  Child child(sniffer({"-r", capture("site_and_api.pcap").string()}),
+              {-1, terminal.program.get(), err.get()});
+  terminal.program.reset();
+  const std::string shown = terminal.read();
+  EXPECT_EQ(child.wait().code, 0) << content_of(err);
+  EXPECT_NE(shown.find("\033["), std::string::npos) << shown;
+  EXPECT_NE(shown.find("/api/login"), std::string::npos) << shown;
+  EXPECT_EQ(shown.find("{\"receiver\""), std::string::npos) << shown;
+}
+
+}  // namespace
+}  // namespace tcp_sniffer

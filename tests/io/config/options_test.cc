@@ -1,0 +1,402 @@
+#include "io/config/options.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "io/config/config_values.h"
+
+namespace tcp_sniffer {
+namespace {
+
+using Arguments = std::vector<const char*>;
+
+constexpr Environment kServer = {.cpus = 4};
+
+ParseResult parse(const Arguments& arguments) {
+  return parse_command_line(arguments, kServer);
+}
+
+Invocation accepted(const Arguments& arguments) {
+  ParseResult result = parse(arguments);
+  if (auto* refused = std::get_if<ConfigError>(&result)) {
+    ADD_FAILURE() << refused->message;
+    return {};
+  }
+  return std::get<Invocation>(result);
+}
+
+std::string refusal(const Arguments& arguments) {
+  ParseResult result = parse(arguments);
+  if (auto* refused = std::get_if<ConfigError>(&result)) return refused->message;
+  return "";
+}
+
+// Standard input with a text in it, for --config -.
+class FakeInput {
+ public:
+  explicit FakeInput(std::string_view text) {
+    EXPECT_EQ(::pipe(ends_), 0);
+    EXPECT_EQ(::write(ends_[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    ::close(ends_[1]);
+  }
+  ~FakeInput() { ::close(ends_[0]); }
+  int fd() const { return ends_[0]; }
+
+ private:
+  int ends_[2] = {-1, -1};
+};
+
+// A configuration file that lives as long as the test.
+class FakeFile {
+ public:
+  explicit FakeFile(std::string_view text) {
+    char name[] = "/tmp/options_test.XXXXXX";
+    const int fd = ::mkstemp(name);
+    EXPECT_GE(fd, 0);
+    EXPECT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    ::close(fd);
+    path_ = name;
+  }
+  ~FakeFile() { std::filesystem::remove(path_); }
+  const char* path() const { return path_.c_str(); }
+
+ private:
+  std::string path_;
+};
+
+TEST(OptionsTest, BlanksBesideTheCommasOfAListMeanNothing) {
+  const Config config =
+      accepted({"-p", "80, 8080 ,\t443", "--redact-query", "x, token", "--redact-headers",
+                " Cookie , x-key ", "--protocols", "http, pop3"})
+          .config;
+  EXPECT_EQ(config.ports, (std::vector<uint16_t>{80, 8080, 443}));
+  EXPECT_EQ(config.redact_query, (std::vector<std::string>{"x", "token"}));
+  EXPECT_EQ(config.redact_headers, (std::vector<std::string>{"cookie", "x-key"}));
+  EXPECT_EQ(config.protocols.size(), 2u);
+}
+
+TEST(OptionsTest, LiveCaptureNeedsAnInterfaceAndPorts) {
+  const Invocation invocation = accepted({"-i", "eth0", "-p", "80,8080"});
+  EXPECT_EQ(invocation.action, Action::kRun);
+  EXPECT_EQ(invocation.config.interface, "eth0");
+  EXPECT_EQ(invocation.config.ports, (std::vector<uint16_t>{80, 8080}));
+  EXPECT_EQ(invocation.config.shards, 3u);
+  EXPECT_TRUE(invocation.config.live());
+  EXPECT_FALSE(invocation.config_from_stdin);
+}
+
+TEST(OptionsTest, SeveralFilesFollowOneFlagAndKeepTheirOrder) {
+  const Invocation invocation =
+      accepted({"-r", "b.pcap", "a,b.pcap", "-p", "80", "-r", "-", "--files=[x].pcap"});
+  EXPECT_EQ(invocation.config.files,
+            (std::vector<std::string>{"b.pcap", "a,b.pcap", "-", "[x].pcap"}));
+  EXPECT_EQ(invocation.config.overload, Overload::kBlock);
+}
+
+TEST(OptionsTest, ListsAreSeparatedByCommasOrRepeated) {
+  const Config config = accepted({"-p80", "--ports", "81,82", "--ports=83", "--redact-headers",
+                                  "Cookie,Authorization", "--redact-headers", "x-key"})
+                            .config;
+  EXPECT_EQ(config.ports, (std::vector<uint16_t>{80, 81, 82, 83}));
+  EXPECT_EQ(config.redact_headers, (std::vector<std::string>{"cookie", "authorization", "x-key"}));
+}
+
+TEST(OptionsTest, BooleansAreTurnedOnAndOffInFourWays) {
+  EXPECT_TRUE(accepted({"-p", "80", "--raw-headers"}).config.raw_headers);
+  EXPECT_TRUE(accepted({"-p", "80", "--raw-headers=true"}).config.raw_headers);
+  EXPECT_FALSE(accepted({"-p", "80", "--no-promiscuous"}).config.promiscuous);
+  EXPECT_FALSE(accepted({"-p", "80", "--promiscuous=false"}).config.promiscuous);
+  EXPECT_TRUE(accepted({"-p", "80", "--no-promiscuous", "--promiscuous"}).config.promiscuous);
+  EXPECT_TRUE(accepted({"-p", "80"}).config.promiscuous);
+}
+
+TEST(OptionsTest, SizesAndDurationsTakeUnits) {
+  const Config config =
+      accepted({"-p", "80", "--max-body-size", "64K", "--memory-limit=2G", "--max-header-bytes",
+                "64KiB", "--drain-timeout-ms", "500ms", "--gap-timeout-ms=5s",
+                "--connection-idle-timeout-ms", "2m", "--stats-interval-ms", "250"})
+          .config;
+  EXPECT_EQ(config.max_body_size, 65536u);
+  EXPECT_EQ(config.memory_limit, uint64_t{2} << 30);
+  EXPECT_EQ(config.max_header_bytes, 65536u);
+  EXPECT_EQ(config.drain_timeout_ms, 500u);
+  EXPECT_EQ(config.gap_timeout_ms, 5000u);
+  EXPECT_EQ(config.connection_idle_timeout_ms, 120000u);
+  EXPECT_EQ(config.stats_interval_ms, 250u);
+}
+
+TEST(OptionsTest, TheLastOfARepeatedFlagCounts) {
+  EXPECT_EQ(accepted({"-p", "80", "--shards", "2", "--shards=4"}).config.shards, 4u);
+}
+
+TEST(OptionsTest, TheSplitSpellingOfTheBufferSizeIsTakenToo) {
+  EXPECT_EQ(accepted({"-p", "80", "--buffer-size-mib", "3"}).config.buffer_size_mib, 3u);
+  EXPECT_EQ(accepted({"-p", "80", "--buffer-size-mi-b", "3"}).config.buffer_size_mib, 3u);
+}
+
+TEST(OptionsTest, EveryKeyHasAFlagThatMeansTheSame) {
+  for (const KeySpec& key : config_keys()) {
+    const nlohmann::json standard = get_value(key, Config{});
+    std::string argument = "--" + flag_name(key.name) + "=";
+    nlohmann::json value;
+    if (is_boolean(key)) {
+      value = !standard.get<bool>();
+      argument += value.dump();
+    } else if (!key.words.empty()) {
+      const std::string word(key.words.back());
+      value = is_list(key) ? nlohmann::json::array({word}) : nlohmann::json(word);
+      argument += word;
+    } else if (standard.is_number()) {
+      value = key.maximum;
+      argument += std::to_string(key.maximum);
+    } else if (std::holds_alternative<std::vector<uint16_t> Config::*>(key.target)) {
+      value = nlohmann::json::array({7, 9});
+      argument += "7,9";
+    } else {
+      const std::string text = key.text_kind == TextKind::kListener ? "[::1]:1" : "some";
+      value = is_list(key) ? nlohmann::json::array({text}) : nlohmann::json(text);
+      argument += text;
+    }
+    Config config;
+    ASSERT_EQ(set_value(key, value, config), std::nullopt) << key.name;
+    const nlohmann::json expected = get_value(key, config);
+
+    // Cross rules and keys that are not yet supported aside, the flag alone must arrive.
+    Arguments arguments = {"-r", "x", argument.c_str()};
+    if (key.name == "interface" || key.name == "files") arguments = {"-p", "1", argument.c_str()};
+    const ParseResult result = parse(arguments);
+    if (const auto* refused = std::get_if<ConfigError>(&result)) {
+      EXPECT_FALSE(key.supported && key.name != "reassemblyBufferSize") << refused->message;
+      continue;
+    }
+    EXPECT_EQ(get_value(key, std::get<Invocation>(result).config), expected) << key.name;
+  }
+}
+
+struct Refused {
+  Arguments arguments;
+  const char* message;
+};
+
+TEST(OptionsTest, RefusalsNameTheFlagTheValueAndWhatIsAllowed) {
+  const Refused table[] = {
+      {{},
+       "ports: none given for live capture; allowed: a list of whole numbers from 1 to 65535, none "
+       "twice (-p 80,8080); -r FILE reads capture files instead, --help lists all keys"},
+      {{"-i", "eth0"},
+       "ports: none given for live capture; allowed: a list of whole numbers from 1 to 65535, none "
+       "twice (-p 80,8080); -r FILE reads capture files instead, --help lists all keys"},
+      {{"-p", "0"},
+       "ports (--ports): 0 is out of range; allowed: a list of whole numbers from 1 to 65535, none "
+       "twice"},
+      {{"-p", "65536"},
+       "ports (--ports): 65536 is out of range; allowed: a list of whole numbers from 1 to 65535, "
+       "none twice"},
+      {{"-p", "80,443", "-p", "80"},
+       "ports (--ports): 80 is given twice; allowed: a list of whole numbers from 1 to 65535, none "
+       "twice"},
+      {{"-p", "-80"},
+       "ports (--ports): -80 is out of range; allowed: a list of whole numbers from 1 to 65535, "
+       "none twice"},
+      {{"-p", "80,,81"},
+       "ports (--ports): \"\" is not a whole number; allowed: a list of whole numbers from 1 to "
+       "65535, none twice"},
+      {{"-p", "http"},
+       "ports (--ports): \"http\" is not a whole number; allowed: a list of whole numbers from 1 "
+       "to 65535, none twice"},
+      {{"-p", "80-90"},
+       "ports (--ports): \"80-90\" is not a whole number; allowed: a list of whole numbers from 1 "
+       "to 65535, none twice"},
+      {{"-p", ""},
+       "ports (--ports): \"\" is not a whole number; allowed: a list of whole numbers from 1 to "
+       "65535, none twice"},
+      {{"-p"},
+       "ports (--ports): no value; allowed: a list of whole numbers from 1 to 65535, none twice"},
+      {{"-i", "-p", "80"},
+       "interface (--interface): \"-p\" looks like a flag where a value is expected; allowed: a "
+       "name that is not empty"},
+      {{"--interface=", "-p", "80"}, "--interface=: no value behind the equals sign"},
+      {{"-i", "", "-p", "80"},
+       "interface (--interface): \"\" is empty; allowed: a name that is not empty"},
+      {{"-p", "80", "--sample-rate", "2"},
+       "sampleRate (--sample-rate): 2 is out of range; allowed: a number from 0 to 1"},
+      {{"-p", "80", "--sample-rate=-0.5"},
+       "sampleRate (--sample-rate): -0.5 is out of range; allowed: a number from 0 to 1"},
+      {{"-p", "80", "--sample-rate", "nan"},
+       "sampleRate (--sample-rate): \"nan\" is not a number; allowed: a number from 0 to 1"},
+      {{"-p", "80", "--sample-rate", "50%"},
+       "sampleRate (--sample-rate): \"50%\" is not a number; allowed: a number from 0 to 1"},
+      {{"-p", "80", "--shards", "-1"},
+       "shards (--shards): -1 is out of range; allowed: a whole number from 0 to 256"},
+      {{"-p", "80", "--shards", "1.5"},
+       "shards (--shards): 1.5 is not a whole number; allowed: a whole number from 0 to 256"},
+      {{"-p", "80", "--shards", "two"},
+       "shards (--shards): \"two\" is not a whole number; allowed: a whole number from 0 to 256"},
+      {{"-p", "80", "--max-body-size", "64Q"},
+       "maxBodySize (--max-body-size): \"64Q\" is not a size; allowed: whole bytes from 0 to "
+       "4294967295, also written as \"64K\", \"1M\", \"2G\""},
+      {{"-p", "80", "--max-body-size", "64KB"},
+       "maxBodySize (--max-body-size): \"64KB\" is not a size; allowed: whole bytes from 0 to "
+       "4294967295, also written as \"64K\", \"1M\", \"2G\""},
+      {{"-p", "80", "--max-body-size", "1.5M"},
+       "maxBodySize (--max-body-size): \"1.5M\" is not a size; allowed: whole bytes from 0 to "
+       "4294967295, also written as \"64K\", \"1M\", \"2G\""},
+      {{"-p", "80", "--max-body-size", "8G"},
+       "maxBodySize (--max-body-size): \"8G\" is out of range; allowed: whole bytes from 0 to "
+       "4294967295, also written as \"64K\", \"1M\", \"2G\""},
+      {{"-p", "80", "--max-body-size", "5000000000"},
+       "maxBodySize (--max-body-size): 5000000000 is out of range; allowed: whole bytes from 0 to "
+       "4294967295, also written as \"64K\", \"1M\", \"2G\""},
+      {{"-p", "80", "--max-body-size", "-1"},
+       "maxBodySize (--max-body-size): -1 is out of range; allowed: whole bytes from 0 to "
+       "4294967295, also written as \"64K\", \"1M\", \"2G\""},
+      {{"-p", "80", "--gap-timeout-ms", "5y"},
+       "gapTimeoutMs (--gap-timeout-ms): \"5y\" is not a duration; allowed: whole milliseconds "
+       "from 0 to 3600000, in flags also 500ms, 5s, 2m"},
+      {{"-p", "80", "--gap-timeout-ms", "2h"},
+       "gapTimeoutMs (--gap-timeout-ms): 7200000 is out of range; allowed: whole milliseconds from "
+       "0 to 3600000, in flags also 500ms, 5s, 2m"},
+      {{"-p", "80", "--defrag=maybe"},
+       "defrag (--defrag): \"maybe\" is not true or false; allowed: true or false"},
+      {{"-p", "80", "--format", "xml"},
+       "format (--format): \"xml\" is not one of the words; allowed: one of ndjson, framed, "
+       "pretty"},
+      {{"-r", ""},
+       "files (--files): \"\" is empty; allowed: a list of paths, at least one, none empty"},
+      {{"-r"}, "files (--files): no value; allowed: a list of paths, at least one, none empty"},
+      {{"-r", "-", "-"}, "files: \"-\" is given twice; allowed: standard input once"},
+      {{"-r", "a.pcap", "-i", "lo"},
+       "interface: \"lo\" and files: \"a.pcap\" exclude each other; allowed: one of the two"},
+      {{"a.pcap"},
+       "unexpected argument \"a.pcap\"; capture files are given with -r, ports with -p, all other "
+       "values with their flag"},
+      {{"-p", "80", "--defrag", "false"},
+       "unexpected argument \"false\"; capture files are given with -r, ports with -p, all other "
+       "values with their flag"},
+      {{"--max-body-siz", "3"}, "unknown flag \"--max-body-siz\"; did you mean --max-body-size?"},
+      {{"--maxBodySize=3"}, "unknown flag \"--maxBodySize\"; did you mean --max-body-size?"},
+      {{"--no-promiscous"}, "unknown flag \"--no-promiscous\"; did you mean --no-promiscuous?"},
+      {{"--no-shards"}, "unknown flag \"--no-shards\"; did you mean --shards?"},
+      {{"--frobnicate"}, "unknown flag \"--frobnicate\"; allowed: the flags that --help lists"},
+      {{"-x"}, "unknown flag \"-x\"; allowed: the flags that --help lists"},
+      {{"-p", "80", "--redact-headers", "a b"},
+       "redactHeaders (--redact-headers): \"a b\" is not a header name; allowed: a list of header "
+       "names"},
+      {{"-p", "80", "--filter", "\xff"},
+       "filter (--filter): \"\\xff\" is not valid UTF-8; allowed: a string"},
+      {{"--config"}, "--config: no value"},
+      {{"--config", "/no/such/file"},
+       "config: cannot read \"/no/such/file\": No such file or directory"},
+  };
+  for (const Refused& row : table) {
+    std::string line;
+    for (const char* argument : row.arguments) line += std::string(argument) + " ";
+    EXPECT_EQ(refusal(row.arguments), row.message) << line;
+  }
+}
+
+TEST(OptionsTest, PathsMayBeAnyBytes) {
+  EXPECT_EQ(accepted({"-r", "caf\xe9.pcap"}).config.files,
+            std::vector<std::string>{"caf\xe9.pcap"});
+}
+
+TEST(OptionsTest, AFlagBeatsTheFile) {
+  const FakeFile file(R"({"ports":[80],"shards":1,"maxBodySize":5,"promiscuous":false})");
+  const Config config = accepted({"--shards", "2", "--config", file.path(), "-p", "81"}).config;
+  EXPECT_EQ(config.ports, std::vector<uint16_t>{81});
+  EXPECT_EQ(config.shards, 2u);
+  EXPECT_EQ(config.max_body_size, 5u);
+  EXPECT_FALSE(config.promiscuous);
+}
+
+TEST(OptionsTest, AFlagForFilesPutsTheInterfaceOfTheFileAside) {
+  const FakeFile live(R"({"ports":[80],"interface":"eth0"})");
+  const Config files = accepted({"--config", live.path(), "-r", "a.pcap"}).config;
+  EXPECT_EQ(files.interface, "");
+  EXPECT_EQ(files.files, std::vector<std::string>{"a.pcap"});
+  const FakeFile offline(R"({"files":["a.pcap"],"ports":[80]})");
+  const Config captured = accepted({"--config", offline.path(), "-i", "lo"}).config;
+  EXPECT_EQ(captured.interface, "lo");
+  EXPECT_TRUE(captured.live());
+}
+
+TEST(OptionsTest, TheConfigurationComesFromOneLineOfStandardInput) {
+  const FakeInput input("{\"ports\":[80],\"logFormat\":\"text\"}\n");
+  const Arguments arguments = {"--config", "-"};
+  const ParseResult result = parse_command_line(arguments, kServer, input.fd());
+  ASSERT_TRUE(std::holds_alternative<Invocation>(result));
+  EXPECT_TRUE(std::get<Invocation>(result).config_from_stdin);
+  EXPECT_EQ(std::get<Invocation>(result).config.log_format, LogFormat::kJson);
+}
+
+TEST(OptionsTest, ACaptureOnStandardInputExcludesAConfigurationThere) {
+  const FakeInput input("{\"ports\":[80]}\n");
+  const Arguments arguments = {"--config", "-", "-r", "-"};
+  const ParseResult result = parse_command_line(arguments, kServer, input.fd());
+  ASSERT_TRUE(std::holds_alternative<ConfigError>(result));
+  EXPECT_EQ(std::get<ConfigError>(result).message,
+            "files: \"-\" is standard input, which --config - reads too; allowed: one of the two");
+}
+
+TEST(OptionsTest, ARefusalSaysInWhichFormItIsToBeReported) {
+  const Environment terminal = {.cpus = 1, .stdout_is_terminal = true, .stderr_is_terminal = true};
+  const auto form = [](const ParseResult& result) {
+    return std::get<ConfigError>(result).log_format;
+  };
+  EXPECT_EQ(form(parse({"-p", "0"})), LogFormat::kJson);
+  const Arguments wrong = {"-p", "0"};
+  EXPECT_EQ(form(parse_command_line(wrong, terminal)), LogFormat::kText);
+  const FakeInput input("{\"ports\":[0]}\n");
+  const Arguments from_stdin = {"--config", "-"};
+  EXPECT_EQ(form(parse_command_line(from_stdin, terminal, input.fd())), LogFormat::kJson);
+}
+
+TEST(OptionsTest, ActionsNeedNothingElseAndIgnoreTheRest) {
+  EXPECT_EQ(accepted({"--help"}).action, Action::kHelp);
+  EXPECT_EQ(accepted({"-h", "--nonsense", "x"}).action, Action::kHelp);
+  EXPECT_EQ(accepted({"--version"}).action, Action::kVersion);
+  EXPECT_EQ(accepted({"--version", "-p", "0"}).action, Action::kVersion);
+  EXPECT_EQ(accepted({"--list-interfaces"}).action, Action::kListInterfaces);
+  EXPECT_EQ(accepted({"--help-keys-markdown"}).action, Action::kHelpMarkdown);
+}
+
+TEST(OptionsTest, CheckWantsACompleteConfiguration) {
+  const Invocation check = accepted({"--check", "-p", "80"});
+  EXPECT_EQ(check.action, Action::kCheck);
+  EXPECT_EQ(check.config.ports, std::vector<uint16_t>{80});
+  EXPECT_EQ(refusal({"--check", "-p", "0"}),
+            "ports (--ports): 0 is out of range; allowed: a list of whole numbers from 1 to 65535, "
+            "none twice");
+}
+
+TEST(OptionsTest, HelpFitsEightyColumnsAndNamesEveryFlag) {
+  const std::string help = help_text();
+  size_t column = 0;
+  for (const char c : help) {
+    column = c == '\n' ? 0 : column + 1;
+    ASSERT_LE(column, 80u);
+  }
+  for (const KeySpec& key : config_keys()) {
+    const std::string flag = (is_boolean(key) ? "--[no-]" : "--") + flag_name(key.name);
+    EXPECT_NE(help.find(" " + flag), std::string::npos) << flag;
+  }
+}
+
+TEST(OptionsTest, TheMarkdownTableHasOneRowAKey) {
+  const std::string table = keys_markdown();
+  for (const KeySpec& key : config_keys()) {
+    EXPECT_NE(table.find("\n| `" + std::string(key.name) + "` | "), std::string::npos) << key.name;
+  }
+  EXPECT_EQ(static_cast<size_t>(std::count(table.begin(), table.end(), '\n')),
+            config_keys().size() + 2);
+}
+
+}  // namespace
+}  // namespace tcp_sniffer

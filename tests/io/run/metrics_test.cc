@@ -1,0 +1,238 @@
+// The metrics as a Prometheus server sees them.
+
+#include "io/run/metrics.h"
+
+#include <map>
+
+#include "support/live_lab.h"
+
+namespace tcp_sniffer {
+namespace {
+
+using namespace std::chrono_literals;
+
+// The answer to GET on 127.0.0.1, head and all.
+std::string get(int port, const std::string& path) {
+  const Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(port));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) return {};
+  const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
+  if (::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) return {};
+  std::string answer;
+  char buffer[16384];
+  ssize_t size = 0;
+  while ((size = ::recv(socket.get(), buffer, sizeof(buffer), 0)) > 0) {
+    answer.append(buffer, static_cast<size_t>(size));
+  }
+  return answer;
+}
+
+// Lines `name{labels} value`, by what stands before the value.
+std::map<std::string, double> samples_of(const std::string& answer) {
+  std::map<std::string, double> samples;
+  for (const std::string& line : lines_of(answer)) {
+    if (line.empty() || line[0] == '#' || !line.starts_with("tcp_sniffer_")) continue;
+    const size_t blank = line.rfind(' ');
+    EXPECT_TRUE(samples.emplace(line.substr(0, blank), std::stod(line.substr(blank))).second)
+        << "twice: " << line;
+  }
+  return samples;
+}
+
+class MetricsTest : public testing::Test {
+ protected:
+  std::map<std::string, double> scrape() {
+    const std::string answer = get(server_.port(), "/metrics");
+    EXPECT_EQ(answer.find("HTTP/1.1 200"), 0u) << answer.substr(0, 200);
+    return samples_of(answer);
+  }
+  void start() {
+    MetricsSources sources;
+    sources.captures.push_back({&frames_});
+    sources.shards = {{&shards_[0], &latencies_[0]}, {&shards_[1], &latencies_[1]}};
+    sources.writer = &writer_;
+    sources.lines = &lines_;
+    ASSERT_EQ(server_.start("127.0.0.1:0", std::move(sources)), "");
+    ASSERT_GT(server_.port(), 0);
+  }
+
+  LineQueue lines_;
+  OutputWriter writer_{OutputWriter::Settings{}, lines_};
+  FrameCounters frames_;
+  ShardCounters shards_[2];
+  Histogram latencies_[2];
+  MetricsServer server_;
+};
+
+TEST_F(MetricsTest, EveryCounterOfTheLedgerIsServedForEveryThread) {
+  for (size_t i = 0; i < FrameCounters::kSize; i++) {
+    frames_.set(static_cast<FrameCounter>(i), 1000 + i);
+  }
+  for (size_t s = 0; s < 2; s++) {
+    for (size_t i = 0; i < ShardCounters::kSize; i++) {
+      shards_[s].set(static_cast<ShardCounter>(i), 10000 * (s + 1) + i);
+    }
+    shards_[s].publish();
+  }
+  frames_.publish();
+  start();
+  const auto samples = scrape();
+  const auto name = [](const CounterInfo& info) {
+    const bool gauge = info.meaning.ends_with("(g)");
+    std::string label(info.label == "parseError" ? "parse_error" : info.label);
+    return "tcp_sniffer_" + std::string(info.group) + "_" + label + (gauge ? "" : "_total");
+  };
+  for (size_t i = 0; i < FrameCounters::kSize; i++) {
+    const std::string key = name(kFrameCounters[i]) + "{capture=\"0\"}";
+    ASSERT_TRUE(samples.contains(key)) << key;
+    EXPECT_EQ(samples.at(key), static_cast<double>(1000 + i)) << key;
+  }
+  for (size_t s = 0; s < 2; s++) {
+    for (size_t i = 0; i < ShardCounters::kSize; i++) {
+      const std::string key = name(kShardCounters[i]) + "{shard=\"" + std::to_string(s) + "\"}";
+      ASSERT_TRUE(samples.contains(key)) << key;
+      EXPECT_EQ(samples.at(key), static_cast<double>(10000 * (s + 1) + i)) << key;
+    }
+  }
+}
+
+TEST_F(MetricsTest, WhatIsNotPublishedIsNotServed) {
+  frames_.set(FrameCounter::received, 5);
+  start();
+  EXPECT_EQ(scrape().at("tcp_sniffer_frames_received_total{capture=\"0\"}"), 0);
+  frames_.publish();
+  EXPECT_EQ(scrape().at("tcp_sniffer_frames_received_total{capture=\"0\"}"), 5);
+}
+
+TEST_F(MetricsTest, HistogramsAreCumulativeAndInSeconds) {
+  latencies_[1].add(50'000);          // 50 µs: the first bucket
+  latencies_[1].add(100'000);         // a bound belongs to its bucket
+  latencies_[1].add(-1'000'000);      // answered before it was asked
+  latencies_[1].add(3'000'000, 4);    // 3 ms
+  latencies_[1].add(60'000'000'000);  // beyond all bounds
+  latencies_[1].publish();
+  start();
+  const auto samples = scrape();
+  const auto bucket = [&](const std::string& bound) {
+    return samples.at("tcp_sniffer_latency_seconds_bucket{shard=\"1\",le=\"" + bound + "\"}");
+  };
+  EXPECT_EQ(bucket("0.0001"), 3);
+  EXPECT_EQ(bucket("0.0025"), 3);
+  EXPECT_EQ(bucket("0.005"), 7);
+  EXPECT_EQ(bucket("10"), 7);
+  EXPECT_EQ(bucket("+Inf"), 8);
+  EXPECT_EQ(samples.at("tcp_sniffer_latency_seconds_count{shard=\"1\"}"), 8);
+  EXPECT_NEAR(samples.at("tcp_sniffer_latency_seconds_sum{shard=\"1\"}"), 60.01215, 1e-6);
+  EXPECT_EQ(samples.at("tcp_sniffer_latency_seconds_count{shard=\"0\"}"), 0);
+}
+
+TEST_F(MetricsTest, AnAddressThatIsTakenIsAnError) {
+  start();
+  MetricsServer second;
+  MetricsSources sources;
+  sources.writer = &writer_;
+  sources.lines = &lines_;
+  const std::string address = "127.0.0.1:" + std::to_string(server_.port());
+  const std::string problem = second.start(address, std::move(sources));
+  EXPECT_EQ(problem,
+            "metricsListen: nothing can be served on " + address + ": Address already in use");
+  EXPECT_EQ(MetricsServer::problem_of(address), problem);
+}
+
+TEST_F(MetricsTest, AnAddressThatIsFreeHasNoProblem) {
+  for (const char* free : {"127.0.0.1:0", "[::1]:0"}) {
+    EXPECT_EQ(MetricsServer::problem_of(free), "") << free;
+  }
+}
+
+TEST_F(MetricsTest, EveryMetricHasAHelpTextAndAType) {
+  start();
+  const std::string answer = get(server_.port(), "/metrics");
+  std::map<std::string, int> described;
+  for (const std::string& line : lines_of(answer)) {
+    if (line.starts_with("# HELP ") || line.starts_with("# TYPE ")) {
+      described[line.substr(7, line.find(' ', 7) - 7)]++;
+    }
+  }
+  for (const auto& [key, value] : samples_of(answer)) {
+    std::string name = key.substr(0, key.find('{'));
+    for (const std::string_view part : {"_bucket", "_count", "_sum"}) {
+      if (name.ends_with(part) && described.contains(name.substr(0, name.size() - part.size()))) {
+        name.resize(name.size() - part.size());
+      }
+    }
+    EXPECT_EQ(described[name], 2) << name;
+  }
+}
+
+// The dashboard must not ask for what nobody serves.
+TEST_F(MetricsTest, EveryMetricOfTheDashboardIsServed) {
+  start();
+  const std::string answer = get(server_.port(), "/metrics");
+  const std::string dashboard = content_of(source_dir() / "tools" / "grafana-dashboard.json");
+  ASSERT_TRUE(Json::accept(dashboard));
+  size_t seen = 0;
+  constexpr std::string_view kPrefix = "tcp_sniffer_";
+  for (size_t at = dashboard.find(kPrefix); at != std::string::npos;
+       at = dashboard.find(kPrefix, at + 1)) {
+    const size_t end = dashboard.find_first_not_of("abcdefghijklmnopqrstuvwxyz_0123456789", at);
+    std::string name = dashboard.substr(at, end - at);
+    if (name.ends_with("_bucket")) name.resize(name.size() - 7);
+    // The kernel's figures exist live only.
+    if (name.starts_with("tcp_sniffer_kernel_") || name == "tcp_sniffer_interface_up") continue;
+    EXPECT_NE(answer.find("# TYPE " + name + " "), std::string::npos) << name;
+    seen++;
+  }
+  EXPECT_GT(seen, 15u);
+}
+
+class LiveMetrics : public LiveLab {};
+
+TEST_F(LiveMetrics, ARunServesItsLedgerOnLoopback) {
+  if (IsSkipped()) return;
+  if (!start_server()) GTEST_SKIP() << "nginx is not installed";
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--metrics-listen", "9464",
+                                "--capture-threads", "2", "--shards", "2"});
+  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+  Load load;
+  load.exchanges = 500;
+  EXPECT_EQ(send(load).exchanges, 500u);
+  for (double end = now_seconds() + 10; sniffer.lines() < 1000 && now_seconds() < end;) {
+    std::this_thread::sleep_for(5ms);
+  }
+  std::string answer;
+  server_.run([&] { answer = get(9464, "/metrics"); });
+  const auto samples = samples_of(answer);
+  const auto sum = [&](const std::string& name) {
+    double total = 0;
+    for (const auto& [key, value] : samples) {
+      if (key.starts_with(name + "{")) total += value;
+    }
+    return total;
+  };
+  EXPECT_EQ(sum("tcp_sniffer_messages_written_total"), 1000);
+  EXPECT_EQ(sum("tcp_sniffer_latency_seconds_count"), 500);
+  EXPECT_EQ(samples.at("tcp_sniffer_output_messages_total"), 1000);
+  EXPECT_EQ(samples.at("tcp_sniffer_delay_seconds_count"), 1000);
+  EXPECT_EQ(sum("tcp_sniffer_interface_up"), 2);
+  EXPECT_TRUE(samples.contains("tcp_sniffer_kernel_dropped_total{capture=\"1\"}"));
+  EXPECT_TRUE(samples.contains("tcp_sniffer_shard_queue_blocks{capture=\"1\",shard=\"1\"}"));
+  // From outside nothing answers.
+  bool reachable = true;
+  client_.run([&] {
+    const Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(9464);
+    inet_pton(AF_INET, kServer4, &to.sin_addr);
+    reachable = ::connect(socket.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0;
+  });
+  EXPECT_FALSE(reachable);
+  EXPECT_EQ(sniffer.stop().code, 0);
+}
+
+}  // namespace
+}  // namespace tcp_sniffer

@@ -1,0 +1,99 @@
+#include "io/run/summary.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace tcp_sniffer {
+namespace {
+
+Totals nothing_seen() {
+  Totals totals;
+  totals.frames.assign(FrameCounters::kSize, 0);
+  totals.shards.assign(ShardCounters::kSize, 0);
+  return totals;
+}
+
+uint64_t& at(Totals& totals, FrameCounter counter) {
+  return totals.frames[static_cast<size_t>(counter)];
+}
+uint64_t& at(Totals& totals, ShardCounter counter) {
+  return totals.shards[static_cast<size_t>(counter)];
+}
+
+TEST(Summary, ARunThatSawNothingSaysSo) {
+  EXPECT_EQ(summary_of(nothing_seen()),
+            "  exchanges          0\n"
+            "  messages           0  written, 0 B\n"
+            "  connections        0\n"
+            "  frames             0  0 B\n"
+            "  lost         nothing\n");
+}
+
+TEST(Summary, EachLossHasALineWithItsCause) {
+  Totals totals = nothing_seen();
+  at(totals, ShardCounter::requests) = 1000;
+  at(totals, ShardCounter::responses) = 995;
+  at(totals, ShardCounter::interim) = 5;
+  at(totals, ShardCounter::unpaired) = 40;
+  at(totals, ShardCounter::incomplete_gap) = 12;
+  at(totals, ShardCounter::incomplete_limit) = 1;
+  at(totals, ShardCounter::connections_opened) = 300;
+  at(totals, ShardCounter::tls) = 7;
+  at(totals, ShardCounter::missing) = 1'500'000;
+  at(totals, ShardCounter::missing_overload) = 500'000;
+  at(totals, ShardCounter::skipped_in_resync) = 1;
+  at(totals, ShardCounter::out_of_window) = 54'000'000;
+  at(totals, ShardCounter::connections_evicted) = 2;
+  at(totals, ShardCounter::connections_refused) = 3;
+  at(totals, ShardCounter::messages_dropped_overload) = 4;
+  at(totals, ShardCounter::messages_discarded) = 5;
+  at(totals, FrameCounter::received) = 1'234'567;
+  at(totals, FrameCounter::received_bytes) = 999'950;
+  at(totals, FrameCounter::not_tcp) = 21;
+  at(totals, FrameCounter::dropped_overload) = 6;
+  at(totals, FrameCounter::fragment_dropped) = 8;
+  totals.written = 1986;
+  totals.dropped = 96;
+  totals.output_bytes = 999;
+  totals.kernel_dropped = 901;
+  totals.interface_dropped = 9;
+  totals.extracted = {
+      .files = 10, .bytes = 11, .incomplete = 12, .limited = 13, .dropped = 14, .errors = 15};
+  EXPECT_EQ(summary_of(totals),
+            "  exchanges        1,000  50 without a response, 40 responses without their request\n"
+            "  messages         1,986  written, 999 B\n"
+            "                      13  incomplete (gap 12, limit 1)\n"
+            "  connections        300  7 TLS streams\n"
+            "  frames       1,234,567  1.0 MB, 21 not TCP\n"
+            "  bodies              10  in files, 11 B, 12 incomplete ones left out\n"
+            "  lost               901  frames: the capture was too slow (kernel)\n"
+            "                       9  frames: the interface had no room\n"
+            "                       6  frames: the shards were too slow (overload)\n"
+            "                       8  fragments: the rest of them never came\n"
+            "                  1.0 MB  of connections: they were not captured\n"
+            "                500.0 kB  of connections: they were in dropped frames\n"
+            "                     1 B  of connections: passed over to find a message\n"
+            "                 54.0 MB  of connections: too far from what came before\n"
+            "                       2  connections: given up for others (maxConcurrentConnections, "
+            "memoryLimit)\n"
+            "                       3  connections: no room (maxConcurrentConnections, "
+            "memoryLimit)\n"
+            "                     100  messages: the output was too slow, or its disk full\n"
+            "                       5  messages: nobody took them before the end\n"
+            "                      14  bodies: the disk of extractDir was too slow\n"
+            "                      13  bodies: extractMaxBytes or extractMaxFiles\n"
+            "                      15  bodies: their files could not be written\n");
+}
+
+TEST(Summary, ADurationHasTheUnitsThatPeopleUse) {
+  EXPECT_EQ(duration_text(0.0042), "4 ms");
+  EXPECT_EQ(duration_text(0.9996), "1.0 s");
+  EXPECT_EQ(duration_text(59.44), "59.4 s");
+  EXPECT_EQ(duration_text(59.96), "1 min 0 s");
+  EXPECT_EQ(duration_text(722.9), "12 min 3 s");
+  EXPECT_EQ(duration_text(18720), "5 h 12 min");
+}
+
+}  // namespace
+}  // namespace tcp_sniffer

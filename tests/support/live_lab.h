@@ -1,0 +1,408 @@
+#pragma once
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "support/ledger_check.h"
+#include "support/run_program.h"
+
+// A network of two hosts for the live tests: namespaces with a cable between them, a real server
+// in one of them, a client in the other. Nothing here touches a network of the machine itself.
+namespace tcp_sniffer {
+
+constexpr const char* kServer4 = "10.77.0.2";
+constexpr const char* kServer6 = "fd77::2";
+
+inline double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// How long a test sends at full speed; the environment may ask for more than CI does.
+inline double load_seconds() {
+  if (const char* said = std::getenv("TCP_SNIFFER_LIVE_SECONDS")) return std::strtod(said, nullptr);
+  return 1.0;
+}
+
+inline bool has_program(const std::string& name) {
+  return std::system(("command -v " + name + " >/dev/null 2>&1").c_str()) == 0;
+}
+
+inline bool shell(const std::string& command) {
+  return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+}
+
+// One host: a network namespace by name.
+class Host {
+ public:
+  explicit Host(std::string name) : name_(std::move(name)) {}
+  const std::string& name() const { return name_; }
+
+  bool ip(const std::string& arguments) const { return shell("ip -n " + name_ + " " + arguments); }
+  std::vector<std::string> command(std::vector<std::string> words) const {
+    words.insert(words.begin(), {"ip", "netns", "exec", name_});
+    return words;
+  }
+  // Runs `work` on a thread that lives on this host.
+  void run(const std::function<void()>& work) const {
+    std::thread([&] {
+      const Descriptor space(::open(("/run/netns/" + name_).c_str(), O_RDONLY | O_CLOEXEC));
+      if (::setns(space.get(), CLONE_NEWNET) == 0) {
+        work();
+      } else {
+        ADD_FAILURE() << "the namespace " << name_ << " can not be entered";
+      }
+    }).join();
+  }
+
+ private:
+  std::string name_;
+};
+
+// What a client is to do: requests on keep-alive connections, one outstanding on each.
+struct Load {
+  std::string address = kServer4;
+  std::string path = "/small";
+  size_t connections = 16;
+  double seconds = 0;      // 0: no bound
+  uint64_t exchanges = 0;  // 0: no bound
+  double per_second = 0;   // 0: as fast as it goes
+  const std::atomic<bool>* stop = nullptr;
+};
+
+struct LoadResult {
+  uint64_t exchanges = 0;
+  uint64_t bytes = 0;  // of both directions
+};
+
+// A client that knows the size of the answers after the first one; every answer is awaited, so
+// what it counts is what crossed the cable.
+class LoadClient {
+ public:
+  explicit LoadClient(const Load& load) : load_(load) {
+    request_ = "GET " + load.path + " HTTP/1.1\r\nHost: server\r\n\r\n";
+    for (size_t i = 0; i < load.connections; i++) sockets_.push_back(connect_to(load.address));
+  }
+
+  LoadResult run() {
+    LoadResult result;
+    const double begin = now_seconds();
+    while (!done(result, now_seconds() - begin)) {
+      size_t asked = 0;
+      for (const Descriptor& socket : sockets_) {
+        if (load_.exchanges != 0 && result.exchanges + asked >= load_.exchanges) break;
+        if (!send_all(socket.get())) return result;
+        asked++;
+      }
+      for (size_t i = 0; i < asked; i++) {
+        const size_t size = receive(sockets_[i].get());
+        if (size == 0) return result;
+        result.exchanges++;
+        result.bytes += request_.size() + size;
+      }
+      if (load_.per_second > 0) {
+        const double due = begin + static_cast<double>(result.exchanges) / load_.per_second;
+        const double early = due - now_seconds();
+        if (early > 0) std::this_thread::sleep_for(std::chrono::duration<double>(early));
+      }
+    }
+    return result;
+  }
+
+ private:
+  static Descriptor connect_to(const std::string& address) {
+    sockaddr_storage to{};
+    socklen_t size = 0;
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&to);
+    auto* v6 = reinterpret_cast<sockaddr_in6*>(&to);
+    if (inet_pton(AF_INET, address.c_str(), &v4->sin_addr) == 1) {
+      v4->sin_family = AF_INET;
+      v4->sin_port = htons(80);
+      size = sizeof(*v4);
+    } else if (inet_pton(AF_INET6, address.c_str(), &v6->sin6_addr) == 1) {
+      v6->sin6_family = AF_INET6;
+      v6->sin6_port = htons(80);
+      size = sizeof(*v6);
+    }
+    Descriptor socket(::socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const timeval patience{20, 0};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    const int on = 1;
+    ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    EXPECT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&to), size), 0)
+        << address << ": " << std::strerror(errno);
+    return socket;
+  }
+
+  bool done(const LoadResult& result, double elapsed) const {
+    return (load_.exchanges != 0 && result.exchanges >= load_.exchanges) ||
+           (load_.seconds > 0 && elapsed >= load_.seconds) ||
+           (load_.stop != nullptr && load_.stop->load());
+  }
+  bool send_all(int socket) const {
+    const ssize_t sent = ::send(socket, request_.data(), request_.size(), MSG_NOSIGNAL);
+    EXPECT_EQ(sent, static_cast<ssize_t>(request_.size())) << std::strerror(errno);
+    return sent == static_cast<ssize_t>(request_.size());
+  }
+  // The bytes of one answer; 0 when it did not come.
+  size_t receive(int socket) {
+    size_t have = 0;
+    while (answer_size_ == 0 || have < answer_size_) {
+      const ssize_t size = ::recv(socket, buffer_.data() + (answer_size_ == 0 ? have : 0),
+                                  buffer_.size() - (answer_size_ == 0 ? have : 0), 0);
+      EXPECT_GT(size, 0) << "the answer ended after " << have << " bytes";
+      if (size <= 0) return 0;
+      have += static_cast<size_t>(size);
+      if (answer_size_ == 0) learn_size(have);
+    }
+    return have;
+  }
+  void learn_size(size_t have) {
+    const std::string_view text(buffer_.data(), have);
+    const size_t head = text.find("\r\n\r\n");
+    const size_t length = text.find("Content-Length: ");
+    if (head == std::string_view::npos || length == std::string_view::npos) return;
+    answer_size_ = head + 4 + std::strtoull(text.data() + length + 16, nullptr, 10);
+  }
+
+  const Load load_;
+  std::string request_;
+  std::vector<Descriptor> sockets_;
+  std::vector<char> buffer_ = std::vector<char>(1 << 20);
+  size_t answer_size_ = 0;
+};
+
+// The sniffer on a host. Standard error is read as it comes, standard output too, unless the test
+// gives a descriptor for it.
+class LiveSniffer {
+ public:
+  struct Options {
+    std::vector<std::string> prefix{};  // before the program, behind the host's own command
+    int in = -1;
+    int out = -1;
+    std::function<void(std::string_view)> on_output{};  // each piece as it was read
+  };
+
+  LiveSniffer(const Host& host, std::vector<std::string> arguments, Options options)
+      : options_(std::move(options)), out_(make_pipe()), err_(make_pipe()) {
+    std::vector<std::string> words = options_.prefix;
+    words.push_back(TCP_SNIFFER_BINARY);
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    child_ = std::make_unique<Child>(
+        host.command(std::move(words)),
+        Child::Streams{options_.in, options_.out >= 0 ? options_.out : out_.write_end.get(),
+                       err_.write_end.get()});
+    out_.write_end.reset();
+    err_.write_end.reset();
+    err_reader_ = std::thread([this] { read_events(); });
+    out_reader_ = std::thread([this] { read_output(); });
+  }
+  LiveSniffer(const Host& host, std::vector<std::string> arguments)
+      : LiveSniffer(host, std::move(arguments), Options{}) {}
+  ~LiveSniffer() {
+    go_on_reading();
+    child_.reset();
+    join();
+  }
+
+  // Whether `count` events of that name have come, within ten seconds.
+  bool wait_for(const std::string& name, size_t count = 1) {
+    for (double end = now_seconds() + 20; now_seconds() < end;) {
+      if (events(name).size() >= count) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return false;
+  }
+  std::vector<Json> events(const std::string& name) const { return events_named(said(), name); }
+  std::string said() const {
+    const std::lock_guard lock(mutex_);
+    return text_.substr(0, text_.rfind('\n') + 1);
+  }
+
+  void signal(int number) const { child_->signal(number); }
+  pid_t pid() const { return child_->pid(); }
+  Exit wait(std::chrono::milliseconds longest = std::chrono::seconds(60)) {
+    const Exit exit = child_->wait(longest);
+    if (exit.in_time) join();
+    return exit;
+  }
+  Exit stop() {
+    signal(SIGTERM);
+    return wait();
+  }
+  // The ledger, after the end.
+  Json stopped() const { return event_named(said(), "stopped"); }
+
+  uint64_t lines() const { return lines_.load(); }
+  bool last_line_is_whole() const { return last_byte_.load() == '\n'; }
+  void stop_reading() { stalled_.store(true); }
+  void go_on_reading() { stalled_.store(false); }
+
+ private:
+  void read_events() {
+    char buffer[65536];
+    ssize_t size = 0;
+    while ((size = ::read(err_.read_end.get(), buffer, sizeof(buffer))) > 0) {
+      const std::lock_guard lock(mutex_);
+      text_.append(buffer, static_cast<size_t>(size));
+    }
+  }
+  void read_output() {
+    std::vector<char> buffer(1 << 20);
+    for (;;) {
+      if (stalled_.load()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        continue;
+      }
+      const ssize_t size = ::read(out_.read_end.get(), buffer.data(), buffer.size());
+      if (size <= 0) return;
+      const std::string_view piece(buffer.data(), static_cast<size_t>(size));
+      if (options_.on_output) options_.on_output(piece);
+      lines_.fetch_add(static_cast<uint64_t>(std::count(piece.begin(), piece.end(), '\n')));
+      last_byte_.store(piece.back());
+    }
+  }
+  void join() {
+    if (out_reader_.joinable()) out_reader_.join();
+    if (err_reader_.joinable()) err_reader_.join();
+  }
+
+  Options options_;
+  Pipe out_;
+  Pipe err_;
+  std::unique_ptr<Child> child_;
+  std::thread out_reader_;
+  std::thread err_reader_;
+  mutable std::mutex mutex_;
+  std::string text_;
+  std::atomic<uint64_t> lines_{0};
+  std::atomic<char> last_byte_{'\n'};
+  std::atomic<bool> stalled_{false};
+};
+
+// Two hosts, `client_` with the interface `left` and `server_` with `right`, both addresses of
+// either family, and nginx on the server once a test asks for it.
+class LiveLab : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) {
+      GTEST_SKIP() << "network namespaces can not be made here (run as root)";
+    }
+    if (!shell("ip netns add " + client_.name()) || !shell("ip netns add " + server_.name())) {
+      GTEST_SKIP() << "network namespaces can not be made here";
+    }
+    if (!shell("ip link add left netns " + client_.name() + " type veth peer name right netns " +
+               server_.name())) {
+      GTEST_SKIP() << "a veth pair can not be made here";
+    }
+    ASSERT_TRUE(client_.ip("link set lo up") && client_.ip("link set left mtu 9000 up") &&
+                client_.ip("addr add 10.77.0.1/24 dev left") &&
+                client_.ip("-6 addr add fd77::1/64 dev left nodad"));
+    ASSERT_TRUE(server_.ip("link set lo up") && server_.ip("link set right mtu 9000 up") &&
+                server_.ip("addr add 10.77.0.2/24 dev right") &&
+                server_.ip("-6 addr add fd77::2/64 dev right nodad"));
+    ASSERT_TRUE(client_.ip("link set left mtu 1500") && server_.ip("link set right mtu 1500"));
+  }
+  void TearDown() override {
+    stop_server(SIGTERM);
+    shell("ip netns del " + client_.name());
+    shell("ip netns del " + server_.name());
+  }
+
+  // False: the test was told to skip.
+  bool start_server() {
+    if (!has_program("nginx")) return false;
+    const std::string folder = folder_.path().string();
+    write_file(folder_ / "large", std::string(100000, 'l'));
+    write_file(folder_ / "nginx.conf",
+               "user root; worker_processes 1; daemon off; pid " + folder + "/pid; error_log " +
+                   folder + "/error.log;\nevents { worker_connections 1024; }\n" +
+                   "http { log_format short '$status'; access_log " + folder +
+                   "/access.log short buffer=64k; keepalive_requests 1000000000; " +
+                   "keepalive_timeout 600s; server { listen 80; listen [::]:80; root " + folder +
+                   "; location /small { return 200 \"hello world\\n\"; } } }\n");
+    nginx_ = std::make_unique<Child>(server_.command({"nginx", "-c", folder + "/nginx.conf"}),
+                                     Child::Streams{});
+    for (double end = now_seconds() + 10; now_seconds() < end;) {
+      if (server_.ip("route show table all") && listens()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    ADD_FAILURE() << "nginx does not listen: " << content_of(folder_ / "error.log");
+    return false;
+  }
+  // Ends nginx; the requests in its access log.
+  uint64_t requests_in_access_log() {
+    stop_server(SIGQUIT);
+    const std::string log = content_of(folder_ / "access.log");
+    return static_cast<uint64_t>(std::count(log.begin(), log.end(), '\n'));
+  }
+
+  // Asked to end, not killed: its worker would stay behind.
+  void stop_server(int signal) {
+    if (!nginx_) return;
+    nginx_->signal(signal);
+    EXPECT_TRUE(nginx_->wait(std::chrono::seconds(20)).in_time);
+    nginx_.reset();
+  }
+
+  LoadResult send(const Load& load, const Host& from) {
+    LoadResult result;
+    from.run([&] { result = LoadClient(load).run(); });
+    return result;
+  }
+  LoadResult send(const Load& load) { return send(load, client_); }
+
+  void set_offloads(bool on) {
+    const std::string word = on ? "on" : "off";
+    const std::string features = " gro " + word + " gso " + word + " tso " + word;
+    EXPECT_TRUE(shell("ip netns exec " + client_.name() + " ethtool -K left" + features));
+    EXPECT_TRUE(shell("ip netns exec " + server_.name() + " ethtool -K right" + features));
+  }
+
+  bool listens() const {
+    bool open = false;
+    client_.run([&] {
+      const Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      sockaddr_in to{};
+      to.sin_family = AF_INET;
+      to.sin_port = htons(80);
+      inet_pton(AF_INET, kServer4, &to.sin_addr);
+      open = ::connect(socket.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0;
+    });
+    return open;
+  }
+
+  TemporaryFolder folder_;
+  Host client_{"tcpsniff-" + std::to_string(::getpid()) + "-client"};
+  Host server_{"tcpsniff-" + std::to_string(::getpid()) + "-server"};
+  std::unique_ptr<Child> nginx_;
+};
+
+inline bool has_drops(const Json& stopped) {
+  return stopped["frames"]["dropped_overload"] != 0 ||
+         stopped["messages"]["dropped_overload"] != 0 || stopped["kernel"]["dropped"] != 0;
+}
+
+inline void expect_no_drops(const Json& stopped) {
+  EXPECT_EQ(stopped["frames"]["dropped_overload"], 0);
+  EXPECT_EQ(stopped["messages"]["dropped_overload"], 0);
+  EXPECT_EQ(stopped["messages"]["discarded"], 0);
+  EXPECT_EQ(stopped["kernel"]["dropped"], 0);
+  EXPECT_EQ(stopped["kernel"]["interface_dropped"], 0);
+  EXPECT_EQ(stopped["bytes"]["missing"], 0);
+  EXPECT_EQ(stopped["bytes"]["skipped_in_resync"], 0);
+  for (const auto& [cause, count] : stopped["incomplete"].items()) EXPECT_EQ(count, 0) << cause;
+}
+
+}  // namespace tcp_sniffer
