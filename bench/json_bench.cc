@@ -140,8 +140,8 @@ const HeaderField kResponseHeaders[] = {
     {"X-Request-Id", "7f1c2d3e-4b5a-6978-8a9b-0c1d2e3f4a5b"},
 };
 
-HttpMessage request() {
-  HttpMessage message;
+Message request() {
+  Message message;
   message.method = "GET";
   message.target = "/v1/accounts/1234567/items?limit=50&offset=100";
   message.headers = kRequestHeaders;
@@ -156,8 +156,8 @@ HttpMessage request() {
   return message;
 }
 
-HttpMessage response(std::string_view body) {
-  HttpMessage message = request();
+Message response(std::string_view body) {
+  Message message = request();
   message.direction = MessageDirection::kResponse;
   message.status = 200;
   message.reason = "OK";
@@ -170,13 +170,13 @@ HttpMessage response(std::string_view body) {
   return message;
 }
 
-void write_line(benchmark::State& state, const HttpMessage& message, LineOptions options = {}) {
+void write_line(benchmark::State& state, const Message& message, LineOptions options = {}) {
   const EscapeKernels* kernels = kernels_at(state.range(0));
   if (kernels == nullptr) return state.SkipWithError("not on this processor");
   state.SetLabel(kernels->name);
   MessageLineWriter writer(options, *kernels);
   ScratchLine line;
-  HttpMessage moving = message;
+  Message moving = message;
   for (auto _ : state) {
     line.clear();
     moving.first_byte_ns += 1000;
@@ -193,7 +193,7 @@ void request_line(benchmark::State& state) {
 BENCHMARK(request_line)->DenseRange(0, 2);
 
 void response_line_without_body(benchmark::State& state) {
-  HttpMessage message = response({});
+  Message message = response({});
   message.body_kept = false;
   message.body_size = 700;
   write_line(state, message);
@@ -210,7 +210,7 @@ void response_line_with_two_cookies(benchmark::State& state) {
   std::vector<HeaderField> headers(std::begin(kResponseHeaders), std::end(kResponseHeaders));
   headers.push_back({"Set-Cookie", "session=4f3b2a1908f7e6d5; Path=/; HttpOnly"});
   headers.push_back({"Set-Cookie", "theme=dark; Path=/"});
-  HttpMessage message = response({});
+  Message message = response({});
   message.headers = headers;
   write_line(state, message);
 }
@@ -230,7 +230,7 @@ void request_line_with_a_thousand_headers(benchmark::State& state) {
   for (int i = 0; i < 1000; ++i) names.push_back("x-" + std::to_string(i));
   std::vector<HeaderField> headers;
   for (const std::string& name : names) headers.push_back({name, "v"});
-  HttpMessage message = request();
+  Message message = request();
   message.headers = headers;
   write_line(state, message);
 }

@@ -14,7 +14,7 @@ namespace {
 // Room that the line does not exceed, whatever its bytes are. Far too much for most: what it really
 // takes is asked only when memory is short (MessageLineWriter::size_max). The head counts twice,
 // because of rawHeaders and latin1.
-size_t size_bound(const HttpMessage& message) {
+size_t size_bound(const Message& message) {
   size_t text = message.body.size() + size_t{2} * message.headers_size;
   size_t parts = message.headers.size();
   if (!message.trailers.empty()) [[unlikely]] {
@@ -49,7 +49,7 @@ ShardLines::ShardLines(const LineOptions& options, bool number_frames, const Bod
       output_(output),
       counters_(counters) {}
 
-void ShardLines::on_message(const HttpMessage& message) {
+void ShardLines::on_message(const Message& message) {
   if (plain_) [[likely]] {
     write(message);
   } else {
@@ -57,10 +57,10 @@ void ShardLines::on_message(const HttpMessage& message) {
   }
 }
 
-void ShardLines::with_body(HttpMessage message) {
+void ShardLines::with_body(Message message) {
   if (!number_frames_) message.first_frame = message.last_frame = 0;
   const bool decodes = bodies_.decode && !message.body.empty();
-  const HttpMessage as_sent = message;
+  const Message as_sent = message;
   if (decodes) decode(message);
   if (bodies_.extract != nullptr && message.direction == MessageDirection::kResponse) {
     // A whole body that can not be decoded to its end is still whole as it was sent.
@@ -71,7 +71,7 @@ void ShardLines::with_body(HttpMessage message) {
   if (decodes) decoder_.release_output();
 }
 
-void ShardLines::decode(HttpMessage& message) {
+void ShardLines::decode(Message& message) {
   const ContentDecoder::Result result = decoder_.decode(message);
   message.body = result.body;
   if (!result.codings.empty()) message.body_cut_is_none = result.cut_is_none;
@@ -92,19 +92,19 @@ void ShardLines::decode(HttpMessage& message) {
   }
 }
 
-inline void ShardLines::end_line(const HttpMessage& message) {
+inline void ShardLines::end_line(const Message& message) {
   output_.end_line(1, message.last_byte_ns);
   counters_.add(ShardCounter::messages_written);
   if (message.has_latency) latencies_.add(message.latency_ns);
 }
 
-inline void ShardLines::write_up_to(size_t bound, const HttpMessage& message) {
+inline void ShardLines::write_up_to(size_t bound, const Message& message) {
   if (!output_.begin_line(bound)) return drop();
   writer_.write(message, output_);
   end_line(message);
 }
 
-void ShardLines::write(const HttpMessage& message) {
+void ShardLines::write(const Message& message) {
   const size_t bound = size_bound(message);
   if (bound > kLineBlockBytes && !output_.can_hold(bound)) [[unlikely]] {
     return write_long(message);
@@ -119,7 +119,7 @@ void ShardLines::drop() {
 
 // Memory is short: the lines before it are waited for, and if that is not enough, the line has as
 // much of the body as there is memory for.
-void ShardLines::write_long(HttpMessage message) {
+void ShardLines::write_long(Message message) {
   LineOutput::Room room = output_.begin_long_line(writer_.size_max(message));
   if (room == LineOutput::Room::kNever) {
     cut_body(message);
@@ -132,9 +132,9 @@ void ShardLines::write_long(HttpMessage message) {
   end_line(message);
 }
 
-void ShardLines::cut_body(HttpMessage& message) {
+void ShardLines::cut_body(Message& message) {
   // A line that fits a block needs none.
-  HttpMessage empty = message;
+  Message empty = message;
   empty.body = {};
   const size_t rest = kLineBlockBytes - std::min<size_t>(kLineBlockBytes, size_bound(empty));
   const size_t fits = writer_.body_that_fits(message, output_.room_for_line());
@@ -146,7 +146,7 @@ void ShardLines::cut_body(HttpMessage& message) {
   counters_.add(ShardCounter::incomplete_limit);
 }
 
-void ShardLines::on_unanswered(const HttpMessage& request) {
+void ShardLines::on_unanswered(const Message& request) {
   if (!output_.begin_line(size_bound(request))) return;
   writer_.write_unanswered(request, output_);
   output_.end_line(0, request.first_byte_ns);

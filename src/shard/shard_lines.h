@@ -27,8 +27,8 @@ class ShardLines final : public MessageOutput {
   ShardLines(const LineOptions& options, bool number_frames, const BodySettings& bodies,
              BufferPool& pool, LineOutput& output, ShardCounters& counters);
 
-  void on_message(const HttpMessage& message) override;
-  void on_unanswered(const HttpMessage& request) override;
+  void on_message(const Message& message) override;
+  void on_unanswered(const Message& request) override;
 
   // Gives back the memory that is kept from one message to the next.
   void release_memory() { decoder_.release(); }
@@ -38,13 +38,13 @@ class ShardLines final : public MessageOutput {
   void publish() { latencies_.publish(); }
 
  private:
-  void with_body(HttpMessage message);
-  void decode(HttpMessage& message);
-  void write(const HttpMessage& message);
-  void write_up_to(size_t bound, const HttpMessage& message);
-  void write_long(HttpMessage message);
-  void cut_body(HttpMessage& message);
-  void end_line(const HttpMessage& message);
+  void with_body(Message message);
+  void decode(Message& message);
+  void write(const Message& message);
+  void write_up_to(size_t bound, const Message& message);
+  void write_long(Message message);
+  void cut_body(Message& message);
+  void end_line(const Message& message);
   void drop();
 
   MessageLineWriter writer_;

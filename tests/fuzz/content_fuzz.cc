@@ -58,7 +58,7 @@ class Decoding {
     // Memory of its own size, so that nothing is read beyond it unseen.
     exact_.assign(body.begin(), body.end());
     const HeaderField fields[] = {{"Content-Encoding", coding}};
-    HttpMessage message;
+    Message message;
     message.direction = MessageDirection::kResponse;
     message.status = 200;
     message.headers = fields;

@@ -73,7 +73,7 @@ Written write(const EscapeKernels& kernels, std::string_view text, size_t name_s
                                 {"x", text},
                                 {name, "y", text.find('\n') != std::string_view::npos},
                                 {"plain", "value"}};
-  HttpMessage message;
+  Message message;
   message.method = name;
   message.target = text;
   message.headers = fields;

@@ -63,7 +63,7 @@ std::string target_with_secret(FuzzInput& input) {
   return target;
 }
 
-std::string line_of(const HttpMessage& message, LineOptions::Format format) {
+std::string line_of(const Message& message, LineOptions::Format format) {
   LineOptions options;
   options.format = format;
   options.raw_headers = true;
@@ -77,7 +77,7 @@ std::string line_of(const HttpMessage& message, LineOptions::Format format) {
   return std::string(line.view());
 }
 
-void expect_hidden(const HttpMessage& message) {
+void expect_hidden(const Message& message) {
   for (const auto format : {LineOptions::kNdjson, LineOptions::kFramed, LineOptions::kPretty}) {
     const std::string line = line_of(message, format);
     EXPECT_EQ(line.find(kSecret), std::string::npos) << line;
@@ -95,14 +95,14 @@ void check_values(FuzzInput& input) {
   if (input.below(2) == 0) fields.push_back({"authorization", value});
   const std::string host = "host-" + std::string(kSecret);
   fields.push_back({"Host", host});
-  HttpMessage message;
+  Message message;
   message.method = "GET";
   message.target = target;
   message.headers = fields;
   message.trailers = fields;
   expect_hidden(message);
 
-  HttpMessage response;
+  Message response;
   response.direction = MessageDirection::kResponse;
   response.status = 200;
   response.headers = fields;

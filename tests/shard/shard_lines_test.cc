@@ -29,7 +29,7 @@ struct KeptBodies final : BodySink {
   std::vector<std::string> bodies;
   std::vector<bool> incomplete;
 
-  void put(const HttpMessage& message) override {
+  void put(const Message& message) override {
     bodies.emplace_back(message.body);
     incomplete.push_back(body_is_incomplete(message));
   }

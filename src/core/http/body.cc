@@ -35,7 +35,7 @@ size_t HttpEngine::head_in_segment(HttpContext& context, Side side, const Input&
                                    const HttpHead& head) {
   const std::string_view behind = input.text.substr(head.size);
   const MessageDirection direction = direction_of(head);
-  HttpMessage message;
+  Message message;
   Framing framing;
   Exchange* exchange = nullptr;
   if (direction == MessageDirection::kRequest) {

@@ -7,7 +7,7 @@
 
 namespace tcp_sniffer {
 
-void HttpEngine::take_start_line(HttpMessage& message, const HttpHead& head) {
+void HttpEngine::take_start_line(Message& message, const HttpHead& head) {
   message.direction = head.start.kind == StartLineKind::kRequest ? MessageDirection::kRequest
                                                                  : MessageDirection::kResponse;
   message.version_minor = head.start.version_minor;
@@ -23,7 +23,7 @@ void HttpEngine::take_start_line(HttpMessage& message, const HttpHead& head) {
 // comes would cost more than the second reading.
 void HttpEngine::emit_parser(HttpContext& context, Side side, bool partial_head) {
   HttpParser& parser = *stream(context, side).parser;
-  HttpMessage message;
+  Message message;
   HttpHead head;
   // The same bytes were taken for the head of a message in this direction.
   HeadProgress progress;
@@ -100,7 +100,7 @@ void HttpEngine::emit_unanswered(HttpContext& context) {
   for (uint32_t i = 0; i < ring.size(); i++) {
     const Exchange& exchange = ring.at(i);
     if (!exchange.text || !context.identity.receiver_known) continue;
-    HttpMessage request;
+    Message request;
     const std::string_view text(reinterpret_cast<const char*>(exchange.text.data),
                                 exchange.text.capacity);
     request.method = text.substr(0, exchange.method_size);

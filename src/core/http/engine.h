@@ -200,13 +200,13 @@ class HttpEngine {
   bool was_quiet(HttpContext& context, Side side, int64_t now_ns);
   void count_unpaired(HttpContext& context, Side side, int64_t last_byte_ns);
   void give_out_request(HttpContext& context, Side side);
-  void describe_request(HttpContext& context, Side side, HttpMessage& message,
+  void describe_request(HttpContext& context, Side side, Message& message,
                         const Exchange* exchange, int64_t first_byte_ns);
   static void take_request_text(HttpParser& parser, Exchange& exchange);
 
   // ---- http/emit.cc
   void emit_parser(HttpContext& context, Side side, bool partial_head);
-  static void take_start_line(HttpMessage& message, const HttpHead& head);
+  static void take_start_line(Message& message, const HttpHead& head);
   void emit_unanswered(HttpContext& context);
   void put_event(HttpContext& context, Side side, EventRecord& record);
 

@@ -8,7 +8,7 @@
 
 #include "core/base/byte_search.h"
 #include "core/http/start_line.h"
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 
 namespace tcp_sniffer {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "core/http/start_line.h"
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 
 namespace tcp_sniffer {
 

@@ -286,7 +286,7 @@ void HttpEngine::give_out_request(HttpContext& context, Side side) {
   parser.given_out = true;
 }
 
-void HttpEngine::describe_request(HttpContext& context, Side side, HttpMessage& message,
+void HttpEngine::describe_request(HttpContext& context, Side side, Message& message,
                                   const Exchange* exchange, int64_t first_byte_ns) {
   if (exchange == nullptr) {
     count_unpaired(context, side, first_byte_ns);

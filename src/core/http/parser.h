@@ -10,7 +10,7 @@
 #include "core/http/framing.h"
 #include "core/http/head.h"
 #include "core/http/message_finder.h"
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 #include "core/net/segment_meta.h"
 
 namespace tcp_sniffer {

@@ -9,7 +9,7 @@
 #include "core/line/json_string.h"
 #include "core/line/redaction.h"
 #include "core/message/header_repeats.h"
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 
 namespace tcp_sniffer {
 

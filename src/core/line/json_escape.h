@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 
 namespace tcp_sniffer {
 

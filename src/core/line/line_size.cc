@@ -56,7 +56,7 @@ size_t MessageLineWriter::body_size_max(std::string_view body) const {
   return std::max(size, with_spare(body.size()));
 }
 
-size_t MessageLineWriter::size_max(const HttpMessage& message) const {
+size_t MessageLineWriter::size_max(const Message& message) const {
   size_t size = kFixedSize + escaped(message.method) + escaped(message.target) +
                 escaped(message.reason) + escaped(message.request_target) +
                 escaped(message.request_host) + message.body_gaps.size() * kGapSize;
@@ -67,8 +67,8 @@ size_t MessageLineWriter::size_max(const HttpMessage& message) const {
   return size;
 }
 
-size_t MessageLineWriter::body_that_fits(const HttpMessage& message, size_t size) const {
-  HttpMessage empty = message;
+size_t MessageLineWriter::body_that_fits(const Message& message, size_t size) const {
+  Message empty = message;
   empty.body = {};
   const size_t fixed = size_max(empty);
   if (fixed >= size) return 0;

@@ -76,7 +76,7 @@ std::string_view content_decode_error_word(ContentDecodeError error) {
   return "";
 }
 
-std::string_view body_text(const HttpMessage& message) {
+std::string_view body_text(const Message& message) {
   if (message.body_cut_is_none) return message.body;
   const bool may_be_cut = message.body_truncated || message.incomplete != Incomplete::kNo ||
                           message.content_decode_error != ContentDecodeError::kNo;
@@ -90,7 +90,7 @@ MessageLineWriter::MessageLineWriter(const LineOptions& options, const EscapeKer
       headers_(kernels, redaction_),
       pretty_(options.colours, kernels, redaction_) {}
 
-void MessageLineWriter::write(const HttpMessage& message, LineSink& sink) {
+void MessageLineWriter::write(const Message& message, LineSink& sink) {
   switch (options_.format) {
     case LineOptions::kNdjson:
       return write_ndjson(message, sink);
@@ -101,17 +101,17 @@ void MessageLineWriter::write(const HttpMessage& message, LineSink& sink) {
   }
 }
 
-void MessageLineWriter::write_unanswered(const HttpMessage& request, LineSink& sink) {
+void MessageLineWriter::write_unanswered(const Message& request, LineSink& sink) {
   if (options_.format == LineOptions::kPretty) pretty_.write_unanswered(request, sink);
 }
 
-void MessageLineWriter::write_ndjson(const HttpMessage& message, LineSink& sink) {
+void MessageLineWriter::write_ndjson(const Message& message, LineSink& sink) {
   append_fields(message, sink);
   if (message.body_kept) append_body(message, sink);
   append_verbatim("}\n", sink);
 }
 
-void MessageLineWriter::write_framed(const HttpMessage& message, LineSink& sink) {
+void MessageLineWriter::write_framed(const Message& message, LineSink& sink) {
   const Frame frame(sink);
   append_fields(message, sink);
   std::string_view body;
@@ -125,7 +125,7 @@ void MessageLineWriter::write_framed(const HttpMessage& message, LineSink& sink)
   frame.finish(body, sink);
 }
 
-void MessageLineWriter::append_fields(const HttpMessage& message, LineSink& sink) {
+void MessageLineWriter::append_fields(const Message& message, LineSink& sink) {
   latin1_.clear();
   append_identity(message, sink);
   if (message.protocol == MessageProtocol::kPop3) [[unlikely]] {
@@ -146,7 +146,7 @@ void MessageLineWriter::append_fields(const HttpMessage& message, LineSink& sink
   append_verbatim("]", sink);
 }
 
-void MessageLineWriter::append_identity(const HttpMessage& message, LineSink& sink) {
+void MessageLineWriter::append_identity(const Message& message, LineSink& sink) {
   char* out = put(sink.reserve(kFixedPartMax), "{\"timestamp\":\"");
   out = time_.write(out, message.first_byte_ns);
   const ConnectionText& connection =
@@ -182,7 +182,7 @@ void MessageLineWriter::append_text_field(std::string_view key, std::string_view
   append_verbatim(latin1_name, latin1_);
 }
 
-void MessageLineWriter::append_pop3_line(const HttpMessage& message, LineSink& sink) {
+void MessageLineWriter::append_pop3_line(const Message& message, LineSink& sink) {
   append_verbatim(",\"protocol\":\"pop3\"", sink);
   if (message.direction == MessageDirection::kRequest) {
     append_text_field(",\"method\":", message.method, "\"method\",", sink);
@@ -193,7 +193,7 @@ void MessageLineWriter::append_pop3_line(const HttpMessage& message, LineSink& s
   }
 }
 
-void MessageLineWriter::append_start_line(const HttpMessage& message, LineSink& sink) {
+void MessageLineWriter::append_start_line(const Message& message, LineSink& sink) {
   if (message.direction == MessageDirection::kRequest) {
     append_text_field(",\"method\":", message.method, "\"method\",", sink);
     append_text_field(",\"path\":", redaction_.redact_target(message.target), "\"path\",", sink);
@@ -210,7 +210,7 @@ void MessageLineWriter::append_start_line(const HttpMessage& message, LineSink& 
                   sink);
 }
 
-void MessageLineWriter::append_headers(const HttpMessage& message, LineSink& sink) {
+void MessageLineWriter::append_headers(const Message& message, LineSink& sink) {
   headers_.write(message.headers, "headers", sink, latin1_);
   if (options_.raw_headers) {
     append_verbatim(",\"rawHeaders\":", sink);
@@ -221,7 +221,7 @@ void MessageLineWriter::append_headers(const HttpMessage& message, LineSink& sin
   headers_.write(message.trailers, "trailers", sink, latin1_);
 }
 
-void MessageLineWriter::append_measures(const HttpMessage& message, LineSink& sink) {
+void MessageLineWriter::append_measures(const Message& message, LineSink& sink) {
   char* out = put(sink.reserve(kFixedPartMax), ",\"bodySize\":");
   out = write_unsigned(out, message.body_size);
   if (message.body_truncated) out = put(out, ",\"bodyTruncated\":true");
@@ -240,7 +240,7 @@ void MessageLineWriter::append_measures(const HttpMessage& message, LineSink& si
   sink.commit(out);
 }
 
-void MessageLineWriter::append_losses(const HttpMessage& message, LineSink& sink) {
+void MessageLineWriter::append_losses(const Message& message, LineSink& sink) {
   char* out = sink.reserve(kFixedPartMax);
   if (message.incomplete != Incomplete::kNo) {
     out = put_word(put(out, ",\"incomplete\":\""), incomplete_word(message.incomplete));
@@ -276,7 +276,7 @@ void MessageLineWriter::append_anomalies(Anomalies anomalies, LineSink& sink) {
   append_verbatim("]", sink);
 }
 
-void MessageLineWriter::append_extended(const HttpMessage& message, LineSink& sink) {
+void MessageLineWriter::append_extended(const Message& message, LineSink& sink) {
   if (message.link_id < options_.link_names.size()) {
     append_text_field(",\"interface\":", options_.link_names[message.link_id], "\"interface\",",
                       sink);
@@ -296,7 +296,7 @@ void MessageLineWriter::append_extended(const HttpMessage& message, LineSink& si
   sink.commit(out);
 }
 
-void MessageLineWriter::append_body(const HttpMessage& message, LineSink& sink) {
+void MessageLineWriter::append_body(const Message& message, LineSink& sink) {
   if (message.body_binary) return append_verbatim(",\"bodyEncoding\":\"binary\"", sink);
   const size_t start = sink.size();
   const std::string_view text = body_text(message);

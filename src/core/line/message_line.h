@@ -12,7 +12,7 @@
 #include "core/line/pretty_line.h"
 #include "core/line/redaction.h"
 #include "core/line/time_text.h"
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 
 namespace tcp_sniffer {
 
@@ -47,7 +47,7 @@ class MessageLineWriter {
 
   // Appends one whole line with its '\n', or one frame. With kPretty a request and an interim
   // response (1xx but 101) append nothing: the final response's line tells the whole exchange.
-  void write(const HttpMessage& message, LineSink& sink);
+  void write(const Message& message, LineSink& sink);
 
   // Of a line: keys, numbers, addresses, and the room that is asked for beyond what is used.
   static constexpr size_t kFixedSize = 32768;
@@ -57,33 +57,33 @@ class MessageLineWriter {
 
   // Room in the sink that `write` of this message surely does not exceed, far less than that of six
   // bytes for each: it looks at each byte of the body.
-  size_t size_max(const HttpMessage& message) const;
+  size_t size_max(const Message& message) const;
   // How many bytes of the body may stay so that the line is at most `size`; 0 when even an empty
   // one is larger.
-  size_t body_that_fits(const HttpMessage& message, size_t size) const;
+  size_t body_that_fits(const Message& message, size_t size) const;
 
   // To be called for a request whose response will not come any more (the connection ended, was
   // evicted or drained): with kPretty appends the request's own line, else nothing. Needs
   // direction, method, target, request_host, body_size, receiver, first_byte_ns, incomplete.
-  void write_unanswered(const HttpMessage& request, LineSink& sink);
+  void write_unanswered(const Message& request, LineSink& sink);
 
  private:
   size_t body_size_max(std::string_view body) const;
-  void write_ndjson(const HttpMessage& message, LineSink& sink);
-  void write_framed(const HttpMessage& message, LineSink& sink);
+  void write_ndjson(const Message& message, LineSink& sink);
+  void write_framed(const Message& message, LineSink& sink);
 
   // The object up to where `bodyEncoding` would follow, without its closing brace.
-  void append_fields(const HttpMessage& message, LineSink& sink);
-  void append_identity(const HttpMessage& message, LineSink& sink);
+  void append_fields(const Message& message, LineSink& sink);
+  void append_identity(const Message& message, LineSink& sink);
   static void append_proxied(const ProxiedEndpoints& proxied, LineSink& sink);
-  void append_pop3_line(const HttpMessage& message, LineSink& sink);
-  void append_start_line(const HttpMessage& message, LineSink& sink);
-  void append_headers(const HttpMessage& message, LineSink& sink);
-  void append_measures(const HttpMessage& message, LineSink& sink);
-  void append_losses(const HttpMessage& message, LineSink& sink);
+  void append_pop3_line(const Message& message, LineSink& sink);
+  void append_start_line(const Message& message, LineSink& sink);
+  void append_headers(const Message& message, LineSink& sink);
+  void append_measures(const Message& message, LineSink& sink);
+  void append_losses(const Message& message, LineSink& sink);
   static void append_anomalies(Anomalies anomalies, LineSink& sink);
-  void append_extended(const HttpMessage& message, LineSink& sink);
-  void append_body(const HttpMessage& message, LineSink& sink);
+  void append_extended(const Message& message, LineSink& sink);
+  void append_body(const Message& message, LineSink& sink);
   void append_text_field(std::string_view key, std::string_view text, std::string_view latin1_name,
                          LineSink& sink);
 
@@ -99,7 +99,7 @@ class MessageLineWriter {
 
 // The part of the kept body that is judged and written as text: the body itself, without a last
 // character that the cut or a loss left unfinished.
-std::string_view body_text(const HttpMessage& message);
+std::string_view body_text(const Message& message);
 
 std::string_view incomplete_word(Incomplete incomplete);
 std::string_view content_decode_error_word(ContentDecodeError error);

@@ -115,7 +115,7 @@ bool names_host(std::string_view method, std::string_view target) {
 
 }  // namespace
 
-void PrettyLineWriter::write(const HttpMessage& message, LineSink& sink) {
+void PrettyLineWriter::write(const Message& message, LineSink& sink) {
   if (message.direction == MessageDirection::kRequest) return;
   if (message.status >= 100 && message.status < 200 && message.status != 101) return;
   const bool is_http = message.protocol == MessageProtocol::kHttp;
@@ -133,14 +133,14 @@ void PrettyLineWriter::write(const HttpMessage& message, LineSink& sink) {
       message, false, sink);
 }
 
-void PrettyLineWriter::write_unanswered(const HttpMessage& request, LineSink& sink) {
+void PrettyLineWriter::write_unanswered(const Message& request, LineSink& sink) {
   const ShortText request_size = size_text(request.body_size);
   append_line(
       {request.first_byte_ns, request.method, request.target, "...", {}, request_size.view(), {}},
       request, true, sink);
 }
 
-void PrettyLineWriter::append_line(const Columns& columns, const HttpMessage& message,
+void PrettyLineWriter::append_line(const Columns& columns, const Message& message,
                                    bool unanswered, LineSink& sink) {
   sink.commit(time_.write_clock(sink.reserve(TimeText::kClockSize), columns.time_ns));
   append_spaces(2, sink);
@@ -163,7 +163,7 @@ void PrettyLineWriter::append_line(const Columns& columns, const HttpMessage& me
   append_verbatim("\n", sink);
 }
 
-void PrettyLineWriter::append_url(const Columns& columns, const HttpMessage& message,
+void PrettyLineWriter::append_url(const Columns& columns, const Message& message,
                                   LineSink& sink) {
   if (!names_host(columns.method, columns.target)) {
     if (message.request_host.empty()) {
@@ -193,7 +193,7 @@ void PrettyLineWriter::append_shown(std::string_view text, LineSink& sink) {
   }
 }
 
-void PrettyLineWriter::append_remarks(const HttpMessage& message, bool unanswered, LineSink& sink) {
+void PrettyLineWriter::append_remarks(const Message& message, bool unanswered, LineSink& sink) {
   const bool incomplete = message.incomplete != Incomplete::kNo;
   if (!unanswered && !incomplete && !message.after_gap) return;
   append_colour(kRed, sink);

@@ -6,7 +6,7 @@
 #include "core/line/json_string.h"
 #include "core/line/redaction.h"
 #include "core/line/time_text.h"
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 
 namespace tcp_sniffer {
 
@@ -28,8 +28,8 @@ class PrettyLineWriter {
       : colours_(colours), strings_(kernels), redaction_(redaction) {}
 
   // Appends the line of a final response, nothing for a request or an interim response.
-  void write(const HttpMessage& message, LineSink& sink);
-  void write_unanswered(const HttpMessage& request, LineSink& sink);
+  void write(const Message& message, LineSink& sink);
+  void write_unanswered(const Message& request, LineSink& sink);
 
  private:
   struct Columns {
@@ -42,11 +42,11 @@ class PrettyLineWriter {
     std::string_view response_size;
   };
 
-  void append_line(const Columns& columns, const HttpMessage& message, bool unanswered,
+  void append_line(const Columns& columns, const Message& message, bool unanswered,
                    LineSink& sink);
   void append_shown(std::string_view text, LineSink& sink);
-  void append_url(const Columns& columns, const HttpMessage& message, LineSink& sink);
-  void append_remarks(const HttpMessage& message, bool unanswered, LineSink& sink);
+  void append_url(const Columns& columns, const Message& message, LineSink& sink);
+  void append_remarks(const Message& message, bool unanswered, LineSink& sink);
   void append_colour(std::string_view code, LineSink& sink) const;
 
   const bool colours_;

@@ -100,7 +100,7 @@ std::string_view extension_of(std::span<const HeaderField> headers) {
 }
 
 // The coding that is still on the body: its outermost, and only when none was undone.
-std::string_view coding_extension(const HttpMessage& message) {
+std::string_view coding_extension(const Message& message) {
   if (!message.content_decoded.empty()) return "";
   const ContentCodings list = read_content_codings(message.headers);
   if (list.count == 0) return "";
@@ -119,12 +119,12 @@ std::string_view coding_extension(const HttpMessage& message) {
 
 }  // namespace
 
-bool body_is_incomplete(const HttpMessage& message) {
+bool body_is_incomplete(const Message& message) {
   return message.incomplete != Incomplete::kNo || message.body_truncated ||
          message.content_decode_error != ContentDecodeError::kNo;
 }
 
-BodyFileName::BodyFileName(const HttpMessage& message) {
+BodyFileName::BodyFileName(const Message& message) {
   size_ = static_cast<size_t>(write_hex16(text_, message.connection_id) - text_);
   by_time_ = message.exchange == kNoExchange;
   append(by_time_ ? "-u" : "-");

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <string_view>
 
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 
 namespace tcp_sniffer {
 
@@ -17,7 +17,7 @@ namespace tcp_sniffer {
 // type, and so is the word for the content coding.
 class BodyFileName {
  public:
-  explicit BodyFileName(const HttpMessage& message);
+  explicit BodyFileName(const Message& message);
 
   std::string_view view() const { return {text_, size_}; }
   // Named by its time, so that another body may have the same name.
@@ -32,6 +32,6 @@ class BodyFileName {
 };
 
 // Bytes are missing, or were left out, or were not decoded to the end.
-bool body_is_incomplete(const HttpMessage& message);
+bool body_is_incomplete(const Message& message);
 
 }  // namespace tcp_sniffer

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 
 namespace tcp_sniffer {
 
@@ -11,7 +11,7 @@ class BodySink {
   virtual ~BodySink() = default;
   // `message.body` is decoded when decodeBodies is on. May wait when that is what overload says;
   // what finds no room else is counted by the sink.
-  virtual void put(const HttpMessage& message) = 0;
+  virtual void put(const Message& message) = 0;
 };
 
 }  // namespace tcp_sniffer

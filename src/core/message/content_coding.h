@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 
 namespace tcp_sniffer {
 

@@ -16,7 +16,7 @@ constexpr size_t kFirstOutput = 16384;
 constexpr size_t kOutputStepMax = 65536;
 
 // The bytes of the body that follow each other.
-std::string_view unbroken(const HttpMessage& message) {
+std::string_view unbroken(const Message& message) {
   if (message.body_gaps.empty()) return message.body;
   const uint64_t before_gap = message.body_gaps.front().offset;
   return message.body.substr(
@@ -37,7 +37,7 @@ void ContentDecoder::release() {
   decompressor_.release();
 }
 
-ContentDecoder::Result ContentDecoder::decode(const HttpMessage& message) {
+ContentDecoder::Result ContentDecoder::decode(const Message& message) {
   Result result;
   result.body = message.body;
   if (message.body.empty()) return result;

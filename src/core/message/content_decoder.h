@@ -8,7 +8,7 @@
 #include "core/base/buffer_pool.h"
 #include "core/message/content_coding.h"
 #include "core/message/decompressor.h"
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 
 namespace tcp_sniffer {
 
@@ -45,7 +45,7 @@ class ContentDecoder {
   };
 
   // Looks at the headers, the kept body and its gaps only.
-  Result decode(const HttpMessage& message);
+  Result decode(const Message& message);
 
   // The result was used: gives its memory back.
   void release_output();

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "core/base/buffer_pool.h"
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 
 struct ZSTD_DCtx_s;
 

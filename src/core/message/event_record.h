@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "core/base/limits.h"
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 #include "core/net/flow_key.h"
 
 namespace tcp_sniffer {

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 
 namespace tcp_sniffer {
 

@@ -4,7 +4,7 @@
 
 namespace tcp_sniffer {
 
-void MessageEmitter::add_identity(const ConnectionIdentity& identity, HttpMessage& message) {
+void MessageEmitter::add_identity(const ConnectionIdentity& identity, Message& message) {
   message.receiver = identity.endpoint(identity.receiver);
   message.destination = identity.endpoint(other(identity.receiver));
   message.proxied = identity.proxied();
@@ -14,7 +14,7 @@ void MessageEmitter::add_identity(const ConnectionIdentity& identity, HttpMessag
   message.connect_ns = identity.connect_us < 0 ? -1 : int64_t{identity.connect_us} * 1000;
 }
 
-void MessageEmitter::emit(ConnectionIdentity& identity, Side side, HttpMessage& message) {
+void MessageEmitter::emit(ConnectionIdentity& identity, Side side, Message& message) {
   const bool is_request = message.direction == MessageDirection::kRequest;
   if (!identity.receiver_known) {
     // Neither port nor SYN told: the side that was sent the first request, or that answered.
@@ -44,7 +44,7 @@ void MessageEmitter::emit(ConnectionIdentity& identity, Side side, HttpMessage& 
   output_.on_message(message);
 }
 
-void MessageEmitter::emit_unanswered(const ConnectionIdentity& identity, HttpMessage& request) {
+void MessageEmitter::emit_unanswered(const ConnectionIdentity& identity, Message& request) {
   add_identity(identity, request);
   output_.on_unanswered(request);
 }

@@ -2,7 +2,7 @@
 
 #include "core/base/counters.h"
 #include "core/message/connection_identity.h"
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 #include "core/message/message_output.h"
 
 namespace tcp_sniffer {
@@ -15,12 +15,12 @@ class MessageEmitter {
       : counters_(counters), output_(output) {}
 
   // `side` sent the message. Fixes the connection's receiver when it is not known yet.
-  void emit(ConnectionIdentity& identity, Side side, HttpMessage& message);
+  void emit(ConnectionIdentity& identity, Side side, Message& message);
   // A request whose response will not come; the receiver is known.
-  void emit_unanswered(const ConnectionIdentity& identity, HttpMessage& request);
+  void emit_unanswered(const ConnectionIdentity& identity, Message& request);
 
  private:
-  static void add_identity(const ConnectionIdentity& identity, HttpMessage& message);
+  static void add_identity(const ConnectionIdentity& identity, Message& message);
 
   ShardCounters& counters_;
   MessageOutput& output_;

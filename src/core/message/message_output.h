@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 
 namespace tcp_sniffer {
 
@@ -9,9 +9,9 @@ namespace tcp_sniffer {
 class MessageOutput {
  public:
   virtual ~MessageOutput() = default;
-  virtual void on_message(const HttpMessage& message) = 0;
+  virtual void on_message(const Message& message) = 0;
   // A request whose response will not come any more: the connection is over.
-  virtual void on_unanswered(const HttpMessage& request) = 0;
+  virtual void on_unanswered(const Message& request) = 0;
 };
 
 }  // namespace tcp_sniffer

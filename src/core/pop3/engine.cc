@@ -324,7 +324,7 @@ void Pop3Engine::close(Pop3Connection*& pop3, ConnectionIdentity& identity, Inco
 }
 
 void Pop3Engine::emit_request(Context& context, const Pop3Command& command, bool hidden) {
-  HttpMessage message;
+  Message message;
   message.direction = MessageDirection::kRequest;
   message.method = command.name;
   const bool secret = command.verb == Pop3Verb::kSecret || command.verb == Pop3Verb::kAuth;
@@ -337,7 +337,7 @@ void Pop3Engine::emit_reply(Context& context, Pop3Status status, std::string_vie
                             bool has_body) {
   const Pop3Connection& pop3 = context.pop3;
   const Pop3Stream& stream = context.stream;
-  HttpMessage message;
+  Message message;
   message.direction = MessageDirection::kResponse;
   message.method = status == Pop3Status::kOk ? "+OK" : status == Pop3Status::kError ? "-ERR" : "+";
   message.reason = text;
@@ -359,7 +359,7 @@ void Pop3Engine::emit_reply(Context& context, Pop3Status status, std::string_vie
   emit(context, message);
 }
 
-void Pop3Engine::emit(Context& context, HttpMessage& message) {
+void Pop3Engine::emit(Context& context, Message& message) {
   message.protocol = MessageProtocol::kPop3;
   message.body_kept = settings_.body_max > 0;
   message.after_gap = context.stream.after_gap;

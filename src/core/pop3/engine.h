@@ -8,7 +8,7 @@
 #include "core/base/buffer_pool.h"
 #include "core/base/counters.h"
 #include "core/base/growing_text.h"
-#include "core/message/http_message.h"
+#include "core/message/message.h"
 #include "core/message/message_emitter.h"
 #include "core/pop3/line.h"
 #include "core/tcp/stream_protocol.h"
@@ -125,7 +125,7 @@ class Pop3Engine {
   void keep_body(Context& context, std::string_view bytes);
   void finish_body(Context& context);
   void interrupt(Context& context, Incomplete cause);
-  void emit(Context& context, HttpMessage& message);
+  void emit(Context& context, Message& message);
   void emit_request(Context& context, const Pop3Command& command, bool hidden);
   void emit_reply(Context& context, Pop3Status status, std::string_view text, bool has_body);
 

@@ -48,7 +48,7 @@ void BodyExtractor::start(OnError on_error, OnFault on_fault) {
 
 // ---------------------------------------------------------------- shards
 
-void BodyExtractor::put(const HttpMessage& message) {
+void BodyExtractor::put(const Message& message) {
   if (message.body.empty()) return;
   if (!settings_.write_incomplete && body_is_incomplete(message)) return add(incomplete_);
   const size_t size = message.body.size();
@@ -65,7 +65,7 @@ void BodyExtractor::put(const HttpMessage& message) {
 }
 
 // nullptr: the system has no memory.
-BodyExtractor::Body* BodyExtractor::Body::make(const HttpMessage& message) {
+BodyExtractor::Body* BodyExtractor::Body::make(const Message& message) {
   static_assert(std::is_trivially_destructible_v<Body>);
   void* memory = take_memory(sizeof(Body) + message.body.size());
   if (memory == nullptr) return nullptr;

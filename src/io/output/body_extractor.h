@@ -60,7 +60,7 @@ class BodyExtractor final : public BodySink {
   std::string open();
   void start(OnError on_error, OnFault on_fault = [](const char*) {});
 
-  void put(const HttpMessage& message) override;
+  void put(const Message& message) override;
 
   // No more bodies will come, and those that came are seen by the caller: the thread ends when the
   // queue is empty. Any thread.
@@ -81,7 +81,7 @@ class BodyExtractor final : public BodySink {
     BodyFileName name;
     size_t size;
 
-    static Body* make(const HttpMessage& message);
+    static Body* make(const Message& message);
     static void free(Body* body);
     char* data() { return reinterpret_cast<char*>(this + 1); }
     std::string_view bytes() { return {data(), size}; }

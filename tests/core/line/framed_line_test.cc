@@ -42,8 +42,8 @@ LineOptions framed() {
   return options;
 }
 
-HttpMessage response(std::string_view body) {
-  HttpMessage message;
+Message response(std::string_view body) {
+  Message message;
   message.direction = MessageDirection::kResponse;
   message.status = 200;
   message.reason = "OK";
@@ -52,7 +52,7 @@ HttpMessage response(std::string_view body) {
   return message;
 }
 
-ParsedFrame frame_of(const HttpMessage& message) {
+ParsedFrame frame_of(const Message& message) {
   MessageLineWriter writer(framed());
   ScratchLine line;
   writer.write(message, line);
@@ -89,7 +89,7 @@ TEST(FramedLine, JsonIsTheLinesObjectWithoutBodyAndSaysTheEncoding) {
 }
 
 TEST(FramedLine, BodyThatIsNotKeptHasNoEncodingAndNoBytes) {
-  HttpMessage message = response("");
+  Message message = response("");
   message.body_kept = false;
   message.body_size = 12345;
   const ParsedFrame frame = frame_of(message);
@@ -99,7 +99,7 @@ TEST(FramedLine, BodyThatIsNotKeptHasNoEncodingAndNoBytes) {
 }
 
 TEST(FramedLine, TruncatedTextEndsOnACharacterAndBinaryKeepsEveryByte) {
-  HttpMessage message = response("ab\xe2\x82");
+  Message message = response("ab\xe2\x82");
   message.body_truncated = true;
   EXPECT_EQ(frame_of(message).body, "ab");
   EXPECT_EQ(frame_of(message).json["bodyEncoding"], "utf8");

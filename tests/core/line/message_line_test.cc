@@ -30,8 +30,8 @@ Endpoint ip4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint16_t port) {
 
 constexpr int64_t kNoon = 1740139200000000000;  // 2025-02-21T12:00:00Z
 
-HttpMessage request() {
-  HttpMessage message;
+Message request() {
+  Message message;
   message.method = "GET";
   message.target = "/index.html?q=1";
   message.receiver = ip4(192, 0, 2, 10, 80);
@@ -43,8 +43,8 @@ HttpMessage request() {
   return message;
 }
 
-HttpMessage response() {
-  HttpMessage message = request();
+Message response() {
+  Message message = request();
   message.direction = MessageDirection::kResponse;
   message.method = {};
   message.target = {};
@@ -53,7 +53,7 @@ HttpMessage response() {
   return message;
 }
 
-std::string line_of(const HttpMessage& message, const LineOptions& options = {},
+std::string line_of(const Message& message, const LineOptions& options = {},
                     const EscapeKernels& kernels = escape_kernels()) {
   MessageLineWriter writer(options, kernels);
   ScratchLine line;
@@ -67,13 +67,13 @@ Json parse(const std::string& line) {
   return Json::parse(line);
 }
 
-Json json_of(const HttpMessage& message, const LineOptions& options = {}) {
+Json json_of(const Message& message, const LineOptions& options = {}) {
   return parse(line_of(message, options));
 }
 
 TEST(MessageLine, AProxiedConnectionSaysBetweenWhomItReallyIs) {
   ProxiedEndpoints proxied{ip4(203, 0, 113, 7, 56324), ip4(10, 0, 0, 2, 443), false};
-  HttpMessage message = request();
+  Message message = request();
   message.proxied = &proxied;
   const Json expected = Json::parse(R"({"source":{"ip":"203.0.113.7","port":56324},
                                         "destination":{"ip":"10.0.0.2","port":443}})");
@@ -102,7 +102,7 @@ std::vector<const EscapeKernels*> all_kernels() {
 
 TEST(MessageLine, RequestLineIsExactlyThis) {
   const HeaderField headers[] = {{"Host", "example.com"}, {"ACCEPT", "*/*"}};
-  HttpMessage message = request();
+  Message message = request();
   message.headers = headers;
   message.last_byte_ns = kNoon + 1500000;
   EXPECT_EQ(line_of(message),
@@ -117,7 +117,7 @@ TEST(MessageLine, RequestLineIsExactlyThis) {
 
 TEST(MessageLine, ResponseLineIsExactlyThis) {
   const HeaderField headers[] = {{"Set-Cookie", "a=1"}, {"Server", "x"}, {"set-cookie", "b=2"}};
-  HttpMessage message = response();
+  Message message = response();
   message.headers = headers;
   message.version_minor = 0;
   message.exchange = 12;
@@ -140,7 +140,7 @@ TEST(MessageLine, ResponseLineIsExactlyThis) {
 TEST(MessageLine, EveryKernelWritesTheSameLine) {
   const std::string body = "{\"quotes\":\"\\\"\",\n\"e\":\"\u00e9\u2028\"}" + std::string(300, '"');
   const HeaderField headers[] = {{"X-Quote\"", "a\"b"}, {"Accept", "*/*"}, {"n\u00e4me", "v\xff"}};
-  HttpMessage message = response();
+  Message message = response();
   message.headers = headers;
   message.body = body;
   const std::string expected = line_of(message, {}, portable_escape_kernels());
@@ -161,7 +161,7 @@ TEST(MessageLine, EveryEscapedCharacterIsEscapedInEveryString) {
       R"(\u2028\u2029)"
       "\u202a\U0001f600";
   const HeaderField fields[] = {{"x", odd}};
-  HttpMessage message = request();
+  Message message = request();
   message.method = odd;
   message.target = odd;
   message.headers = fields;
@@ -181,7 +181,7 @@ TEST(MessageLine, EveryEscapedCharacterIsEscapedInEveryString) {
 
 TEST(MessageLine, HeaderNamesAreLowerCaseAndProtoIsAHeaderLikeAnyOther) {
   const HeaderField headers[] = {{"__proto__", "1"}, {"CoNSTRUCTOR", "2"}, {"", "empty"}};
-  HttpMessage message = request();
+  Message message = request();
   message.headers = headers;
   EXPECT_NE(line_of(message).find(R"("headers":{"__proto__":"1","constructor":"2","":"empty"})"),
             std::string::npos);
@@ -190,7 +190,7 @@ TEST(MessageLine, HeaderNamesAreLowerCaseAndProtoIsAHeaderLikeAnyOther) {
 TEST(MessageLine, RepeatedNamesBecomeOneArrayAtTheFirstPlace) {
   const HeaderField headers[] = {{"A", "1"}, {"Via", "x"}, {"b", "2"},  {"VIA", "y"},
                                  {"a", "3"}, {"c", ""},    {"via", "z"}};
-  HttpMessage message = request();
+  Message message = request();
   message.headers = headers;
   EXPECT_NE(
       line_of(message).find(R"("headers":{"a":["1","3"],"via":["x","y","z"],"b":"2","c":""})"),
@@ -224,7 +224,7 @@ TEST(MessageLine, RepeatsAreFoundAmongAnyNumberOfRandomHeaders) {
         expected[lower].push_back(texts[i]);
       }
     }
-    HttpMessage message = request();
+    Message message = request();
     message.headers = headers;
     ASSERT_EQ(json_of(message)["headers"], expected);
   }
@@ -233,7 +233,7 @@ TEST(MessageLine, RepeatsAreFoundAmongAnyNumberOfRandomHeaders) {
 TEST(MessageLine, HeadersLargerThanOnePieceAreWrittenWhole) {
   const std::string value(200000, '"');
   const HeaderField headers[] = {{"X-Big", value}, {"Y", "small"}};
-  HttpMessage message = request();
+  Message message = request();
   message.headers = headers;
   const Json headers_json = json_of(message)["headers"];
   EXPECT_EQ(headers_json["x-big"], value);
@@ -243,7 +243,7 @@ TEST(MessageLine, HeadersLargerThanOnePieceAreWrittenWhole) {
 TEST(MessageLine, FoldedValueGetsOneSpaceAndRawHeadersKeepItAsSent) {
   const HeaderField headers[] = {{"X-Folded", "one \t\r\n  two\n\tthree  four\r\n \r\n five", true},
                                  {"Host", "h"}};
-  HttpMessage message = request();
+  Message message = request();
   message.headers = headers;
   LineOptions options;
   options.raw_headers = true;
@@ -258,7 +258,7 @@ TEST(MessageLine, FoldedValueGetsOneSpaceAndRawHeadersKeepItAsSent) {
 TEST(MessageLine, StringsThatAreNotUtf8AreLatin1AndListed) {
   const HeaderField headers[] = {{"Good", "\u00e9"}, {"X-Name", "caf\xe9"}, {"N\xe4me", "v"}};
   const HeaderField trailers[] = {{"X-Name", "\x85"}};
-  HttpMessage message = request();
+  Message message = request();
   message.method = "G\xff";
   message.target = "/caf\xe9";
   message.headers = headers;
@@ -279,7 +279,7 @@ TEST(MessageLine, StringsThatAreNotUtf8AreLatin1AndListed) {
 }
 
 TEST(MessageLine, StatusTextThatIsNotUtf8IsLatin1) {
-  HttpMessage message = response();
+  Message message = response();
   message.reason = "\xdcnbekannt";
   const Json json = json_of(message);
   EXPECT_EQ(json["statusText"], "\u00dcnbekannt");
@@ -288,7 +288,7 @@ TEST(MessageLine, StatusTextThatIsNotUtf8IsLatin1) {
 
 TEST(MessageLine, OneValueThatIsNotUtf8MakesAllValuesOfItsNameLatin1) {
   const HeaderField headers[] = {{"A", "\u00e9"}, {"B", "\u00e9"}, {"a", "\xe9"}};
-  HttpMessage message = request();
+  Message message = request();
   message.headers = headers;
   const Json json = json_of(message);
   EXPECT_EQ(json["headers"]["a"], Json::parse("[\"\u00c3\u00a9\",\"\u00e9\"]"));
@@ -299,7 +299,7 @@ TEST(MessageLine, OneValueThatIsNotUtf8MakesAllValuesOfItsNameLatin1) {
 TEST(MessageLine, Latin1IsAbsentWhenEverythingIsUtf8AndDoesNotLeakIntoTheNextLine) {
   MessageLineWriter writer({});
   ScratchLine line;
-  HttpMessage message = request();
+  Message message = request();
   message.target = "/\xff";
   writer.write(message, line);
   line.clear();
@@ -308,7 +308,7 @@ TEST(MessageLine, Latin1IsAbsentWhenEverythingIsUtf8AndDoesNotLeakIntoTheNextLin
 }
 
 TEST(MessageLine, BodyThatIsNotUtf8IsLeftOutOrBase64) {
-  HttpMessage message = response();
+  Message message = response();
   message.body = std::string_view("\x1f\x8b\x08\x00", 4);
   message.body_size = 4;
   Json json = json_of(message);
@@ -323,7 +323,7 @@ TEST(MessageLine, BodyThatIsNotUtf8IsLeftOutOrBase64) {
 }
 
 TEST(MessageLine, TextBodyHasNoEncodingAlsoWithBase64) {
-  HttpMessage message = response();
+  Message message = response();
   message.body = "text";
   LineOptions options;
   options.binary_base64 = true;
@@ -333,7 +333,7 @@ TEST(MessageLine, TextBodyHasNoEncodingAlsoWithBase64) {
 }
 
 TEST(MessageLine, BodyIsEmptyStringWhenEmptyAndAbsentWhenNotKept) {
-  HttpMessage message = response();
+  Message message = response();
   EXPECT_EQ(json_of(message)["body"], "");
   message.body_kept = false;
   message.body_size = 700;
@@ -344,7 +344,7 @@ TEST(MessageLine, BodyIsEmptyStringWhenEmptyAndAbsentWhenNotKept) {
 }
 
 TEST(MessageLine, TruncatedBodyLosesTheCharacterThatTheCutBroke) {
-  HttpMessage message = response();
+  Message message = response();
   message.body = "ab\xe2\x82";
   message.body_size = 100;
   EXPECT_EQ(json_of(message)["bodyEncoding"], "binary");
@@ -357,7 +357,7 @@ TEST(MessageLine, TruncatedBodyLosesTheCharacterThatTheCutBroke) {
 }
 
 TEST(MessageLine, ABodyWhoseCutCharacterIsNoneIsBinary) {
-  HttpMessage message = response();
+  Message message = response();
   message.body = "caf\xe9";
   message.body_truncated = message.body_cut_is_none = true;
   EXPECT_EQ(json_of(message)["bodyEncoding"], "binary");
@@ -367,7 +367,7 @@ TEST(MessageLine, ABodyWhoseCutCharacterIsNoneIsBinary) {
 }
 
 TEST(MessageLine, AnomaliesAreWordsInTheirOrder) {
-  HttpMessage message = response();
+  Message message = response();
   EXPECT_FALSE(json_of(message).contains("anomalies"));
   for (size_t i = kAnomalies; i-- > 0;) message.anomalies.add(static_cast<Anomaly>(i));
   const Json all = json_of(message)["anomalies"];
@@ -378,7 +378,7 @@ TEST(MessageLine, AnomaliesAreWordsInTheirOrder) {
 }
 
 TEST(MessageLine, AResponseMayHaveNoStatusAndTheVersionZeroNine) {
-  HttpMessage message = response();
+  Message message = response();
   message.status = 0;
   message.reason = "2XX OK";
   message.http09 = true;
@@ -395,7 +395,7 @@ TEST(MessageLine, NamesThatDifferNeverBecomeOneKey) {
       {{"\xc3\xa9", "\xff"}, {"\xc3\x83\xc2\xa9", "2"}, {"A", "\xff"}},
   };
   for (const auto& fields : cases) {
-    HttpMessage message = request();
+    Message message = request();
     message.headers = fields;
     message.trailers = fields;
     for (const EscapeKernels* kernels : all_kernels()) {
@@ -409,7 +409,7 @@ TEST(MessageLine, NamesThatDifferNeverBecomeOneKey) {
 }
 
 TEST(MessageLine, Base64OfATruncatedBodyKeepsEveryByte) {
-  HttpMessage message = response();
+  Message message = response();
   message.body = "\xff\xe2\x82";
   message.body_truncated = true;
   LineOptions options;
@@ -419,7 +419,7 @@ TEST(MessageLine, Base64OfATruncatedBodyKeepsEveryByte) {
 
 TEST(MessageLine, IncompleteSaysWhyAndHowMuchAndWhere) {
   const BodyGap gaps[] = {{100, 1448}, {5000, 1}};
-  HttpMessage message = response();
+  Message message = response();
   message.incomplete = Incomplete::kGap;
   message.missing_bytes = 1449;
   message.body_gaps = gaps;
@@ -443,7 +443,7 @@ TEST(MessageLine, IncompleteWordsAreTheContracts) {
       {Incomplete::kShutdown, "shutdown"}, {Incomplete::kSnaplen, "snaplen"},
       {Incomplete::kLimit, "limit"},       {Incomplete::kParseError, "parseError"}};
   for (const auto& [incomplete, word] : words) {
-    HttpMessage message = request();
+    Message message = request();
     message.incomplete = incomplete;
     EXPECT_EQ(json_of(message)["incomplete"], word);
   }
@@ -451,7 +451,7 @@ TEST(MessageLine, IncompleteWordsAreTheContracts) {
 }
 
 TEST(MessageLine, ExchangeAndLatencyAreAbsentWhenNotKnown) {
-  HttpMessage message = response();
+  Message message = response();
   message.exchange = kNoExchange;
   const Json json = json_of(message);
   EXPECT_FALSE(json.contains("exchange"));
@@ -468,7 +468,7 @@ TEST(MessageLine, MillisecondsAreExactAndShort) {
                                                    {123456789012345, "123456789.012345"},
                                                    {1230000, "1.23"}};
   for (const auto& [nanoseconds, text] : times) {
-    HttpMessage message = response();
+    Message message = response();
     message.has_latency = true;
     message.latency_ns = nanoseconds;
     const std::string wanted = std::string("\"latencyMs\":").append(text).append(",");
@@ -480,7 +480,7 @@ TEST(MessageLine, NumbersOfEveryLengthAreExact) {
   std::mt19937_64 random(7);
   for (int bits = 0; bits <= 64; ++bits) {
     for (int i = 0; i < 50; ++i) {
-      HttpMessage message = request();
+      Message message = request();
       message.body_size = bits == 0 ? 0 : random() >> (64 - bits);
       EXPECT_EQ(json_of(message)["bodySize"].get<uint64_t>(), message.body_size);
     }
@@ -504,7 +504,7 @@ TEST(MessageLine, TimestampsAreIsoWithMicroseconds) {
       {INT64_MIN, "1677-09-21T00:12:43.145224Z"}};
   MessageLineWriter writer({});
   for (const auto& [nanoseconds, text] : times) {
-    HttpMessage message = request();
+    Message message = request();
     message.first_byte_ns = nanoseconds;
     message.last_byte_ns = nanoseconds;
     ScratchLine line;
@@ -514,7 +514,7 @@ TEST(MessageLine, TimestampsAreIsoWithMicroseconds) {
 }
 
 TEST(MessageLine, TimesThatLieFarApartDoNotOverflow) {
-  HttpMessage message = request();
+  Message message = request();
   message.first_byte_ns = INT64_MIN;
   message.last_byte_ns = INT64_MAX;
   EXPECT_NEAR(json_of(message)["durationMs"].get<double>(), 9223372036854.775807, 0.01);
@@ -555,7 +555,7 @@ TEST(MessageLine, RedactedHeadersHideTheirValuesEverywhere) {
                                  {"COOKIE", "secret-\xff"},
                                  {"Host", "h"}};
   const HeaderField trailers[] = {{"Cookie", "secret-3"}};
-  HttpMessage message = request();
+  Message message = request();
   message.headers = headers;
   message.trailers = trailers;
   LineOptions options;
@@ -579,7 +579,7 @@ TEST(MessageLine, RedactedHeadersHideTheirValuesHoweverTheyAreWritten) {
                                            {"X-Folded", "a\r\n Authorization: s3cret", true},
                                            {"X_Key", "s3cret"},
                                            {"Accept", "plain"}};
-  HttpMessage message = request();
+  Message message = request();
   message.headers = fields;
   message.trailers = fields;
   LineOptions options;
@@ -611,14 +611,14 @@ TEST(MessageLine, RedactedQueryValuesAreHiddenInEverySpelling) {
   LineOptions options;
   options.redact_query = {"token", "my key"};
   for (const auto& [target, shown] : targets) {
-    HttpMessage message = request();
+    Message message = request();
     message.target = target;
     EXPECT_EQ(json_of(message, options)["path"], shown);
   }
 }
 
 TEST(MessageLine, ExtendedFieldsAppearWhenAskedAndKnown) {
-  HttpMessage message = request();
+  Message message = request();
   message.first_frame = 4;
   message.last_frame = 7;
   message.headers_size = 321;
@@ -683,7 +683,7 @@ TEST(MessageLine, NothingIsWrittenBeyondTheRoomThatWasReserved) {
     std::vector<HeaderField> headers;
     for (size_t i = 0; i < 40; i += 2) headers.push_back({texts[i], texts[i + 1]});
     const std::string body = text(20000);
-    HttpMessage message = response();
+    Message message = response();
     message.request_target = texts[1];
     message.reason = texts[3];
     message.headers = headers;
@@ -728,7 +728,7 @@ TEST(MessageLine, RandomBytesInEveryFieldStillMakeOneValidLine) {
     std::vector<HeaderField> headers;
     for (size_t i = 0; i < 20; i += 2)
       headers.push_back({texts[i], texts[i + 1], random() % 4 == 0});
-    HttpMessage message = request();
+    Message message = request();
     message.method = method;
     message.target = target;
     message.headers = headers;

@@ -11,8 +11,8 @@ namespace {
 
 constexpr int64_t kNoon = 1740139200000000000;  // 2025-02-21T12:00:00Z
 
-HttpMessage response() {
-  HttpMessage message;
+Message response() {
+  Message message;
   message.direction = MessageDirection::kResponse;
   message.status = 200;
   message.reason = "OK";
@@ -29,8 +29,8 @@ HttpMessage response() {
   return message;
 }
 
-HttpMessage request() {
-  HttpMessage message;
+Message request() {
+  Message message;
   message.method = "POST";
   message.target = "/x";
   message.request_host = "example.com";
@@ -47,7 +47,7 @@ LineOptions pretty(bool colours = false) {
   return options;
 }
 
-std::string line_of(const HttpMessage& message, const LineOptions& options = pretty()) {
+std::string line_of(const Message& message, const LineOptions& options = pretty()) {
   MessageLineWriter writer(options);
   ScratchLine line;
   writer.write(message, line);
@@ -70,11 +70,11 @@ TEST(PrettyLine, RequestWaitsForItsResponse) {
 
 TEST(PrettyLine, InterimResponsesAppendNothingButASwitchOfProtocolsDoes) {
   for (const uint16_t status : {uint16_t{100}, uint16_t{102}, uint16_t{103}}) {
-    HttpMessage message = response();
+    Message message = response();
     message.status = status;
     EXPECT_EQ(line_of(message), "");
   }
-  HttpMessage message = response();
+  Message message = response();
   message.status = 101;
   EXPECT_TRUE(contains(line_of(message), "  101 "));
 }
@@ -96,7 +96,7 @@ TEST(PrettyLine, UnansweredRequestsAppendNothingInOtherFormats) {
 }
 
 TEST(PrettyLine, ColumnsStandUnderEachOther) {
-  HttpMessage other = response();
+  Message other = response();
   other.status = 404;
   other.body_size = 0;
   other.latency_ns = 12345678901;
@@ -107,7 +107,7 @@ TEST(PrettyLine, ColumnsStandUnderEachOther) {
 }
 
 TEST(PrettyLine, ResponseWithoutItsRequestSaysWhereItCameFrom) {
-  HttpMessage message = response();
+  Message message = response();
   message.request_method = {};
   message.request_target = {};
   message.request_host = {};
@@ -119,7 +119,7 @@ TEST(PrettyLine, ResponseWithoutItsRequestSaysWhereItCameFrom) {
 }
 
 TEST(PrettyLine, HostIsNotRepeatedBeforeATargetThatNamesIt) {
-  HttpMessage message = response();
+  Message message = response();
   message.request_target = "http://other.example/x";
   EXPECT_TRUE(contains(line_of(message), "  http://other.example/x\n"));
   message.request_target = "/go?to=http://other.example/";
@@ -133,7 +133,7 @@ TEST(PrettyLine, HostIsNotRepeatedBeforeATargetThatNamesIt) {
 }
 
 TEST(PrettyLine, Ipv6ReceiverStandsInBrackets) {
-  HttpMessage message = response();
+  Message message = response();
   message.request_host = {};
   message.receiver.ip = {};
   message.receiver.ip[15] = 1;
@@ -141,14 +141,14 @@ TEST(PrettyLine, Ipv6ReceiverStandsInBrackets) {
 }
 
 TEST(PrettyLine, LossIsSaid) {
-  HttpMessage message = response();
+  Message message = response();
   message.incomplete = Incomplete::kGap;
   message.missing_bytes = 1448;
   EXPECT_TRUE(contains(line_of(message), "q=1  incomplete: gap, missing 1.4 kB\n"));
 }
 
 TEST(PrettyLine, BytesFromTheWireCanNotCommandTheTerminal) {
-  HttpMessage message = response();
+  Message message = response();
   message.request_method = "G\x1b[31m";
   message.request_target = "/\x1b]0;title\x07\n\x9b";
   message.request_host = "\x7f\u0085";
@@ -164,7 +164,7 @@ TEST(PrettyLine, ColoursOnlyWhenAskedAndAlwaysReset) {
                                                       {404, "\x1b[33m404\x1b[0m"},
                                                       {503, "\x1b[31m503\x1b[0m"}};
   for (const auto& [status, text] : colours) {
-    HttpMessage message = response();
+    Message message = response();
     message.status = status;
     EXPECT_TRUE(contains(line_of(message, pretty(true)), text));
   }
@@ -183,7 +183,7 @@ TEST(PrettyLine, NothingFromTheWireTurnsOrHidesTheTextAroundIt) {
                                                                   {"\ufeff", "feff"},
                                                                   {"\u061c", "061c"},
                                                                   {"\u2060", "2060"}}) {
-    HttpMessage message = response();
+    Message message = response();
     message.request_method = character;
     message.request_host = std::string_view(character);
     const std::string target = std::string("/é") + character + character + "x€";
@@ -193,7 +193,7 @@ TEST(PrettyLine, NothingFromTheWireTurnsOrHidesTheTextAroundIt) {
     EXPECT_FALSE(contains(line, character)) << line;
     EXPECT_TRUE(contains(line, escape + "/é" + escape + escape + "x€\n")) << line;
     // JSON is for programs: it keeps them.
-    HttpMessage asked = request();
+    Message asked = request();
     asked.target = target;
     EXPECT_TRUE(contains(line_of(asked, {}), character));
   }
@@ -204,7 +204,7 @@ TEST(PrettyLine, TheHostIsRedactedWhenAsked) {
   options.redact_headers = {"host"};
   EXPECT_TRUE(contains(line_of(response(), options), "  [redacted]/path?q=1\n"));
   options.redact_headers = {"authorization"};
-  HttpMessage message = response();
+  Message message = response();
   message.request_host = "a\rAuthorization: secret";
   EXPECT_TRUE(contains(line_of(message, options), "  [redacted]/path?q=1\n"));
   message.request_target = "http://user:secret@a/";

@@ -33,7 +33,7 @@ class ContentDecoderTest : public testing::Test {
  protected:
   ContentDecoderTest() { g_now_ns = g_tick_ns = 0; }
 
-  Outcome decode_message(const HttpMessage& message) {
+  Outcome decode_message(const Message& message) {
     const ContentDecoder::Result result = decoder.decode(message);
     Outcome outcome{std::string(result.body), std::string(result.codings), result.error,
                     result.limit, result.truncated};
@@ -42,7 +42,7 @@ class ContentDecoderTest : public testing::Test {
   }
   Outcome decode(std::string_view coding, std::string_view body) {
     const HeaderField headers[] = {{"Content-Type", "text/plain"}, {"Content-Encoding", coding}};
-    HttpMessage message;
+    Message message;
     message.headers = headers;
     message.body = body;
     message.body_size = body.size();
@@ -86,7 +86,7 @@ TEST_F(ContentDecoderTest, TwoHeaderFieldsAreOneList) {
   const std::string text = some_text(5000);
   const std::string body = zstd(brotli(text));
   const HeaderField headers[] = {{"content-encoding", "br"}, {"CONTENT-ENCODING", "zstd"}};
-  HttpMessage message;
+  Message message;
   message.headers = headers;
   message.body = body;
   const Outcome outcome = decode_message(message);
@@ -253,7 +253,7 @@ TEST_F(ContentDecoderTest, BombIsStoppedByItsRatio) {
   for (const auto& [coding, body] : std::vector<std::pair<std::string, std::string>>{
            {"gzip", gzip(zeros)}, {"br", brotli(zeros)}, {"zstd", zstd(zeros)}}) {
     const HeaderField headers[] = {{"Content-Encoding", coding}};
-    HttpMessage message;
+    Message message;
     message.headers = headers;
     message.body = body;
     const ContentDecoder::Result result = large.decode(message);
@@ -270,7 +270,7 @@ TEST_F(ContentDecoderTest, BombInABombIsStoppedByTheRatioToWhatWasSent) {
   ContentDecoder large(pool, 256u << 20, fake_clock);
   const std::string body = gzip(gzip(std::string(size_t{200} << 20, '\0')));
   const HeaderField headers[] = {{"Content-Encoding", "gzip, gzip"}};
-  HttpMessage message;
+  Message message;
   message.headers = headers;
   message.body = body;
   const ContentDecoder::Result result = large.decode(message);
@@ -306,7 +306,7 @@ TEST_F(ContentDecoderTest, MemoryLimitStopsDecodingAndIsRespected) {
   for (const auto& [coding, body] : std::vector<std::pair<std::string, std::string>>{
            {"gzip", gzip(text)}, {"br", brotli(text)}, {"zstd", zstd(text)}}) {
     const HeaderField headers[] = {{"Content-Encoding", coding}};
-    HttpMessage message;
+    Message message;
     message.headers = headers;
     message.body = body;
     const ContentDecoder::Result result = limited.decode(message);
@@ -325,7 +325,7 @@ TEST_F(ContentDecoderTest, OnlyWhatComesBeforeAGapIsDecoded) {
   const std::string kept = body.substr(0, gap_at) + body.substr(gap_at + 1000);
   const BodyGap gaps[] = {{gap_at, 1000}};
   const HeaderField headers[] = {{"Content-Encoding", "gzip"}};
-  HttpMessage message;
+  Message message;
   message.headers = headers;
   message.body = kept;
   message.body_gaps = gaps;

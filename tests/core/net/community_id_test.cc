@@ -50,7 +50,7 @@ TEST(CommunityId, EndpointsOfOneAddressAreOrderedByPort) {
 }
 
 TEST(CommunityId, IsAFieldOfExtendedLinesOnly) {
-  HttpMessage message;
+  Message message;
   message.method = "GET";
   message.target = "/";
   message.receiver = ip4(66, 35, 250, 204, 80);

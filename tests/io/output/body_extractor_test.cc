@@ -36,12 +36,12 @@ class BodyExtractorTest : public testing::Test {
   }
 
   // Hands the messages over and waits for the end.
-  BodyExtractor::Counts extract(const std::vector<HttpMessage>& messages) {
+  BodyExtractor::Counts extract(const std::vector<Message>& messages) {
     BodyExtractor extractor(settings);
     EXPECT_EQ(extractor.open(), "");
     extractor.start(
         [this](const std::string& file, const std::string& error) { errors[file] = error; });
-    for (const HttpMessage& message : messages) extractor.put(message);
+    for (const Message& message : messages) extractor.put(message);
     extractor.end_of_input();
     while (!extractor.done()) std::this_thread::yield();
     return extractor.counts();
@@ -57,9 +57,9 @@ class BodyExtractorTest : public testing::Test {
     return found;
   }
 
-  static HttpMessage response(uint64_t exchange, std::string_view body,
+  static Message response(uint64_t exchange, std::string_view body,
                               std::span<const HeaderField> headers = {}) {
-    HttpMessage message;
+    Message message;
     message.direction = MessageDirection::kResponse;
     message.connection_id = 0x0123456789abcdef;
     message.exchange = exchange;
@@ -105,7 +105,7 @@ TEST_F(BodyExtractorTest, ExtensionIsOneOfAClosedTable) {
 
 TEST_F(BodyExtractorTest, NameSaysWhatIsStillCodedAndWhatIsIncomplete) {
   const HeaderField headers[] = {{"Content-Type", "text/css"}, {"Content-Encoding", "br, gzip"}};
-  HttpMessage message = response(3, "x", headers);
+  Message message = response(3, "x", headers);
   EXPECT_EQ(BodyFileName(message).view(), "0123456789abcdef-3.css.gz");
   message.content_decoded = "br, gzip";
   EXPECT_EQ(BodyFileName(message).view(), "0123456789abcdef-3.css");
@@ -118,11 +118,11 @@ TEST_F(BodyExtractorTest, NameSaysWhatIsStillCodedAndWhatIsIncomplete) {
 }
 
 TEST_F(BodyExtractorTest, IncompleteBodiesAreWrittenOnlyWhenAsked) {
-  HttpMessage lost = response(0, "part");
+  Message lost = response(0, "part");
   lost.incomplete = Incomplete::kGap;
-  HttpMessage cut = response(1, "part");
+  Message cut = response(1, "part");
   cut.body_truncated = true;
-  HttpMessage broken = response(2, "part");
+  Message broken = response(2, "part");
   broken.content_decode_error = ContentDecodeError::kCorrupt;
   auto counts = extract({lost, cut, broken});
   EXPECT_EQ(counts.incomplete, 3u);
@@ -161,9 +161,9 @@ TEST_F(BodyExtractorTest, FileThatExistsIsNotWrittenOver) {
 }
 
 TEST_F(BodyExtractorTest, ResponsesOfTheSameMomentWithoutARequestAreAllWritten) {
-  HttpMessage message = response(kNoExchange, "one");
+  Message message = response(kNoExchange, "one");
   message.first_byte_ns = 5;
-  HttpMessage second = message;
+  Message second = message;
   second.body = "two";
   EXPECT_EQ(extract({message, second}).files, 2u);
   EXPECT_EQ(files()["0123456789abcdef-u5.bin"], "one");
@@ -255,7 +255,7 @@ TEST_F(BodyExtractorTest, TheQueueIsBoundedInMemoryNotInBytesOfBodies) {
 
 TEST_F(BodyExtractorTest, FullQueueWaitsAndLosesNothing) {
   settings.queue_bytes_max = 1000;
-  std::vector<HttpMessage> messages;
+  std::vector<Message> messages;
   const std::string body(700, 'x');
   const std::string larger_than_the_queue(5000, 'y');
   for (uint64_t i = 0; i < 200; i++) {
@@ -275,7 +275,7 @@ TEST_F(BodyExtractorTest, BodiesOfSeveralShardsAreAllWrittenBeforeTheEnd) {
     for (uint64_t shard = 0; shard < 4; shard++) {
       shards.emplace_back([&, shard] {
         for (uint64_t i = 0; i < 10; i++) {
-          HttpMessage message = response(i, "body");
+          Message message = response(i, "body");
           message.connection_id = static_cast<uint64_t>(round) * 4 + shard;
           extractor.put(message);
         }

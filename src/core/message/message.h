@@ -61,7 +61,7 @@ constexpr uint64_t kNoExchange = ~uint64_t{0};
 
 // A finished message, put together for the line writer. Every view is valid only during the call
 // it is handed to. Whoever fills it fills every field that applies.
-struct HttpMessage {
+struct Message {
   MessageProtocol protocol = MessageProtocol::kHttp;
   MessageDirection direction = MessageDirection::kRequest;
   uint8_t version_minor = 1;  // httpVersion "1.0" or "1.1"
