@@ -53,7 +53,8 @@ struct Connection {
   ConnectionIdentity identity;
   uint32_t hash = 0;  // the low half of the flow's
   ConnectionState state = ConnectionState::kHandshake;
-  bool syn_seen = false;
+  bool syn_seen : 1 = false;
+  bool gap_reported : 1 = false;  // by an event: the first one is
   HoleList hole_list = HoleList::kNone;
   uint8_t opened =
       0;  // bit 0, 1: the stream's first bytes were looked at; 2: the protocol is known

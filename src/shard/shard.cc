@@ -128,14 +128,28 @@ void Shard::note_drops(std::span<const DropNote> drops) {
   }
 }
 
-// For the event, empty where nothing is known of it.
-const char* Shard::cause_of_gap(const Connection& connection, Side side, uint64_t length,
-                                GapCause cause) {
-  if (cause == GapCause::kSnaplen) return "";
-  const uint32_t dropped = overload_.take(connection, side, length);
-  if (dropped == 0) return "";
+// Counts what of the gap was dropped here. A connection's first gap is an event.
+void Shard::report_gap(Connection& connection, Side side, uint64_t length, GapCause cause,
+                       int64_t clock_ns) {
+  const uint32_t dropped =
+      cause == GapCause::kSnaplen ? 0 : overload_.take(connection, side, length);
   counters_.add(ShardCounter::missing_overload, dropped);
-  return "overload";
+  if (connection.gap_reported) return;
+  connection.gap_reported = true;
+  EventRecord record;
+  record.kind = EventKind::kReassemblyGap;
+  record.side = side;
+  record.bytes = length;
+  record.detail = dropped == 0 ? "" : "overload";
+  record.time_ns = clock_ns;
+  put_event(connection, record);
+}
+
+// Adds which connection it is about.
+void Shard::put_event(const Connection& connection, EventRecord& record) {
+  record.key = connection.identity.key;
+  record.connection_id = connection.identity.id;
+  if (!events_.put(record)) counters_.add(ShardCounter::events_dropped);
 }
 
 // ---------------------------------------------------------------- what need not be copied

@@ -80,8 +80,9 @@ class Shard {
 
   void note_drops(std::span<const DropNote> drops);
   void note_unread(const Connection& connection, const Segment& segment);
-  const char* cause_of_gap(const Connection& connection, Side side, uint64_t length,
-                           GapCause cause);
+  void report_gap(Connection& connection, Side side, uint64_t length, GapCause cause,
+                  int64_t clock_ns);
+  void put_event(const Connection& connection, EventRecord& record);
   void handle(const Segment& segment);
   void handle_traced(const Segment& segment);
   Connection* open(const Segment& segment);

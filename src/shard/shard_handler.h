@@ -30,7 +30,7 @@ struct Shard::Handler {
   }
   void on_gap(Side side, uint64_t offset, uint64_t length, GapCause cause) {
     if (!is_opened(side)) end_opening(side);
-    shard.http_.say_gap(context, side, length, shard.cause_of_gap(connection, side, length, cause));
+    shard.report_gap(connection, side, length, cause, context.clock_ns);
     if (Pop3Connection* pop3 = connection.pop3()) {
       shard.pop3_.gap(*pop3, connection.identity, side, length, cause);
       return;

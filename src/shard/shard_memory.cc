@@ -129,11 +129,9 @@ void Shard::evict(Connection* connection, const char* from) {
   EventRecord record;
   record.kind = EventKind::kConnectionEvicted;
   record.detail = from;
-  record.key = connection->identity.key;
   record.side = connection->identity.receiver;
-  record.connection_id = connection->identity.id;
   record.time_ns = clock_ns_;
-  if (!events_.put(record)) counters_.add(ShardCounter::events_dropped);
+  put_event(*connection, record);
   close(connection, Incomplete::kEvicted, ShardCounter::connections_evicted);
 }
 

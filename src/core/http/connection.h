@@ -58,7 +58,6 @@ struct HttpConnection {
   bool surely_pipelines : 1 = false;  // … before anything was lost: they were no text of a body
   bool waits : 1 = false;             // it was seen to wait for each response, often enough
   bool tunnel : 1 = false;
-  bool said_gap : 1 = false;
   bool answer_waits : 1 = false;        // a response was refused until its request is complete
   HeldSide held : 2 = HeldSide::kNone;  // whose next message was refused until it was taken
 

@@ -82,8 +82,6 @@ class HttpEngine {
   uint32_t consume(HttpContext& context, Side side, uint64_t offset, std::span<const uint8_t> bytes,
                    const SegmentMeta& meta, bool force);
   void gap(HttpContext& context, Side side, uint64_t offset, uint64_t length, GapCause cause);
-  // The event of a connection's first gap, whatever it speaks; `cause` is a literal.
-  void say_gap(HttpContext& context, Side side, uint64_t length, const char* cause);
   void end_of_stream(HttpContext& context, Side side, bool reset);
   static bool in_message(const HttpConnection& http, Side side);
   static bool ends_with_stream(const HttpConnection& http, Side side);

@@ -306,16 +306,6 @@ void HttpEngine::say_parse_error(HttpContext& context, Side side) {
   put_event(context, side, record);
 }
 
-void HttpEngine::say_gap(HttpContext& context, Side side, uint64_t length, const char* cause) {
-  if (context.http.said_gap) return;
-  context.http.said_gap = true;
-  EventRecord record;
-  record.kind = EventKind::kReassemblyGap;
-  record.bytes = length;
-  record.detail = cause;
-  put_event(context, side, record);
-}
-
 // Bytes that will never come. Inside a body whose end is known they are bridged; elsewhere the
 // message ends here and the next one is searched.
 void HttpEngine::gap(HttpContext& context, Side side, uint64_t offset, uint64_t length,
