@@ -27,7 +27,7 @@ void workload(benchmark::State& state, const std::string& options) {
   const Blocks blocks(capture);
   ShardSettings settings;
   settings.ports = PortSet(std::vector<uint16_t>{80});
-  settings.http.body_max = static_cast<uint64_t>(state.range(0));
+  settings.protocols.http.body_max = static_cast<uint64_t>(state.range(0));
   uint64_t messages = 0;
   for (auto _ : state) {
     LoneShard shard(settings);
@@ -74,7 +74,7 @@ void BM_Connections(benchmark::State& state) {
   ShardSettings settings;
   settings.ports = PortSet(std::vector<uint16_t>{80});
   settings.connections_max = 2'000'000;
-  settings.http.body_max = 0;
+  settings.protocols.http.body_max = 0;
   LoneShard shard(settings);
   PacketBlock block;
   const auto add = [&](const Segment& segment) {

@@ -3,9 +3,9 @@
 #include <cstdint>
 
 #include "core/base/check.h"
-#include "core/http/connection.h"
 #include "core/message/connection_identity.h"
 #include "core/net/segment.h"
+#include "core/protocol/protocols.h"
 #include "core/tcp/reassembler.h"
 #include "core/tcp/tcp_stream.h"
 
@@ -56,17 +56,12 @@ struct Connection {
   bool syn_seen : 1 = false;
   bool gap_reported : 1 = false;  // by an event: the first one is
   HoleList hole_list = HoleList::kNone;
-  uint8_t opened =
-      0;  // bit 0, 1: the stream's first bytes were looked at; 2: the protocol is known
+  ProtocolFlags protocol_flags;
   TcpStreams streams;
-  HttpConnection http;
+  ConnectionProtocol protocol;
   ConnectionLink by_hole;
   int64_t syn_time_ns = 0;
   PendingSyn pending;
-
-  Pop3Connection* pop3() const {
-    return identity.extras == nullptr ? nullptr : identity.extras->pop3;
-  }
 };
 static_assert(sizeof(Connection) == 376);  // README.md and ARCHITECTURE.md say so
 

@@ -17,9 +17,7 @@ Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& ce
       pool_(settings.memory_bytes_max),
       output_(lines, pool_, {may_wait_for_output, settings.line_blocks_max}),
       lines_(settings.lines, settings.number_frames, settings.bodies, pool_, output_, counters_),
-      http_(settings.http, pool_, counters_, lines_, events),
-      emitter_(counters_, lines_),
-      pop3_({settings.http.body_max}, pool_, counters_, emitter_),
+      protocols_(settings.protocols, pool_, counters_, lines_, events),
       reassembler_(pool_, counters_, settings.reassembly) {}
 
 void Shard::process(const PacketBlock& block) {
@@ -157,7 +155,7 @@ void Shard::put_event(const Connection& connection, EventRecord& record) {
 // For the capture thread: what comes next in this direction.
 void Shard::note_unread(const Connection& connection, const Segment& segment) {
   const TcpStream& stream = connection.streams[static_cast<size_t>(segment.side)];
-  const uint64_t bytes = http_.unread_bytes(connection.http, segment.side);
+  const uint64_t bytes = protocols_.unread_bytes(connection.protocol, segment.side);
   if (segment.withheld) {
     if (bytes > 0) return;
     // It should not have been: there is nothing that may be withheld.
@@ -386,17 +384,10 @@ void Shard::close_expired(Connection* connection) {
 void Shard::close(Connection* connection, Incomplete cause, ShardCounter reason) {
   // What is missing then was never sent, whatever made us look.
   if (cause != Incomplete::kClosed && is_ending(*connection)) cause = Incomplete::kClosed;
-  Handler handler(*this, *connection, clock_ns_);
-  handler.context.ending = cause;
+  Handler handler(*this, *connection, clock_ns_, 0, cause);
   reassembler_.flush(connection->streams, handler, clock_ns_);
-  handler.end_openings();
-  if (connection->pop3() != nullptr) {
-    pop3_.close(connection->identity.extras->pop3, connection->identity, cause);
-  } else {
-    http_.close(handler.context, cause);
-  }
+  handler.protocol.close();
   reassembler_.release(connection->streams);
-  release_extras(*connection);
   counters_.add(reason);
   const TcpStreams& streams = connection->streams;
   if (connection->state != ConnectionState::kHandshake && streams[0].seen != streams[1].seen) {

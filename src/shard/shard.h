@@ -5,11 +5,10 @@
 
 #include "core/base/buffer_pool.h"
 #include "core/base/counters.h"
-#include "core/http/engine.h"
 #include "core/message/event_record.h"
 #include "core/net/packet_block.h"
 #include "core/net/port_set.h"
-#include "core/pop3/engine.h"
+#include "core/protocol/protocols.h"
 #include "core/tcp/reassembler.h"
 #include "core/tcp/segment_trace.h"
 #include "shard/census.h"
@@ -23,9 +22,7 @@
 namespace tcp_sniffer {
 
 struct ShardSettings {
-  HttpSettings http;
-  bool parse_http = true;  // protocols
-  bool parse_pop3 = false;
+  ProtocolSettings protocols;
   ReassemblySettings reassembly;
   LineOptions lines;
   PortSet ports;
@@ -42,8 +39,8 @@ struct ShardSettings {
   bool notes_unread = false;      // tells the capture thread what it need not copy
 };
 
-// One share of the connections and all that belongs to them: table, reassembly, HTTP, lines,
-// memory, counters. Takes packet blocks and runs each to completion; shares nothing with other
+// One share of the connections and all that belongs to them: table, reassembly, protocols,
+// lines, memory, counters. Takes packet blocks and runs each to completion; shares nothing with other
 // shards but the published counters and the census.
 //
 // Time is the packet clock that comes with the segments. A timeout is judged at a connection's
@@ -123,9 +120,8 @@ class Shard {
   HoleList hole_list_of(const Connection& connection) const;
   void count_dropped(ShardCounter reason, ShardCounter bytes, const Segment& segment);
   void publish();
-  ConnectionExtras* extras_of(Connection& connection);
-  void release_unused_extras(Connection& connection);
-  void release_extras(Connection& connection);
+  static bool holds_memory(const Connection& connection);
+  size_t held_bytes(const Connection& connection) const;
 
   ConnectionList<&Connection::by_hole>& holes_of(HoleList list) {
     return holes_[static_cast<size_t>(list) - 1];
@@ -140,9 +136,7 @@ class Shard {
   BufferPool pool_;
   LineOutput output_;
   ShardLines lines_;
-  HttpEngine http_;
-  MessageEmitter emitter_;
-  Pop3Engine pop3_;
+  Protocols protocols_;
   Reassembler reassembler_;
   ConnectionTable table_;
   Tombstones tombstones_;

@@ -1,52 +1,13 @@
 // Shard: what gives way when connections or memory run short.
 
 #include <bit>
-#include <string_view>
 
 #include "core/base/limits.h"
-#include "core/http/parser.h"
-#include "core/http/start_line.h"
-#include "core/pop3/engine.h"
 #include "shard/shard.h"
 
 namespace tcp_sniffer {
 
 namespace {
-
-// A connection that waits for nothing holds no memory of the pool.
-bool holds_memory(const Connection& connection) {
-  for (const TcpStream& stream : connection.streams) {
-    if (stream.reorder != nullptr) return true;
-  }
-  for (const HttpStream& stream : connection.http.streams) {
-    if (stream.parser != nullptr) return true;
-  }
-  return static_cast<bool>(connection.http.exchanges) || connection.identity.extras != nullptr;
-}
-
-// What it has of the pool; without the texts that wait beside its exchanges, which are small.
-size_t held_bytes(const Connection& connection) {
-  size_t held = connection.http.exchanges.capacity;
-  for (const TcpStream& stream : connection.streams) {
-    if (stream.reorder != nullptr) held += BufferPool::kSizeMin + stream.reorder->held_bytes();
-  }
-  for (const HttpStream& stream : connection.http.streams) {
-    const HttpParser* parser = stream.parser;
-    if (parser == nullptr) continue;
-    held += BufferPool::capacity_of(sizeof(HttpParser)) + parser->head.memory.capacity +
-            parser->body.memory.capacity + parser->trailers.memory.capacity +
-            parser->gaps.memory.capacity;
-  }
-  const ConnectionExtras* extras = connection.identity.extras;
-  if (extras == nullptr) return held;
-  held += BufferPool::kSizeMin + extras->opening.memory.capacity;
-  if (extras->pop3 == nullptr) return held;
-  held += BufferPool::capacity_of(sizeof(Pop3Connection));
-  for (const Pop3Stream& stream : extras->pop3->streams) {
-    held += stream.line.memory.capacity + stream.body.memory.capacity;
-  }
-  return held;
-}
 
 // Since the last hole that was given up: a head that only jumped has delivered nothing.
 uint64_t delivered_bytes(const TcpStream& stream) {
@@ -67,22 +28,24 @@ uint32_t burden_of(const Connection& connection, size_t held) {
 constexpr uint32_t kHeavyBurden = 5;
 constexpr uint32_t kBurdens = 65;
 
-// A segment that begins a message, or enough of one that may.
-bool begins_message(const Segment& segment) {
-  constexpr uint32_t kEnough = 64;
-  const std::string_view text(reinterpret_cast<const char*>(segment.payload), segment.payload_size);
-  switch (guess_start(text)) {
-    case StartGuess::kRequest:
-    case StartGuess::kResponse:
-      return true;
-    case StartGuess::kMaybe:
-      return segment.payload_size >= kEnough;
-    default:
-      return false;
+}  // namespace
+
+// A connection that waits for nothing holds no memory of the pool.
+bool Shard::holds_memory(const Connection& connection) {
+  for (const TcpStream& stream : connection.streams) {
+    if (stream.reorder != nullptr) return true;
   }
+  return Protocols::holds_memory(connection.protocol, connection.identity);
 }
 
-}  // namespace
+// What it has of the pool.
+size_t Shard::held_bytes(const Connection& connection) const {
+  size_t held = protocols_.held_bytes(connection.protocol, connection.identity);
+  for (const TcpStream& stream : connection.streams) {
+    if (stream.reorder != nullptr) held += BufferPool::kSizeMin + stream.reorder->held_bytes();
+  }
+  return held;
+}
 
 // A slot for a new connection: the one that is missed least goes. Who only ever spoke, without an
 // answer, may be anybody, and goes before those that were seen to have another side. False: there
@@ -112,7 +75,7 @@ bool Shard::make_room(const Segment& segment) {
 // Whether a segment is worth the place of a connection that has two sides: the beginning of a new
 // one, or at least of a message. Anybody can send anything else.
 bool Shard::may_displace(const Segment& segment) const {
-  return (segment.flags & kTcpSyn) != 0 || settings_.parse_pop3 || begins_message(segment);
+  return (segment.flags & kTcpSyn) != 0 || protocols_.begins_message(segment);
 }
 
 // In a flood the next new connection takes the place of the list's first one, which nobody has
@@ -137,7 +100,7 @@ void Shard::evict(Connection* connection, const char* from) {
 
 // The order in which memory gives way (thresholds in core/base/buffer_pool.h): after a block,
 // connections go that hold far more than they delivered, the worst first and however recently they
-// spoke; then bodies are cut where they grow (HttpEngine::take_body); then, after the block,
+// spoke; then bodies are cut where they grow (BufferPool::spares); then, after the block,
 // connections go that hold memory and are idle, the least recently active first; then new ones are
 // refused (insert), until after the block those go that hold most for what they delivered, whoever
 // they are. So what is cut makes room for what comes, and who is active beside an attack is not

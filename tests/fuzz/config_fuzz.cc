@@ -55,8 +55,8 @@ void expect_usable(Config config) {
   const uint32_t shards = std::max(1u, shard_count(config, may_read_in_team(config)));
   const ShardSettings settings = shard_settings(config, shards, false);
   EXPECT_GT(settings.memory_bytes_max, 0u);
-  EXPECT_GT(settings.http.outstanding_max, 0u);
-  EXPECT_GT(settings.http.header_bytes_max, 0u);
+  EXPECT_GT(settings.protocols.http.outstanding_max, 0u);
+  EXPECT_GT(settings.protocols.http.header_bytes_max, 0u);
   EXPECT_GT(settings.idle_timeout_ns, 0);
   EXPECT_GT(settings.reassembly.buffer_max, 0u);
   EXPECT_LE(settings.reassembly.buffer_max, config.memory_limit);

@@ -94,7 +94,7 @@ class Session {
  private:
   static ShardSettings settings() {
     ShardSettings settings;
-    settings.parse_pop3 = true;
+    settings.protocols.speak("pop3");
     settings.lines.raw_headers = true;
     return settings;
   }

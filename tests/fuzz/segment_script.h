@@ -47,23 +47,23 @@ class SegmentScriptReader {
     ShardSettings& settings = script_.settings;
     const uint8_t first = input_.u8();
     const uint8_t second = input_.u8();
-    settings.parse_pop3 = (first & 1) != 0;
+    settings.protocols.speak("pop3", (first & 1) != 0);
     settings.allow_missing_init = (first & 2) == 0;
     settings.reassembly.by_evidence = (first & 4) == 0;
     settings.lines.raw_headers = (first & 8) != 0;
     if ((first & 16) != 0) settings.memory_bytes_max = 64 << 10;
     if ((first & 32) != 0) {
-      settings.http.header_bytes_max = 1024;
-      settings.http.headers_max = 3;
-      settings.http.outstanding_max = 2;
+      settings.protocols.http.header_bytes_max = 1024;
+      settings.protocols.http.headers_max = 3;
+      settings.protocols.http.outstanding_max = 2;
     }
     settings.bodies.decode = (first & 64) != 0;
     settings.ignore_fsm_errors = (first & 128) == 0;
     if ((second & 1) != 0) settings.ports = PortSet(std::array<uint16_t, 1>{80});
     settings.lines.binary_base64 = (second & 2) != 0;
     settings.lines.extended = (second & 4) != 0;
-    if ((second & 8) != 0) settings.http.body_max = 7;
-    settings.bodies.decoded_max = settings.http.body_max;
+    if ((second & 8) != 0) settings.protocols.http.body_max = 7;
+    settings.bodies.decoded_max = settings.protocols.http.body_max;
     settings.check_tcp_options = (second & 16) != 0;
     if ((second & 32) != 0) settings.lines.redact_headers = {"host", "authorization"};
     if ((second & 64) != 0) settings.connections_max = 2;
@@ -84,7 +84,7 @@ class SegmentScriptReader {
     const auto index = static_cast<uint16_t>(&talk - talks_.data());
     Segment segment;
     segment.key = shard_harness::key_of(static_cast<uint16_t>(40000 + index),
-                                        script_.settings.parse_pop3 ? 110 : 80);
+                                        script_.settings.protocols.speaks("pop3") ? 110 : 80);
     segment.side = side;
     segment.flags = kTcpAck;
     segment.sequence = mine.next;

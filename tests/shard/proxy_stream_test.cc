@@ -81,7 +81,7 @@ enum class Start { kSyn, kMidstream };
 Result run(const std::vector<std::string>& pieces, const std::string& server, Start start,
            bool pop3) {
   ShardSettings settings;
-  settings.parse_pop3 = pop3;
+  settings.protocols.speak("pop3", pop3);
   settings.ports = PortSet(std::array<uint16_t, 1>{80});
   ShardHarness harness(settings);
   uint32_t sent = 0;

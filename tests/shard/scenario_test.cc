@@ -198,12 +198,12 @@ class Player {
     ASSERT_FALSE(harness_) << "settings come first";
     const auto number = [&] { return std::stoull(value); };
     const std::map<std::string, std::function<void()>> keys = {
-        {"maxBodySize", [&] { settings_.http.body_max = number(); }},
+        {"maxBodySize", [&] { settings_.protocols.http.body_max = number(); }},
         {"maxHeaderBytes",
-         [&] { settings_.http.header_bytes_max = static_cast<uint32_t>(number()); }},
-        {"maxHeaders", [&] { settings_.http.headers_max = static_cast<uint32_t>(number()); }},
+         [&] { settings_.protocols.http.header_bytes_max = static_cast<uint32_t>(number()); }},
+        {"maxHeaders", [&] { settings_.protocols.http.headers_max = static_cast<uint32_t>(number()); }},
         {"maxOutstandingRequests",
-         [&] { settings_.http.outstanding_max = static_cast<uint32_t>(number()); }},
+         [&] { settings_.protocols.http.outstanding_max = static_cast<uint32_t>(number()); }},
         {"maxConcurrentConnections", [&] { settings_.connections_max = number(); }},
         {"connectionIdleTimeoutMs",
          [&] { settings_.idle_timeout_ns = static_cast<int64_t>(number()) * kMs; }},
@@ -212,8 +212,9 @@ class Player {
         {"gapPolicy", [&] { settings_.reassembly.by_evidence = value == "evidence"; }},
         {"protocols",
          [&] {
-           settings_.parse_http = value.find("http") != std::string::npos;
-           settings_.parse_pop3 = value.find("pop3") != std::string::npos;
+           for (const std::string_view name : kProtocolNames) {
+             settings_.protocols.speak(name, value.find(name) != std::string::npos);
+           }
          }},
         {"allowMissingInit", [&] { settings_.allow_missing_init = value == "true"; }},
         {"ignoreFsmErrors", [&] { settings_.ignore_fsm_errors = value == "true"; }},
@@ -224,7 +225,7 @@ class Player {
         {"format",
          [&] {
            settings_.lines.format = LineOptions::kPretty;
-           settings_.http.keep_request_text = true;
+           settings_.protocols.http.keep_request_text = true;
          }},
         {"ports",
          [&] {

@@ -40,6 +40,18 @@ bool HttpEngine::ends_with_stream(const HttpConnection& http, Side side) {
   return http.streams[static_cast<size_t>(side)].phase == HttpPhase::kBodyUntilClose;
 }
 
+size_t HttpEngine::held_bytes(const HttpConnection& http) {
+  size_t held = http.exchanges.capacity;
+  for (const HttpStream& stream : http.streams) {
+    const HttpParser* parser = stream.parser;
+    if (parser == nullptr) continue;
+    held += BufferPool::capacity_of(sizeof(HttpParser)) + parser->head.memory.capacity +
+            parser->body.memory.capacity + parser->trailers.memory.capacity +
+            parser->gaps.memory.capacity;
+  }
+  return held;
+}
+
 uint32_t HttpEngine::consume(HttpContext& context, Side side, uint64_t offset,
                              std::span<const uint8_t> bytes, const SegmentMeta& meta, bool force) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());

@@ -89,6 +89,8 @@ class HttpEngine {
 
   // How many of the next bytes are body that nobody will look at: all but the last one of it.
   uint64_t unread_bytes(const HttpConnection& http, Side side) const;
+  // Memory of the pool, without the texts that wait beside the exchanges, which are small.
+  static size_t held_bytes(const HttpConnection& http);
 
   // The connection is over: open messages are given out with this cause, memory is released.
   void close(HttpContext& context, Incomplete cause);

@@ -9,14 +9,13 @@
 
 namespace tcp_sniffer {
 
-struct Pop3Connection;  // core/pop3/engine.h
-
 // What few connections have beside their object. Memory of the shard's pool, taken when the first
 // of it comes and given back with the connection.
 struct ConnectionExtras {
   bool is_proxied = false;
+  uint8_t protocol = 0;            // the number of the protocol that `protocol_state` belongs to
   ProxiedEndpoints proxied;        // what its PROXY header said
-  Pop3Connection* pop3 = nullptr;  // when it speaks POP3; memory of the shard's pool
+  void* protocol_state = nullptr;  // when it does not speak HTTP; memory of the shard's pool
 
   // The first bytes of a stream, while they may become a PROXY header.
   GrowingText opening;

@@ -1,7 +1,6 @@
 #include "core/pop3/engine.h"
 
 #include <algorithm>
-#include <new>
 #include <utility>
 
 namespace tcp_sniffer {
@@ -26,19 +25,15 @@ bool Pop3Engine::recognises(const FlowKey& key, std::span<const uint8_t> first_b
   return text.starts_with("+OK ") || text.starts_with("+OK\r\n");
 }
 
-Pop3Connection* Pop3Engine::open(const ConnectionIdentity& identity) {
-  Buffer memory = pool_.allocate(sizeof(Pop3Connection));
-  if (!memory) return nullptr;
-  auto* pop3 = new (memory.data) Pop3Connection;
+Pop3Connection::Pop3Connection(const ConnectionIdentity& identity) {
   const FlowKey& key = identity.key;
   if (identity.receiver_known && !identity.server_uncertain) {
-    pop3->server = identity.serves(Side::kLow) ? Side::kLow : Side::kHigh;
-    pop3->server_known = true;
+    server = identity.serves(Side::kLow) ? Side::kLow : Side::kHigh;
+    server_known = true;
   } else if ((key.low_port == kPop3Port) != (key.high_port == kPop3Port)) {
-    pop3->server = key.low_port == kPop3Port ? Side::kLow : Side::kHigh;
-    pop3->server_known = true;
+    server = key.low_port == kPop3Port ? Side::kLow : Side::kHigh;
+    server_known = true;
   }
-  return pop3;
 }
 
 bool Pop3Engine::in_message(const Pop3Connection& pop3, Side side) {
@@ -46,35 +41,47 @@ bool Pop3Engine::in_message(const Pop3Connection& pop3, Side side) {
   return stream.in_body || stream.in_long_line || stream.line.size > 0;
 }
 
-void Pop3Engine::consume(Pop3Connection& pop3, ConnectionIdentity& identity, Side side,
-                         std::span<const uint8_t> bytes, const SegmentMeta& meta) {
+size_t Pop3Engine::held_bytes(const Pop3Connection& pop3) {
+  size_t held = pop3.reply_text.memory.capacity;
+  for (const Pop3Stream& stream : pop3.streams) {
+    held += stream.line.memory.capacity + stream.body.memory.capacity;
+  }
+  return held;
+}
+
+uint32_t Pop3Engine::consume(Pop3Connection& pop3, ConnectionIdentity& identity, Side side,
+                             uint64_t, std::span<const uint8_t> bytes, const SegmentMeta& meta,
+                             bool) {
   Context context{pop3, identity, side, pop3.streams[static_cast<size_t>(side)]};
-  Pop3Stream& stream = context.stream;
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  while (!text.empty()) {
-    if (pop3.tunnel) {
-      counters_.add(ShardCounter::tunnel, text.size());
-      return;
-    }
+  while (!text.empty() && !pop3.tunnel) {
     const size_t line_feed = text.find('\n');
     const bool whole = line_feed != std::string_view::npos;
-    const std::string_view piece = text.substr(0, whole ? line_feed + 1 : text.size());
-    text.remove_prefix(piece.size());
-    if (stream.line.size == 0 && !stream.in_body && !stream.in_long_line) stream.first = meta;
-    stream.last = meta;
-    if (stream.in_long_line || stream.line.size + piece.size() > settings_.line_bytes_max) {
-      take_long_line(context, piece);
-      stream.in_long_line = !whole;
-    } else if (whole && stream.line.size == 0) {
-      take_line(context, piece);
-    } else if (!stream.line.append(pool_, piece)) {
-      pass_over(context, stream.line.size + piece.size());
-      stream.in_long_line = !whole;
-    } else if (whole) {
-      GrowingText line = std::exchange(stream.line, {});
-      take_line(context, line.text());
-      line.release(pool_);
-    }
+    take_piece(context, text.substr(0, whole ? line_feed + 1 : text.size()), meta);
+    text.remove_prefix(whole ? line_feed + 1 : text.size());
+  }
+  counters_.add(ShardCounter::tunnel, text.size());
+  return static_cast<uint32_t>(bytes.size());
+}
+
+// A line, or what one segment has brought of it.
+void Pop3Engine::take_piece(Context& context, std::string_view piece, const SegmentMeta& meta) {
+  Pop3Stream& stream = context.stream;
+  const bool whole = piece.ends_with('\n');
+  if (stream.line.size == 0 && !stream.in_body && !stream.in_long_line) stream.first = meta;
+  stream.last = meta;
+  if (stream.in_long_line || stream.line.size + piece.size() > kLineMax) {
+    take_long_line(context, piece);
+    stream.in_long_line = !whole;
+  } else if (whole && stream.line.size == 0) {
+    take_line(context, piece);
+  } else if (!stream.line.append(pool_, piece)) {
+    pass_over(context, stream.line.size + piece.size());
+    stream.in_long_line = !whole;
+  } else if (whole) {
+    GrowingText line = std::exchange(stream.line, {});
+    take_line(context, line.text());
+    line.release(pool_);
   }
 }
 
@@ -114,7 +121,7 @@ void Pop3Engine::take_long_line(Context& context, std::string_view piece) {
     counters_.add(ShardCounter::skipped_in_resync, piece.size());
     return;
   }
-  const size_t room = settings_.line_bytes_max - kept.size;
+  const size_t room = kLineMax - kept.size;
   if (!kept.append(pool_, piece.substr(0, room))) {
     pass_over(context, kept.size + piece.size());
     kept.release(pool_);
@@ -247,9 +254,9 @@ void Pop3Engine::take_body_line(Context& context, std::string_view raw) {
 void Pop3Engine::keep_body(Context& context, std::string_view bytes) {
   Pop3Stream& stream = context.stream;
   stream.body_size += bytes.size();
-  if (settings_.body_max == 0) return;
-  const auto room = static_cast<size_t>(settings_.body_max -
-                                        std::min<uint64_t>(settings_.body_max, stream.body.size));
+  if (body_max_ == 0) return;
+  const auto room =
+      static_cast<size_t>(body_max_ - std::min<uint64_t>(body_max_, stream.body.size));
   if (bytes.size() > room) stream.body_truncated = true;
   if (!stream.body.append(pool_, bytes.substr(0, room))) {
     stream.body_truncated = true;
@@ -302,25 +309,23 @@ void Pop3Engine::gap(Pop3Connection& pop3, ConnectionIdentity& identity, Side si
   pop3.logged_in = false;
 }
 
-void Pop3Engine::end_of_stream(Pop3Connection& pop3, ConnectionIdentity& identity, Side side) {
+void Pop3Engine::end_of_stream(Pop3Connection& pop3, ConnectionIdentity& identity, Side side,
+                               bool) {
   Context context{pop3, identity, side, pop3.streams[static_cast<size_t>(side)]};
   counters_.add(ShardCounter::skipped_in_resync, context.stream.line.size);
   context.stream.line.release(pool_);
   interrupt(context, Incomplete::kClosed);
 }
 
-void Pop3Engine::close(Pop3Connection*& pop3, ConnectionIdentity& identity, Incomplete cause) {
+void Pop3Engine::close(Pop3Connection& pop3, ConnectionIdentity& identity, Incomplete cause) {
   for (const Side side : {Side::kLow, Side::kHigh}) {
-    Context context{*pop3, identity, side, pop3->streams[static_cast<size_t>(side)]};
+    Context context{pop3, identity, side, pop3.streams[static_cast<size_t>(side)]};
     counters_.add(ShardCounter::skipped_in_resync, context.stream.line.size);
     context.stream.line.release(pool_);
     interrupt(context, cause);
     context.stream.body.release(pool_);
   }
-  pop3->reply_text.release(pool_);
-  Buffer memory{reinterpret_cast<uint8_t*>(pop3), BufferPool::capacity_of(sizeof(Pop3Connection))};
-  pool_.release(memory);
-  pop3 = nullptr;
+  pop3.reply_text.release(pool_);
 }
 
 void Pop3Engine::emit_request(Context& context, const Pop3Command& command, bool hidden) {
@@ -361,7 +366,7 @@ void Pop3Engine::emit_reply(Context& context, Pop3Status status, std::string_vie
 
 void Pop3Engine::emit(Context& context, Message& message) {
   message.protocol = MessageProtocol::kPop3;
-  message.body_kept = settings_.body_max > 0;
+  message.body_kept = body_max_ > 0;
   message.after_gap = context.stream.after_gap;
   if (context.stream.line_cut) message.incomplete = Incomplete::kLimit;
   message.first_byte_ns = context.stream.first.time_ns;

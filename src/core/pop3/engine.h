@@ -46,6 +46,9 @@ struct Pop3Stream {
 struct Pop3Connection {
   static constexpr size_t kWaitingMax = 64;  // pipelined commands remembered (RFC 2449 section 6.6)
 
+  // Where the identity or the port tells who is the server, it does.
+  explicit Pop3Connection(const ConnectionIdentity& identity);
+
   std::array<Pop3Stream, 2> streams;  // by Side
   std::array<Pop3Exchange, kWaitingMax> waiting;
   uint32_t first_waiting = 0;
@@ -66,30 +69,24 @@ struct Pop3Connection {
   bool answered_known = false;
 };
 
-struct Pop3Settings {
-  uint64_t body_max = 1u << 20;
-  uint32_t line_bytes_max = 8192;  // RFC 2449 section 4 allows 512; real servers send more
-};
-
 // Follows POP3 (RFC 1939): each command is a request, each reply a response, a multi-line reply's
 // lines its body, with the dots undone that section 3 asks for. What PASS, APOP and AUTH carry is
 // never handed on, and no line of the client that may be part of it: whatever was lost, cut or sent
 // in an unusual order, a line is shown only when it is a command that is known, or when a login was
-// seen and no AUTH is under way. The second user of the StreamProtocol seam, beside HttpEngine, and
-// shares nothing with it but the memory and the output.
+// seen and no AUTH is under way.
 //
-// One per shard, used by its thread.
+// One per shard, used by its thread. Its functions are those of a ProtocolEngine
+// (core/protocol/table.h).
 class Pop3Engine {
  public:
-  Pop3Engine(const Pop3Settings& settings, BufferPool& pool, ShardCounters& counters,
-             MessageEmitter& emitter)
-      : settings_(settings), pool_(pool), counters_(counters), emitter_(emitter) {}
+  using State = Pop3Connection;
+  static constexpr std::string_view kName = "pop3";
 
-  // Whether a connection whose first captured bytes these are speaks POP3.
+  Pop3Engine(uint64_t body_max, BufferPool& pool, ShardCounters& counters, MessageEmitter& emitter)
+      : body_max_(body_max), pool_(pool), counters_(counters), emitter_(emitter) {}
+
   static bool recognises(const FlowKey& key, std::span<const uint8_t> first_bytes);
 
-  // nullptr: no memory.
-  Pop3Connection* open(const ConnectionIdentity& identity);
   static void start_midstream(Pop3Connection& pop3, Side side) {
     pop3.streams[static_cast<size_t>(side)].searching = true;
     pop3.order_lost = true;
@@ -97,17 +94,20 @@ class Pop3Engine {
   static void start_at_beginning(Pop3Connection& pop3, Side side) {
     pop3.streams[static_cast<size_t>(side)].searching = false;
   }
-  // The StreamProtocol functions. Nothing is ever refused.
-  void consume(Pop3Connection& pop3, ConnectionIdentity& identity, Side side,
-               std::span<const uint8_t> bytes, const SegmentMeta& meta);
+  // Nothing is ever refused.
+  uint32_t consume(Pop3Connection& pop3, ConnectionIdentity& identity, Side side, uint64_t offset,
+                   std::span<const uint8_t> bytes, const SegmentMeta& meta, bool force);
   void gap(Pop3Connection& pop3, ConnectionIdentity& identity, Side side, uint64_t length,
            GapCause cause);
-  void end_of_stream(Pop3Connection& pop3, ConnectionIdentity& identity, Side side);
+  void end_of_stream(Pop3Connection& pop3, ConnectionIdentity& identity, Side side, bool reset);
   static bool in_message(const Pop3Connection& pop3, Side side);
-  // Ends what is open and gives the memory back; the connection is over.
-  void close(Pop3Connection*& pop3, ConnectionIdentity& identity, Incomplete cause);
+  static bool ends_with_stream(const Pop3Connection&, Side) { return false; }
+  static size_t held_bytes(const Pop3Connection& pop3);
+  void close(Pop3Connection& pop3, ConnectionIdentity& identity, Incomplete cause);
 
  private:
+  static constexpr uint32_t kLineMax = 8192;  // RFC 2449 section 4 allows 512; servers send more
+
   struct Context {
     Pop3Connection& pop3;
     ConnectionIdentity& identity;
@@ -115,6 +115,7 @@ class Pop3Engine {
     Pop3Stream& stream;
   };
 
+  void take_piece(Context& context, std::string_view piece, const SegmentMeta& meta);
   void take_line(Context& context, std::string_view raw);
   void take_long_line(Context& context, std::string_view piece);
   void pass_over(Context& context, size_t size);
@@ -129,7 +130,7 @@ class Pop3Engine {
   void emit_request(Context& context, const Pop3Command& command, bool hidden);
   void emit_reply(Context& context, Pop3Status status, std::string_view text, bool has_body);
 
-  const Pop3Settings settings_;
+  const uint64_t body_max_;  // bytes of a reply kept
   BufferPool& pool_;
   ShardCounters& counters_;
   MessageEmitter& emitter_;

@@ -79,24 +79,22 @@ DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secre
 
 ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours) {
   ShardSettings settings;
-  settings.http.body_max = config.max_body_size;
+  settings.protocols.http.body_max = config.max_body_size;
   const bool extracting = !config.extract_dir.empty();
   // What nobody will see is not kept: `pretty` shows sizes only.
-  if (config.format == OutputFormat::kPretty && !extracting) settings.http.body_max = 0;
-  settings.http.drop_binary_bodies = config.format == OutputFormat::kNdjson &&
+  if (config.format == OutputFormat::kPretty && !extracting) settings.protocols.http.body_max = 0;
+  settings.protocols.http.drop_binary_bodies = config.format == OutputFormat::kNdjson &&
                                      config.binary_body == BinaryBody::kOmit &&
                                      !config.decode_bodies && !extracting;
-  settings.http.header_bytes_max = static_cast<uint32_t>(config.max_header_bytes);
-  settings.http.headers_max = static_cast<uint32_t>(config.max_headers);
-  settings.http.outstanding_max = static_cast<uint32_t>(config.max_outstanding_requests);
-  settings.http.keep_request_text = config.format == OutputFormat::kPretty;
-  const auto speaks = [&](Protocol protocol) {
-    return std::find(config.protocols.begin(), config.protocols.end(), protocol) !=
-           config.protocols.end();
-  };
+  settings.protocols.http.header_bytes_max = static_cast<uint32_t>(config.max_header_bytes);
+  settings.protocols.http.headers_max = static_cast<uint32_t>(config.max_headers);
+  settings.protocols.http.outstanding_max = static_cast<uint32_t>(config.max_outstanding_requests);
+  settings.protocols.http.keep_request_text = config.format == OutputFormat::kPretty;
+  settings.protocols.spoken = {};
+  for (const Protocol protocol : config.protocols) {
+    settings.protocols.spoken[static_cast<size_t>(protocol)] = true;
+  }
   settings.notes_unread = may_withhold(config);
-  settings.parse_http = speaks(Protocol::kHttp);
-  settings.parse_pop3 = speaks(Protocol::kPop3);
   settings.reassembly.by_evidence = config.gap_policy == GapPolicy::kEvidence;
   settings.reassembly.gap_timeout_ns = static_cast<int64_t>(config.gap_timeout_ms) * kNsPerMs;
   settings.reassembly.buffer_max = config.reassembly_buffer_size;
@@ -108,7 +106,7 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   settings.lines.redact_headers = config.redact_headers;
   settings.lines.redact_query = config.redact_query;
   settings.bodies.decode = config.decode_bodies;
-  settings.bodies.decoded_max = settings.http.body_max;
+  settings.bodies.decoded_max = settings.protocols.http.body_max;
   settings.ports = PortSet(config.ports);
   settings.idle_timeout_ns = static_cast<int64_t>(config.connection_idle_timeout_ms) * kNsPerMs;
   settings.connections_max = config.max_concurrent_connections;

@@ -83,7 +83,7 @@ class Pair {
  private:
   static ShardSettings shard_settings(bool withholds, uint64_t body_max) {
     ShardSettings settings;
-    settings.http.body_max = body_max;
+    settings.protocols.http.body_max = body_max;
     settings.notes_unread = withholds;
     return settings;
   }
