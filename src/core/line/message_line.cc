@@ -128,8 +128,8 @@ void MessageLineWriter::write_framed(const Message& message, LineSink& sink) {
 void MessageLineWriter::append_fields(const Message& message, LineSink& sink) {
   latin1_.clear();
   append_identity(message, sink);
-  if (message.protocol == MessageProtocol::kPop3) [[unlikely]] {
-    append_pop3_line(message, sink);
+  if (!message.protocol.empty()) [[unlikely]] {
+    append_command_line(message, sink);
   } else {
     append_start_line(message, sink);
     append_headers(message, sink);
@@ -182,8 +182,10 @@ void MessageLineWriter::append_text_field(std::string_view key, std::string_view
   append_verbatim(latin1_name, latin1_);
 }
 
-void MessageLineWriter::append_pop3_line(const Message& message, LineSink& sink) {
-  append_verbatim(",\"protocol\":\"pop3\"", sink);
+void MessageLineWriter::append_command_line(const Message& message, LineSink& sink) {
+  append_verbatim(",\"protocol\":\"", sink);
+  append_verbatim(message.protocol, sink);
+  append_verbatim("\"", sink);
   if (message.direction == MessageDirection::kRequest) {
     append_text_field(",\"method\":", message.method, "\"method\",", sink);
     append_text_field(",\"argument\":", message.target, "\"argument\",", sink);

@@ -76,7 +76,7 @@ class MessageLineWriter {
   void append_fields(const Message& message, LineSink& sink);
   void append_identity(const Message& message, LineSink& sink);
   static void append_proxied(const ProxiedEndpoints& proxied, LineSink& sink);
-  void append_pop3_line(const Message& message, LineSink& sink);
+  void append_command_line(const Message& message, LineSink& sink);
   void append_start_line(const Message& message, LineSink& sink);
   void append_headers(const Message& message, LineSink& sink);
   void append_measures(const Message& message, LineSink& sink);

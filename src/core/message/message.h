@@ -12,13 +12,6 @@ namespace tcp_sniffer {
 
 enum class MessageDirection : uint8_t { kRequest, kResponse };
 
-// Which protocol's fields a message has.
-enum class MessageProtocol : uint8_t {
-  kHttp,
-  kPop3,  // `method`: the command, or the reply's +OK, -ERR or +; `target`: the argument;
-          // `reason`: the reply's text; no headers, no status
-};
-
 // Why bytes of a message are missing (CONTRACT, field `incomplete`).
 enum class Incomplete : uint8_t {
   kNo,
@@ -62,7 +55,10 @@ constexpr uint64_t kNoExchange = ~uint64_t{0};
 // A finished message, put together for the line writer. Every view is valid only during the call
 // it is handed to. Whoever fills it fills every field that applies.
 struct Message {
-  MessageProtocol protocol = MessageProtocol::kHttp;
+  // Empty: HTTP. A protocol of commands and replies has neither headers nor `status`; in `method`
+  // is the command, or the reply's first word, in `target` the argument, in `reason` the reply's
+  // text.
+  std::string_view protocol;
   MessageDirection direction = MessageDirection::kRequest;
   uint8_t version_minor = 1;  // httpVersion "1.0" or "1.1"
   bool http09 = false;        // httpVersion "0.9" instead

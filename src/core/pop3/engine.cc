@@ -365,7 +365,7 @@ void Pop3Engine::emit_reply(Context& context, Pop3Status status, std::string_vie
 }
 
 void Pop3Engine::emit(Context& context, Message& message) {
-  message.protocol = MessageProtocol::kPop3;
+  message.protocol = kName;
   message.body_kept = body_max_ > 0;
   message.after_gap = context.stream.after_gap;
   if (context.stream.line_cut) message.incomplete = Incomplete::kLimit;

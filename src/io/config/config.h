@@ -17,7 +17,7 @@ enum class Overload : uint8_t { kBlock, kDrop };
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 enum class LogFormat : uint8_t { kAuto, kText, kJson };
 enum class FileOrder : uint8_t { kTime, kGiven };
-enum class Protocol : uint8_t { kHttp, kPop3 };
+enum class Protocol : uint8_t { kHttp };  // and the others of core/protocol/table.h
 
 constexpr size_t kConfigKeysMax = 96;
 

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "core/http/exchanges.h"
+#include "core/protocol/table.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -20,7 +21,6 @@ constexpr Words kGapPolicyWords[] = {"evidence", "buffer"};
 constexpr Words kOverloadWords[] = {"block", "drop"};
 constexpr Words kLogLevelWords[] = {"debug", "info", "warn", "error"};
 constexpr Words kLogFormatWords[] = {"auto", "text", "json"};
-constexpr Words kProtocolWords[] = {"http", "pop3"};
 
 template <auto Member>
 constexpr WordTarget word() {
@@ -92,7 +92,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .target = &Config::sample_seed, .minimum = 0, .maximum = UINT64_MAX,
      .meaning = "another seed chooses other connections"},
     {.name = "protocols", .value_name = "NAME,...", .group = KeyGroup::kSelection,
-     .target = &Config::protocols, .words = kProtocolWords,
+     .target = &Config::protocols, .words = kProtocolNames,
      .meaning = "protocols that are parsed"},
     {.name = "tunnels", .group = KeyGroup::kSelection, .target = &Config::tunnels,
      .default_text = "files: true; live: false",

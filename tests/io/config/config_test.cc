@@ -453,7 +453,7 @@ TEST(ConfigTest, AKeyThatIsNotYetSupportedTakesOnlyItsDefault) {
   for (KeySpec& key : keys) key.supported = key.name != "decodeBodies" && key.name != "protocols";
   Config config = accepted(R"({"ports":[80],"decodeBodies":false,"protocols":["http"]})");
   EXPECT_FALSE(check_supported(config, keys).has_value());
-  config.protocols = {Protocol::kHttp, Protocol::kPop3};
+  config.protocols = {Protocol::kHttp, static_cast<Protocol>(1)};
   ASSERT_TRUE(check_supported(config, keys).has_value());
   EXPECT_EQ(check_supported(config, keys)->message,
             "protocols: [\"http\",\"pop3\"] is not yet supported; allowed: http, the default");
