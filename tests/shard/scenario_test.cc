@@ -37,6 +37,7 @@
 //   drain                        the capture ends; also at the end of every scenario
 //
 //   = {"direction":"request"}    the next line: these fields have these values; null = absent
+//   = {"direction":"request"} *9 the next nine
 //   ! not_http                   the next event
 //   count duplicate 3            a counter at the end
 //
@@ -123,7 +124,12 @@ std::vector<Scenario> load_scenarios() {
       if (line.starts_with("== ")) {
         scenarios.push_back({path.filename(), line.substr(3), {}, {}, {}, {}});
       } else if (line.starts_with("= ")) {
-        scenarios.back().lines.push_back(line.substr(2));
+        const size_t end = line.rfind('}') + 1;
+        const size_t times =
+            line.substr(end).starts_with(" *") ? std::stoul(line.substr(end + 2)) : 1;
+        for (size_t i = 0; i < times; i++) {
+          scenarios.back().lines.push_back(line.substr(2, end - 2));
+        }
       } else if (line.starts_with("! ")) {
         scenarios.back().events.push_back(line.substr(2));
       } else if (const auto words = words_of(line); !words.empty()) {
@@ -201,7 +207,8 @@ class Player {
         {"maxBodySize", [&] { settings_.protocols.http.body_max = number(); }},
         {"maxHeaderBytes",
          [&] { settings_.protocols.http.header_bytes_max = static_cast<uint32_t>(number()); }},
-        {"maxHeaders", [&] { settings_.protocols.http.headers_max = static_cast<uint32_t>(number()); }},
+        {"maxHeaders",
+         [&] { settings_.protocols.http.headers_max = static_cast<uint32_t>(number()); }},
         {"maxOutstandingRequests",
          [&] { settings_.protocols.http.outstanding_max = static_cast<uint32_t>(number()); }},
         {"maxConcurrentConnections", [&] { settings_.connections_max = number(); }},

@@ -107,6 +107,8 @@ namespace tcp_sniffer {
   X(lost_before_start_line, "messages", "lost_before_start_line",                                 \
     "messages cut before their start line ended")                                                 \
   X(unpaired, "messages", "unpaired", "responses whose request is not known")                     \
+  X(commands_forgotten, "messages", "commands_forgotten",                                         \
+    "commands beyond those a connection remembers")                                               \
   X(incomplete_gap, "incomplete", "gap", "messages with bytes the capture lost")                  \
   X(incomplete_closed, "incomplete", "closed", "messages cut by the end of their connection")     \
   X(incomplete_evicted, "incomplete", "evicted", "messages cut by eviction")                      \

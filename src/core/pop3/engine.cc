@@ -50,25 +50,31 @@ size_t Pop3Engine::held_bytes(const Pop3Connection& pop3) {
 }
 
 uint32_t Pop3Engine::consume(Pop3Connection& pop3, ConnectionIdentity& identity, Side side,
-                             uint64_t, std::span<const uint8_t> bytes, const SegmentMeta& meta,
-                             bool) {
+                             uint64_t offset, std::span<const uint8_t> bytes,
+                             const SegmentMeta& meta, bool) {
   Context context{pop3, identity, side, pop3.streams[static_cast<size_t>(side)]};
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   while (!text.empty() && !pop3.tunnel) {
     const size_t line_feed = text.find('\n');
     const bool whole = line_feed != std::string_view::npos;
-    take_piece(context, text.substr(0, whole ? line_feed + 1 : text.size()), meta);
-    text.remove_prefix(whole ? line_feed + 1 : text.size());
+    const size_t size = whole ? line_feed + 1 : text.size();
+    take_piece(context, text.substr(0, size), offset, meta);
+    text.remove_prefix(size);
+    offset += size;
   }
   counters_.add(ShardCounter::tunnel, text.size());
   return static_cast<uint32_t>(bytes.size());
 }
 
 // A line, or what one segment has brought of it.
-void Pop3Engine::take_piece(Context& context, std::string_view piece, const SegmentMeta& meta) {
+void Pop3Engine::take_piece(Context& context, std::string_view piece, uint64_t offset,
+                            const SegmentMeta& meta) {
   Pop3Stream& stream = context.stream;
   const bool whole = piece.ends_with('\n');
-  if (stream.line.size == 0 && !stream.in_body && !stream.in_long_line) stream.first = meta;
+  if (stream.line.size == 0 && !stream.in_body && !stream.in_long_line) {
+    stream.first = meta;
+    stream.first_offset = offset;
+  }
   stream.last = meta;
   if (stream.in_long_line || stream.line.size + piece.size() > kLineMax) {
     take_long_line(context, piece);
@@ -91,8 +97,16 @@ void Pop3Engine::pass_over(Context& context, size_t size) {
   context.stream.line.release(pool_);
   interrupt(context, Incomplete::kLimit);
   context.stream.searching = true;
-  context.pop3.order_lost = true;
-  context.pop3.waiting_count = 0;
+  lose_order(context.pop3, context.side);
+}
+
+// Commands or replies of this side are missing: order proves nothing any more.
+void Pop3Engine::lose_order(Pop3Connection& pop3, Side side) {
+  pop3.waiting.clear();
+  pop3.forgotten.clear();
+  pop3.order_lost = true;
+  if (!pop3.server_known || pop3.server == side) pop3.greeted = true;
+  if (!pop3.server_known || pop3.server != side) pop3.hid_a_line = true;
 }
 
 // A piece of a line that is longer than a line may be. In a mail there are such lines, and they
@@ -154,6 +168,7 @@ void Pop3Engine::take_line(Context& context, std::string_view raw) {
   if (from_server ? !is_reply : !is_command && context.stream.searching) {
     // A line of a reply that was taken for the whole of it, or the end of a line that was lost.
     pop3.order_lost = true;
+    pop3.hid_a_line |= !from_server;
     counters_.add(ShardCounter::skipped_in_resync, raw.size());
     return;
   }
@@ -183,34 +198,42 @@ void Pop3Engine::take_command(Context& context, std::string_view line) {
     hidden = true;
     command = {pop3.in_auth ? Pop3Verb::kAuth : Pop3Verb::kUnknown, kRedacted, {}};
   }
-  if (pop3.waiting_count < Pop3Connection::kWaitingMax) {
-    const uint32_t index = (pop3.first_waiting + pop3.waiting_count) % Pop3Connection::kWaitingMax;
-    Pop3Exchange& exchange = pop3.waiting[index];
-    exchange = {pop3.next_exchange, context.stream.last.time_ns, command.verb, hidden, {}};
-    command.name.substr(0, exchange.name.size() - 1)
-        .copy(exchange.name.data(), exchange.name.size());
-    pop3.waiting_count++;
+  pop3.hid_a_line |= hidden;
+  remember(context, command.name, {command.verb, hidden});
+  emit_request(context, command, hidden);
+  pop3.next_exchange++;
+}
+
+void Pop3Engine::remember(Context& context, std::string_view name, Pop3Kind kind) {
+  Pop3Connection& pop3 = context.pop3;
+  pop3.pipelines |= !pop3.nothing_waits();
+  if (pop3.forgotten.empty() && !pop3.waiting.full()) {
+    const Pop3Stream& stream = context.stream;
+    pop3.waiting.push(
+        {pop3.next_exchange, stream.last.time_ns, stream.first.acknowledged, kind, {}});
+    std::array<char, 12>& shown = pop3.waiting.back().name;
+    name.substr(0, shown.size() - 1).copy(shown.data(), shown.size());
+    return;
+  }
+  counters_.add(ShardCounter::commands_forgotten);
+  if (!pop3.forgotten.empty() && pop3.forgotten.back().kind == kind) {
+    pop3.forgotten.back().count++;
+  } else if (!pop3.forgotten.full()) {
+    pop3.forgotten.push({kind, 1});
   } else {
     pop3.order_lost = true;
   }
-  emit_request(context, command, hidden);
-  pop3.next_exchange++;
 }
 
 void Pop3Engine::take_reply(Context& context, std::string_view line) {
   Pop3Connection& pop3 = context.pop3;
   Pop3Reply reply = read_pop3_reply(line);
-  const bool is_greeting = !std::exchange(pop3.greeted, true) && !pop3.order_lost;
-  pop3.answered_known = pop3.waiting_count > 0 && !is_greeting;
-  if (pop3.answered_known) {
-    pop3.answered = pop3.waiting[pop3.first_waiting];
-    pop3.first_waiting = (pop3.first_waiting + 1) % Pop3Connection::kWaitingMax;
-    pop3.waiting_count--;
-  }
-  const Pop3Verb verb = pop3.answered_known ? pop3.answered.verb : Pop3Verb::kOther;
+  pop3.answered_known = false;
+  const bool is_greeting = !std::exchange(pop3.greeted, true);
+  const auto [verb, hidden] = is_greeting ? Pop3Kind() : take_answered(context);
   follow_login(pop3, verb, reply.status);
   // Servers quote what they do not know.
-  const bool quotes = pop3.answered_known && pop3.answered.hidden;
+  const bool quotes = hidden || (!pop3.answered_known && pop3.order_lost && pop3.hid_a_line);
   if (reply.status == Pop3Status::kError && quotes) reply.text = kRedacted;
   if (reply.status != Pop3Status::kOk || verb != Pop3Verb::kMultiLine) {
     emit_reply(context, reply.status, reply.text, false);
@@ -226,12 +249,28 @@ void Pop3Engine::take_reply(Context& context, std::string_view line) {
   if (context.stream.line_cut) context.stream.cause = Incomplete::kLimit;
 }
 
+// Takes the command that the reply answers from those that wait, if any does.
+Pop3Kind Pop3Engine::take_answered(Context& context) {
+  Pop3Connection& pop3 = context.pop3;
+  if (!pop3.waiting.empty()) {
+    pop3.answered = pop3.waiting.front();
+    pop3.waiting.pop();
+    pop3.answered_known = !pop3.order_lost || (!pop3.pipelines && pop3.answered.sent_ack ==
+                                                                      context.stream.first_offset);
+    return pop3.answered.kind;
+  }
+  if (pop3.forgotten.empty()) return {};
+  const Pop3Kind kind = pop3.forgotten.front().kind;
+  if (--pop3.forgotten.front().count == 0) pop3.forgotten.pop();
+  return kind;
+}
+
 // A login counts only where each reply is sure to answer its command: else lines would be shown
 // that may be credentials.
 void Pop3Engine::follow_login(Pop3Connection& pop3, Pop3Verb verb, Pop3Status status) {
   if (status == Pop3Status::kContinue) {
     // What answers it may have been sent already, without waiting for it.
-    pop3.answers_challenge = pop3.order_lost || pop3.waiting_count == 0;
+    pop3.answers_challenge = pop3.order_lost || pop3.nothing_waits();
     return;
   }
   if (pop3.order_lost) return;
@@ -303,9 +342,7 @@ void Pop3Engine::gap(Pop3Connection& pop3, ConnectionIdentity& identity, Side si
   if (stream.in_body) stream.missing = length;
   interrupt(context, cause == GapCause::kSnaplen ? Incomplete::kSnaplen : Incomplete::kGap);
   stream.searching = true;
-  // Commands or replies may be among the lost bytes: order proves nothing any more.
-  pop3.waiting_count = 0;
-  pop3.order_lost = true;
+  lose_order(pop3, side);
   pop3.logged_in = false;
 }
 

@@ -15,13 +15,51 @@
 
 namespace tcp_sniffer {
 
+// How the reply to a command is read.
+struct Pop3Kind {
+  Pop3Verb verb = Pop3Verb::kOther;
+  bool hidden = false;  // a line that is no command and may be a credential
+
+  bool operator==(const Pop3Kind&) const = default;
+};
+
 // A command that waits for its reply.
 struct Pop3Exchange {
   uint64_t number = 0;
   int64_t last_byte_ns = 0;
-  Pop3Verb verb = Pop3Verb::kOther;
-  bool hidden = false;          // a line that is no command and may be a credential
+  uint64_t sent_ack = 0;  // how far the client had received the server's stream; 0 = not known
+  Pop3Kind kind;
   std::array<char, 12> name{};  // as shown; for the reply's line in `pretty`
+};
+
+// Commands behind each other of which nothing is remembered but how their replies are read.
+struct Pop3Forgotten {
+  Pop3Kind kind;
+  uint32_t count = 0;
+};
+
+// What was put in first comes out first.
+template <class Item, uint32_t kSizeMax>
+class Pop3Queue {
+ public:
+  bool empty() const { return size_ == 0; }
+  bool full() const { return size_ == kSizeMax; }
+  Item& front() { return items_[first_]; }
+  Item& back() { return items_[(first_ + size_ - 1) % kSizeMax]; }
+  void push(const Item& item) {
+    size_++;
+    back() = item;
+  }
+  void pop() {
+    first_ = (first_ + 1) % kSizeMax;
+    size_--;
+  }
+  void clear() { size_ = 0; }
+
+ private:
+  std::array<Item, kSizeMax> items_;
+  uint32_t first_ = 0;
+  uint32_t size_ = 0;
 };
 
 // One direction of a POP3 connection.
@@ -30,6 +68,7 @@ struct Pop3Stream {
   GrowingText body;   // of a multi-line reply, dots undone
   SegmentMeta first;  // brought the message's first byte
   SegmentMeta last;
+  uint64_t first_offset = 0;  // of the message's first byte in the stream
   uint64_t body_size = 0;
   uint64_t missing = 0;
   bool in_body = false;
@@ -44,15 +83,17 @@ struct Pop3Stream {
 // The POP3 state of a connection; memory of the shard's pool, taken when a connection turns out to
 // be POP3.
 struct Pop3Connection {
-  static constexpr size_t kWaitingMax = 64;  // pipelined commands remembered (RFC 2449 section 6.6)
+  // Pipelined commands remembered (RFC 2449 section 6.6). Of those beyond them is counted how many
+  // of one kind follow each other; 128 such runs keep this object within 4 KiB.
+  static constexpr uint32_t kWaitingMax = 64;
+  static constexpr uint32_t kForgottenMax = 128;
 
   // Where the identity or the port tells who is the server, it does.
   explicit Pop3Connection(const ConnectionIdentity& identity);
 
   std::array<Pop3Stream, 2> streams;  // by Side
-  std::array<Pop3Exchange, kWaitingMax> waiting;
-  uint32_t first_waiting = 0;
-  uint32_t waiting_count = 0;
+  Pop3Queue<Pop3Exchange, kWaitingMax> waiting;
+  Pop3Queue<Pop3Forgotten, kForgottenMax> forgotten;  // sent after those that wait
   uint64_t next_exchange = 0;
   Side server = Side::kHigh;
   bool server_known = false;
@@ -61,19 +102,29 @@ struct Pop3Connection {
   bool logged_in = false;
   bool in_auth = false;            // an AUTH waits for its +OK or -ERR
   bool answers_challenge = false;  // the client's next line is no command
-  bool order_lost = false;         // which reply answers what proves nothing
+  bool order_lost = false;         // in which order replies come proves nothing
+  bool pipelines = false;          // the client does not wait for a reply before its next command
+  bool hid_a_line = false;         // a line of the client is not shown: a reply may quote it
   bool tunnel = false;
   Pop3Status reply = Pop3Status::kNone;  // of the multi-line reply being read
   GrowingText reply_text;
   Pop3Exchange answered;  // its command
   bool answered_known = false;
+
+  bool nothing_waits() const { return waiting.empty() && forgotten.empty(); }
 };
+static_assert(sizeof(Pop3Connection) <= 4096);
 
 // Follows POP3 (RFC 1939): each command is a request, each reply a response, a multi-line reply's
 // lines its body, with the dots undone that section 3 asks for. What PASS, APOP and AUTH carry is
 // never handed on, and no line of the client that may be part of it: whatever was lost, cut or sent
 // in an unusual order, a line is shown only when it is a command that is known, or when a login was
-// seen and no AUTH is under way.
+// seen and no AUTH is under way. An -ERR that may quote a line that was not shown is not shown
+// either.
+//
+// A reply has the exchange of a command only when it surely answers it: in order as long as nothing
+// was lost and every command is remembered or counted; after that when it begins where the
+// command's sender stood, and the sender was never seen to pipeline.
 //
 // One per shard, used by its thread. Its functions are those of a ProtocolEngine
 // (core/protocol/table.h).
@@ -89,7 +140,7 @@ class Pop3Engine {
 
   static void start_midstream(Pop3Connection& pop3, Side side) {
     pop3.streams[static_cast<size_t>(side)].searching = true;
-    pop3.order_lost = true;
+    lose_order(pop3, side);
   }
   static void start_at_beginning(Pop3Connection& pop3, Side side) {
     pop3.streams[static_cast<size_t>(side)].searching = false;
@@ -115,12 +166,16 @@ class Pop3Engine {
     Pop3Stream& stream;
   };
 
-  void take_piece(Context& context, std::string_view piece, const SegmentMeta& meta);
+  static void lose_order(Pop3Connection& pop3, Side side);
+  void take_piece(Context& context, std::string_view piece, uint64_t offset,
+                  const SegmentMeta& meta);
   void take_line(Context& context, std::string_view raw);
   void take_long_line(Context& context, std::string_view piece);
   void pass_over(Context& context, size_t size);
   void take_command(Context& context, std::string_view line);
+  void remember(Context& context, std::string_view name, Pop3Kind kind);
   void take_reply(Context& context, std::string_view line);
+  static Pop3Kind take_answered(Context& context);
   static void follow_login(Pop3Connection& pop3, Pop3Verb verb, Pop3Status status);
   void take_body_line(Context& context, std::string_view raw);
   void keep_body(Context& context, std::string_view bytes);
