@@ -40,8 +40,8 @@ struct ShardSettings {
 };
 
 // One share of the connections and all that belongs to them: table, reassembly, protocols,
-// lines, memory, counters. Takes packet blocks and runs each to completion; shares nothing with other
-// shards but the published counters and the census.
+// lines, memory, counters. Takes packet blocks and runs each to completion; shares nothing with
+// other shards but the published counters and the census.
 //
 // Time is the packet clock that comes with the segments. A timeout is judged at a connection's
 // next segment by that segment's clock; sweeps only reach the same verdict earlier, so what comes

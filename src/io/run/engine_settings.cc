@@ -84,8 +84,8 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   // What nobody will see is not kept: `pretty` shows sizes only.
   if (config.format == OutputFormat::kPretty && !extracting) settings.protocols.http.body_max = 0;
   settings.protocols.http.drop_binary_bodies = config.format == OutputFormat::kNdjson &&
-                                     config.binary_body == BinaryBody::kOmit &&
-                                     !config.decode_bodies && !extracting;
+                                               config.binary_body == BinaryBody::kOmit &&
+                                               !config.decode_bodies && !extracting;
   settings.protocols.http.header_bytes_max = static_cast<uint32_t>(config.max_header_bytes);
   settings.protocols.http.headers_max = static_cast<uint32_t>(config.max_headers);
   settings.protocols.http.outstanding_max = static_cast<uint32_t>(config.max_outstanding_requests);
