@@ -106,7 +106,6 @@ void Pop3Engine::lose_order(Pop3Connection& pop3, Side side) {
   pop3.forgotten.clear();
   pop3.order_lost = true;
   if (!pop3.server_known || pop3.server == side) pop3.greeted = true;
-  if (!pop3.server_known || pop3.server != side) pop3.hid_a_line = true;
 }
 
 // A piece of a line that is longer than a line may be. In a mail there are such lines, and they
@@ -168,7 +167,6 @@ void Pop3Engine::take_line(Context& context, std::string_view raw) {
   if (from_server ? !is_reply : !is_command && context.stream.searching) {
     // A line of a reply that was taken for the whole of it, or the end of a line that was lost.
     pop3.order_lost = true;
-    pop3.hid_a_line |= !from_server;
     counters_.add(ShardCounter::skipped_in_resync, raw.size());
     return;
   }
@@ -190,16 +188,17 @@ void Pop3Engine::take_command(Context& context, std::string_view line) {
   }
   Pop3Command command = read_pop3_command(line);
   bool hidden = false;
-  if (std::exchange(pop3.answers_challenge, false)) {
+  const bool is_answer = std::exchange(pop3.answers_challenge, false);
+  if (is_answer) {
     command = {Pop3Verb::kAuth, "AUTH", {}};
   } else if (command.verb == Pop3Verb::kAuth) {
     pop3.in_auth = true;
-  } else if (command.verb == Pop3Verb::kUnknown && (pop3.in_auth || !pop3.logged_in)) {
+  } else if (command.verb == Pop3Verb::kUnknown && pop3.hides_lines()) {
     hidden = true;
     command = {pop3.in_auth ? Pop3Verb::kAuth : Pop3Verb::kUnknown, kRedacted, {}};
   }
-  pop3.hid_a_line |= hidden;
-  remember(context, command.name, {command.verb, hidden});
+  // After a loss the answer may have been lost, and this is any line.
+  remember(context, command.name, {command.verb, hidden || (is_answer && pop3.order_lost)});
   emit_request(context, command, hidden);
   pop3.next_exchange++;
 }
@@ -233,8 +232,7 @@ void Pop3Engine::take_reply(Context& context, std::string_view line) {
   const auto [verb, hidden] = is_greeting ? Pop3Kind() : take_answered(context);
   follow_login(pop3, verb, reply.status);
   // Servers quote what they do not know.
-  const bool quotes = hidden || (!pop3.answered_known && pop3.order_lost && pop3.hid_a_line);
-  if (reply.status == Pop3Status::kError && quotes) reply.text = kRedacted;
+  if (reply.status == Pop3Status::kError && hidden) reply.text = kRedacted;
   if (reply.status != Pop3Status::kOk || verb != Pop3Verb::kMultiLine) {
     emit_reply(context, reply.status, reply.text, false);
     if (reply.status == Pop3Status::kOk && verb == Pop3Verb::kStls) {
@@ -252,16 +250,21 @@ void Pop3Engine::take_reply(Context& context, std::string_view line) {
 // Takes the command that the reply answers from those that wait, if any does.
 Pop3Kind Pop3Engine::take_answered(Context& context) {
   Pop3Connection& pop3 = context.pop3;
+  Pop3Kind kind;
+  bool is_sure = false;
   if (!pop3.waiting.empty()) {
     pop3.answered = pop3.waiting.front();
     pop3.waiting.pop();
-    pop3.answered_known = !pop3.order_lost || (!pop3.pipelines && pop3.answered.sent_ack ==
-                                                                      context.stream.first_offset);
-    return pop3.answered.kind;
+    const bool begins_there = pop3.answered.sent_ack == context.stream.first_offset;
+    is_sure = pop3.answered_known = !pop3.order_lost || (!pop3.pipelines && begins_there);
+    kind = pop3.answered.kind;
+  } else if (!pop3.forgotten.empty()) {
+    is_sure = !pop3.order_lost;
+    kind = pop3.forgotten.front().kind;
+    if (--pop3.forgotten.front().count == 0) pop3.forgotten.pop();
   }
-  if (pop3.forgotten.empty()) return {};
-  const Pop3Kind kind = pop3.forgotten.front().kind;
-  if (--pop3.forgotten.front().count == 0) pop3.forgotten.pop();
+  // It may answer any line, also one that was not shown.
+  kind.hidden |= !is_sure && pop3.hides_lines();
   return kind;
 }
 

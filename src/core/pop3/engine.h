@@ -98,13 +98,11 @@ struct Pop3Connection {
   Side server = Side::kHigh;
   bool server_known = false;
   bool greeted = false;  // the server's first reply answers nothing (RFC 1939 section 4)
-  // A line of the client that is no command may be part of a credential, unless a login was seen.
   bool logged_in = false;
   bool in_auth = false;            // an AUTH waits for its +OK or -ERR
   bool answers_challenge = false;  // the client's next line is no command
   bool order_lost = false;         // in which order replies come proves nothing
   bool pipelines = false;          // the client does not wait for a reply before its next command
-  bool hid_a_line = false;         // a line of the client is not shown: a reply may quote it
   bool tunnel = false;
   Pop3Status reply = Pop3Status::kNone;  // of the multi-line reply being read
   GrowingText reply_text;
@@ -112,6 +110,8 @@ struct Pop3Connection {
   bool answered_known = false;
 
   bool nothing_waits() const { return waiting.empty() && forgotten.empty(); }
+  // Whether a line of the client that is no command may be part of a credential.
+  bool hides_lines() const { return in_auth || !logged_in; }
 };
 static_assert(sizeof(Pop3Connection) <= 4096);
 
@@ -119,8 +119,7 @@ static_assert(sizeof(Pop3Connection) <= 4096);
 // lines its body, with the dots undone that section 3 asks for. What PASS, APOP and AUTH carry is
 // never handed on, and no line of the client that may be part of it: whatever was lost, cut or sent
 // in an unusual order, a line is shown only when it is a command that is known, or when a login was
-// seen and no AUTH is under way. An -ERR that may quote a line that was not shown is not shown
-// either.
+// seen and no AUTH is under way. Nor is the text of an -ERR that may quote such a line.
 //
 // A reply has the exchange of a command only when it surely answers it: in order as long as nothing
 // was lost and every command is remembered or counted; after that when it begins where the
