@@ -228,8 +228,7 @@ void Pop3Engine::take_reply(Context& context, std::string_view line) {
   Pop3Connection& pop3 = context.pop3;
   Pop3Reply reply = read_pop3_reply(line);
   pop3.answered_known = false;
-  const bool is_greeting = !std::exchange(pop3.greeted, true);
-  const auto [verb, hidden] = is_greeting ? Pop3Kind() : take_answered(context);
+  const auto [verb, hidden] = take_answered(context);
   follow_login(pop3, verb, reply.status);
   // Servers quote what they do not know.
   if (reply.status == Pop3Status::kError && hidden) reply.text = kRedacted;
@@ -247,12 +246,17 @@ void Pop3Engine::take_reply(Context& context, std::string_view line) {
   if (context.stream.line_cut) context.stream.cause = Incomplete::kLimit;
 }
 
-// Takes the command that the reply answers from those that wait, if any does.
+// Takes the command that the reply answers from those that wait, if any does. The greeting answers
+// none.
 Pop3Kind Pop3Engine::take_answered(Context& context) {
   Pop3Connection& pop3 = context.pop3;
   Pop3Kind kind;
   bool is_sure = false;
-  if (!pop3.waiting.empty()) {
+  if (!std::exchange(pop3.greeted, true)) {
+    // A client waits for it. What comes when commands wait may answer one of them.
+    pop3.order_lost |= !pop3.nothing_waits();
+    is_sure = !pop3.order_lost;
+  } else if (!pop3.waiting.empty()) {
     pop3.answered = pop3.waiting.front();
     pop3.waiting.pop();
     const bool begins_there = pop3.answered.sent_ack == context.stream.first_offset;
