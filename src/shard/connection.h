@@ -56,7 +56,7 @@ struct Connection {
   bool syn_seen : 1 = false;
   bool gap_reported : 1 = false;  // by an event: the first one is
   HoleList hole_list = HoleList::kNone;
-  ProtocolFlags protocol_flags;
+  ProtocolChoice choice;
   TcpStreams streams;
   ConnectionProtocol protocol;
   ConnectionLink by_hole;

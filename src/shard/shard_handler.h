@@ -20,8 +20,7 @@ struct Shard::Handler {
           Incomplete ending = Incomplete::kNo)
       : shard(owner),
         connection(of),
-        protocol(owner.protocols_, of.protocol, of.protocol_flags, of.identity, clock_ns, frame,
-                 ending) {}
+        protocol(owner.protocols_, of.protocol, of.choice, of.identity, clock_ns, frame, ending) {}
 
   uint32_t try_consume(Side side, uint64_t offset, std::span<const uint8_t> bytes,
                        const SegmentMeta& meta, bool force) {
@@ -37,10 +36,10 @@ struct Shard::Handler {
     protocol.end_of_stream(side, connection.streams[static_cast<size_t>(side)].reset);
   }
   bool in_message(Side side) const { return protocol.in_message(side); }
-  bool ends_with_stream(Side side) const { return protocol.ends_with_stream(side); }
   bool pass_over(Side side, uint64_t length, const SegmentMeta& meta) {
     return protocol.pass_over(side, length, meta);
   }
+  bool ends_with_stream(Side side) const { return protocol.ends_with_stream(side); }
 };
 
 }  // namespace tcp_sniffer

@@ -23,7 +23,7 @@ size_t size_bound(const Message& message) {
       text += size_t{2} * (field.name.size() + field.value.size());
     }
   }
-  // Where there is no head, and of a request that is named in its response's line.
+  // Of commands, replies, and a request that its response's line names, these have no head.
   text += message.method.size() + message.target.size() + message.reason.size() +
           message.request_method.size() + message.request_target.size() +
           message.request_host.size();

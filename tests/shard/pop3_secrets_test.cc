@@ -233,5 +233,28 @@ TEST(Pop3Secrets, NoPieceOfOneIsShownWhateverIsLost) {
   }
 }
 
+// The greeting is lost, and the SYN ACK, from which the loss could be seen, is captured late.
+TEST(Pop3Secrets, AFirstReplyThatComesWhenCommandsWaitMayAnswerOneOfThem) {
+  Session session;
+  session.turns = {{Side::kHigh, "+OK\r\n"},
+                   {Side::kLow, "NOOP\r\n"},
+                   {Side::kHigh, "+OK\r\n"},
+                   {Side::kLow, "s3cretly\r\n"},
+                   {Side::kHigh, "-ERR what is s3cretly\r\n"}};
+  session.secrets = {"s3cretly"};
+  std::mt19937_64 random(2);
+  std::vector<Frame> frames = frames_of(session, random);
+  frames.erase(frames.begin() + 2, frames.begin() + 4);  // the ACK of the handshake, the greeting
+  std::swap(frames[1], frames[2]);
+  ShardSettings settings;
+  settings.protocols.speak("pop3");
+  ShardHarness harness(settings);
+  for (const Frame& frame : frames) harness.add(frame.segment, frame.text);
+  harness.drain();
+  ASSERT_EQ(harness.lines.size(), 4u);
+  for (const std::string& line : harness.lines) EXPECT_EQ(leaked(session, line), "") << line;
+  EXPECT_EQ(harness.lines[3].find("\"exchange\":0"), std::string::npos) << harness.lines[3];
+}
+
 }  // namespace
 }  // namespace tcp_sniffer

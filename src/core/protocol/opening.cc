@@ -31,7 +31,7 @@ uint32_t ProtocolCall::open_stream(Side side, uint64_t offset, std::span<const u
   if (header.status == ProxyHeaderStatus::kIncomplete && keep_opening(side, offset, bytes, meta)) {
     return static_cast<uint32_t>(bytes.size());
   }
-  set_opened(side);
+  choice_.set(ProtocolChoice::kOpened, side);
   if (header.status != ProxyHeaderStatus::kComplete) {
     return pass_on(side, offset, bytes, meta, force);
   }
@@ -58,7 +58,7 @@ uint32_t ProtocolCall::continue_opening(Side side, uint64_t offset, std::span<co
   uint32_t used = 0;
   if (header.status == ProxyHeaderStatus::kComplete) {
     used = header.size - before;
-    set_opened(side);
+    choice_.set(ProtocolChoice::kOpened, side);
     opening.release(protocols_.pool_);
     take_header(side, header);
     protocols_.release_unused_extras(identity());
@@ -81,7 +81,7 @@ bool ProtocolCall::keep_opening(Side side, uint64_t offset, std::span<const uint
 }
 
 void ProtocolCall::take_opening(Side side) {
-  set_opened(side);
+  choice_.set(ProtocolChoice::kOpened, side);
   if (!is_opening(side)) return;
   ConnectionExtras& extras = *identity().extras;
   GrowingText kept = std::exchange(extras.opening, {});
@@ -94,7 +94,7 @@ void ProtocolCall::take_header(Side side, const ProxyHeader& header) {
   protocols_.counters_.add(ShardCounter::parsed, header.size);
   protocols_.counters_.add(ShardCounter::connections_proxied);
   // Nothing comes before a header, so a stream met with it is not met in its middle.
-  flags_.clear(ProtocolFlags::kMidstream, side);
+  choice_.clear(ProtocolChoice::kMidstream, side);
   HttpEngine::start_at_beginning(protocol_.http_, side);
   with_chosen([&](auto& engine, auto& state) { engine.start_at_beginning(state, side); });
   if (!header.has_endpoints) return;

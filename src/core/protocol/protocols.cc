@@ -91,9 +91,9 @@ size_t Protocols::held_bytes(const ConnectionProtocol& protocol,
 }
 
 // The first bytes of a connection, of whichever side, say which protocol it speaks.
-void Protocols::choose(ProtocolFlags& flags, ConnectionIdentity& identity,
+void Protocols::choose(ProtocolChoice& choice, ConnectionIdentity& identity,
                        std::span<const uint8_t> first_bytes) {
-  flags.bits_ |= ProtocolFlags::kChosen;
+  choice.set(ProtocolChoice::kChosen);
   size_t number = kHttpNumber;
   const auto take_one = [&](auto& engine) {
     using Engine = std::remove_cvref_t<decltype(engine)>;
@@ -107,7 +107,7 @@ void Protocols::choose(ProtocolFlags& flags, ConnectionIdentity& identity,
     extras->protocol_state = state;
     extras->protocol = static_cast<uint8_t>(number);
     for (const Side side : {Side::kLow, Side::kHigh}) {
-      if (flags.has(ProtocolFlags::kMidstream, side)) {
+      if (choice.has(ProtocolChoice::kMidstream, side)) {
         engine.start_midstream(*state, side);
       }
     }
@@ -144,8 +144,8 @@ void Protocols::release_extras(ConnectionIdentity& identity) {
 uint32_t ProtocolCall::choose_and_pass_on(Side side, uint64_t offset,
                                           std::span<const uint8_t> bytes, const SegmentMeta& meta,
                                           bool force) {
-  if ((flags_.bits_ & ProtocolFlags::kChosen) == 0) {
-    protocols_.choose(flags_, identity(), bytes);
+  if (!choice_.has(ProtocolChoice::kChosen)) {
+    protocols_.choose(choice_, identity(), bytes);
   }
   auto taken = static_cast<uint32_t>(bytes.size());
   if (with_chosen([&](auto& engine, auto& state) {
@@ -166,12 +166,12 @@ void ProtocolCall::gap(Side side, uint64_t offset, uint64_t length, GapCause cau
           [&](auto& engine, auto& state) { engine.gap(state, identity(), side, length, cause); })) {
     return;
   }
-  flags_.set(ProtocolFlags::kMidstream, side);
+  choice_.set(ProtocolChoice::kMidstream, side);
   protocols_.http_.gap(http_, side, offset, length, cause);
 }
 
 void ProtocolCall::start_midstream(Side side) {
-  flags_.set(ProtocolFlags::kMidstream, side);
+  choice_.set(ProtocolChoice::kMidstream, side);
   HttpEngine::start_midstream(protocol_.http_, side);
   with_chosen([&](auto& engine, auto& state) { engine.start_midstream(state, side); });
 }

@@ -29,28 +29,31 @@ struct ProtocolSettings {
   bool speaks(std::string_view name) const { return spoken[protocol_number(name)]; }
 };
 
-// What is known of a connection's beginning: one byte of the connection object.
-class ProtocolFlags {
+// How far a connection's protocol is known. Part of the connection object, apart from the state,
+// because a byte is free there.
+class ProtocolChoice {
  private:
   friend class Protocols;
   friend class ProtocolCall;
 
-  static constexpr uint8_t kOpened = 1;  // by side: the stream's first bytes were looked at
+  static constexpr uint8_t kOpened = 1;  // flags by side: the stream's first bytes were looked at
   static constexpr uint8_t kMidstream = 4;  // … its beginning was not captured, or is lost
   static constexpr uint8_t kChosen = 16;    // the first bytes have decided about the protocol
 
-  static uint8_t of(uint8_t which, Side side) {
+  bool has(uint8_t which, Side side = Side::kLow) const {
+    return (flags_ & flag(which, side)) != 0;
+  }
+  void set(uint8_t which, Side side = Side::kLow) { flags_ |= flag(which, side); }
+  void clear(uint8_t which, Side side) { flags_ &= static_cast<uint8_t>(~flag(which, side)); }
+  static uint8_t flag(uint8_t which, Side side) {
     return static_cast<uint8_t>(which << static_cast<uint8_t>(side));
   }
-  bool has(uint8_t which, Side side) const { return (bits_ & of(which, side)) != 0; }
-  void set(uint8_t which, Side side) { bits_ |= of(which, side); }
-  void clear(uint8_t which, Side side) { bits_ &= static_cast<uint8_t>(~of(which, side)); }
 
-  uint8_t bits_ = 0;
+  uint8_t flags_ = 0;
 };
 
-// Which protocol a connection speaks and what is remembered of it: part of the connection object.
-// The state of another protocol than HTTP, and the first bytes of a stream while they may become a
+// What is remembered of the protocol that a connection speaks: part of the connection object. The
+// state of another protocol than HTTP, and the first bytes of a stream while they may become a
 // PROXY header, are memory of the pool (ConnectionExtras).
 class ConnectionProtocol {
  private:
@@ -73,12 +76,11 @@ class Protocols {
   static bool holds_memory(const ConnectionProtocol& protocol, const ConnectionIdentity& identity);
   // What a connection has of the pool; without the texts that wait beside its exchanges, which are
   // small.
-  size_t held_bytes(const ConnectionProtocol& protocol, const ConnectionIdentity& identity) const;
-
-  // How many of the next bytes are body that nobody will look at: all but the last one of it.
+  // How many of the next bytes of a stream nobody will look at.
   uint64_t unread_bytes(const ConnectionProtocol& protocol, Side side) const {
     return http_.unread_bytes(protocol.http_, side);
   }
+  size_t held_bytes(const ConnectionProtocol& protocol, const ConnectionIdentity& identity) const;
 
  private:
   friend class ProtocolCall;
@@ -99,7 +101,7 @@ class Protocols {
     return std::apply([&](auto&... engine) { return (try_one(engine) || ...); }, engines);
   }
 
-  void choose(ProtocolFlags& flags, ConnectionIdentity& identity,
+  void choose(ProtocolChoice& choice, ConnectionIdentity& identity,
               std::span<const uint8_t> first_bytes);
   ConnectionExtras* extras_of(ConnectionIdentity& identity);
   void release_unused_extras(ConnectionIdentity& identity);
@@ -121,11 +123,11 @@ class ProtocolCall {
  public:
   // `frame` is that of the segment being handled, 0 when time is the reason. `ending`: the
   // connection is over, for this reason.
-  ProtocolCall(Protocols& protocols, ConnectionProtocol& protocol, ProtocolFlags& flags,
+  ProtocolCall(Protocols& protocols, ConnectionProtocol& protocol, ProtocolChoice& choice,
                ConnectionIdentity& identity, int64_t clock_ns, uint64_t frame, Incomplete ending)
       : protocols_(protocols),
         protocol_(protocol),
-        flags_(flags),
+        choice_(choice),
         http_{protocol.http_, identity, clock_ns, frame, ending} {}
 
   int64_t clock_ns() const { return http_.clock_ns; }
@@ -135,7 +137,7 @@ class ProtocolCall {
     if (!is_opened(side)) {
       if (is_opening(side) || may_begin_with_header(side, bytes)) [[unlikely]]
         return open_stream(side, offset, bytes, meta, force);
-      set_opened(side);
+      choice_.set(ProtocolChoice::kOpened, side);
     }
     return pass_on(side, offset, bytes, meta, force);
   }
@@ -165,15 +167,13 @@ class ProtocolCall {
 
  private:
   ConnectionIdentity& identity() const { return http_.identity; }
-  bool is_opened(Side side) const {
-    return flags_.has(ProtocolFlags::kOpened, side);
-  }
-  void set_opened(Side side) {
-    flags_.set(ProtocolFlags::kOpened, side);
-  }
+  bool is_opened(Side side) const { return choice_.has(ProtocolChoice::kOpened, side); }
   bool is_opening(Side side) const {
     const ConnectionExtras* extras = identity().extras;
     return extras != nullptr && extras->opening.size > 0 && extras->opening_side == side;
+  }
+  bool may_begin_with_header(Side side, std::span<const uint8_t> bytes) const {
+    return may_begin_proxy_header(bytes[0]) && may_send_header(side);
   }
   template <class Act>
   bool with_chosen(const Act& act) const {
@@ -199,15 +199,12 @@ class ProtocolCall {
   bool keep_opening(Side side, uint64_t offset, std::span<const uint8_t> bytes,
                     const SegmentMeta& meta);
   void take_opening(Side side);
-  bool may_begin_with_header(Side side, std::span<const uint8_t> bytes) const {
-    return may_begin_proxy_header(bytes[0]) && may_send_header(side);
-  }
   bool may_send_header(Side side) const;
   void take_header(Side side, const ProxyHeader& header);
 
   Protocols& protocols_;
   ConnectionProtocol& protocol_;
-  ProtocolFlags& flags_;
+  ProtocolChoice& choice_;
   HttpContext http_;
 };
 
