@@ -33,8 +33,8 @@ add_test(NAME include_rule_notices_a_fault COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR
 set_tests_properties(include_rule_notices_a_fault PROPERTIES
   PASS_REGULAR_EXPRESSION "core/low may not include core/high")
 
-add_test(NAME readme_lists_every_key COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:tcp-sniffer>
-  -DREADME=${PROJECT_SOURCE_DIR}/README.md -P ${CMAKE_CURRENT_SOURCE_DIR}/house/readme_keys.cmake)
+add_test(NAME documents_list_every_key COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:tcp-sniffer>
+  -DDOCUMENT=${PROJECT_SOURCE_DIR}/docs/configuration.md -P ${CMAKE_CURRENT_SOURCE_DIR}/house/documented_keys.cmake)
 
 # As tools/test.sh calls it in the release build: `ctest -C full` also runs the TypeScript package's
 # tests, `ctest -C sanitizers` those and the suites of the sanitizer builds beside it, which must

@@ -177,7 +177,7 @@ def _is_brief(row):
 
 
 def markdown(result, chart, brief=False):
-    """The report; brief: without the rows of other ways in and out, for the README."""
+    """The report; brief: without the rows of other ways in and out, for docs/performance.md."""
     facts = "; ".join(f"{name}: {value}" for name, value in result["machine"].items())
     lines = [
         f"Measured {result['date']} with `bench/compare/run.py`, medians of {result['runs']} "
@@ -257,27 +257,27 @@ def svg(result):
             + "".join(parts) + "</svg>\n")
 
 
-def update_readme(path, text):
+def update_document(path, text):
     """Replaces what stands between the two marks. False when they are not there."""
     if not os.path.exists(path):
         return False
-    with open(path, encoding="utf-8") as readme:
-        old = readme.read()
+    with open(path, encoding="utf-8") as document:
+        old = document.read()
     pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
     if not pattern.search(old):
         return False
-    with open(path, "w", encoding="utf-8") as readme:
-        readme.write(pattern.sub(lambda _: f"{BEGIN}\n{text}{END}", old, count=1))
+    with open(path, "w", encoding="utf-8") as document:
+        document.write(pattern.sub(lambda _: f"{BEGIN}\n{text}{END}", old, count=1))
     return True
 
 
-def write(result, folder, readme):
+def write(result, folder, document):
     os.makedirs(folder, exist_ok=True)
     for name, text in (("compare.md", "# Comparison\n\n" + markdown(result, "compare.svg")),
                        ("compare.svg", svg(result)),
                        ("compare.json", json.dumps(result, indent=1) + "\n")):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
-    return update_readme(readme, markdown(result, "bench/results/compare.svg", brief=True) +
-                         "\nThrough pipes and from standard input: "
-                         "[bench/results/compare.md](bench/results/compare.md).\n")
+    return update_document(document, markdown(result, "../bench/results/compare.svg", brief=True) +
+                           "\nThrough pipes and from standard input: "
+                           "[bench/results/compare.md](../bench/results/compare.md).\n")

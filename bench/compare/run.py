@@ -2,8 +2,8 @@
 """Compares tcp-sniffer with its peers on generated captures whose messages are known.
 
 Makes the captures, warms the page cache, runs everything interleaved, checks the number of
-messages, and writes bench/results/compare.{md,svg,json} and the README's block between
-<!-- bench:begin --> and <!-- bench:end -->.
+messages, and writes bench/results/compare.{md,svg,json} and the block of
+docs/performance.md between <!-- bench:begin --> and <!-- bench:end -->.
 """
 
 import argparse
@@ -232,9 +232,10 @@ def main():
             shutil.rmtree(scratch, ignore_errors=True)
     print(report.markdown(result, "compare.svg"))
     if not arguments.only and not arguments.no_results:
-        readme = os.path.join(ROOT, "README.md")
-        told = report.write(result, os.path.join(ROOT, "bench", "results"), readme)
-        print("bench/results/compare.{md,svg,json} written" + (", README.md too" if told else ""))
+        document = os.path.join(ROOT, "docs", "performance.md")
+        found = report.write(result, os.path.join(ROOT, "bench", "results"), document)
+        print("bench/results/compare.{md,svg,json} written" +
+              (", docs/performance.md too" if found else ""))
     for problem in problems:
         print(f"PROBLEM: {problem}", file=sys.stderr)
     return 1 if problems else 0

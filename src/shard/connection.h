@@ -63,7 +63,7 @@ struct Connection {
   int64_t syn_time_ns = 0;
   PendingSyn pending;
 };
-static_assert(sizeof(Connection) == 376);  // README.md and ARCHITECTURE.md say so
+static_assert(sizeof(Connection) == 376);  // docs/memory.md and ARCHITECTURE.md say so
 
 // An intrusive list through one of a Connection's links; the front is the oldest. Owns nothing.
 template <ConnectionLink Connection::*kLink>

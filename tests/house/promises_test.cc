@@ -1,5 +1,5 @@
-// CONTRIBUTING.md lists what the README promises, and the tests that try to break it. Here: that
-// the list is true, and the promises that had no other test.
+// CONTRIBUTING.md lists what README.md and docs/ promise, and the tests that try to break it. Here:
+// that the list is true, and the promises that had no other test.
 
 #include <gtest/gtest.h>
 
@@ -29,6 +29,15 @@ std::string plain(const std::string& text) {
     words += shown;
   }
   return words;
+}
+
+// README.md and the files of docs/, which are what users rely on.
+std::vector<std::string> documents() {
+  std::vector<std::string> texts = {content_of(source_dir() / "README.md")};
+  for (const auto& entry : std::filesystem::directory_iterator(source_dir() / "docs")) {
+    if (entry.path().extension() == ".md") texts.push_back(content_of(entry.path()));
+  }
+  return texts;
 }
 
 // The rows between the two markers: | promise | `test`, `test` |
@@ -77,14 +86,16 @@ std::set<std::string> all_tests() {
   return names;
 }
 
-TEST(Promises, EachIsASentenceOfTheReadmeAndHasTestsThatExist) {
-  const std::string readme = plain(content_of(source_dir() / "README.md"));
+TEST(Promises, EachIsASentenceOfADocumentAndHasTestsThatExist) {
+  std::string text;
+  for (const std::string& document : documents()) text += document + "\n";
+  const std::string words = plain(text);
   const std::set<std::string> names = all_tests();
   const std::vector<Promise> list = promises();
   EXPECT_GT(list.size(), 30u);
   for (const Promise& promise : list) {
-    EXPECT_NE(readme.find(plain(promise.quote)), std::string::npos)
-        << "the README does not say: " << promise.quote;
+    EXPECT_NE(words.find(plain(promise.quote)), std::string::npos)
+        << "no document says: " << promise.quote;
     EXPECT_FALSE(promise.tests.empty()) << promise.quote;
     for (const std::string& test : promise.tests) {
       EXPECT_TRUE(names.contains(test)) << promise.quote << ": there is no test " << test;
@@ -92,14 +103,16 @@ TEST(Promises, EachIsASentenceOfTheReadmeAndHasTestsThatExist) {
   }
 }
 
-// A sentence of the README's text (tables and code aside) that says never, nothing or exactly is on
+// A sentence of a document's text (tables and code aside) that says never, nothing or exactly is on
 // the list.
 TEST(Promises, EverySentenceThatSaysNeverNothingOrExactlyIsListed) {
   std::string text;
-  bool in_code = false;
-  for (const std::string& line : lines_of(content_of(source_dir() / "README.md"))) {
-    if (line.starts_with("```")) in_code = !in_code;
-    if (!in_code && !line.starts_with("|") && !line.starts_with("```")) text += line + "\n";
+  for (const std::string& document : documents()) {
+    bool in_code = false;
+    for (const std::string& line : lines_of(document)) {
+      if (line.starts_with("```")) in_code = !in_code;
+      if (!in_code && !line.starts_with("|") && !line.starts_with("```")) text += line + "\n";
+    }
   }
   std::vector<std::string> quotes;
   for (const Promise& promise : promises()) quotes.push_back(plain(promise.quote));

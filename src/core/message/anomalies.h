@@ -6,8 +6,8 @@
 
 namespace tcp_sniffer {
 
-// What of a message RFC 9112 does not allow, and was read nevertheless (field `anomalies`). The
-// README says of each what is made of it.
+// What of a message RFC 9112 does not allow, and was read nevertheless (field `anomalies`).
+// docs/standards.md says of each what is made of it.
 enum class Anomaly : uint8_t {
   kLeadingBlanks,     // blanks, or before a status line empty lines, in front of the start line
   kStartLineBlanks,   // other than one space between the parts of the start line

@@ -23,6 +23,6 @@ struct ConnectionExtras {
   SegmentMeta opening_first;  // brought the first of them
   Side opening_side = Side::kLow;
 };
-static_assert(sizeof(ConnectionExtras) <= BufferPool::kSizeMin);  // README.md says so
+static_assert(sizeof(ConnectionExtras) <= BufferPool::kSizeMin);  // docs/memory.md says so
 
 }  // namespace tcp_sniffer

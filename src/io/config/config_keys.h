@@ -42,7 +42,7 @@ using KeyTarget =
                  std::vector<std::string> Config::*, std::vector<uint16_t> Config::*,
                  std::vector<Protocol> Config::*, WordTarget>;
 
-// One key: the JSON key, its flag, and its row in the help text and in the README.
+// One key: the JSON key, its flag, and its row in the help text and in docs/configuration.md.
 struct KeySpec {
   std::string_view name;          // the JSON key; the flag is its kebab-case
   std::string_view short_flag{};  // one letter, or empty
