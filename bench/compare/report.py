@@ -8,7 +8,6 @@ import re
 import subprocess
 from statistics import median
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
 def first_line(arguments):
@@ -257,27 +256,49 @@ def svg(result):
             + "".join(parts) + "</svg>\n")
 
 
-def update_document(path, text):
+def speed_table(result):
+    """The README's table: the best of each program with headers only, in GB/s."""
+    peers = [("libnids + llhttp", "headers"), ("libtins + llhttp", "headers"),
+             ("tcpflow", "bodies, into files"), ("tshark", "headers")]
+    lines = ["| capture | " + " | ".join(["tcp-sniffer", *(name for name, _ in peers)]) + " |",
+             "|---|" + "---:|" * (len(peers) + 1)]
+    for name, workload in result["workloads"].items():
+        cells = []
+        for wanted in [("tcp-sniffer", "headers"), *peers]:
+            speeds = [row["gigabytesPerSecond"] for row in workload["rows"]
+                      if (row["program"], row["settings"]) == wanted]
+            best = max(speeds, default=0)
+            cells.append(f"{best:.{2 if best >= 0.1 else 3}f}" if speeds else "–")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def update_document(path, mark, text):
     """Replaces what stands between the two marks. False when they are not there."""
+    begin, end = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
     if not os.path.exists(path):
         return False
     with open(path, encoding="utf-8") as document:
         old = document.read()
-    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     if not pattern.search(old):
         return False
     with open(path, "w", encoding="utf-8") as document:
-        document.write(pattern.sub(lambda _: f"{BEGIN}\n{text}{END}", old, count=1))
+        document.write(pattern.sub(lambda _: f"{begin}\n{text}{end}", old, count=1))
     return True
 
 
-def write(result, folder, document):
+def write(result, root):
+    """Into bench/results, docs/performance.md and the README. False where a mark is missing."""
+    folder = os.path.join(root, "bench", "results")
     os.makedirs(folder, exist_ok=True)
     for name, text in (("compare.md", "# Comparison\n\n" + markdown(result, "compare.svg")),
                        ("compare.svg", svg(result)),
                        ("compare.json", json.dumps(result, indent=1) + "\n")):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
-    return update_document(document, markdown(result, "../bench/results/compare.svg", brief=True) +
-                           "\nThrough pipes and from standard input: "
-                           "[bench/results/compare.md](../bench/results/compare.md).\n")
+    text = markdown(result, "../bench/results/compare.svg", brief=True)
+    text += ("\nThrough pipes and from standard input: "
+             "[bench/results/compare.md](../bench/results/compare.md).\n")
+    found = update_document(os.path.join(root, "docs", "performance.md"), "bench", text)
+    return update_document(os.path.join(root, "README.md"), "speed", speed_table(result)) and found

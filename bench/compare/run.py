@@ -2,8 +2,9 @@
 """Compares tcp-sniffer with its peers on generated captures whose messages are known.
 
 Makes the captures, warms the page cache, runs everything interleaved, checks the number of
-messages, and writes bench/results/compare.{md,svg,json} and the block of
-docs/performance.md between <!-- bench:begin --> and <!-- bench:end -->.
+messages, and writes bench/results/compare.{md,svg,json}, the block of
+docs/performance.md between <!-- bench:begin --> and <!-- bench:end -->, and the README's table between
+<!-- speed:begin --> and <!-- speed:end -->.
 """
 
 import argparse
@@ -232,10 +233,9 @@ def main():
             shutil.rmtree(scratch, ignore_errors=True)
     print(report.markdown(result, "compare.svg"))
     if not arguments.only and not arguments.no_results:
-        document = os.path.join(ROOT, "docs", "performance.md")
-        found = report.write(result, os.path.join(ROOT, "bench", "results"), document)
+        found = report.write(result, ROOT)
         print("bench/results/compare.{md,svg,json} written" +
-              (", docs/performance.md too" if found else ""))
+              (", docs/performance.md and README.md too" if found else ""))
     for problem in problems:
         print(f"PROBLEM: {problem}", file=sys.stderr)
     return 1 if problems else 0
