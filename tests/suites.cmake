@@ -34,7 +34,24 @@ set_tests_properties(include_rule_notices_a_fault PROPERTIES
   PASS_REGULAR_EXPRESSION "core/low may not include core/high")
 
 add_test(NAME documents_list_every_key COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:tcp-sniffer>
-  -DDOCUMENT=${PROJECT_SOURCE_DIR}/docs/configuration.md -P ${CMAKE_CURRENT_SOURCE_DIR}/house/documented_keys.cmake)
+  -DDOCUMENT=${PROJECT_SOURCE_DIR}/docs/configuration.md
+  -P ${CMAKE_CURRENT_SOURCE_DIR}/house/documented_keys.cmake)
+
+set(documents_check python3 ${CMAKE_CURRENT_SOURCE_DIR}/house/documents.py)
+add_test(NAME documents_show_what_works
+  COMMAND ${documents_check} ${PROJECT_SOURCE_DIR} $<TARGET_FILE:tcp-sniffer>)
+# Shows that the check can fail: by a command, a flag, an output, a link, and what it need not run.
+set(broken ${CMAKE_CURRENT_BINARY_DIR}/broken_documents)
+file(WRITE ${broken}/README.md "\
+[nowhere](docs/gone.md) `--no-such-flag`\n```sh\nfalse\necho one # and more\n```\n\n```\ntwo\n```\n")
+file(WRITE ${broken}/tools/ts/README.md "")
+add_test(NAME documents_check_notices_faults
+  COMMAND ${documents_check} ${broken} $<TARGET_FILE:tcp-sniffer>)
+string(JOIN ".*" noticed "ends with 1: false" "something else than is shown: echo one"
+  "flag: --no-such-flag" "leads nowhere: docs/gone.md" "no document has it any more: tools/test.sh")
+set_tests_properties(documents_check_notices_faults PROPERTIES PASS_REGULAR_EXPRESSION "${noticed}")
+add_test(NAME documents_have_the_picture_of_today
+  COMMAND ${PROJECT_SOURCE_DIR}/tools/terminal-picture.py $<TARGET_FILE:tcp-sniffer> --check)
 
 # As tools/test.sh calls it in the release build: `ctest -C full` also runs the TypeScript package's
 # tests, `ctest -C sanitizers` those and the suites of the sanitizer builds beside it, which must
