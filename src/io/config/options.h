@@ -39,7 +39,7 @@ ParseResult parse_command_line(std::span<const char* const> arguments, Environme
 // --help: 80 columns.
 std::string help_text();
 
-// Every key as one Markdown table.
+// Every key in Markdown: a heading and a table for each group.
 std::string keys_markdown();
 
 }  // namespace tcp_sniffer

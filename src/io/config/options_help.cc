@@ -88,6 +88,17 @@ std::string markdown_cell(std::string_view text) {
   return out;
 }
 
+void append_markdown_row(std::string& out, const KeySpec& key) {
+  std::string flags = key.short_flag.empty() ? "" : "`-" + std::string(key.short_flag) + "`, ";
+  flags += "`--" + flag_name(key.name) + "`";
+  std::string meaning = markdown_cell(key.meaning);
+  if (key.live_only) meaning += " (live only)";
+  if (!key.supported) meaning += " (not yet supported)";
+  out.append("| `").append(key.name).append("` | ").append(flags).append(" | ");
+  out.append(markdown_cell(default_text(key))).append(" | ");
+  out.append(markdown_cell(allowed_text(key))).append(" | ").append(meaning).append(" |\n");
+}
+
 }  // namespace
 
 std::string help_text() {
@@ -112,16 +123,14 @@ std::string help_text() {
 }
 
 std::string keys_markdown() {
-  std::string out = "| key | flag | default | allowed | meaning |\n|---|---|---|---|---|\n";
-  for (const KeySpec& key : config_keys()) {
-    std::string flags = key.short_flag.empty() ? "" : "`-" + std::string(key.short_flag) + "`, ";
-    flags += "`--" + flag_name(key.name) + "`";
-    std::string meaning = markdown_cell(key.meaning);
-    if (key.live_only) meaning += " (live only)";
-    if (!key.supported) meaning += " (not yet supported)";
-    out.append("| `").append(key.name).append("` | ").append(flags).append(" | ");
-    out.append(markdown_cell(default_text(key))).append(" | ");
-    out.append(markdown_cell(allowed_text(key))).append(" | ").append(meaning).append(" |\n");
+  std::string out;
+  for (const KeyGroup group : kKeyGroups) {
+    if (!out.empty()) out += '\n';
+    out.append("## ").append(group_title(group)).append("\n\n");
+    out += "| key | flag | default | allowed | meaning |\n|---|---|---|---|---|\n";
+    for (const KeySpec& key : config_keys()) {
+      if (key.group == group) append_markdown_row(out, key);
+    }
   }
   return out;
 }

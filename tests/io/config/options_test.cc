@@ -389,13 +389,23 @@ TEST(OptionsTest, HelpFitsEightyColumnsAndNamesEveryFlag) {
   }
 }
 
-TEST(OptionsTest, TheMarkdownTableHasOneRowAKey) {
-  const std::string table = keys_markdown();
-  for (const KeySpec& key : config_keys()) {
-    EXPECT_NE(table.find("\n| `" + std::string(key.name) + "` | "), std::string::npos) << key.name;
+TEST(OptionsTest, TheMarkdownHasOneTableAGroupAndOneRowAKey) {
+  const std::string text = keys_markdown();
+  size_t rows = 0;
+  for (const KeyGroup group : kKeyGroups) {
+    const size_t begin = text.find("## " + std::string(group_title(group)) + "\n\n| key |");
+    ASSERT_NE(begin, std::string::npos) << group_title(group);
+    const std::string table = text.substr(begin, text.find("\n\n## ", begin) - begin);
+    for (const KeySpec& key : config_keys()) {
+      if (key.group != group) continue;
+      EXPECT_NE(table.find("\n| `" + std::string(key.name) + "` | "), std::string::npos)
+          << key.name;
+      ++rows;
+    }
   }
-  EXPECT_EQ(static_cast<size_t>(std::count(table.begin(), table.end(), '\n')),
-            config_keys().size() + 2);
+  EXPECT_EQ(rows, config_keys().size());
+  EXPECT_EQ(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')),
+            rows + 5 * std::size(kKeyGroups) - 1);
 }
 
 }  // namespace

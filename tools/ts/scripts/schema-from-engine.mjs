@@ -84,7 +84,7 @@ function propertyOf([, , fallback, allowed, meaning]) {
 
 function generate(binary) {
   const table = execFileSync(binary, ['--help-keys-markdown'], { encoding: 'utf8' });
-  const rows = table.trim().split('\n').slice(2);
+  const rows = table.split('\n').filter((line) => line.startsWith('| `'));
   const cells = rows.map((row) => row.replace(/^\| | \|$/g, '').split(' | '));
   const schema = {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
