@@ -176,7 +176,7 @@ def _is_brief(row):
 
 
 def markdown(result, chart, brief=False):
-    """The report; brief: without the rows of other ways in and out, for docs/performance.md."""
+    """The report; brief: without other ways in and out and goals, for docs/performance.md."""
     facts = "; ".join(f"{name}: {value}" for name, value in result["machine"].items())
     lines = [
         f"Measured {result['date']} with `bench/compare/run.py`, medians of {result['runs']} "
@@ -192,7 +192,7 @@ def markdown(result, chart, brief=False):
         lines += _workload_table(name, workload)
     if result.get("idle"):
         lines += _idle_table(result["idle"])
-    reached = goals(result)
+    reached = [] if brief else goals(result)
     if reached:
         lines += ["| goal | wanted | reached |", "|---|---:|---:|"]
         for what, value, wanted, enough in reached:

@@ -2,9 +2,9 @@
 """Compares tcp-sniffer with its peers on generated captures whose messages are known.
 
 Makes the captures, warms the page cache, runs everything interleaved, checks the number of
-messages, and writes bench/results/compare.{md,svg,json}, the block of
-docs/performance.md between <!-- bench:begin --> and <!-- bench:end -->, and the README's table between
-<!-- speed:begin --> and <!-- speed:end -->.
+messages, and writes bench/results/compare.{md,svg,json}, the block of docs/performance.md between
+<!-- bench:begin --> and <!-- bench:end -->, and the README's table between <!-- speed:begin --> and
+<!-- speed:end -->.
 """
 
 import argparse
