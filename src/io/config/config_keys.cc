@@ -62,7 +62,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .meaning = "TCP ports whose connections are read"},
     {.name = "filter", .value_name = "EXPRESSION", .group = KeyGroup::kInput,
      .target = &Config::filter,
-     .meaning = "a libpcap filter, and-ed with the ports; for files too"},
+     .meaning = "a libpcap filter, in addition to the ports; for files too"},
     {.name = "snaplen", .value_name = "BYTES", .group = KeyGroup::kInput,
      .target = &Config::snaplen, .unit = Unit::kBytes, .minimum = 64, .maximum = 262144,
      .meaning = "bytes captured of each frame", .live_only = true},
@@ -151,8 +151,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     {.name = "defrag", .group = KeyGroup::kTcp, .target = &Config::defrag,
      .meaning = "put IPv4 and IPv6 fragments together"},
     {.name = "verifyChecksums", .group = KeyGroup::kTcp, .target = &Config::verify_checksums,
-     .meaning = "drop and count segments with a bad IP or TCP checksum; off, for offloading makes "
-     "captured checksums wrong"},
+     .meaning = "drop and count segments with a bad IP or TCP checksum; off, because "
+     "offloading makes captured checksums wrong"},
     {.name = "checkTcpOptions", .group = KeyGroup::kTcp, .target = &Config::check_tcp_options,
      .meaning = "refuse segments that contradict the negotiated MSS or window"},
     {.name = "ignoreFsmErrors", .group = KeyGroup::kTcp, .target = &Config::ignore_fsm_errors,
@@ -167,7 +167,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     {.name = "gapTimeoutMs", .value_name = "TIME", .group = KeyGroup::kTcp,
      .target = &Config::gap_timeout_ms, .unit = Unit::kMilliseconds, .minimum = 0,
      .maximum = kHourMs,
-     .meaning = "how long missing bytes are waited for when only one direction is captured"},
+     .meaning = "how long to wait for missing bytes when only one direction is captured"},
     {.name = "connectionIdleTimeoutMs", .value_name = "TIME", .group = KeyGroup::kTcp,
      .target = &Config::connection_idle_timeout_ms, .unit = Unit::kMilliseconds, .minimum = 1,
      .maximum = UINT32_MAX,
@@ -210,8 +210,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     {.name = "drainTimeoutMs", .value_name = "TIME", .group = KeyGroup::kRun,
      .target = &Config::drain_timeout_ms, .unit = Unit::kMilliseconds, .minimum = 0,
      .maximum = kHourMs,
-     .meaning = "how long the reader of the output is waited for when the run is told to stop; the "
-     "end of files waits without limit"},
+     .meaning = "how long a stop waits for the reader of the output; the end of files waits "
+     "without limit"},
     {.name = "waitForConnections", .group = KeyGroup::kRun, .target = &Config::wait_for_connections,
      .meaning = "on stop, keep capturing until the open connections have ended or 30 s are over",
      .live_only = true},

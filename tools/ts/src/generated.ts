@@ -666,11 +666,11 @@ export interface EngineConfig {
   interface?: string;
   /** Capture files (pcap, pcapng, also gzip or zstd), read as one stream; - is standard input. Default: none: live capture. */
   files?: string[];
-  /** time: several files are read in the order of their first packets; given: as named. With a pipe or standard input among them always as named. */
+  /** Time: several files are read in the order of their first packets; given: as named. With a pipe or standard input among them always as named. */
   fileOrder?: 'time' | 'given';
   /** TCP ports whose connections are read. Default: required live; files: every port. */
   ports?: number[];
-  /** A libpcap filter, and-ed with the ports; for files too. */
+  /** A libpcap filter, in addition to the ports; for files too. */
   filter?: string;
   /** Bytes captured of each frame (live only). */
   snaplen?: number | string;
@@ -726,7 +726,7 @@ export interface EngineConfig {
   extractMaxFiles?: number;
   /** Put IPv4 and IPv6 fragments together. */
   defrag?: boolean;
-  /** Drop and count segments with a bad IP or TCP checksum; off, for offloading makes captured checksums wrong. */
+  /** Drop and count segments with a bad IP or TCP checksum; off, because offloading makes captured checksums wrong. */
   verifyChecksums?: boolean;
   /** Refuse segments that contradict the negotiated MSS or window. */
   checkTcpOptions?: boolean;
@@ -736,7 +736,7 @@ export interface EngineConfig {
   allowMissingInit?: boolean;
   /** When missing bytes are given up. evidence: when the receiver has acknowledged them; buffer: only when the buffer is full, on memory or close. */
   gapPolicy?: 'evidence' | 'buffer';
-  /** How long missing bytes are waited for when only one direction is captured. */
+  /** How long to wait for missing bytes when only one direction is captured. */
   gapTimeoutMs?: number;
   /** Packet time after which a silent connection ends; for files too. */
   connectionIdleTimeoutMs?: number;
@@ -758,7 +758,7 @@ export interface EngineConfig {
   shards?: number;
   /** When the reader of the output or a shard is too slow: wait, or drop and count. Default: files: block; live: drop. */
   overload?: 'block' | 'drop';
-  /** How long the reader of the output is waited for when the run is told to stop; the end of files waits without limit. */
+  /** How long a stop waits for the reader of the output; the end of files waits without limit. */
   drainTimeoutMs?: number;
   /** On stop, keep capturing until the open connections have ended or 30 s are over (live only). */
   waitForConnections?: boolean;
@@ -802,7 +802,7 @@ export const configSchema = {
       "x-kind": "path"
     },
     "fileOrder": {
-      "description": "time: several files are read in the order of their first packets; given: as named. With a pipe or standard input among them always as named.",
+      "description": "Time: several files are read in the order of their first packets; given: as named. With a pipe or standard input among them always as named.",
       "enum": [
         "time",
         "given"
@@ -820,7 +820,7 @@ export const configSchema = {
       }
     },
     "filter": {
-      "description": "A libpcap filter, and-ed with the ports; for files too.",
+      "description": "A libpcap filter, in addition to the ports; for files too.",
       "type": "string"
     },
     "snaplen": {
@@ -1038,7 +1038,7 @@ export const configSchema = {
       "default": true
     },
     "verifyChecksums": {
-      "description": "Drop and count segments with a bad IP or TCP checksum; off, for offloading makes captured checksums wrong.",
+      "description": "Drop and count segments with a bad IP or TCP checksum; off, because offloading makes captured checksums wrong.",
       "type": "boolean",
       "default": false
     },
@@ -1066,7 +1066,7 @@ export const configSchema = {
       "default": "evidence"
     },
     "gapTimeoutMs": {
-      "description": "How long missing bytes are waited for when only one direction is captured.",
+      "description": "How long to wait for missing bytes when only one direction is captured.",
       "type": "integer",
       "minimum": 0,
       "maximum": 3600000,
@@ -1171,7 +1171,7 @@ export const configSchema = {
       ]
     },
     "drainTimeoutMs": {
-      "description": "How long the reader of the output is waited for when the run is told to stop; the end of files waits without limit.",
+      "description": "How long a stop waits for the reader of the output; the end of files waits without limit.",
       "type": "integer",
       "minimum": 0,
       "maximum": 3600000,
