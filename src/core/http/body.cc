@@ -30,7 +30,7 @@ bool looks_like_response(std::string_view bytes) {
 }  // namespace
 
 // A head that lies whole in the segment. When the body does too, the message is given out from
-// where it lies; else a parser takes over. Returns the bytes used.
+// where it lies; else it becomes an open message. Returns the bytes used.
 size_t HttpEngine::head_in_segment(HttpContext& context, Side side, const Input& input,
                                    const HttpHead& head) {
   const std::string_view behind = input.text.substr(head.size);
@@ -52,17 +52,17 @@ size_t HttpEngine::head_in_segment(HttpContext& context, Side side, const Input&
   const bool whole = framing.kind == BodyKind::kNone ||
                      (framing.kind == BodyKind::kLength && framing.length <= behind.size());
   if (!whole) {
-    HttpParser* parser = take_parser(context, side);
-    if (parser == nullptr || !parser->head.append(pool_, input.text.substr(0, head.size))) {
-      if (parser != nullptr) release_parser(stream(context, side));
+    OpenMessage* open = take_open_message(context, side);
+    if (open == nullptr || !open->head.append(pool_, input.text.substr(0, head.size))) {
+      if (open != nullptr) release_open_message(stream(context, side));
       counters_.add(ShardCounter::skipped_in_resync, head.size);
       counters_.add(ShardCounter::lost_before_start_line);
       start_search(context, side, false);
       return head.size;
     }
-    parser->first = parser->last = input.meta;
-    parser->start_offset = input.offset;
-    head_in_parser(context, side, head);
+    open->first = open->last = input.meta;
+    open->start_offset = input.offset;
+    head_in_open_message(context, side, head);
     return head.size;
   }
 
@@ -102,50 +102,49 @@ size_t HttpEngine::head_in_segment(HttpContext& context, Side side, const Input&
   return head.size + body.size();
 }
 
-// A head that is complete in the parser: decides how the body ends.
-void HttpEngine::head_in_parser(HttpContext& context, Side side, const HttpHead& head) {
+// A head that is complete in the open message: decides how the body ends.
+void HttpEngine::head_in_open_message(HttpContext& context, Side side, const HttpHead& head) {
   HttpStream& here = stream(context, side);
-  HttpParser& parser = *here.parser;
+  OpenMessage& open = *here.open;
   counters_.add(ShardCounter::parsed, head.size);
   here.started = true;
-  parser.direction = direction_of(head);
+  open.direction = direction_of(head);
   Framing framing;
-  if (parser.direction == MessageDirection::kRequest) {
+  if (open.direction == MessageDirection::kRequest) {
     framing = request_framing(head);
-    open_exchange(context, side, head, parser.first, parser.start_offset, parser.exchange);
+    open_exchange(context, side, head, open.first, open.start_offset, open.exchange);
   } else {
     Exchange* exchange =
-        find_exchange(context, side, parser.start_offset, parser.first, head.start.status);
+        find_exchange(context, side, open.start_offset, open.first, head.start.status);
     framing = response_framing(
         head, exchange != nullptr ? exchange->method : RequestMethodKind::kUnknown);
     if (exchange != nullptr) {
-      parser.exchange = exchange->number;
-      parser.has_request_time = exchange->complete;
-      parser.request_last_ns = exchange->last_byte_ns;
+      open.exchange = exchange->number;
+      open.has_request_time = exchange->complete;
+      open.request_last_ns = exchange->last_byte_ns;
       if (!framing.interim) {
-        take_request_text(parser, *exchange);
+        take_request_text(open, *exchange);
         ExchangeRing(context.http, pool_).pop_front();
       }
     }
   }
-  parser.anomalies.add(framing.anomalies);
+  open.anomalies.add(framing.anomalies);
   if (here.skipped_lines || here.skipped_blanks) [[unlikely]] {
-    parser.anomalies.add(take_skipped(here, parser.direction));
+    open.anomalies.add(take_skipped(here, open.direction));
   }
-  parser.body_may_be_absent = framing.body_may_be_absent;
-  parser.expects_continue =
-      parser.direction == MessageDirection::kRequest && framing.expect_continue;
+  open.body_may_be_absent = framing.body_may_be_absent;
+  open.expects_continue = open.direction == MessageDirection::kRequest && framing.expect_continue;
   switch (framing.kind) {
     case BodyKind::kNone:
       finish(context, side);
       if (framing.tunnel) make_tunnel(context, side);
       return;
     case BodyKind::kLength:
-      parser.remaining = framing.length;
+      open.remaining = framing.length;
       here.phase = HttpPhase::kBodyLength;
       return;
     case BodyKind::kChunked:
-      parser.chunked.start();
+      open.chunked.start();
       here.phase = HttpPhase::kBodyChunked;
       return;
     case BodyKind::kUntilClose:
@@ -156,60 +155,60 @@ void HttpEngine::head_in_parser(HttpContext& context, Side side, const HttpHead&
 
 size_t HttpEngine::continue_body(HttpContext& context, Side side, const Input& input) {
   HttpStream& here = stream(context, side);
-  HttpParser& parser = *here.parser;
-  if (parser.body_may_be_absent) {
-    parser.body_may_be_absent = false;
+  OpenMessage& open = *here.open;
+  if (open.body_may_be_absent) {
+    open.body_may_be_absent = false;
     if (looks_like_response(input.text)) {
       finish(context, side);
       return 0;
     }
   }
-  if (parser.expects_continue) [[unlikely]]
+  if (open.expects_continue) [[unlikely]]
     return take_expected(context, side, input);
   if (here.phase == HttpPhase::kBodyChunked) return continue_chunked(context, side, input);
   size_t size = input.text.size();
   if (here.phase == HttpPhase::kBodyLength) {
-    size = static_cast<size_t>(std::min<uint64_t>(size, parser.remaining));
-    parser.remaining -= size;
-  } else if (parser.broken_body) {
+    size = static_cast<size_t>(std::min<uint64_t>(size, open.remaining));
+    open.remaining -= size;
+  } else if (open.broken_body) {
     return continue_broken_body(context, side, input);
   }
   counters_.add(ShardCounter::parsed, size);
-  take_body(parser, input.text.substr(0, size), input.meta);
-  if (here.phase == HttpPhase::kBodyLength && parser.remaining == 0) finish(context, side);
+  take_body(open, input.text.substr(0, size), input.meta);
+  if (here.phase == HttpPhase::kBodyLength && open.remaining == 0) finish(context, side);
   return size;
 }
 
 size_t HttpEngine::continue_chunked(HttpContext& context, Side side, const Input& input) {
-  HttpParser& parser = *stream(context, side).parser;
+  OpenMessage& open = *stream(context, side).open;
   std::string_view rest = input.text;
   std::string_view piece;
   for (;;) {
-    const ChunkedDecoder::Event event = parser.chunked.next(rest, piece);
+    const ChunkedDecoder::Event event = open.chunked.next(rest, piece);
     if (event == ChunkedDecoder::Event::kBody) {
-      take_body(parser, piece, input.meta);
+      take_body(open, piece, input.meta);
       continue;
     }
     if (event == ChunkedDecoder::Event::kTrailer) {
-      const bool too_large = parser.trailers.size + piece.size() > settings_.header_bytes_max;
-      if (!too_large && parser.trailers.append(pool_, piece)) continue;
-      if (parser.cause != Incomplete::kLimit) {
+      const bool too_large = open.trailers.size + piece.size() > settings_.header_bytes_max;
+      if (!too_large && open.trailers.append(pool_, piece)) continue;
+      if (open.cause != Incomplete::kLimit) {
         limit_reached(context, side, too_large ? "maxHeaderBytes" : "memoryLimit",
                       too_large ? settings_.header_bytes_max : pool_.limit_bytes());
       }
-      parser.cause = Incomplete::kLimit;
+      open.cause = Incomplete::kLimit;
       continue;
     }
     const size_t used = input.text.size() - rest.size();
     counters_.add(ShardCounter::parsed, used);
-    parser.last = input.meta;
+    open.last = input.meta;
     if (event == ChunkedDecoder::Event::kDone) finish(context, side);
     if (event == ChunkedDecoder::Event::kError) {
       say_parse_error(context, side);
-      if (parser.cause == Incomplete::kNo) parser.cause = Incomplete::kParseError;
-      parser.broken_body = true;
+      if (open.cause == Incomplete::kNo) open.cause = Incomplete::kParseError;
+      open.broken_body = true;
       stream(context, side).phase = HttpPhase::kBodyUntilClose;
-      take_body(parser, parser.chunked.unexplained(), input.meta);
+      take_body(open, open.chunked.unexplained(), input.meta);
     }
     return used;
   }
@@ -218,35 +217,35 @@ size_t HttpEngine::continue_chunked(HttpContext& context, Side side, const Input
 // The body was declared chunked and is not, or not any more: all that comes is kept as it is, until
 // a message begins in it. Looks for that as search() does.
 size_t HttpEngine::continue_broken_body(HttpContext& context, Side side, const Input& input) {
-  HttpParser& parser = *stream(context, side).parser;
+  OpenMessage& open = *stream(context, side).open;
   MessageFinder::Candidate candidate;
-  if (pool_.grow(parser.trailers.memory, MessageFinder::kSearchLineMax, 0)) {
-    if (!parser.finder.searching()) {
-      parser.finder.start(
+  if (pool_.grow(open.trailers.memory, MessageFinder::kSearchLineMax, 0)) {
+    if (!open.finder.searching()) {
+      open.finder.start(
           std::span<char, MessageFinder::kSearchLineMax>(
-              reinterpret_cast<char*>(parser.trailers.memory.data), MessageFinder::kSearchLineMax),
+              reinterpret_cast<char*>(open.trailers.memory.data), MessageFinder::kSearchLineMax),
           MessageFinder::StartsAt::kGap,
-          parser.direction == MessageDirection::kRequest ? MessageFinder::Wanted::kRequests
-                                                         : MessageFinder::Wanted::kResponses);
+          open.direction == MessageDirection::kRequest ? MessageFinder::Wanted::kRequests
+                                                       : MessageFinder::Wanted::kResponses);
     }
-    candidate = parser.finder.search(input.text);
+    candidate = open.finder.search(input.text);
   }
   const size_t size = candidate.found ? candidate.offset : input.text.size();
   counters_.add(ShardCounter::parsed, size);
-  take_body(parser, input.text.substr(0, size), input.meta);
+  take_body(open, input.text.substr(0, size), input.meta);
   if (!candidate.found) return size;
   // The beginning of the line was taken for body when it came.
   const size_t kept = candidate.kept.size();
   counters_.subtract(ShardCounter::parsed, kept);
-  parser.body_size -= kept;
-  const uint64_t captured = parser.body_size - parser.missing;
-  parser.body.size = static_cast<size_t>(std::min<uint64_t>(parser.body.size, captured));
-  GrowingText line = std::exchange(parser.trailers, {});
+  open.body_size -= kept;
+  const uint64_t captured = open.body_size - open.missing;
+  open.body.size = static_cast<size_t>(std::min<uint64_t>(open.body.size, captured));
+  GrowingText line = std::exchange(open.trailers, {});
   if (kept > 0) std::memmove(line.memory.data, candidate.kept.data(), kept);
   line.size = kept;
   finish(context, side);
   start_search(context, side, false);
-  HttpParser* next = take_parser(context, side);
+  OpenMessage* next = take_open_message(context, side);
   if (next == nullptr) {
     counters_.add(ShardCounter::skipped_in_resync, kept);
     line.release(pool_);
@@ -260,8 +259,8 @@ size_t HttpEngine::continue_broken_body(HttpContext& context, Side side, const I
 // A request whose body has no known end ends where it is answered.
 void HttpEngine::end_broken_request(HttpContext& context, Side side) {
   const HttpStream& here = stream(context, side);
-  if (here.phase != HttpPhase::kBodyUntilClose || !here.parser->broken_body ||
-      here.parser->direction != MessageDirection::kRequest) {
+  if (here.phase != HttpPhase::kBodyUntilClose || !here.open->broken_body ||
+      here.open->direction != MessageDirection::kRequest) {
     return;
   }
   finish(context, side);
@@ -271,98 +270,97 @@ void HttpEngine::end_broken_request(HttpContext& context, Side side) {
 // Memory comes in steps: a body whose length is announced gets its final size, but at most four
 // times what has come of it, for an announcement costs nothing. Large bodies leave a part of the
 // memory to small ones, and all of them the last part to heads and holes. False: nothing was added.
-bool HttpEngine::keep_body(HttpParser& parser, std::string_view bytes) {
+bool HttpEngine::keep_body(OpenMessage& open, std::string_view bytes) {
   constexpr size_t kSmallBody = 16384;
-  const size_t needed = parser.body.size + bytes.size();
-  if (needed <= parser.body.memory.capacity) return parser.body.append(pool_, bytes);
+  const size_t needed = open.body.size + bytes.size();
+  if (needed <= open.body.memory.capacity) return open.body.append(pool_, bytes);
   const bool small = needed <= kSmallBody;
   const auto wanted = static_cast<size_t>(
-      std::min({needed + parser.remaining, settings_.body_max, uint64_t{needed} * 4}));
+      std::min({needed + open.remaining, settings_.body_max, uint64_t{needed} * 4}));
   for (const size_t size : {small ? needed : wanted, needed}) {
-    if (pool_.spares(size, small) && parser.body.append(pool_, bytes, size)) return true;
+    if (pool_.spares(size, small) && open.body.append(pool_, bytes, size)) return true;
   }
   pool_.refuse();
   return false;
 }
 
 // What follows the kept part of a body: whether a character was cut, or none, shows in it.
-void HttpEngine::note_behind_cut(HttpParser& parser, std::string_view bytes) {
-  if (!parser.behind_cut_known) return;
-  const size_t size = std::min(bytes.size(), parser.behind_cut.size() - parser.behind_cut_size);
-  bytes.copy(parser.behind_cut.data() + parser.behind_cut_size, size);
-  parser.behind_cut_size = (parser.behind_cut_size + size) & 3;
+void HttpEngine::note_behind_cut(OpenMessage& open, std::string_view bytes) {
+  if (!open.behind_cut_known) return;
+  const size_t size = std::min(bytes.size(), open.behind_cut.size() - open.behind_cut_size);
+  bytes.copy(open.behind_cut.data() + open.behind_cut_size, size);
+  open.behind_cut_size = (open.behind_cut_size + size) & 3;
 }
 
 // Body bytes: the first body_max are kept, the others counted.
-void HttpEngine::take_body(HttpParser& parser, std::string_view bytes, const SegmentMeta& meta) {
-  parser.last = meta;
-  const bool first = parser.body_size == 0;
-  parser.body_size += bytes.size();
+void HttpEngine::take_body(OpenMessage& open, std::string_view bytes, const SegmentMeta& meta) {
+  open.last = meta;
+  const bool first = open.body_size == 0;
+  open.body_size += bytes.size();
   if (settings_.body_max == 0) {
-    parser.body_truncated = true;
+    open.body_truncated = true;
     return;
   }
   if (first && settings_.drop_binary_bodies) {
     const std::string_view sample =
         bytes.substr(0, static_cast<size_t>(std::min<uint64_t>(kBinarySample, settings_.body_max)));
-    parser.body_binary = !is_utf8(without_cut_character(sample));
+    open.body_binary = !is_utf8(without_cut_character(sample));
   }
-  if (parser.body_binary) {
-    parser.body_truncated = parser.body_size - parser.missing > settings_.body_max;
+  if (open.body_binary) {
+    open.body_truncated = open.body_size - open.missing > settings_.body_max;
     return;
   }
   const auto room = static_cast<size_t>(settings_.body_max -
-                                        std::min<uint64_t>(settings_.body_max, parser.body.size));
+                                        std::min<uint64_t>(settings_.body_max, open.body.size));
   const std::string_view kept = bytes.substr(0, std::min(room, bytes.size()));
   if (kept.size() < bytes.size()) {
-    parser.body_truncated = true;
-    note_behind_cut(parser, bytes.substr(kept.size()));
+    open.body_truncated = true;
+    note_behind_cut(open, bytes.substr(kept.size()));
   }
-  if (kept.empty() || parser.body_given_up) return;
-  if (keep_body(parser, kept)) return;
+  if (kept.empty() || open.body_given_up) return;
+  if (keep_body(open, kept)) return;
   // Memory gives way at the bodies first: the message goes on without the rest of this one.
-  parser.cause = Incomplete::kLimit;
-  parser.body_given_up = true;
-  parser.body_truncated = true;
+  open.cause = Incomplete::kLimit;
+  open.body_given_up = true;
+  open.body_truncated = true;
 }
 
 uint64_t HttpEngine::unread_bytes(const HttpConnection& http, Side side) const {
   const HttpStream& here = http.streams[static_cast<size_t>(side)];
   if (here.phase != HttpPhase::kBodyLength) return 0;
-  const HttpParser& parser = *here.parser;
-  if (parser.body_may_be_absent || parser.expects_continue) return 0;
-  const bool is_full =
-      parser.body.size >= settings_.body_max &&
-      (!parser.behind_cut_known || parser.behind_cut_size == parser.behind_cut.size());
+  const OpenMessage& open = *here.open;
+  if (open.body_may_be_absent || open.expects_continue) return 0;
+  const bool is_full = open.body.size >= settings_.body_max &&
+                       (!open.behind_cut_known || open.behind_cut_size == open.behind_cut.size());
   const bool is_kept =
-      settings_.body_max != 0 && !parser.body_binary && !parser.body_given_up && !is_full;
-  return is_kept || parser.remaining == 0 ? 0 : parser.remaining - 1;
+      settings_.body_max != 0 && !open.body_binary && !open.body_given_up && !is_full;
+  return is_kept || open.remaining == 0 ? 0 : open.remaining - 1;
 }
 
 bool HttpEngine::pass_over(HttpConnection& http, Side side, uint64_t length,
                            const SegmentMeta& meta) {
   if (length > unread_bytes(http, side)) return false;
-  HttpParser& parser = *http.streams[static_cast<size_t>(side)].parser;
-  parser.remaining -= length;
-  parser.last = meta;
-  parser.body_size += length;
-  if (parser.body_size - parser.missing > settings_.body_max) parser.body_truncated = true;
+  OpenMessage& open = *http.streams[static_cast<size_t>(side)].open;
+  open.remaining -= length;
+  open.last = meta;
+  open.body_size += length;
+  if (open.body_size - open.missing > settings_.body_max) open.body_truncated = true;
   counters_.add(ShardCounter::parsed, length);
   return true;
 }
 
 void HttpEngine::finish(HttpContext& context, Side side) {
-  HttpParser& parser = *stream(context, side).parser;
-  if (parser.direction == MessageDirection::kRequest) {
-    complete_exchange(context, parser.exchange, parser.last.time_ns, parser.body_size);
+  OpenMessage& open = *stream(context, side).open;
+  if (open.direction == MessageDirection::kRequest) {
+    complete_exchange(context, open.exchange, open.last.time_ns, open.body_size);
   }
-  if (!parser.given_out) emit_parser(context, side, parser.headers_cut);
+  if (!open.given_out) emit_open_message(context, side, open.headers_cut);
   after_message(context, side);
 }
 
 void HttpEngine::after_message(HttpContext& context, Side side) {
   HttpStream& here = stream(context, side);
-  release_parser(here);
+  release_open_message(here);
   here.phase = context.http.tunnel ? HttpPhase::kTunnel : HttpPhase::kStart;
 }
 
@@ -372,7 +370,7 @@ void HttpEngine::make_tunnel(HttpContext& context, Side side) {
   counters_.add(ShardCounter::tunnels);
   stream(context, side).phase = HttpPhase::kTunnel;
   HttpStream& peer = stream(context, other(side));
-  if (peer.parser == nullptr) peer.phase = HttpPhase::kTunnel;
+  if (peer.open == nullptr) peer.phase = HttpPhase::kTunnel;
 }
 
 }  // namespace tcp_sniffer

@@ -8,7 +8,7 @@
 
 namespace tcp_sniffer {
 
-struct HttpParser;
+struct OpenMessage;
 
 // Where a stream of HTTP/1.x stands.
 enum class HttpPhase : uint8_t {
@@ -24,10 +24,10 @@ enum class HttpPhase : uint8_t {
 
 enum class HeldSide : uint8_t { kNone, kLow, kHigh };
 
-// One direction. The parser exists only while a message is incomplete (or a partial line is kept
-// while searching), so an idle connection costs these 16 bytes.
+// One direction. An open message exists only while a message is incomplete (or a partial line is
+// kept while searching), so an idle connection costs these 16 bytes.
 struct HttpStream {
-  HttpParser* parser = nullptr;
+  OpenMessage* open = nullptr;
   HttpPhase phase = HttpPhase::kStart;
   bool started : 1 = false;        // a message was found in this stream
   bool unplaced : 1 = false;       // met in its middle, and nothing of it was taken yet

@@ -18,76 +18,76 @@ void HttpEngine::take_start_line(Message& message, const HttpHead& head) {
   message.reason = head.start.reason;
 }
 
-// A message whose parts the parser holds. With `partial_head` its header section is not whole:
+// The open message, as far as it came. With `partial_head` its header section is not whole:
 // what is there of it is given out. The head is read again: keeping its fields while the body
 // comes would cost more than the second reading.
-void HttpEngine::emit_parser(HttpContext& context, Side side, bool partial_head) {
-  HttpParser& parser = *stream(context, side).parser;
+void HttpEngine::emit_open_message(HttpContext& context, Side side, bool partial_head) {
+  OpenMessage& open = *stream(context, side).open;
   Message message;
   HttpHead head;
   // The same bytes were taken for the head of a message in this direction.
   HeadProgress progress;
   progress.ended = true;
-  progress.cut = parser.progress.cut;
-  if (parser.direction == MessageDirection::kResponse) {
+  progress.cut = open.progress.cut;
+  if (open.direction == MessageDirection::kResponse) {
     progress.context = StartContext::kResponseDue;
   }
-  const HeadStatus status = heads_.read(parser.head.text(), progress, head);
+  const HeadStatus status = heads_.read(open.head.text(), progress, head);
   if (status != HeadStatus::kComplete && status != HeadStatus::kTooLarge) {
-    heads_.read_partial(parser.head.text(), progress, head);
+    heads_.read_partial(open.head.text(), progress, head);
   }
   take_start_line(message, head);
-  message.http09 |= parser.http09;
+  message.http09 |= open.http09;
   message.headers = head.fields;
   message.anomalies = head.anomalies;
-  message.anomalies.add(parser.anomalies);
-  message.anomalies.add(parser.chunked.anomalies());
+  message.anomalies.add(open.anomalies);
+  message.anomalies.add(open.chunked.anomalies());
   HttpHead trailer_fields;
-  if (parser.trailers.size > 0) {
+  if (open.trailers.size > 0) {
     HeadProgress trailer_progress;
-    if (trailers_.read_fields(parser.trailers.text(), trailer_progress, trailer_fields) ==
+    if (trailers_.read_fields(open.trailers.text(), trailer_progress, trailer_fields) ==
         HeadStatus::kIncomplete) {
-      trailers_.read_partial_fields(parser.trailers.text(), trailer_fields);
+      trailers_.read_partial_fields(open.trailers.text(), trailer_fields);
     }
     message.trailers = trailer_fields.fields;
     message.anomalies.add(trailer_fields.anomalies);
     if (!trailer_fields.unlisted.empty()) {
       limit_reached(context, side, "maxHeaders", settings_.headers_max);
-      if (parser.cause == Incomplete::kNo) parser.cause = Incomplete::kLimit;
+      if (open.cause == Incomplete::kNo) open.cause = Incomplete::kLimit;
       partial_head = true;
     }
   }
-  if (parser.body_given_up) limit_reached(context, side, "memoryLimit", pool_.limit_bytes());
+  if (open.body_given_up) limit_reached(context, side, "memoryLimit", pool_.limit_bytes());
   message.body_kept = settings_.body_max > 0;
-  message.body = parser.body.text();
-  message.body_size = parser.body_size;
-  message.body_truncated = parser.body_truncated;
-  message.body_binary = parser.body_binary;
+  message.body = open.body.text();
+  message.body_size = open.body_size;
+  message.body_truncated = open.body_truncated;
+  message.body_binary = open.body_binary;
   message.body_cut_is_none =
-      parser.behind_cut_size > 0 &&
-      cut_character_is_none(message.body, {parser.behind_cut.data(), parser.behind_cut_size});
-  message.body_gaps = {reinterpret_cast<const BodyGap*>(parser.gaps.memory.data),
-                       parser.gaps.size / sizeof(BodyGap)};
-  message.incomplete = parser.cause;
-  message.missing_bytes = parser.missing;
+      open.behind_cut_size > 0 &&
+      cut_character_is_none(message.body, {open.behind_cut.data(), open.behind_cut_size});
+  message.body_gaps = {reinterpret_cast<const BodyGap*>(open.gaps.memory.data),
+                       open.gaps.size / sizeof(BodyGap)};
+  message.incomplete = open.cause;
+  message.missing_bytes = open.missing;
   message.headers_incomplete = partial_head;
-  message.after_gap = parser.after_gap;
-  message.exchange = parser.exchange;
-  message.first_byte_ns = parser.first.time_ns;
-  message.last_byte_ns = parser.last.time_ns;
-  message.first_frame = parser.first.frame;
-  message.last_frame = parser.last.frame;
-  message.headers_size = static_cast<uint32_t>(parser.head.size);
+  message.after_gap = open.after_gap;
+  message.exchange = open.exchange;
+  message.first_byte_ns = open.first.time_ns;
+  message.last_byte_ns = open.last.time_ns;
+  message.first_frame = open.first.frame;
+  message.last_frame = open.last.frame;
+  message.headers_size = static_cast<uint32_t>(open.head.size);
   if (message.direction == MessageDirection::kResponse) {
-    message.has_latency = parser.has_request_time;
-    message.latency_ns = parser.first.time_ns - parser.request_last_ns;
-    message.request_body_size = parser.request_body_size;
-    const std::string_view text(reinterpret_cast<const char*>(parser.request_text.data),
-                                parser.request_text.capacity);
-    message.request_method = text.substr(0, parser.request_method_size);
-    message.request_target = text.substr(parser.request_method_size, parser.request_target_size);
-    message.request_host = text.substr(
-        size_t{parser.request_method_size} + parser.request_target_size, parser.request_host_size);
+    message.has_latency = open.has_request_time;
+    message.latency_ns = open.first.time_ns - open.request_last_ns;
+    message.request_body_size = open.request_body_size;
+    const std::string_view text(reinterpret_cast<const char*>(open.request_text.data),
+                                open.request_text.capacity);
+    message.request_method = text.substr(0, open.request_method_size);
+    message.request_target = text.substr(open.request_method_size, open.request_target_size);
+    message.request_host = text.substr(size_t{open.request_method_size} + open.request_target_size,
+                                       open.request_host_size);
     if (message.exchange == kNoExchange) count_unpaired(context, side, message.last_byte_ns);
   }
   emitter_.emit(context.identity, side, message);

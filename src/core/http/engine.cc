@@ -28,9 +28,9 @@ void HttpEngine::start_midstream(HttpConnection& http, Side side) {
 bool HttpEngine::in_message(const HttpConnection& http, Side side) {
   const HttpStream& stream = http.streams[static_cast<size_t>(side)];
   const HttpPhase phase = stream.phase;
-  const HttpParser* parser = stream.parser;
-  if (parser != nullptr && parser->expects_continue && parser->answer == ExpectAnswer::kFinal) {
-    return parser->undecided.size > 0;
+  const OpenMessage* open = stream.open;
+  if (open != nullptr && open->expects_continue && open->answer == ExpectAnswer::kFinal) {
+    return open->undecided.size > 0;
   }
   return phase == HttpPhase::kHead || phase == HttpPhase::kBodyLength ||
          phase == HttpPhase::kBodyChunked;
@@ -43,11 +43,11 @@ bool HttpEngine::ends_with_stream(const HttpConnection& http, Side side) {
 size_t HttpEngine::held_bytes(const HttpConnection& http) {
   size_t held = http.exchanges.capacity;
   for (const HttpStream& stream : http.streams) {
-    const HttpParser* parser = stream.parser;
-    if (parser == nullptr) continue;
-    held += BufferPool::capacity_of(sizeof(HttpParser)) + parser->head.memory.capacity +
-            parser->body.memory.capacity + parser->trailers.memory.capacity +
-            parser->gaps.memory.capacity;
+    const OpenMessage* open = stream.open;
+    if (open == nullptr) continue;
+    held += BufferPool::capacity_of(sizeof(OpenMessage)) + open->head.memory.capacity +
+            open->body.memory.capacity + open->trailers.memory.capacity +
+            open->gaps.memory.capacity;
   }
   return held;
 }
@@ -114,7 +114,7 @@ size_t HttpEngine::step(HttpContext& context, Side side, const Input& input) {
 
 size_t HttpEngine::start_message(HttpContext& context, Side side, const Input& input) {
   HttpStream& here = stream(context, side);
-  if (stream(context, other(side)).parser != nullptr) [[unlikely]] {
+  if (stream(context, other(side)).open != nullptr) [[unlikely]] {
     complete_http09(context, other(side));
     end_broken_request(context, other(side));
   }
@@ -193,7 +193,7 @@ size_t HttpEngine::response_room(HttpContext& context, Side side, std::string_vi
                                  uint64_t start_offset, bool candidate, bool force) {
   constexpr size_t kAll = ~size_t{0};
   if (!must_wait(context, side, start_offset, candidate)) return kAll;
-  HttpParser* asker = stream(context, other(side)).parser;
+  OpenMessage* asker = stream(context, other(side)).open;
   if (asker != nullptr && asker->expects_continue) {
     if (!note_answer(*asker, head, start_offset) && !force) return kStatusBytes - head.size();
     if (asker->ended) {
@@ -209,45 +209,45 @@ size_t HttpEngine::response_room(HttpContext& context, Side side, std::string_vi
 
 // The bytes of a new head.
 size_t HttpEngine::begin_head(HttpContext& context, Side side, const Input& input, bool after_gap) {
-  HttpParser* parser = take_parser(context, side);
-  if (parser == nullptr) {
+  OpenMessage* open = take_open_message(context, side);
+  if (open == nullptr) {
     counters_.add(ShardCounter::lost_before_start_line);
     counters_.add(ShardCounter::skipped_in_resync, input.text.size());
     start_search(context, side, false);
     return input.text.size();
   }
-  parser->first = input.meta;
-  parser->start_offset = input.offset;
-  parser->after_gap = after_gap;
-  parser->candidate = after_gap;
+  open->first = input.meta;
+  open->start_offset = input.offset;
+  open->after_gap = after_gap;
+  open->candidate = after_gap;
   if (after_gap) {
-    parser->progress.context = StartContext::kAfterLoss;
+    open->progress.context = StartContext::kAfterLoss;
   } else {
-    parser->progress.context = start_context(context, side);
-    parser->bare_answer = bare_answer_due(context, side);
+    open->progress.context = start_context(context, side);
+    open->bare_answer = bare_answer_due(context, side);
   }
   stream(context, side).phase = HttpPhase::kHead;
   return continue_head(context, side, input);
 }
 
 size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& input) {
-  HttpParser& parser = *stream(context, side).parser;
+  OpenMessage& open = *stream(context, side).open;
   if (context.http.order_waits() && waits_its_turn(context, side, input.force)) return kRefused;
-  const size_t before = parser.head.size;
+  const size_t before = open.head.size;
   size_t room = size_t{settings_.header_bytes_max} + 1 - before;
   // The request may have begun after the first bytes of its response were seen.
-  const std::string_view known = before > 0 ? parser.head.text() : input.text;
+  const std::string_view known = before > 0 ? open.head.text() : input.text;
   if (may_begin_response(known)) {
-    room = std::min(room, response_room(context, side, known, parser.start_offset, parser.candidate,
-                                        input.force));
+    room = std::min(
+        room, response_room(context, side, known, open.start_offset, open.candidate, input.force));
     if (room == 0) return kRefused;
   }
   const size_t taken = std::min(input.text.size(), room);
   HeadStatus status = HeadStatus::kTooLarge;
   HttpHead head;
-  if (before == 0 && parser.strict) {
+  if (before == 0 && open.strict) {
     // Judged where it lies: text may be full of candidates, and each has the rest of it behind it.
-    HeadProgress progress = parser.progress;
+    HeadProgress progress = open.progress;
     if (heads_.read_candidate(input.text.substr(0, taken), progress, head) ==
         HeadStatus::kInvalid) {
       return pass_candidate(context, side, progress.lines_judged);
@@ -255,24 +255,24 @@ size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& i
     if (head.size > 0) room = head.size;
   }
   const std::string_view text = input.text.substr(0, std::min(taken, room));
-  const bool in_start_line = before > 0 && !parser.progress.start_judged && !parser.strict;
-  if (in_start_line) note_cut(parser);
-  if (parser.head.append(pool_, text)) {
-    parser.last = input.meta;
-    status = parser.strict ? heads_.read_candidate(parser.head.text(), parser.progress, head)
-                           : heads_.read(parser.head.text(), parser.progress, head);
+  const bool in_start_line = before > 0 && !open.progress.start_judged && !open.strict;
+  if (in_start_line) note_cut(open);
+  if (open.head.append(pool_, text)) {
+    open.last = input.meta;
+    status = open.strict ? heads_.read_candidate(open.head.text(), open.progress, head)
+                         : heads_.read(open.head.text(), open.progress, head);
   } else if (!text.empty()) {
     head_beyond_limit(context, side, "memoryLimit", pool_.limit_bytes());
     counters_.add(ShardCounter::skipped_in_resync, text.size());
     return text.size();
   }
-  if (parser.bare_answer && !may_begin_response(parser.head.text())) {
+  if (open.bare_answer && !may_begin_response(open.head.text())) {
     begin_bare_answer(context, side);
     return text.size();
   }
-  if (in_start_line && parser.cuts.size > 0 && parser.progress.start_judged &&
+  if (in_start_line && open.cuts.size > 0 && open.progress.start_judged &&
       status != HeadStatus::kInvalid && stream(context, side).started) {
-    const size_t surplus = surplus_before_message(parser, wanted_of(context, side));
+    const size_t surplus = surplus_before_message(open, wanted_of(context, side));
     if (surplus > 0) {
       fail_head(context, side, surplus);
       return text.size();
@@ -282,25 +282,25 @@ size_t HttpEngine::continue_head(HttpContext& context, Side side, const Input& i
     case HeadStatus::kIncomplete:
       return text.size();
     case HeadStatus::kTooLarge:
-      if (head.size == 0 || parser.strict) {
+      if (head.size == 0 || open.strict) {
         head_beyond_limit(context, side, "maxHeaderBytes", settings_.header_bytes_max);
         return text.size();
       }
       // Too many fields, but its end is known: the stream goes on behind it.
       limit_reached(context, side, "maxHeaders", settings_.headers_max);
-      parser.cause = Incomplete::kLimit;
-      parser.headers_cut = true;
+      open.cause = Incomplete::kLimit;
+      open.headers_cut = true;
       break;
     case HeadStatus::kInvalid:
-      fail_head(context, side, parser.progress.lines_judged);
+      fail_head(context, side, open.progress.lines_judged);
       return text.size();
     case HeadStatus::kComplete:
       break;
   }
   // Bytes behind the head came with this segment.
   const size_t used = head.size > before ? head.size - before : 0;
-  parser.head.size = head.size;
-  head_in_parser(context, side, head);
+  open.head.size = head.size;
+  head_in_open_message(context, side, head);
   return used;
 }
 
@@ -336,29 +336,29 @@ size_t HttpEngine::not_a_message(HttpContext& context, Side side, const Input& i
   return input.text.size();
 }
 
-HttpParser* HttpEngine::take_parser(HttpContext& context, Side side) {
+OpenMessage* HttpEngine::take_open_message(HttpContext& context, Side side) {
   HttpStream& here = stream(context, side);
-  if (here.parser != nullptr) return here.parser;
-  Buffer memory = pool_.allocate(sizeof(HttpParser));
+  if (here.open != nullptr) return here.open;
+  Buffer memory = pool_.allocate(sizeof(OpenMessage));
   if (!memory) return nullptr;
-  here.parser = new (memory.data) HttpParser;
-  return here.parser;
+  here.open = new (memory.data) OpenMessage;
+  return here.open;
 }
 
-void HttpEngine::release_parser(HttpStream& here) {
-  HttpParser* parser = here.parser;
-  if (parser == nullptr) return;
-  parser->head.release(pool_);
-  parser->body.release(pool_);
-  parser->trailers.release(pool_);
-  parser->gaps.release(pool_);
-  parser->cuts.release(pool_);
-  parser->undecided.release(pool_);
-  pool_.release(parser->request_text);
-  parser->~HttpParser();
-  Buffer memory{reinterpret_cast<uint8_t*>(parser), BufferPool::capacity_of(sizeof(HttpParser))};
+void HttpEngine::release_open_message(HttpStream& here) {
+  OpenMessage* open = here.open;
+  if (open == nullptr) return;
+  open->head.release(pool_);
+  open->body.release(pool_);
+  open->trailers.release(pool_);
+  open->gaps.release(pool_);
+  open->cuts.release(pool_);
+  open->undecided.release(pool_);
+  pool_.release(open->request_text);
+  open->~OpenMessage();
+  Buffer memory{reinterpret_cast<uint8_t*>(open), BufferPool::capacity_of(sizeof(OpenMessage))};
   pool_.release(memory);
-  here.parser = nullptr;
+  here.open = nullptr;
 }
 
 void HttpEngine::limit_reached(HttpContext& context, Side side, const char* which, uint64_t value) {

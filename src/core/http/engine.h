@@ -10,7 +10,7 @@
 #include "core/http/exchanges.h"
 #include "core/http/head.h"
 #include "core/http/message_finder.h"
-#include "core/http/parser.h"
+#include "core/http/open_message.h"
 #include "core/message/connection_identity.h"
 #include "core/message/event_record.h"
 #include "core/message/message_emitter.h"
@@ -43,7 +43,7 @@ struct HttpContext {
 // whatever two ends agree on is right, so nothing is refused that can be understood.
 //
 // 1. A message that lies in one segment is put together from views of the packet; nothing is
-//    copied and no parser is taken. Any other takes an HttpParser from the pool.
+//    copied and no memory is taken. Any other is an OpenMessage, in memory of the pool.
 // 2. Every byte of the stream is counted once: parsed, tunnel, ignored_stream or
 //    skipped_in_resync. Bytes of an unfinished head are counted when its fate is known.
 // 3. Three things are refused (StreamProtocol): a response, while the request it would answer is
@@ -136,12 +136,12 @@ class HttpEngine {
 
   // ---- http/body.cc: from a complete head to the finished message
   size_t head_in_segment(HttpContext& context, Side side, const Input& input, const HttpHead& head);
-  void head_in_parser(HttpContext& context, Side side, const HttpHead& head);
+  void head_in_open_message(HttpContext& context, Side side, const HttpHead& head);
   size_t continue_body(HttpContext& context, Side side, const Input& input);
   size_t continue_chunked(HttpContext& context, Side side, const Input& input);
-  bool keep_body(HttpParser& parser, std::string_view bytes);
-  void take_body(HttpParser& parser, std::string_view bytes, const SegmentMeta& meta);
-  static void note_behind_cut(HttpParser& parser, std::string_view bytes);
+  bool keep_body(OpenMessage& open, std::string_view bytes);
+  void take_body(OpenMessage& open, std::string_view bytes, const SegmentMeta& meta);
+  static void note_behind_cut(OpenMessage& open, std::string_view bytes);
   size_t continue_broken_body(HttpContext& context, Side side, const Input& input);
   void end_broken_request(HttpContext& context, Side side);
   void finish(HttpContext& context, Side side);
@@ -149,7 +149,7 @@ class HttpEngine {
   void make_tunnel(HttpContext& context, Side side);
 
   // ---- http/expect.cc: a request that asked before it sent its body
-  static bool note_answer(HttpParser& asker, std::string_view head, uint64_t start_offset);
+  static bool note_answer(OpenMessage& asker, std::string_view head, uint64_t start_offset);
   bool was_answered(HttpContext& context, Side side, const SegmentMeta& meta);
   size_t take_expected(HttpContext& context, Side side, const Input& input);
   void take_undecided_as_body(HttpContext& context, Side side);
@@ -170,8 +170,8 @@ class HttpEngine {
   static bool must_hold_back(const HttpContext& context, HttpStream& here);
   void fail_head(HttpContext& context, Side side, size_t resume);
   size_t pass_candidate(HttpContext& context, Side side, size_t resume);
-  void note_cut(HttpParser& parser);
-  static size_t surplus_before_message(const HttpParser& parser, MessageFinder::Wanted wanted);
+  void note_cut(OpenMessage& open);
+  static size_t surplus_before_message(const OpenMessage& open, MessageFinder::Wanted wanted);
   void ignore_stream(HttpContext& context, Side side, StreamNature nature, std::string_view sample);
   void say_parse_error(HttpContext& context, Side side);
   void end_message(HttpContext& context, Side side, bool reset);
@@ -200,18 +200,18 @@ class HttpEngine {
   bool was_quiet(HttpContext& context, Side side, int64_t now_ns);
   void count_unpaired(HttpContext& context, Side side, int64_t last_byte_ns);
   void give_out_request(HttpContext& context, Side side);
-  void describe_request(HttpContext& context, Side side, Message& message,
-                        const Exchange* exchange, int64_t first_byte_ns);
-  static void take_request_text(HttpParser& parser, Exchange& exchange);
+  void describe_request(HttpContext& context, Side side, Message& message, const Exchange* exchange,
+                        int64_t first_byte_ns);
+  static void take_request_text(OpenMessage& open, Exchange& exchange);
 
   // ---- http/emit.cc
-  void emit_parser(HttpContext& context, Side side, bool partial_head);
+  void emit_open_message(HttpContext& context, Side side, bool partial_head);
   static void take_start_line(Message& message, const HttpHead& head);
   void emit_unanswered(HttpContext& context);
   void put_event(HttpContext& context, Side side, EventRecord& record);
 
-  HttpParser* take_parser(HttpContext& context, Side side);
-  void release_parser(HttpStream& stream);
+  OpenMessage* take_open_message(HttpContext& context, Side side);
+  void release_open_message(HttpStream& stream);
   void limit_reached(HttpContext& context, Side side, const char* which, uint64_t value);
 
   HttpSettings settings_;

@@ -42,7 +42,7 @@ Follows what_follows(std::string_view text, uint64_t announced) {
 
 // A response to the request stands at `start_offset` of the other stream and waits for the request
 // to be complete; `head` is what is there of it. False: too little to know its status.
-bool HttpEngine::note_answer(HttpParser& asker, std::string_view head, uint64_t start_offset) {
+bool HttpEngine::note_answer(OpenMessage& asker, std::string_view head, uint64_t start_offset) {
   const bool known = head.size() >= kStatusBytes || head.find('\n') != std::string_view::npos;
   if (!known) return false;
   asker.answer_offset = start_offset;
@@ -54,41 +54,41 @@ bool HttpEngine::note_answer(HttpParser& asker, std::string_view head, uint64_t 
 // Whether the client had a final answer when it sent the segment. Of a server whose answer was not
 // captured, it is enough that it had got something.
 bool HttpEngine::was_answered(HttpContext& context, Side side, const SegmentMeta& meta) {
-  const HttpParser& parser = *stream(context, side).parser;
-  if (parser.answer == ExpectAnswer::kContinue) return false;
-  if (parser.answer == ExpectAnswer::kFinal) {
-    return meta.acknowledged == 0 || meta.acknowledged > parser.answer_offset;
+  const OpenMessage& open = *stream(context, side).open;
+  if (open.answer == ExpectAnswer::kContinue) return false;
+  if (open.answer == ExpectAnswer::kFinal) {
+    return meta.acknowledged == 0 || meta.acknowledged > open.answer_offset;
   }
   const HttpStream& peer = stream(context, other(side));
-  return (peer.lossy || !peer.started) && parser.first.acknowledged != 0 &&
-         meta.acknowledged > parser.first.acknowledged;
+  return (peer.lossy || !peer.started) && open.first.acknowledged != 0 &&
+         meta.acknowledged > open.first.acknowledged;
 }
 
 // The first bytes behind the head. Returns those used.
 size_t HttpEngine::take_expected(HttpContext& context, Side side, const Input& input) {
   HttpStream& here = stream(context, side);
-  HttpParser& parser = *here.parser;
-  const size_t before = parser.undecided.size;
+  OpenMessage& open = *here.open;
+  const size_t before = open.undecided.size;
   if (before == 0 && !was_answered(context, side, input.meta)) {
-    parser.expects_continue = false;
+    open.expects_continue = false;
     return 0;
   }
   std::string_view text = input.text;
   const bool request_begins =
       starts_like_message(text) && what_follows(text, 0) == Follows::kRequest;
-  Follows follows = what_follows(text, parser.remaining);
+  Follows follows = what_follows(text, open.remaining);
   if (before > 0) {
-    if (parser.remaining == before && request_begins) {
+    if (open.remaining == before && request_begins) {
       follows = Follows::kBody;  // it came whole, and the next request with this segment
-    } else if (parser.undecided.append(pool_, text)) {
-      follows = what_follows(parser.undecided.text(), parser.remaining);
-      if (follows != Follows::kUndecided) parser.undecided.size = before;
+    } else if (open.undecided.append(pool_, text)) {
+      follows = what_follows(open.undecided.text(), open.remaining);
+      if (follows != Follows::kUndecided) open.undecided.size = before;
     } else {
       follows = Follows::kBody;
     }
   } else if (follows == Follows::kUndecided) {
-    parser.undecided_first = input.meta;
-    if (!parser.undecided.append(pool_, text)) follows = Follows::kBody;
+    open.undecided_first = input.meta;
+    if (!open.undecided.append(pool_, text)) follows = Follows::kBody;
   }
   switch (follows) {
     case Follows::kUndecided:
@@ -105,11 +105,11 @@ size_t HttpEngine::take_expected(HttpContext& context, Side side, const Input& i
 
 // The body comes nevertheless.
 void HttpEngine::take_undecided_as_body(HttpContext& context, Side side) {
-  HttpParser& parser = *stream(context, side).parser;
-  parser.expects_continue = false;
-  GrowingText bytes = std::exchange(parser.undecided, {});
-  const SegmentMeta first = parser.undecided_first;
-  const uint64_t offset = parser.start_offset + parser.head.size;
+  OpenMessage& open = *stream(context, side).open;
+  open.expects_continue = false;
+  GrowingText bytes = std::exchange(open.undecided, {});
+  const SegmentMeta first = open.undecided_first;
+  const uint64_t offset = open.start_offset + open.head.size;
   run(context, side, {bytes.text(), offset, first, true, offset});
   bytes.release(pool_);
 }
@@ -118,33 +118,32 @@ void HttpEngine::take_undecided_as_body(HttpContext& context, Side side) {
 // the client is read before the answer that waits.
 void HttpEngine::finish_without_body(HttpContext& context, Side side) {
   HttpStream& here = stream(context, side);
-  GrowingText kept = std::exchange(here.parser->undecided, {});
-  const SegmentMeta first = here.parser->undecided_first;
-  const uint64_t offset = here.parser->start_offset + here.parser->head.size;
-  context.http.answer_waits =
-      here.parser->answer == ExpectAnswer::kFinal && !here.parser->given_out;
+  GrowingText kept = std::exchange(here.open->undecided, {});
+  const SegmentMeta first = here.open->undecided_first;
+  const uint64_t offset = here.open->start_offset + here.open->head.size;
+  context.http.answer_waits = here.open->answer == ExpectAnswer::kFinal && !here.open->given_out;
   finish(context, side);
   if (kept.size == 0) return;
-  HttpParser* parser = take_parser(context, side);
-  if (parser == nullptr) {
+  OpenMessage* open = take_open_message(context, side);
+  if (open == nullptr) {
     counters_.add(ShardCounter::lost_before_start_line);
     counters_.add(ShardCounter::skipped_in_resync, kept.size);
     kept.release(pool_);
     start_search(context, side, false);
     return;
   }
-  parser->head = kept;
-  parser->first = parser->last = first;
-  parser->start_offset = offset;
+  open->head = kept;
+  open->first = open->last = first;
+  open->start_offset = offset;
   here.phase = HttpPhase::kHead;
 }
 
 // Nothing more will decide: the stream ends here or goes on after a gap. True: the request is
 // finished.
 bool HttpEngine::settle_expected(HttpContext& context, Side side, Incomplete cause) {
-  HttpParser& parser = *stream(context, side).parser;
-  if (parser.undecided.size > 0) {
-    if (guess_start(parser.undecided.text()) == StartGuess::kRequest) {
+  OpenMessage& open = *stream(context, side).open;
+  if (open.undecided.size > 0) {
+    if (guess_start(open.undecided.text()) == StartGuess::kRequest) {
       finish_without_body(context, side);
       interrupt(context, side, cause);
       return true;
@@ -155,8 +154,8 @@ bool HttpEngine::settle_expected(HttpContext& context, Side side, Incomplete cau
     return true;
   }
   const bool lost = cause == Incomplete::kGap || cause == Incomplete::kSnaplen;
-  context.http.answer_waits = parser.answer == ExpectAnswer::kFinal && !parser.given_out;
-  if (lost || parser.answer != ExpectAnswer::kFinal) return false;
+  context.http.answer_waits = open.answer == ExpectAnswer::kFinal && !open.given_out;
+  if (lost || open.answer != ExpectAnswer::kFinal) return false;
   finish_without_body(context, side);
   return true;
 }

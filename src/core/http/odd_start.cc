@@ -53,26 +53,26 @@ size_t HttpEngine::odd_start(HttpContext& context, Side side, const Input& input
   return 0;
 }
 
-// What the parser took for the beginning of a head is the body that answers a request of HTTP/0.9.
+// What was taken for the beginning of a head is the body that answers a request of HTTP/0.9.
 void HttpEngine::begin_bare_answer(HttpContext& context, Side side) {
   HttpStream& here = stream(context, side);
-  HttpParser& parser = *here.parser;
-  GrowingText bytes = std::exchange(parser.head, {});
+  OpenMessage& open = *here.open;
+  GrowingText bytes = std::exchange(open.head, {});
   here.phase = HttpPhase::kBodyUntilClose;
   here.started = true;
-  parser.direction = MessageDirection::kResponse;
-  parser.bare_answer = false;
-  parser.http09 = true;
-  parser.anomalies.add(Anomaly::kHttp09);
-  if (Exchange* exchange = find_exchange(context, side, parser.start_offset, parser.first, 200)) {
-    parser.exchange = exchange->number;
-    parser.has_request_time = exchange->complete;
-    parser.request_last_ns = exchange->last_byte_ns;
-    take_request_text(parser, *exchange);
+  open.direction = MessageDirection::kResponse;
+  open.bare_answer = false;
+  open.http09 = true;
+  open.anomalies.add(Anomaly::kHttp09);
+  if (Exchange* exchange = find_exchange(context, side, open.start_offset, open.first, 200)) {
+    open.exchange = exchange->number;
+    open.has_request_time = exchange->complete;
+    open.request_last_ns = exchange->last_byte_ns;
+    take_request_text(open, *exchange);
     ExchangeRing(context.http, pool_).pop_front();
   }
   counters_.add(ShardCounter::parsed, bytes.size);
-  take_body(parser, bytes.text(), parser.last);
+  take_body(open, bytes.text(), open.last);
   bytes.release(pool_);
 }
 
@@ -80,15 +80,15 @@ void HttpEngine::begin_bare_answer(HttpContext& context, Side side) {
 // HTTP/0.9. False: `side` has no such line.
 bool HttpEngine::complete_http09(HttpContext& context, Side side) {
   HttpStream& here = stream(context, side);
-  if (here.phase != HttpPhase::kHead || !here.parser->progress.versionless) return false;
-  HttpParser& parser = *here.parser;
+  if (here.phase != HttpPhase::kHead || !here.open->progress.versionless) return false;
+  OpenMessage& open = *here.open;
   HttpHead head;
-  parser.progress.ended = true;
-  if (heads_.read(parser.head.text(), parser.progress, head) != HeadStatus::kComplete) {
-    parser.progress.ended = false;
+  open.progress.ended = true;
+  if (heads_.read(open.head.text(), open.progress, head) != HeadStatus::kComplete) {
+    open.progress.ended = false;
     return false;
   }
-  head_in_parser(context, side, head);
+  head_in_open_message(context, side, head);
   return true;
 }
 
@@ -96,7 +96,7 @@ bool HttpEngine::complete_http09(HttpContext& context, Side side) {
 void HttpEngine::settle_head(HttpContext& context, Side side) {
   const HttpStream& here = stream(context, side);
   if (here.phase != HttpPhase::kHead) return;
-  if (here.parser->bare_answer && !here.parser->progress.start_judged) {
+  if (here.open->bare_answer && !here.open->progress.start_judged) {
     begin_bare_answer(context, side);
   } else {
     complete_http09(context, side);

@@ -257,11 +257,11 @@ void HttpEngine::note_gap(HttpContext& context, Side side, uint64_t length, bool
 // What may still come of its body is passed over, for where it ends is known.
 void HttpEngine::give_out_request(HttpContext& context, Side side) {
   HttpStream& here = stream(context, side);
-  if (here.parser == nullptr || here.parser->given_out) return;
-  HttpParser& parser = *here.parser;
+  if (here.open == nullptr || here.open->given_out) return;
+  OpenMessage& open = *here.open;
   const Incomplete cause = context.ending == Incomplete::kNo ? Incomplete::kLimit : context.ending;
   if (here.phase == HttpPhase::kHead) {
-    if (parser.strict || may_begin_response(parser.head.text())) return;
+    if (open.strict || may_begin_response(open.head.text())) return;
     if (complete_http09(context, side)) return;
     interrupt_head(context, side, cause);
     start_search(context, side, false);
@@ -269,21 +269,21 @@ void HttpEngine::give_out_request(HttpContext& context, Side side) {
   }
   const bool in_body =
       here.phase == HttpPhase::kBodyLength || here.phase == HttpPhase::kBodyChunked;
-  if (!in_body || parser.direction != MessageDirection::kRequest) return;
-  const bool without_body = parser.expects_continue && parser.answer == ExpectAnswer::kFinal &&
-                            parser.undecided.size == 0;
-  if (parser.cause == Incomplete::kNo && !without_body) parser.cause = cause;
+  if (!in_body || open.direction != MessageDirection::kRequest) return;
+  const bool without_body =
+      open.expects_continue && open.answer == ExpectAnswer::kFinal && open.undecided.size == 0;
+  if (open.cause == Incomplete::kNo && !without_body) open.cause = cause;
   const uint64_t to_come =
-      here.phase == HttpPhase::kBodyLength && !without_body ? parser.remaining : 0;
-  parser.missing += to_come;
-  parser.body_size += to_come;
-  complete_exchange(context, parser.exchange, parser.last.time_ns, parser.body_size);
-  emit_parser(context, side, parser.headers_cut);
-  parser.missing -= to_come;
-  parser.body_size -= to_come;
-  parser.body.release(pool_);
-  parser.body_given_up = true;
-  parser.given_out = true;
+      here.phase == HttpPhase::kBodyLength && !without_body ? open.remaining : 0;
+  open.missing += to_come;
+  open.body_size += to_come;
+  complete_exchange(context, open.exchange, open.last.time_ns, open.body_size);
+  emit_open_message(context, side, open.headers_cut);
+  open.missing -= to_come;
+  open.body_size -= to_come;
+  open.body.release(pool_);
+  open.body_given_up = true;
+  open.given_out = true;
 }
 
 void HttpEngine::describe_request(HttpContext& context, Side side, Message& message,
@@ -305,13 +305,13 @@ void HttpEngine::describe_request(HttpContext& context, Side side, Message& mess
       text.substr(size_t{exchange->method_size} + exchange->target_size, exchange->host_size);
 }
 
-// The response's parser takes over what its line will say of the request.
-void HttpEngine::take_request_text(HttpParser& parser, Exchange& exchange) {
-  parser.request_body_size = exchange.body_size;
-  parser.request_method_size = exchange.method_size;
-  parser.request_target_size = exchange.target_size;
-  parser.request_host_size = exchange.host_size;
-  parser.request_text = exchange.text;
+// The open response takes over what its line will say of the request.
+void HttpEngine::take_request_text(OpenMessage& open, Exchange& exchange) {
+  open.request_body_size = exchange.body_size;
+  open.request_method_size = exchange.method_size;
+  open.request_target_size = exchange.target_size;
+  open.request_host_size = exchange.host_size;
+  open.request_text = exchange.text;
   exchange.text = {};
 }
 

@@ -23,7 +23,7 @@ constexpr uint32_t kWaitsSeen = 3;
 
 void HttpEngine::start_search(HttpContext& context, Side side, bool direct) {
   HttpStream& here = stream(context, side);
-  release_parser(here);
+  release_open_message(here);
   here.phase = context.http.tunnel ? HttpPhase::kTunnel : HttpPhase::kSearch;
   here.unplaced = false;
   here.direct = direct;
@@ -59,18 +59,18 @@ size_t HttpEngine::search_at_segments(HttpContext& context, Side side, const Inp
   constexpr size_t kLittle = 32;
   HttpStream& here = stream(context, side);
   here.direct = false;
-  if (here.parser != nullptr && here.parser->finder.searching()) release_parser(here);
-  HttpParser* parser = take_parser(context, side);
+  if (here.open != nullptr && here.open->finder.searching()) release_open_message(here);
+  OpenMessage* open = take_open_message(context, side);
   size_t passed = input.text.size();
   const bool has_beginning =
       input.segment >= input.offset && input.segment - input.offset < input.text.size();
-  if (parser != nullptr && has_beginning) {
+  if (open != nullptr && has_beginning) {
     const auto before = static_cast<size_t>(input.segment - input.offset);
     const std::string_view text = input.text.substr(before);
     const StartGuess guess = guess_start(text, StartContext::kAfterLoss);
     const bool fits = guess == (wanted == MessageFinder::Wanted::kRequests ? StartGuess::kRequest
                                                                            : StartGuess::kResponse);
-    const uint64_t before_ack = parser->last.acknowledged;
+    const uint64_t before_ack = open->last.acknowledged;
     const bool nothing_new = before_ack != 0 && before_ack == input.meta.acknowledged;
     // With nothing to compare it may be the end of a method whose beginning is lost.
     const bool begins = before_ack == 0
@@ -83,7 +83,7 @@ size_t HttpEngine::search_at_segments(HttpContext& context, Side side, const Inp
       }
       passed = before;
     } else {
-      parser->last = input.meta;
+      open->last = input.meta;
     }
   }
   counters_.add(ShardCounter::skipped_in_resync, passed);
@@ -94,7 +94,7 @@ size_t HttpEngine::search_at_segments(HttpContext& context, Side side, const Inp
 size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
   HttpStream& here = stream(context, side);
   const MessageFinder::Wanted wanted = wanted_of(context, side);
-  const bool untouched = here.direct && here.parser == nullptr;
+  const bool untouched = here.direct && here.open == nullptr;
   if (untouched) {
     // Right behind the loss: most often a message begins with the segment.
     here.direct = false;
@@ -122,30 +122,30 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
   if (starts_at_segments(context, side, wanted)) {
     return search_at_segments(context, side, input, wanted);
   }
-  HttpParser* parser = take_parser(context, side);
-  if (parser == nullptr || (!parser->head.memory &&
-                            !pool_.grow(parser->head.memory, MessageFinder::kSearchLineMax, 0))) {
-    if (parser != nullptr) release_parser(here);
+  OpenMessage* open = take_open_message(context, side);
+  if (open == nullptr ||
+      (!open->head.memory && !pool_.grow(open->head.memory, MessageFinder::kSearchLineMax, 0))) {
+    if (open != nullptr) release_open_message(here);
     counters_.add(ShardCounter::skipped_in_resync, input.text.size());
     return input.text.size();
   }
-  if (!parser->finder.searching()) {
-    parser->finder.start(
+  if (!open->finder.searching()) {
+    open->finder.start(
         std::span<char, MessageFinder::kSearchLineMax>(
-            reinterpret_cast<char*>(parser->head.memory.data), MessageFinder::kSearchLineMax),
+            reinterpret_cast<char*>(open->head.memory.data), MessageFinder::kSearchLineMax),
         here.direct   ? MessageFinder::StartsAt::kGap
         : here.inside ? MessageFinder::StartsAt::kInsideLine
                       : MessageFinder::StartsAt::kBehindLineFeed,
         wanted);
-    parser->body_size = 0;
+    open->body_size = 0;
   }
   here.direct = here.inside = false;
-  const MessageFinder::Candidate candidate = parser->finder.search(input.text);
+  const MessageFinder::Candidate candidate = open->finder.search(input.text);
   if (!candidate.found) {
     note_skipped(context, side);
     counters_.add(ShardCounter::skipped_in_resync, input.text.size());
-    parser->body_size += input.text.size();
-    if (!here.started && parser->body_size > kSearchBytesMax) {
+    open->body_size += input.text.size();
+    if (!here.started && open->body_size > kSearchBytesMax) {
       ignore_stream(context, side, StreamNature::kUnknown, {});
     }
     return input.text.size();
@@ -154,11 +154,11 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
   // The kept bytes were counted as skipped when they came.
   counters_.add(ShardCounter::skipped_in_resync, candidate.offset);
   counters_.subtract(ShardCounter::skipped_in_resync, candidate.kept.size());
-  parser->body_size = 0;
-  parser->head.size = candidate.kept.size();
+  open->body_size = 0;
+  open->head.size = candidate.kept.size();
   if (!candidate.kept.empty() &&
-      candidate.kept.data() != reinterpret_cast<const char*>(parser->head.memory.data)) {
-    std::memmove(parser->head.memory.data, candidate.kept.data(), candidate.kept.size());
+      candidate.kept.data() != reinterpret_cast<const char*>(open->head.memory.data)) {
+    std::memmove(open->head.memory.data, candidate.kept.data(), candidate.kept.size());
   }
   if (candidate.offset == input.text.size()) {
     begin_candidate(context, side, input.offset + candidate.offset, input.meta);
@@ -167,7 +167,7 @@ size_t HttpEngine::search(HttpContext& context, Side side, const Input& input) {
   if (untouched && candidate.offset == 0 && !input.force &&
       guess_start(input.text, StartContext::kAfterLoss) != StartGuess::kRequest &&
       response_room(context, side, input.text, input.offset, true, false) == 0) {
-    release_parser(here);
+    release_open_message(here);
     here.direct = true;
     return kRefused;
   }
@@ -184,41 +184,41 @@ bool HttpEngine::must_hold_back(const HttpContext& context, HttpStream& here) {
   return frame == 0 || here.held_frame == frame;
 }
 
-// A message may begin at `offset`; its first bytes, if any, are in the parser.
+// A message may begin at `offset`; its first bytes, if any, are in the open message.
 void HttpEngine::begin_candidate(HttpContext& context, Side side, uint64_t offset,
                                  const SegmentMeta& meta) {
   HttpStream& here = stream(context, side);
-  HttpParser& parser = *here.parser;
-  parser.progress = {};
-  parser.first = parser.last = meta;
-  parser.start_offset = offset;
-  parser.after_gap = true;
-  parser.candidate = true;
-  parser.strict = true;
+  OpenMessage& open = *here.open;
+  open.progress = {};
+  open.first = open.last = meta;
+  open.start_offset = offset;
+  open.after_gap = true;
+  open.candidate = true;
+  open.strict = true;
   here.phase = HttpPhase::kHead;
 }
 
-// What stands in the parser is no head, or one behind surplus bytes of the message before it. No
-// message starts in its first `resume` bytes; what follows is searched, also inside a line.
+// What stands in the open message is no head, or one behind surplus bytes of the message before it.
+// No message starts in its first `resume` bytes; what follows is searched, also inside a line.
 void HttpEngine::fail_head(HttpContext& context, Side side, size_t resume) {
   HttpStream& here = stream(context, side);
-  HttpParser& parser = *here.parser;
-  const std::string_view text = parser.head.text();
+  OpenMessage& open = *here.open;
+  const std::string_view text = open.head.text();
   // Where a response is due, it is rubbish in front of it (as in odd_start).
-  const bool rubbish = parser.progress.context == StartContext::kResponseDue &&
+  const bool rubbish = open.progress.context == StartContext::kResponseDue &&
                        nature_of(text) == StreamNature::kUnknown;
-  if (!here.started && !parser.candidate && !rubbish) {
+  if (!here.started && !open.candidate && !rubbish) {
     counters_.add(ShardCounter::ignored_stream, text.size());
     ignore_stream(context, side, nature_of(text), text);
     return;
   }
-  if (!parser.candidate) say_parse_error(context, side);
-  const bool inside = resume == 0 && parser.strict;
+  if (!open.candidate) say_parse_error(context, side);
+  const bool inside = resume == 0 && open.strict;
   if (inside) resume = 1;
   if (resume < text.size()) {
-    replay_offset_ = parser.start_offset + resume;
+    replay_offset_ = open.start_offset + resume;
     replay_from_ = resume;
-    replay_ = std::exchange(parser.head, {});
+    replay_ = std::exchange(open.head, {});
   }
   pass_candidate(context, side, inside ? 0 : resume);
 }
@@ -227,7 +227,7 @@ void HttpEngine::fail_head(HttpContext& context, Side side, size_t resume) {
 // good, the first one was judged already, and only another message can start inside it. Returns how
 // many bytes were passed.
 size_t HttpEngine::pass_candidate(HttpContext& context, Side side, size_t resume) {
-  const bool strict = stream(context, side).parser->strict;
+  const bool strict = stream(context, side).open->strict;
   const size_t passed = resume == 0 && strict ? 1 : resume;
   counters_.add(ShardCounter::skipped_in_resync, passed);
   start_search(context, side, false);
@@ -237,23 +237,23 @@ size_t HttpEngine::pass_candidate(HttpContext& context, Side side, size_t resume
 
 // A segment begins in the first line of a head, which may be what was too much of the message
 // before: kept, for the next message may begin there.
-void HttpEngine::note_cut(HttpParser& parser) {
-  const auto cut = static_cast<uint32_t>(parser.head.size);
-  if (parser.cuts.size < BufferPool::kSizeMin) {
-    parser.cuts.append(pool_, {reinterpret_cast<const char*>(&cut), sizeof(cut)});
+void HttpEngine::note_cut(OpenMessage& open) {
+  const auto cut = static_cast<uint32_t>(open.head.size);
+  if (open.cuts.size < BufferPool::kSizeMin) {
+    open.cuts.append(pool_, {reinterpret_cast<const char*>(&cut), sizeof(cut)});
   }
 }
 
 // The first line of the head has become complete. What reads like an odd request may be surplus
 // bytes and a request in a segment of its own: returns how many bytes stand before that, or 0.
-size_t HttpEngine::surplus_before_message(const HttpParser& parser, MessageFinder::Wanted wanted) {
-  std::string_view line = parser.head.text();
+size_t HttpEngine::surplus_before_message(const OpenMessage& open, MessageFinder::Wanted wanted) {
+  std::string_view line = open.head.text();
   line = line.substr(0, line.find('\n'));
   if (line.ends_with('\r')) line.remove_suffix(1);
   const StartLine start = read_start_line(line);
   if (start.kind != StartLineKind::kRequest || (start.known_method && !start.irregular)) return 0;
   const size_t before = MessageFinder::message_inside(line, wanted);
-  const std::string_view cuts = parser.cuts.text();
+  const std::string_view cuts = open.cuts.text();
   for (size_t at = 0; at < cuts.size(); at += sizeof(uint32_t)) {
     uint32_t cut = 0;
     std::memcpy(&cut, cuts.data() + at, sizeof(cut));
@@ -266,8 +266,8 @@ size_t HttpEngine::ignored(HttpContext& context, Side side, const Input& input) 
   if (starts_like_message(input.text)) {
     const StartGuess guess = guess_start(input.text, StartContext::kAfterLoss);
     if (guess == StartGuess::kRequest || guess == StartGuess::kResponse) {
-      HttpParser* parser = take_parser(context, side);
-      if (parser != nullptr) {
+      OpenMessage* open = take_open_message(context, side);
+      if (open != nullptr) {
         begin_candidate(context, side, input.offset, input.meta);
         return 0;
       }
@@ -291,7 +291,7 @@ void HttpEngine::ignore_stream(HttpContext& context, Side side, StreamNature nat
     record.sample_size = take_stream_sample(sample, record.sample);
     put_event(context, side, record);
   }
-  release_parser(here);
+  release_open_message(here);
   here.phase = HttpPhase::kIgnored;
   here.order_lost = true;
 }
@@ -320,13 +320,13 @@ void HttpEngine::gap(HttpContext& context, Side side, uint64_t offset, uint64_t 
       return;
     case HttpPhase::kBodyLength:
       // After a final answer the next request may stand where the body was announced.
-      if (!here.parser->expects_continue ||
-          (here.parser->answer != ExpectAnswer::kFinal && here.parser->undecided.size == 0)) {
-        bridgeable = here.parser->remaining;
+      if (!here.open->expects_continue ||
+          (here.open->answer != ExpectAnswer::kFinal && here.open->undecided.size == 0)) {
+        bridgeable = here.open->remaining;
       }
       break;
     case HttpPhase::kBodyChunked:
-      bridgeable = here.parser->chunked.remaining_in_chunk();
+      bridgeable = here.open->chunked.remaining_in_chunk();
       break;
     case HttpPhase::kBodyUntilClose:
       bridgeable = ~uint64_t{0};
@@ -346,7 +346,7 @@ void HttpEngine::gap(HttpContext& context, Side side, uint64_t offset, uint64_t 
       message_begins = true;
       bridge(here, bridgeable);
     } else if (here.phase == HttpPhase::kHead) {
-      unknown += here.parser->head.size;
+      unknown += here.open->head.size;
     } else if (here.phase == HttpPhase::kSearch) {
       ExchangeRing ring(http, pool_);
       message_begins =
@@ -362,25 +362,25 @@ void HttpEngine::gap(HttpContext& context, Side side, uint64_t offset, uint64_t 
     if (is_request) note_cut_request(http, unknown);
     return;
   }
-  HttpParser& parser = *here.parser;
-  if (parser.cause == Incomplete::kNo) parser.cause = word;
-  parser.body_may_be_absent = false;
-  parser.expects_continue = false;
+  OpenMessage& open = *here.open;
+  if (open.cause == Incomplete::kNo) open.cause = word;
+  open.body_may_be_absent = false;
+  open.expects_continue = false;
   bridge(here, length);
-  if (here.phase == HttpPhase::kBodyLength && parser.remaining == 0) finish(context, side);
+  if (here.phase == HttpPhase::kBodyLength && open.remaining == 0) finish(context, side);
 }
 
 // `length` bytes of the body are missing.
 void HttpEngine::bridge(HttpStream& here, uint64_t length) {
-  HttpParser& parser = *here.parser;
-  parser.behind_cut_known &= parser.body.size < settings_.body_max;
-  if (parser.broken_body) parser.finder = MessageFinder();
-  const BodyGap gap{parser.body_size, length};
-  parser.gaps.append(pool_, {reinterpret_cast<const char*>(&gap), sizeof(gap)});
-  parser.body_size += length;
-  parser.missing += length;
-  if (here.phase == HttpPhase::kBodyLength) parser.remaining -= length;
-  if (here.phase == HttpPhase::kBodyChunked) parser.chunked.skip_in_chunk(length);
+  OpenMessage& open = *here.open;
+  open.behind_cut_known &= open.body.size < settings_.body_max;
+  if (open.broken_body) open.finder = MessageFinder();
+  const BodyGap gap{open.body_size, length};
+  open.gaps.append(pool_, {reinterpret_cast<const char*>(&gap), sizeof(gap)});
+  open.body_size += length;
+  open.missing += length;
+  if (here.phase == HttpPhase::kBodyLength) open.remaining -= length;
+  if (here.phase == HttpPhase::kBodyChunked) open.chunked.skip_in_chunk(length);
 }
 
 // Ends the message in the making, whatever state it is in, with the reason why.
@@ -393,18 +393,18 @@ void HttpEngine::interrupt(HttpContext& context, Side side, Incomplete cause) {
     case HttpPhase::kBodyLength:
     case HttpPhase::kBodyChunked:
     case HttpPhase::kBodyUntilClose: {
-      if (here.parser->expects_continue && settle_expected(context, side, cause)) return;
-      HttpParser& parser = *here.parser;
-      if (parser.cause == Incomplete::kNo) parser.cause = cause;
+      if (here.open->expects_continue && settle_expected(context, side, cause)) return;
+      OpenMessage& open = *here.open;
+      if (open.cause == Incomplete::kNo) open.cause = cause;
       if (here.phase == HttpPhase::kBodyLength) {
-        parser.missing += parser.remaining;
-        parser.body_size += parser.remaining;
+        open.missing += open.remaining;
+        open.body_size += open.remaining;
       }
       finish(context, side);
       return;
     }
     default:
-      release_parser(here);
+      release_open_message(here);
       return;
   }
 }
@@ -412,44 +412,43 @@ void HttpEngine::interrupt(HttpContext& context, Side side, Incomplete cause) {
 // The head will not become complete. Without a whole start line there is no message.
 void HttpEngine::interrupt_head(HttpContext& context, Side side, Incomplete cause) {
   HttpStream& here = stream(context, side);
-  HttpParser& parser = *here.parser;
+  OpenMessage& open = *here.open;
   HttpHead head;
-  parser.progress.cut = cause == Incomplete::kSnaplen;
-  const bool readable =
-      !parser.strict && heads_.read_partial(parser.head.text(), parser.progress, head);
+  open.progress.cut = cause == Incomplete::kSnaplen;
+  const bool readable = !open.strict && heads_.read_partial(open.head.text(), open.progress, head);
   if (!readable) {
     counters_.add(ShardCounter::lost_before_start_line);
-    counters_.add(ShardCounter::skipped_in_resync, parser.head.size);
+    counters_.add(ShardCounter::skipped_in_resync, open.head.size);
     after_message(context, side);
     return;
   }
-  counters_.add(ShardCounter::parsed, parser.head.size);
+  counters_.add(ShardCounter::parsed, open.head.size);
   here.started = true;
-  parser.direction = head.start.kind == StartLineKind::kRequest ? MessageDirection::kRequest
-                                                                : MessageDirection::kResponse;
-  parser.cause = cause;
-  if (parser.direction == MessageDirection::kResponse &&
-      must_wait(context, side, parser.start_offset, parser.candidate)) {
+  open.direction = head.start.kind == StartLineKind::kRequest ? MessageDirection::kRequest
+                                                              : MessageDirection::kResponse;
+  open.cause = cause;
+  if (open.direction == MessageDirection::kResponse &&
+      must_wait(context, side, open.start_offset, open.candidate)) {
     give_out_request(context, other(side));
   }
-  if (parser.direction == MessageDirection::kRequest) {
-    open_exchange(context, side, head, parser.first, parser.start_offset, parser.exchange);
-    complete_exchange(context, parser.exchange, parser.last.time_ns, 0);
-  } else if (Exchange* exchange = find_exchange(context, side, parser.start_offset, parser.first,
-                                                head.start.status)) {
-    parser.exchange = exchange->number;
-    parser.has_request_time = exchange->complete;
-    parser.request_last_ns = exchange->last_byte_ns;
-    take_request_text(parser, *exchange);
+  if (open.direction == MessageDirection::kRequest) {
+    open_exchange(context, side, head, open.first, open.start_offset, open.exchange);
+    complete_exchange(context, open.exchange, open.last.time_ns, 0);
+  } else if (Exchange* exchange =
+                 find_exchange(context, side, open.start_offset, open.first, head.start.status)) {
+    open.exchange = exchange->number;
+    open.has_request_time = exchange->complete;
+    open.request_last_ns = exchange->last_byte_ns;
+    take_request_text(open, *exchange);
     ExchangeRing(context.http, pool_).pop_front();
   }
-  emit_parser(context, side, true);
+  emit_open_message(context, side, true);
   after_message(context, side);
 }
 
 void HttpEngine::end_of_stream(HttpContext& context, Side side, bool reset) {
   if (context.http.order_waits()) waits_its_turn(context, side, true);
-  if (stream(context, side).parser != nullptr) end_message(context, side, reset);
+  if (stream(context, side).open != nullptr) end_message(context, side, reset);
 }
 
 // The stream ends within a message.
@@ -462,9 +461,9 @@ void HttpEngine::end_message(HttpContext& context, Side side, bool reset) {
   }
   const bool in_body =
       here.phase == HttpPhase::kBodyLength || here.phase == HttpPhase::kBodyChunked;
-  if (in_body && here.parser->expects_continue && here.parser->undecided.size == 0 &&
-      here.parser->answer != ExpectAnswer::kFinal) {
-    here.parser->ended = true;  // the answer decides; it may be captured later
+  if (in_body && here.open->expects_continue && here.open->undecided.size == 0 &&
+      here.open->answer != ExpectAnswer::kFinal) {
+    here.open->ended = true;  // the answer decides; it may be captured later
     return;
   }
   interrupt(context, side, Incomplete::kClosed);
@@ -475,10 +474,10 @@ void HttpEngine::close(HttpContext& context, Incomplete cause) {
   for (const bool requests : {true, false}) {
     for (const Side side : {Side::kLow, Side::kHigh}) {
       const HttpStream& here = stream(context, side);
-      if (here.parser == nullptr) continue;
+      if (here.open == nullptr) continue;
       const bool is_request = here.phase == HttpPhase::kHead
-                                  ? !may_begin_response(here.parser->head.text())
-                                  : here.parser->direction == MessageDirection::kRequest;
+                                  ? !may_begin_response(here.open->head.text())
+                                  : here.open->direction == MessageDirection::kRequest;
       if (is_request != requests) continue;
       settle_head(context, side);
       interrupt(context, side, cause);

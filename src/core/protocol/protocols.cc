@@ -2,7 +2,6 @@
 
 #include <new>
 
-#include "core/http/parser.h"
 #include "core/http/start_line.h"
 
 namespace tcp_sniffer {
@@ -74,7 +73,7 @@ bool Protocols::begins_message(const Segment& segment) const {
 bool Protocols::holds_memory(const ConnectionProtocol& protocol,
                              const ConnectionIdentity& identity) {
   const HttpConnection& http = protocol.http_;
-  return http.streams[0].parser != nullptr || http.streams[1].parser != nullptr ||
+  return http.streams[0].open != nullptr || http.streams[1].open != nullptr ||
          static_cast<bool>(http.exchanges) || identity.extras != nullptr;
 }
 

@@ -24,7 +24,7 @@ enum class ExpectAnswer : uint8_t {
 
 // A message in the making that does not fit one segment, or a partial line kept while searching.
 // Taken from the pool when needed and given back with everything it holds.
-struct HttpParser {
+struct OpenMessage {
   GrowingText head;      // start line and headers as sent; while searching: the kept line
   GrowingText body;      // kept part, de-chunked
   GrowingText trailers;  // raw trailer section
@@ -79,6 +79,6 @@ struct HttpParser {
   Buffer request_text;  // method, target and host, one after the other
   uint64_t request_body_size = 0;
 };
-static_assert(sizeof(HttpParser) <= 512);  // one of the pool's sizes
+static_assert(sizeof(OpenMessage) <= 512);  // one of the pool's sizes
 
 }  // namespace tcp_sniffer
