@@ -1,13 +1,13 @@
-// HttpEngine: putting finished messages together for the output.
+// HttpDirection: putting finished messages together for the output.
 
 #include <algorithm>
 
 #include "core/base/text_encoding.h"
-#include "core/http/engine.h"
+#include "core/http/direction.h"
 
 namespace tcp_sniffer {
 
-void HttpEngine::take_start_line(Message& message, const HttpHead& head) {
+void HttpDirection::take_start_line(Message& message, const HttpHead& head) {
   message.direction = head.start.kind == StartLineKind::kRequest ? MessageDirection::kRequest
                                                                  : MessageDirection::kResponse;
   message.version_minor = head.start.version_minor;
@@ -21,8 +21,8 @@ void HttpEngine::take_start_line(Message& message, const HttpHead& head) {
 // The open message, as far as it came. With `partial_head` its header section is not whole:
 // what is there of it is given out. The head is read again: keeping its fields while the body
 // comes would cost more than the second reading.
-void HttpEngine::emit_open_message(HttpContext& context, Side side, bool partial_head) {
-  OpenMessage& open = *stream(context, side).open;
+void HttpDirection::emit_open_message(bool partial_head) {
+  OpenMessage& open = *here_.open;
   Message message;
   HttpHead head;
   // The same bytes were taken for the head of a message in this direction.
@@ -32,9 +32,9 @@ void HttpEngine::emit_open_message(HttpContext& context, Side side, bool partial
   if (open.direction == MessageDirection::kResponse) {
     progress.context = StartContext::kResponseDue;
   }
-  const HeadStatus status = heads_.read(open.head.text(), progress, head);
+  const HeadStatus status = engine_.heads_.read(open.head.text(), progress, head);
   if (status != HeadStatus::kComplete && status != HeadStatus::kTooLarge) {
-    heads_.read_partial(open.head.text(), progress, head);
+    engine_.heads_.read_partial(open.head.text(), progress, head);
   }
   take_start_line(message, head);
   message.http09 |= open.http09;
@@ -45,20 +45,20 @@ void HttpEngine::emit_open_message(HttpContext& context, Side side, bool partial
   HttpHead trailer_fields;
   if (open.trailers.size > 0) {
     HeadProgress trailer_progress;
-    if (trailers_.read_fields(open.trailers.text(), trailer_progress, trailer_fields) ==
+    if (engine_.trailers_.read_fields(open.trailers.text(), trailer_progress, trailer_fields) ==
         HeadStatus::kIncomplete) {
-      trailers_.read_partial_fields(open.trailers.text(), trailer_fields);
+      engine_.trailers_.read_partial_fields(open.trailers.text(), trailer_fields);
     }
     message.trailers = trailer_fields.fields;
     message.anomalies.add(trailer_fields.anomalies);
     if (!trailer_fields.unlisted.empty()) {
-      limit_reached(context, side, "maxHeaders", settings_.headers_max);
+      limit_reached("maxHeaders", engine_.settings_.headers_max);
       if (open.cause == Incomplete::kNo) open.cause = Incomplete::kLimit;
       partial_head = true;
     }
   }
-  if (open.body_given_up) limit_reached(context, side, "memoryLimit", pool_.limit_bytes());
-  message.body_kept = settings_.body_max > 0;
+  if (open.body_given_up) limit_reached("memoryLimit", engine_.pool_.limit_bytes());
+  message.body_kept = engine_.settings_.body_max > 0;
   message.body = open.body.text();
   message.body_size = open.body_size;
   message.body_truncated = open.body_truncated;
@@ -88,30 +88,9 @@ void HttpEngine::emit_open_message(HttpContext& context, Side side, bool partial
     message.request_target = text.substr(open.request_method_size, open.request_target_size);
     message.request_host = text.substr(size_t{open.request_method_size} + open.request_target_size,
                                        open.request_host_size);
-    if (message.exchange == kNoExchange) count_unpaired(context, side, message.last_byte_ns);
+    if (message.exchange == kNoExchange) count_unpaired(message.last_byte_ns);
   }
-  emitter_.emit(context.identity, side, message);
-}
-
-// Requests that no response will answer any more.
-void HttpEngine::emit_unanswered(HttpContext& context) {
-  ExchangeRing ring(context.http, pool_);
-  if (!settings_.keep_request_text) return;
-  for (uint32_t i = 0; i < ring.size(); i++) {
-    const Exchange& exchange = ring.at(i);
-    if (!exchange.text || !context.identity.receiver_known) continue;
-    Message request;
-    const std::string_view text(reinterpret_cast<const char*>(exchange.text.data),
-                                exchange.text.capacity);
-    request.method = text.substr(0, exchange.method_size);
-    request.target = text.substr(exchange.method_size, exchange.target_size);
-    request.request_host =
-        text.substr(size_t{exchange.method_size} + exchange.target_size, exchange.host_size);
-    request.body_size = exchange.body_size;
-    request.first_byte_ns = exchange.first_byte_ns;
-    request.exchange = exchange.number;
-    emitter_.emit_unanswered(context.identity, request);
-  }
+  engine_.emitter_.emit(context_.identity, side_, message);
 }
 
 }  // namespace tcp_sniffer

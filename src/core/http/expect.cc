@@ -1,11 +1,11 @@
-// HttpEngine: a request that asked before it sent its body (Expect: 100-continue, RFC 9110 section
-// 10.1.1). After a final answer the client may keep the body and go on with its next request, and
-// nothing announces that: what it sends next decides.
+// HttpDirection: a request that asked before it sent its body (Expect: 100-continue, RFC 9110
+// section 10.1.1). After a final answer the client may keep the body and go on with its next
+// request, and nothing announces that: what it sends next decides.
 
 #include <algorithm>
 #include <utility>
 
-#include "core/http/engine.h"
+#include "core/http/direction.h"
 
 namespace tcp_sniffer {
 
@@ -42,7 +42,7 @@ Follows what_follows(std::string_view text, uint64_t announced) {
 
 // A response to the request stands at `start_offset` of the other stream and waits for the request
 // to be complete; `head` is what is there of it. False: too little to know its status.
-bool HttpEngine::note_answer(OpenMessage& asker, std::string_view head, uint64_t start_offset) {
+bool HttpDirection::note_answer(OpenMessage& asker, std::string_view head, uint64_t start_offset) {
   const bool known = head.size() >= kStatusBytes || head.find('\n') != std::string_view::npos;
   if (!known) return false;
   asker.answer_offset = start_offset;
@@ -53,23 +53,21 @@ bool HttpEngine::note_answer(OpenMessage& asker, std::string_view head, uint64_t
 
 // Whether the client had a final answer when it sent the segment. Of a server whose answer was not
 // captured, it is enough that it had got something.
-bool HttpEngine::was_answered(HttpContext& context, Side side, const SegmentMeta& meta) {
-  const OpenMessage& open = *stream(context, side).open;
+bool HttpDirection::was_answered(const SegmentMeta& meta) {
+  const OpenMessage& open = *here_.open;
   if (open.answer == ExpectAnswer::kContinue) return false;
   if (open.answer == ExpectAnswer::kFinal) {
     return meta.acknowledged == 0 || meta.acknowledged > open.answer_offset;
   }
-  const HttpStream& peer = stream(context, other(side));
-  return (peer.lossy || !peer.started) && open.first.acknowledged != 0 &&
+  return (peer().lossy || !peer().started) && open.first.acknowledged != 0 &&
          meta.acknowledged > open.first.acknowledged;
 }
 
 // The first bytes behind the head. Returns those used.
-size_t HttpEngine::take_expected(HttpContext& context, Side side, const Input& input) {
-  HttpStream& here = stream(context, side);
-  OpenMessage& open = *here.open;
+size_t HttpDirection::take_expected(const Input& input) {
+  OpenMessage& open = *here_.open;
   const size_t before = open.undecided.size;
-  if (before == 0 && !was_answered(context, side, input.meta)) {
+  if (before == 0 && !was_answered(input.meta)) {
     open.expects_continue = false;
     return 0;
   }
@@ -80,7 +78,7 @@ size_t HttpEngine::take_expected(HttpContext& context, Side side, const Input& i
   if (before > 0) {
     if (open.remaining == before && request_begins) {
       follows = Follows::kBody;  // it came whole, and the next request with this segment
-    } else if (open.undecided.append(pool_, text)) {
+    } else if (open.undecided.append(engine_.pool_, text)) {
       follows = what_follows(open.undecided.text(), open.remaining);
       if (follows != Follows::kUndecided) open.undecided.size = before;
     } else {
@@ -88,93 +86,91 @@ size_t HttpEngine::take_expected(HttpContext& context, Side side, const Input& i
     }
   } else if (follows == Follows::kUndecided) {
     open.undecided_first = input.meta;
-    if (!open.undecided.append(pool_, text)) follows = Follows::kBody;
+    if (!open.undecided.append(engine_.pool_, text)) follows = Follows::kBody;
   }
   switch (follows) {
     case Follows::kUndecided:
       return text.size();
     case Follows::kBody:
-      take_undecided_as_body(context, side);
+      take_undecided_as_body();
       return 0;
     case Follows::kRequest:
-      finish_without_body(context, side);
+      finish_without_body();
       return 0;
   }
   return 0;
 }
 
 // The body comes nevertheless.
-void HttpEngine::take_undecided_as_body(HttpContext& context, Side side) {
-  OpenMessage& open = *stream(context, side).open;
+void HttpDirection::take_undecided_as_body() {
+  OpenMessage& open = *here_.open;
   open.expects_continue = false;
   GrowingText bytes = std::exchange(open.undecided, {});
   const SegmentMeta first = open.undecided_first;
   const uint64_t offset = open.start_offset + open.head.size;
-  run(context, side, {bytes.text(), offset, first, true, offset});
-  bytes.release(pool_);
+  run({bytes.text(), offset, first, true, offset});
+  bytes.release(engine_.pool_);
 }
 
 // The request is complete without its body. What is undecided begins the next one; nothing more of
 // the client is read before the answer that waits.
-void HttpEngine::finish_without_body(HttpContext& context, Side side) {
-  HttpStream& here = stream(context, side);
-  GrowingText kept = std::exchange(here.open->undecided, {});
-  const SegmentMeta first = here.open->undecided_first;
-  const uint64_t offset = here.open->start_offset + here.open->head.size;
-  context.http.answer_waits = here.open->answer == ExpectAnswer::kFinal && !here.open->given_out;
-  finish(context, side);
+void HttpDirection::finish_without_body() {
+  GrowingText kept = std::exchange(here_.open->undecided, {});
+  const SegmentMeta first = here_.open->undecided_first;
+  const uint64_t offset = here_.open->start_offset + here_.open->head.size;
+  http_.answer_waits = here_.open->answer == ExpectAnswer::kFinal && !here_.open->given_out;
+  finish();
   if (kept.size == 0) return;
-  OpenMessage* open = take_open_message(context, side);
+  OpenMessage* open = take_open_message();
   if (open == nullptr) {
-    counters_.add(ShardCounter::lost_before_start_line);
-    counters_.add(ShardCounter::skipped_in_resync, kept.size);
-    kept.release(pool_);
-    start_search(context, side, false);
+    engine_.counters_.add(ShardCounter::lost_before_start_line);
+    engine_.counters_.add(ShardCounter::skipped_in_resync, kept.size);
+    kept.release(engine_.pool_);
+    start_search(false);
     return;
   }
   open->head = kept;
   open->first = open->last = first;
   open->start_offset = offset;
-  here.phase = HttpPhase::kHead;
+  here_.phase = HttpPhase::kHead;
 }
 
 // Nothing more will decide: the stream ends here or goes on after a gap. True: the request is
 // finished.
-bool HttpEngine::settle_expected(HttpContext& context, Side side, Incomplete cause) {
-  OpenMessage& open = *stream(context, side).open;
+bool HttpDirection::settle_expected(Incomplete cause) {
+  OpenMessage& open = *here_.open;
   if (open.undecided.size > 0) {
     if (guess_start(open.undecided.text()) == StartGuess::kRequest) {
-      finish_without_body(context, side);
-      interrupt(context, side, cause);
+      finish_without_body();
+      interrupt(cause);
       return true;
     }
-    take_undecided_as_body(context, side);
-    if (in_message(context.http, side)) return false;
-    interrupt(context, side, cause);
+    take_undecided_as_body();
+    if (HttpEngine::in_message(http_, side_)) return false;
+    interrupt(cause);
     return true;
   }
   const bool lost = cause == Incomplete::kGap || cause == Incomplete::kSnaplen;
-  context.http.answer_waits = open.answer == ExpectAnswer::kFinal && !open.given_out;
+  http_.answer_waits = open.answer == ExpectAnswer::kFinal && !open.given_out;
   if (lost || open.answer != ExpectAnswer::kFinal) return false;
-  finish_without_body(context, side);
+  finish_without_body();
   return true;
 }
 
 // Whether this side's bytes stay where they are: the response that waited for the request before
 // them comes first.
-bool HttpEngine::waits_its_turn(HttpContext& context, Side side, bool force) {
-  HttpConnection& http = context.http;
-  ExchangeRing ring(http, pool_);
-  const HeldSide held = side == Side::kLow ? HeldSide::kLow : HeldSide::kHigh;
-  if (http.answer_waits && !ring.empty() && ring.front().side == side) {
+bool HttpDirection::waits_its_turn(bool force) {
+  ExchangeRing ring = exchanges();
+  const HeldSide held = side_ == Side::kLow ? HeldSide::kLow : HeldSide::kHigh;
+  if (http_.answer_waits && !ring.empty() && ring.front().side == side_) {
     if (!ring.front().complete) return false;
     if (!force) {
-      http.held = held;
+      http_.held = held;
       return true;
     }
   }
-  http.answer_waits = false;
-  if (http.held == held) http.held = HeldSide::kNone;
+  http_.answer_waits = false;
+  if (http_.held == held) http_.held = HeldSide::kNone;
   return false;
 }
 

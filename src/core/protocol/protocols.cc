@@ -153,7 +153,7 @@ uint32_t ProtocolCall::choose_and_pass_on(Side side, uint64_t offset,
     return taken;
   }
   if (protocols_.spoken_[kHttpNumber]) {
-    return protocols_.http_.consume(http_, side, offset, bytes, meta, force);
+    return http(side).consume(offset, bytes, meta, force);
   }
   protocols_.counters_.add(ShardCounter::ignored_stream, bytes.size());
   return taken;
@@ -166,7 +166,7 @@ void ProtocolCall::gap(Side side, uint64_t offset, uint64_t length, GapCause cau
     return;
   }
   choice_.set(ProtocolChoice::kMidstream, side);
-  protocols_.http_.gap(http_, side, offset, length, cause);
+  http(side).gap(offset, length, cause);
 }
 
 void ProtocolCall::start_midstream(Side side) {
@@ -182,7 +182,7 @@ void ProtocolCall::end_of_stream(Side side, bool reset) {
       })) {
     return;
   }
-  protocols_.http_.end_of_stream(http_, side, reset);
+  http(side).end_of_stream(reset);
 }
 
 bool ProtocolCall::in_other_message(Side side) const {

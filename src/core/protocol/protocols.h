@@ -10,6 +10,7 @@
 
 #include "core/base/buffer_pool.h"
 #include "core/base/counters.h"
+#include "core/http/direction.h"
 #include "core/http/engine.h"
 #include "core/message/connection_identity.h"
 #include "core/message/event_record.h"
@@ -167,6 +168,7 @@ class ProtocolCall {
 
  private:
   ConnectionIdentity& identity() const { return http_.identity; }
+  HttpDirection http(Side side) { return {protocols_.http_, http_, side}; }
   bool is_opened(Side side) const { return choice_.has(ProtocolChoice::kOpened, side); }
   bool is_opening(Side side) const {
     const ConnectionExtras* extras = identity().extras;
@@ -184,7 +186,7 @@ class ProtocolCall {
                    const SegmentMeta& meta, bool force) {
     if (!protocols_.is_http_alone_) [[unlikely]]
       return choose_and_pass_on(side, offset, bytes, meta, force);
-    return protocols_.http_.consume(http_, side, offset, bytes, meta, force);
+    return http(side).consume(offset, bytes, meta, force);
   }
   uint32_t choose_and_pass_on(Side side, uint64_t offset, std::span<const uint8_t> bytes,
                               const SegmentMeta& meta, bool force);
