@@ -405,6 +405,12 @@ TEST(Pretty, HasALineForEachExchangeWithoutColoursWhenItIsNoTerminal) {
             "18:58:15.535862  HEAD     301    0.017 ms       0 B       0 B  10.77.0.2/shop");
 }
 
+TEST(Pretty, IsInColourForAPagerThatShowsColours) {
+  const Finished run = run_sniffer({"-r", kShop, "--format", "pretty", "--color", "always"});
+  EXPECT_EQ(run.exit.code, 0) << run.err;
+  EXPECT_NE(run.out.find("\033[32m200\033[0m"), std::string::npos) << run.out;
+}
+
 // ------------------------------------------------------------------ bodies as files
 
 class Extracted : public Test {

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "support/capture_maker.h"
 #include "support/run_program.h"
@@ -172,17 +173,37 @@ TEST(OnATerminal, TheEndIsTheLedgerWhereItIsAskedFor) {
   EXPECT_EQ(event_named(shown, "stopped")["frames"]["received"], 40);
 }
 
-TEST(OnATerminal, MessagesAreForPeopleAndInColours) {
+// What a terminal shows of a short capture, with these variables and arguments.
+std::string shown_with(const std::vector<std::string>& variables,
+                       const std::vector<std::string>& arguments) {
+  std::vector<std::string> command = {"env", "-u", "NO_COLOR", "TERM=xterm"};
+  command.insert(command.end(), variables.begin(), variables.end());
+  std::vector<std::string> words = {"-r", capture("site_and_api.pcap").string()};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  const std::vector<std::string> program = sniffer(words);
+  command.insert(command.end(), program.begin(), program.end());
   Terminal terminal;
   const Descriptor err = memory_file();
-  Child child(sniffer({"-r", capture("site_and_api.pcap").string()}),
-              {-1, terminal.program.get(), err.get()});
+  Child child(command, {-1, terminal.program.get(), err.get()});
   terminal.program.reset();
   const std::string shown = terminal.read();
   EXPECT_EQ(child.wait().code, 0) << content_of(err);
-  EXPECT_NE(shown.find("\033["), std::string::npos) << shown;
   EXPECT_NE(shown.find("/api/login"), std::string::npos) << shown;
   EXPECT_EQ(shown.find("{\"receiver\""), std::string::npos) << shown;
+  return shown;
+}
+
+TEST(OnATerminal, MessagesAreForPeopleAndInColours) {
+  EXPECT_NE(shown_with({}, {}).find('\033'), std::string::npos);
+  EXPECT_NE(shown_with({"NO_COLOR="}, {}).find('\033'), std::string::npos) << "it is empty";
+}
+
+TEST(OnATerminal, NoColoursAreShownToThoseWhoWantNone) {
+  EXPECT_EQ(shown_with({"NO_COLOR=1"}, {}).find('\033'), std::string::npos);
+  EXPECT_EQ(shown_with({"TERM=dumb"}, {}).find('\033'), std::string::npos);
+  EXPECT_EQ(shown_with({}, {"--color", "never"}).find('\033'), std::string::npos);
+  EXPECT_NE(shown_with({"NO_COLOR=1"}, {"--color=always"}).find('\033'), std::string::npos);
+  EXPECT_NE(shown_with({"TERM=dumb"}, {"--color=always"}).find('\033'), std::string::npos);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -85,21 +86,33 @@ std::optional<ConfigError> check_limits(const Config& config) {
   return {};
 }
 
+// Empty if it is not set.
+std::string_view variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string_view{} : std::string_view{value};
+}
+
 }  // namespace
 
 Environment current_environment() {
   return {.cpus = usable_cpu_count(),
           .stdout_is_terminal = ::isatty(STDOUT_FILENO) == 1,
           .stderr_is_terminal = ::isatty(STDERR_FILENO) == 1,
+          .no_color = !variable("NO_COLOR").empty(),
+          .terminal_is_dumb = variable("TERM") == "dumb",
           .usable_cpus = usable_cpus()};
 }
 
 void resolve_defaults(Config& config, const Environment& environment) {
   const bool live = config.live();
   if (config.output == "-") config.output.clear();
+  const bool to_terminal = environment.stdout_is_terminal && config.output.empty();
   if (!is_given(config, "format")) {
-    const bool for_people = environment.stdout_is_terminal && config.output.empty();
-    config.format = for_people ? OutputFormat::kPretty : OutputFormat::kNdjson;
+    config.format = to_terminal ? OutputFormat::kPretty : OutputFormat::kNdjson;
+  }
+  if (config.color == Color::kAuto) {
+    const bool colours = to_terminal && !environment.no_color && !environment.terminal_is_dumb;
+    config.color = colours ? Color::kAlways : Color::kNever;
   }
   if (!is_given(config, "shards")) {
     // One CPU is the capture thread's; the writer and the control thread sleep most of the time.
@@ -151,6 +164,7 @@ std::vector<std::string> keys_without_effect(const Config& config) {
   add_if("extractDir", config.max_body_size == 0);
   add_if("decodeBodies",
          config.max_body_size == 0 || (config.format == OutputFormat::kPretty && !extracts));
+  add_if("color", config.format != OutputFormat::kPretty);
   add_if("writeIncomplete", !extracts);
   add_if("extractMaxBytes", !extracts);
   add_if("extractMaxFiles", !extracts);

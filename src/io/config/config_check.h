@@ -16,6 +16,8 @@ struct Environment {
   bool stdout_is_terminal = false;
   bool stderr_is_terminal = false;
   bool config_from_stdin = false;  // --config -
+  bool no_color = false;           // NO_COLOR is not empty (https://no-color.org)
+  bool terminal_is_dumb = false;   // TERM=dumb
   // The CPUs that this process may use, by number; none: not known, and pinCpus takes any.
   std::bitset<1024> usable_cpus{};
 };
@@ -23,8 +25,9 @@ struct Environment {
 // Asks the system; config_from_stdin stays false.
 Environment current_environment();
 
-// Gives every key that was not said its default for this environment: shards, format, overload,
-// tunnels, reassemblyBufferSize and logFormat. Afterwards logFormat is text or json.
+// Gives every key that was not said its default for this environment: shards, format, color,
+// overload, tunnels, reassemblyBufferSize and logFormat. Afterwards color is always or never, and
+// logFormat is text or json.
 void resolve_defaults(Config& config, const Environment& environment);
 
 // The rules that span keys, on a resolved configuration. Returns nothing, or the first rule broken.

@@ -259,7 +259,7 @@ void Engine::make_shards() {
   const bool own_threads = config_.shards > 0 && parts_ == nullptr;
   const uint32_t count = shard_count(config_, parts_ != nullptr);
   census_ = std::make_unique<ConnectionCensus>(count);
-  const bool colours = config_.output.empty() && isatty(STDOUT_FILENO) != 0;
+  const bool colours = config_.color == Color::kAlways;
   ShardSettings settings = shard_settings(config_, count, colours);
   if (captures_[0]->live) settings.lines.link_names = {captures_[0]->live->interface()};
   // A shard with a thread of its own may always wait for the output: then its inbox fills, and the

@@ -360,6 +360,7 @@ TEST(ConfigTest, DefaultsAreThoseOfTheContract) {
       {"noPacketsWarningMs", "30000"},
       {"logLevel", "info"},
       {"logFormat", "auto"},
+      {"color", "auto"},
       {"logSamples", "true"},
       {"debug", "false"},
       {"hexDump", "false"},
@@ -504,6 +505,27 @@ TEST(ConfigTest, PeopleAtATerminalGetPrettyLinesAndTextEvents) {
   Environment program = terminal;
   program.config_from_stdin = true;
   EXPECT_EQ(accepted(R"({"files":["a"]})", program).log_format, LogFormat::kJson);
+}
+
+TEST(ConfigTest, ColourIsForTerminalsUnlessTheUserOrTheEnvironmentSaysOtherwise) {
+  const auto colour = [](const char* keys, const Environment& environment) {
+    return accepted(R"({"files":["a"])" + std::string(keys) + "}", environment).color;
+  };
+  const Environment terminal = {.cpus = 2, .stdout_is_terminal = true};
+  Environment quiet = terminal;
+  quiet.no_color = true;
+  Environment dumb = terminal;
+  dumb.terminal_is_dumb = true;
+  EXPECT_EQ(colour("", terminal), Color::kAlways);
+  EXPECT_EQ(colour("", kServer), Color::kNever);
+  EXPECT_EQ(colour(R"(,"output":"x")", terminal), Color::kNever);
+  for (const Environment& environment : {quiet, dumb}) {
+    EXPECT_EQ(colour("", environment), Color::kNever);
+    EXPECT_EQ(colour(R"(,"color":"auto")", environment), Color::kNever);
+    EXPECT_EQ(colour(R"(,"color":"always")", environment), Color::kAlways);
+  }
+  EXPECT_EQ(colour(R"(,"color":"always","output":"x")", kServer), Color::kAlways);
+  EXPECT_EQ(colour(R"(,"color":"never")", terminal), Color::kNever);
 }
 
 TEST(ConfigTest, ASmallMemoryLimitMakesTheReassemblyBufferSmaller) {

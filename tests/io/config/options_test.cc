@@ -268,6 +268,8 @@ TEST(OptionsTest, RefusalsNameTheFlagTheValueAndWhatIsAllowed) {
       {{"-p", "80", "--format", "xml"},
        "format (--format): \"xml\" is not one of the words; allowed: one of ndjson, framed, "
        "pretty"},
+      {{"-p", "80", "--color", "yes"},
+       "color (--color): \"yes\" is not one of the words; allowed: one of auto, always, never"},
       {{"-r", ""},
        "files (--files): \"\" is empty; allowed: a list of paths, at least one, none empty"},
       {{"-r"}, "files (--files): no value; allowed: a list of paths, at least one, none empty"},

@@ -702,6 +702,8 @@ export interface EngineConfig {
   output?: string;
   /** Ndjson: one JSON object a line; framed: bodies as raw bytes; pretty: for people. Default: ndjson; pretty when standard output is a terminal. */
   format?: 'ndjson' | 'framed' | 'pretty';
+  /** Pretty lines in colour; auto: on a terminal, unless NO_COLOR is set or TERM is dumb. */
+  color?: 'auto' | 'always' | 'never';
   /** Extended adds interface, frame numbers, headersSize, vlan, communityId, connectMs. */
   fields?: 'standard' | 'extended';
   /** Bytes of body kept of each message; 0 = none. */
@@ -937,6 +939,15 @@ export const configSchema = {
         "framed",
         "pretty"
       ]
+    },
+    "color": {
+      "description": "Pretty lines in colour; auto: on a terminal, unless NO_COLOR is set or TERM is dumb.",
+      "enum": [
+        "auto",
+        "always",
+        "never"
+      ],
+      "default": "auto"
     },
     "fields": {
       "description": "Extended adds interface, frame numbers, headersSize, vlan, communityId, connectMs.",
