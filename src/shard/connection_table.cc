@@ -1,5 +1,7 @@
 #include "shard/connection_table.h"
 
+#include <new>
+
 #include "core/base/check.h"
 #include "core/base/limits.h"
 
@@ -16,8 +18,7 @@ Connection* ConnectionTable::insert(uint64_t hash, const FlowKey& key) {
   }
   if (i == kNoSlot) return nullptr;
   slots_[i] = {static_cast<uint32_t>(hash), take_object()};
-  Connection* connection = object(slots_[i].object);
-  *connection = Connection();
+  auto* connection = new (object(slots_[i].object)) Connection();
   connection->hash = static_cast<uint32_t>(hash);
   connection->identity.key = key;
   size_++;
