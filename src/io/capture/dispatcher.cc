@@ -149,11 +149,15 @@ void Dispatcher::on_segment(Segment& segment, const Frame& frame, CapturePiece* 
   segment.link_id = frame.link_id;
 
   OpenBlock& open = open_[((segment.flow_hash >> 32) * open_.size()) >> 32];
-  if (!place(open, segment, piece)) [[unlikely]]
+  const bool is_lent = piece == nullptr || payload_is_assembled_;
+  if (!is_ready(open, piece) && !prepare(open, piece)) [[unlikely]]
+    return drop(open, segment);
+  if (is_lent && !place_payload(open, segment, piece)) [[unlikely]]
     return drop(open, segment);
   open.block->segments[open.block->count++] = segment;
   counters_.add(FrameCounter::dispatched);
-  if (open.block->count == kSegmentsPerBlock || lies_in_lent_memory(open, segment, piece)) {
+  if (open.block->count == kSegmentsPerBlock ||
+      (is_lent && lies_in_lent_memory(open, segment, piece))) {
     send(open, BlockOrder::kNone);
   }
   if (settings_.flush_every != 0 && ++since_flush_ >= settings_.flush_every) {
@@ -169,11 +173,9 @@ bool Dispatcher::lies_in_lent_memory(const OpenBlock& open, const Segment& segme
   return open.runs_at_once && piece == nullptr && segment.payload_size >= kWorthABlock;
 }
 
-// Makes room in the open block, with a copy of the payload where its memory is lent. False: there
-// is none, and the segment is as it was.
-bool Dispatcher::place(OpenBlock& open, Segment& segment, CapturePiece* piece) {
-  if (!prepare(open, piece)) return false;
-  if (piece != nullptr && !payload_is_assembled_) return true;
+// Copies a payload whose memory is lent into the open block, as far as it has to. False: there is
+// no room, and the segment is as it was.
+bool Dispatcher::place_payload(OpenBlock& open, Segment& segment, CapturePiece* piece) {
   const bool withholds = unread_ != nullptr && unread_->covers(segment);
   const uint32_t size = withholds ? kPayloadHeadBytes : segment.payload_size;
   if (size > 0 && (withholds || !lies_in_lent_memory(open, segment, piece))) {

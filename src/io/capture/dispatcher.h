@@ -103,10 +103,14 @@ class Dispatcher final : public FrameSink {
   void advance_live_clock(int64_t time_ns);
   bool sampled(const FlowKey& key) const;
   void adopt(OpenBlock& open, PacketBlock* block);
+  // Nearly always: nothing has to be prepared.
+  static bool is_ready(const OpenBlock& open, const CapturePiece* piece) {
+    return open.block != nullptr && open.block->piece == piece;
+  }
   bool prepare(OpenBlock& open, CapturePiece* piece);
   static bool lies_in_lent_memory(const OpenBlock& open, const Segment& segment,
                                   const CapturePiece* piece);
-  bool place(OpenBlock& open, Segment& segment, CapturePiece* piece);
+  bool place_payload(OpenBlock& open, Segment& segment, CapturePiece* piece);
   void drop(OpenBlock& open, const Segment& segment);
   PacketBlock* take_while_source_holds(PacketLane& lane);
   void send(OpenBlock& open, BlockOrder order);
