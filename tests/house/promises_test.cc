@@ -103,8 +103,8 @@ TEST(Promises, EachIsASentenceOfADocumentAndHasTestsThatExist) {
   }
 }
 
-// A sentence of a document's text (tables and code aside) that says never, nothing or exactly is on
-// the list.
+// A sentence of a document's text (tables and code aside, also `--color never`) that says never,
+// nothing or exactly is on the list.
 TEST(Promises, EverySentenceThatSaysNeverNothingOrExactlyIsListed) {
   std::string text;
   for (const std::string& document : documents()) {
@@ -120,6 +120,8 @@ TEST(Promises, EverySentenceThatSaysNeverNothingOrExactlyIsListed) {
   const std::regex strong(R"(\b([Nn]ever|[Nn]othing|exactly)\b)");
   for (std::sregex_iterator at(words.begin(), words.end(), strong), none; at != none; ++at) {
     const auto place = static_cast<size_t>(at->position());
+    const auto begin = words.begin();
+    if (std::count(begin, begin + at->position(), '`') % 2 == 1) continue;
     const bool is_listed = std::any_of(quotes.begin(), quotes.end(), [&](const std::string& quote) {
       const size_t from = words.rfind(quote, place);
       return from != std::string::npos && place < from + quote.size();
