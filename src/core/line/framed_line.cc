@@ -13,11 +13,11 @@ void write_le32(char* out, size_t value) {
 
 }  // namespace
 
-Frame::Frame(LineSink& sink) : start_(sink.size()) {
+FramedMessage::FramedMessage(LineSink& sink) : start_(sink.size()) {
   sink.commit(sink.reserve(kHeaderSize) + kHeaderSize);
 }
 
-void Frame::finish(std::string_view body, LineSink& sink) const {
+void FramedMessage::finish(std::string_view body, LineSink& sink) const {
   const size_t json_size = sink.size() - start_ - kHeaderSize;
   append_verbatim(body, sink);
   char* header = sink.reserve(0) - (sink.size() - start_);

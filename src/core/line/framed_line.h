@@ -16,12 +16,12 @@ namespace tcp_sniffer {
 // without anything between them. The JSON has no `body` and no line end.
 inline constexpr std::string_view kFramedMagic = "TCPSNIF1";
 
-class Frame {
+class FramedMessage {
  public:
   static constexpr size_t kHeaderSize = 8;
 
   // Leaves room for the lengths; the JSON is appended to the sink behind it.
-  explicit Frame(LineSink& sink);
+  explicit FramedMessage(LineSink& sink);
   // Appends the body and fills in the lengths. Both parts are below 4 GiB.
   void finish(std::string_view body, LineSink& sink) const;
 

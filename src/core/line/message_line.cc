@@ -112,7 +112,7 @@ void MessageLineWriter::write_ndjson(const Message& message, LineSink& sink) {
 }
 
 void MessageLineWriter::write_framed(const Message& message, LineSink& sink) {
-  const Frame frame(sink);
+  const FramedMessage frame(sink);
   append_fields(message, sink);
   std::string_view body;
   if (message.body_kept) {

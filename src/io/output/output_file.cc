@@ -72,12 +72,12 @@ uint64_t end_of_frames(int fd, uint64_t size, std::string& error) {
   uint64_t end = kFramedMagic.size();
   while (end < size) {
     // The lengths, and the first byte of the JSON.
-    const std::string_view head = window.at(end, Frame::kHeaderSize + 1);
-    if (head.size() <= Frame::kHeaderSize) break;
+    const std::string_view head = window.at(end, FramedMessage::kHeaderSize + 1);
+    if (head.size() <= FramedMessage::kHeaderSize) break;
     const auto* lengths = reinterpret_cast<const uint8_t*>(head.data());
     const uint64_t json_size = load_little_endian<uint32_t>(lengths);
     const uint64_t body_size = load_little_endian<uint32_t>(lengths + 4);
-    const uint64_t next = end + Frame::kHeaderSize + json_size + body_size;
+    const uint64_t next = end + FramedMessage::kHeaderSize + json_size + body_size;
     if (json_size < 2 || head.back() != '{') {
       error = "it is damaged" + at_byte(end) + ", where a framed message has to begin";
       return 0;
