@@ -84,7 +84,7 @@ class SegmentScriptReader {
     const auto index = static_cast<uint16_t>(&talk - talks_.data());
     Segment segment;
     segment.key = shard_harness::key_of(static_cast<uint16_t>(40000 + index),
-                                        script_.settings.protocols.speaks("pop3") ? 110 : 80);
+                                        script_.settings.protocols.spoken[protocol_number("pop3")] ? 110 : 80);
     segment.side = side;
     segment.flags = kTcpAck;
     segment.sequence = mine.next;
@@ -156,7 +156,6 @@ class SegmentScriptReader {
     if (cut_ > 0) payload.resize(payload.size() - std::min(payload.size(), cut_));
     cut_ = 0;
     segment.payload_size = static_cast<uint32_t>(payload.size());
-    segment.snaplen_cut = segment.payload_size < segment.payload_wire_size;
     segment.clock_ns = segment.time_ns = clock_ns_;
     segment.frame = script_.segments.size() + 1;
     clock_ns_ += 10'000;

@@ -50,7 +50,7 @@ inline void show(const Segment& segment, std::string_view payload) {
                static_cast<double>(segment.clock_ns % 1'000'000'000'000) / 1e6,
                segment.key.low_port, segment.side == Side::kLow ? "c>" : "s>", segment.sequence,
                segment.acknowledgment, flag_words(segment.flags).c_str(), quoted(payload).c_str(),
-               segment.snaplen_cut ? " cut" : "");
+               segment.payload_size < segment.payload_wire_size ? " cut" : "");
 }
 
 }  // namespace tcp_sniffer::fuzz

@@ -316,7 +316,6 @@ class Player {
     made.clock_ns = made.time_ns = clock_ns_;
     made.payload_wire_size = size;
     made.payload_size = std::min(size, captured_max);
-    made.snaplen_cut = made.payload_size < size;
     harness().add(made, text);
     if (single_segments_) harness().process();
   }

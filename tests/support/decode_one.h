@@ -43,7 +43,6 @@ inline void expect_client_segment(const Decoded& decoded, const std::string& pay
   ASSERT_EQ(decoded.fate, FrameFate::kSegment);
   EXPECT_EQ(decoded.payload(), payload);
   EXPECT_EQ(decoded.segment.payload_wire_size, payload.size());
-  EXPECT_FALSE(decoded.segment.snaplen_cut);
   EXPECT_EQ(decoded.segment.key.low_port, 40000);
   EXPECT_EQ(decoded.segment.key.high_port, 80);
   EXPECT_EQ(decoded.segment.side, Side::kLow);

@@ -43,9 +43,6 @@ inline uint16_t load_be16(const uint8_t* bytes) {
 inline uint32_t load_be32(const uint8_t* bytes) {
   return load_big_endian<uint32_t>(bytes);
 }
-inline uint64_t load_be64(const uint8_t* bytes) {
-  return load_big_endian<uint64_t>(bytes);
-}
 inline uint16_t load_le16(const uint8_t* bytes) {
   return load_little_endian<uint16_t>(bytes);
 }

@@ -76,7 +76,6 @@ class CaselessWord {
   char last_case_[kPiece];
 };
 
-constexpr CaselessWord kConnection("connection");
 constexpr CaselessWord kContentLength("content-length");
 
 enum class LastCoding : uint8_t { kAbsent, kChunked, kOther };
@@ -89,9 +88,6 @@ struct FramingFields {
   bool lengths_differ = false;
   bool length_repeated = false;
   uint64_t length = 0;
-  bool close = false;
-  bool keep_alive = false;
-  bool upgrade = false;
   bool expect_continue = false;
 };
 
@@ -155,8 +151,6 @@ constexpr size_t kNameSizeMax = 17;
 constexpr std::array<char, 32> kFirstLetters = [] {
   std::array<char, 32> letters{};
   letters[6] = 'e';   // expect
-  letters[7] = 'u';   // upgrade
-  letters[10] = 'c';  // connection
   letters[14] = 'c';  // content-length
   letters[17] = 't';  // transfer-encoding
   return letters;
@@ -165,17 +159,6 @@ constexpr std::array<char, 32> kFirstLetters = [] {
 bool may_frame(std::string_view name) {
   const size_t size = name.size();
   return size - 1 < kNameSizeMax && (name.front() | 0x20) == kFirstLetters[size];
-}
-
-void take_connection(std::string_view value, FramingFields& fields) {
-  if (value == "keep-alive") {
-    fields.keep_alive = true;
-    return;
-  }
-  for_each_element(value, [&](std::string_view element) {
-    fields.close |= equal_ignoring_case(element, "close");
-    fields.keep_alive |= equal_ignoring_case(element, "keep-alive");
-  });
 }
 
 void take_coding(std::string_view element, FramingFields& fields) {
@@ -194,12 +177,6 @@ void take_field(const HeaderField& field, FramingFields& fields) {
           fields.expect_continue |= equal_ignoring_case(element, "100-continue");
         });
       }
-      break;
-    case 7:
-      if (equal_ignoring_case(field.name, "upgrade")) fields.upgrade |= !field.value.empty();
-      break;
-    case 10:
-      if (kConnection.equals(field.name)) take_connection(field.value, fields);
       break;
     case 14:
       if (kContentLength.equals(field.name)) take_lengths(field.value, fields);
@@ -256,9 +233,7 @@ Framing common_framing(const HttpHead& head, const FramingFields& fields,
                        BodyKind without_framing) {
   const bool http10 = head.start.version_minor == 0;
   Framing framing;
-  framing.has_upgrade = fields.upgrade;
   framing.expect_continue = fields.expect_continue;
-  framing.connection_close = fields.close || (http10 && !fields.keep_alive);
 
   const bool length_counts = fields.has_length && fields.length_valid;
   if (fields.coding == LastCoding::kChunked && !(http10 && length_counts)) {

@@ -39,9 +39,7 @@ struct Framing {
   bool tunnel = false;              // 101, or 2xx to CONNECT: what follows is another protocol
   bool interim = false;             // 1xx other than 101
   Anomalies anomalies;              // of framing alone
-  bool has_upgrade = false;         // an Upgrade field with a value
   bool expect_continue = false;     // Expect: 100-continue
-  bool connection_close = false;    // no further message: close, or HTTP/1.0 without keep-alive
   bool body_may_be_absent = false;  // a response whose request is not known: it may be to HEAD
 };
 

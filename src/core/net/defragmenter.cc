@@ -371,10 +371,4 @@ bool Defragmenter::evict_oldest(uint32_t keep) {
   return true;
 }
 
-void Defragmenter::set_memory_max(size_t bytes) {
-  limits_.memory_bytes_max = bytes;
-  while (memory_bytes_ > bytes && (free_pooled() || evict_oldest(kNone))) {
-  }
-}
-
 }  // namespace tcp_sniffer

@@ -75,9 +75,6 @@ class Defragmenter {
   // The end of the input: gives up everything, held becomes 0.
   void flush();
 
-  // Shrinks (or grows) the memory cap; gives up the oldest datagrams until it holds.
-  void set_memory_max(size_t bytes);
-
   const DefragmentCounters& counters() const { return counters_; }
   size_t memory_bytes() const { return memory_bytes_; }  // allocated for fragments, pooled included
 
@@ -166,7 +163,7 @@ class Defragmenter {
   bool free_pooled();
   bool evict_oldest(uint32_t keep);
 
-  DefragmentLimits limits_;
+  const DefragmentLimits limits_;
   DefragmentCounters counters_;
   std::vector<Datagram> datagrams_;
   std::vector<uint32_t> buckets_;

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 
 namespace tcp_sniffer {
 
@@ -30,10 +29,6 @@ enum class Encapsulation : uint8_t {
 };
 
 constexpr size_t kEncapsulations = static_cast<size_t>(Encapsulation::kCount);
-
-inline constexpr std::array<std::string_view, kEncapsulations> kEncapsulationNames = {
-    "vlan", "mpls",   "pppoe", "ppp",    "wifi", "ip_in_ip", "ether_ip", "gre",
-    "pptp", "erspan", "vxlan", "geneve", "gtp",  "teredo",   "l2tp",     "ayiya"};
 
 // Plain numbers, written by the thread that decodes.
 struct EncapsulationCounters {

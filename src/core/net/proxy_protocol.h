@@ -33,8 +33,6 @@ struct ProxyHeader {
   ProxiedEndpoints endpoints;
 };
 
-constexpr uint32_t kProxyHeaderSizeMax = 16 + 65535;  // section 2.2
-
 // Whether a header may begin with this byte; hardly any other stream does.
 inline bool may_begin_proxy_header(uint8_t first) { return first == 'P' || first == '\r'; }
 

@@ -44,9 +44,6 @@ struct Segment {
   uint32_t timestamp_value = 0;           // option 8, RFC 7323 section 3; 0 = absent
   uint32_t tunnel_public_id = 0;          // as key.tunnel_id, but the same in every run
   uint32_t link_id = 0;                   // interface of a pcapng file or capture handle
-  bool sack_permitted = false;            // option 4, RFC 2018
-  bool has_sack = false;                  // option 5
-  bool snaplen_cut = false;               // the snaplen cut the payload
   // The rest of the payload was captured, and not handed over: a body that nobody will look at.
   bool withheld = false;
 };

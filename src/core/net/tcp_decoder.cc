@@ -4,14 +4,12 @@ namespace tcp_sniffer {
 
 namespace {
 
-// Option kinds, RFC 9293 section 3.1, RFC 7323 sections 2.2 and 3.2, RFC 2018 sections 2 and 3.
+// Option kinds, RFC 9293 section 3.1, RFC 7323 sections 2.2 and 3.2.
 enum TcpOptionKind : uint8_t {
   kEndOfOptions = 0,
   kNoOperation = 1,
   kMaximumSegmentSize = 2,
   kWindowScale = 3,
-  kSackPermitted = 4,
-  kSack = 5,
   kTimestamps = 8,
 };
 
@@ -23,12 +21,6 @@ void read_option(uint8_t kind, const uint8_t* option, uint32_t size, Segment& se
     case kWindowScale:
       // Values above 14 count as 14, RFC 7323 section 2.3.
       if (size == 3) segment.window_scale = std::min<uint8_t>(option[2], 14);
-      break;
-    case kSackPermitted:
-      if (size == 2) segment.sack_permitted = true;
-      break;
-    case kSack:
-      if (size >= 10) segment.has_sack = true;
       break;
     case kTimestamps:
       if (size == 10) segment.timestamp_value = load_be32(option + 2);

@@ -19,8 +19,8 @@ inline uint32_t tcp_header_size(const uint8_t* tcp) {
   return static_cast<uint32_t>(tcp[12] >> 4) * 4;
 }
 
-// Reads the options MSS, window scale, SACK-permitted, SACK and timestamps into `segment`, whose
-// option fields are at their defaults. Options behind a broken length are left unread: the segment
+// Reads the options MSS, window scale and timestamps into `segment`, whose option fields are at
+// their defaults. Options behind a broken length are left unread: the segment
 // itself is still good (RFC 9293 section 3.1 only asks not to be confused by them).
 void read_tcp_options(const uint8_t* options, uint32_t size, Segment& segment);
 
@@ -33,8 +33,6 @@ inline void read_tcp_header(const uint8_t* tcp, uint32_t header_size, Segment& s
   segment.maximum_segment_size = 0;
   segment.window_scale = kNoWindowScale;
   segment.timestamp_value = 0;
-  segment.sack_permitted = false;
-  segment.has_sack = false;
   if (header_size == kTcpHeaderSize) return;
   // Two no-operations and timestamps (RFC 7323 appendix A) are what nearly every segment carries.
   if (header_size == 32 && load_be32(tcp + 20) == 0x0101080a) {
@@ -51,7 +49,6 @@ inline void set_tcp_payload(const uint8_t* tcp, uint32_t header_size, uint32_t c
   segment.payload = tcp + header_size;
   segment.payload_size = captured - header_size;
   segment.payload_wire_size = wire_size - header_size;
-  segment.snaplen_cut = captured < wire_size;
 }
 
 // Writes a v4-mapped address from the four bytes at `ipv4`.

@@ -27,7 +27,6 @@ struct ProtocolSettings {
   std::array<bool, kProtocolNames.size()> spoken = {true};  // protocols, by number
 
   void speak(std::string_view name, bool yes = true) { spoken[protocol_number(name)] = yes; }
-  bool speaks(std::string_view name) const { return spoken[protocol_number(name)]; }
 };
 
 // How far a connection's protocol is known. Part of the connection object, apart from the state,

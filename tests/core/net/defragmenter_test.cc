@@ -373,15 +373,6 @@ TEST(Defragmenter, NoMemoryAtAllDropsEverything) {
   expect_ledger(defragmenter, 1);
 }
 
-TEST(Defragmenter, SmallerCapIsReachedAtOnce) {
-  Defragmenter defragmenter(DefragmentLimits{});
-  for (uint32_t id = 0; id < 100; ++id) add(defragmenter, piece(4, 0, "01234567", true, id));
-  defragmenter.set_memory_max(20'000);
-  EXPECT_LE(defragmenter.memory_bytes(), 20'000u);
-  EXPECT_EQ(defragmenter.counters().held, 4u);
-  expect_ledger(defragmenter, 100);
-}
-
 TEST(Defragmenter, DatagramInTooManyPartsIsGivenUp) {
   Defragmenter defragmenter(DefragmentLimits{});
   constexpr auto kParts = static_cast<uint32_t>(Defragmenter::kRangesMax);
