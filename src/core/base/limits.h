@@ -40,7 +40,7 @@ constexpr uint32_t kRangesMax = 256;
 // Segments remembered in one reorder buffer: 4 MiB of 512-byte segments.
 constexpr uint32_t kMarksMax = 8192;
 
-// Evidence that a hole will not be filled (DESIGN, "Giving up a hole"): acknowledgments beyond
+// Evidence that a hole will not be filled (ARCHITECTURE.md): acknowledgments beyond
 // it that advanced, and packet time since the first of them.
 constexpr uint8_t kGapAcksMin = 3;
 constexpr int64_t kGapAckedWaitNs = 50'000'000;
@@ -125,7 +125,10 @@ constexpr uint32_t kPayloadHeadBytes = 128;
 constexpr uint64_t kUnreadBytesMin = 64u << 10;
 constexpr size_t kUnreadNotesMax = 16;
 
-// A line block: large enough that one writev moves megabytes, small enough that a handful per
+// The longest frame that libpcap captures of the link types that carry IP, its MAXIMUM_SNAPLEN.
+constexpr uint32_t kSnaplenMax = 262144;
+
+// A line block: large enough that a system call for each costs nothing, small enough that a handful per
 // shard stays in the last-level cache.
 constexpr uint32_t kLineBlockBytes = 256u << 10;
 

@@ -10,8 +10,6 @@ namespace {
 // What may stand in front of a parameter's name: what some server or client takes for a separator.
 constexpr std::string_view kSeparators = "?&;#/=,";
 
-constexpr int kDecodingsMax = 4;  // encodings of encodings that are undone
-
 bool is_visible(char c) {
   return c > ' ' && c < 0x7f;  // bytes beyond ASCII are negative or above
 }

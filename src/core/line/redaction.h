@@ -13,6 +13,8 @@ constexpr std::string_view kRedacted = "[redacted]";
 // through, and in doubt too much is hidden. One per line writer.
 class Redaction {
  public:
+  static constexpr int kDecodingsMax = 4;  // encodings of encodings that are undone
+
   Redaction(const std::vector<std::string>& headers, const std::vector<std::string>& query);
 
   bool any_header() const { return !headers_.empty(); }

@@ -12,9 +12,6 @@ namespace {
 // The first output buffer; more is taken as it comes.
 constexpr size_t kFirstOutput = 16384;
 
-// Output made in one step, so that limits are looked at in between.
-constexpr size_t kOutputStepMax = 65536;
-
 // The bytes of the body that follow each other.
 std::string_view unbroken(const Message& message) {
   if (message.body_gaps.empty()) return message.body;

@@ -26,6 +26,9 @@ namespace tcp_sniffer {
 // One per shard, used by its thread; the pool outlives it. Nothing throws.
 class ContentDecoder {
  public:
+  // Output made in one step, so that limits are looked at in between.
+  static constexpr size_t kOutputStepMax = 65536;
+
   // Steady time in nanoseconds. This class is pure: its caller brings the clock.
   using Clock = int64_t (*)();
 

@@ -15,17 +15,6 @@ constexpr int kGzipBits = 15 + 16;
 constexpr int kZlibBits = 15;
 constexpr int kRawBits = -15;
 
-// RFC 9659 section 3: a decoder of HTTP content need not grant zstd more than 8 MiB.
-constexpr int kZstdWindowLogMax = 23;
-
-// Input taken in one step, so that limits are looked at in between. Brotli hands out what it has
-// when its input ends, not when it meets an error: a small piece is what a broken stream loses.
-constexpr size_t kStepMax = 16384;
-constexpr size_t kBrotliStepMax = 1024;
-
-// A zstd context that has grown beyond this is not kept for the next stream.
-constexpr size_t kZstdKeptMax = size_t{1} << 20;
-
 // RFC 1950 section 2.2: method 8, a window of at most 32 KiB, and a multiple of 31.
 bool looks_like_zlib(std::string_view input) {
   if (input.size() < 2) return true;

@@ -20,6 +20,17 @@ namespace tcp_sniffer {
 // outlives this. No call throws, blocks or looks at a clock. One per shard.
 class Decompressor {
  public:
+  // RFC 9659 section 3: a decoder of HTTP content need not grant zstd more than 8 MiB.
+  static constexpr int kZstdWindowLogMax = 23;
+
+  // Input taken in one step, so that limits are looked at in between. Brotli hands out what it has
+  // when its input ends, not when it meets an error: a small piece is what a broken stream loses.
+  static constexpr size_t kStepMax = 16384;
+  static constexpr size_t kBrotliStepMax = 1024;
+
+  // A zstd context that has grown beyond this is not kept for the next stream.
+  static constexpr size_t kZstdKeptMax = size_t{1} << 20;
+
   explicit Decompressor(BufferPool& pool) : pool_(pool) {}
   ~Decompressor() { release(); }
   Decompressor(const Decompressor&) = delete;

@@ -9,10 +9,6 @@ namespace tcp_sniffer {
 
 namespace {
 
-// Headers in one frame. The deepest real stacks (Ethernet, two VLANs, MPLS, IPv6 with extensions,
-// GRE, …, four tunnels deep) stay under half of it; a crafted pile must end.
-constexpr int kHeadersMax = 64;
-
 Layer decode_layer(Layer layer, DecodeState& state) {
   switch (layer) {
     case Layer::kEthernet:

@@ -14,6 +14,10 @@
 
 namespace tcp_sniffer {
 
+// Headers in one frame. The deepest real stacks (Ethernet, two VLANs, MPLS, IPv6 with extensions,
+// GRE, …, four tunnels deep) stay under half of it; a crafted pile must end.
+constexpr int kHeadersMax = 64;
+
 struct DecodeOptions {
   bool tunnels = true;            // look into IP tunnels; false: what they carry is kNotTcp
   uint8_t tunnel_depth_max = 4;   // tunnels opened around one segment

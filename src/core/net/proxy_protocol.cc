@@ -14,7 +14,6 @@ using Status = ProxyHeaderStatus;
 
 // ---------------------------------------------------------------- version 1, section 2.1
 
-constexpr size_t kLineSizeMax = 107;  // with CRLF
 constexpr std::string_view kLineStart = "PROXY ";
 
 // Decimal without leading zeros, up to 65535.
@@ -75,12 +74,12 @@ ProxyHeader read_version_1(std::string_view bytes) {
   ProxyHeader header;
   const std::string_view after = bytes.substr(std::min(kLineStart.size(), bytes.size()));
   if (!may_name_a_family(after)) return header;
-  const std::string_view looked_at = bytes.substr(0, kLineSizeMax);
+  const std::string_view looked_at = bytes.substr(0, kProxyLineSizeMax);
   const size_t line_feed = looked_at.find('\n');
   if (line_feed == std::string_view::npos) {
-    if (looked_at.size() == kLineSizeMax) return header;
+    if (looked_at.size() == kProxyLineSizeMax) return header;
     header.status = Status::kIncomplete;
-    header.size = kLineSizeMax;
+    header.size = kProxyLineSizeMax;
     return header;
   }
   if (looked_at[line_feed - 1] != '\r') return header;

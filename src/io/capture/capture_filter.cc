@@ -11,22 +11,14 @@
 #include <utility>
 
 #include "core/base/byte_order.h"
+#include "core/base/limits.h"
 #include "core/net/frame_decoder.h"
+#include "io/base/capture_magic.h"
 #include "io/base/printable.h"
 
 namespace tcp_sniffer {
 
 namespace {
-
-// The kernel takes 4,096 instructions (BPF_MAXINSNS); libpcap adds some when it installs.
-constexpr size_t kInstructionsMax = 3000;
-
-// More ports and ranges than this never fit, and libpcap's optimizer takes time with the third
-// power of their number to find out: 0.7 s for 200, 60 s for 1,200.
-constexpr size_t kPortClausesMax = 200;
-
-constexpr int kSnaplenMax = 262144;
-constexpr size_t kFilterShownMax = 256;
 
 // Later fragments have no ports; libpcap's `tcp` stops at the Authentication Header and at IPv6
 // extension headers: hop-by-hop options, routing, fragment, destination options, mobility, HIP,
@@ -103,10 +95,10 @@ using Handle = std::unique_ptr<pcap_t, HandleCloser>;
 // account that the frames may be of another system (loopback headers) and have no packet type.
 Handle compiling_handle(LinkType link_type, CaptureFilter::Use use) {
   if (use == CaptureFilter::Use::kLive) {
-    return Handle(pcap_open_dead(dlt_of_link_type(link_type), kSnaplenMax));
+    return Handle(pcap_open_dead(dlt_of_link_type(link_type), int{kSnaplenMax}));
   }
-  std::array<uint32_t, 6> header = {0xa1b2c3d4, 0x00040002,  0,
-                                    0,          kSnaplenMax, static_cast<uint32_t>(link_type)};
+  std::array<uint32_t, 6> header = {kPcapMagicMicro, 0x00040002,  0,
+                                    0,               kSnaplenMax, static_cast<uint32_t>(link_type)};
   static_assert(sizeof header == 24);
   FILE* file = fmemopen(header.data(), sizeof header, "rb");
   if (file == nullptr) return nullptr;
@@ -210,7 +202,7 @@ bool FilterProgram::matches(std::span<const uint8_t> data, uint32_t wire_size) c
 std::variant<CaptureFilter, std::string> CaptureFilter::make(Options options) {
   if (is_blank(options.user)) options.user.clear();
   if (!options.user.empty()) {
-    const std::string shown = "filter: " + quote_text(options.user, kFilterShownMax);
+    const std::string shown = "filter: " + quote_text(options.user, CaptureFilter::kFilterShownMax);
     if (const auto word = refused_word(options.user)) {
       return shown + " has the word " + std::string(*word) +
              ", which moves the offsets of all that follows it; allowed: a filter without it "

@@ -9,6 +9,7 @@
 #include <string>
 #include <variant>
 
+#include "core/base/limits.h"
 #include "core/net/link_type.h"
 #include "io/base/exit_code.h"
 #include "io/base/wake_event.h"
@@ -22,7 +23,7 @@ namespace tcp_sniffer {
 
 struct LiveOptions {
   std::string interface;  // `any` and `lo` work, too
-  uint32_t snaplen = 262144;
+  uint32_t snaplen = kSnaplenMax;
   uint64_t buffer_bytes = uint64_t{64} << 20;
   bool promiscuous = true;
   // How long the kernel may hold a frame back to fill its block of 256 KiB. It bounds the delay of

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "core/base/limits.h"
+
 namespace tcp_sniffer {
 
 // The numeric value of each enumerator is its place in the key's list of words (config_keys.cc).
@@ -36,7 +38,7 @@ struct Config {
   FileOrder file_order = FileOrder::kTime;
   std::vector<uint16_t> ports;  // empty: every TCP port (files only)
   std::string filter;
-  uint64_t snaplen = 262144;
+  uint64_t snaplen = kSnaplenMax;
   uint64_t buffer_size_mib = 64;
   bool promiscuous = true;
   uint64_t capture_threads = 1;

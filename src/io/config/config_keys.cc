@@ -6,6 +6,7 @@
 #include <numeric>
 #include <type_traits>
 
+#include "core/base/limits.h"
 #include "core/http/exchanges.h"
 #include "core/protocol/table.h"
 
@@ -65,7 +66,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .target = &Config::filter,
      .meaning = "a libpcap filter, in addition to the ports; for files too"},
     {.name = "snaplen", .value_name = "BYTES", .group = KeyGroup::kInput,
-     .target = &Config::snaplen, .unit = Unit::kBytes, .minimum = 64, .maximum = 262144,
+     .target = &Config::snaplen, .unit = Unit::kBytes, .minimum = 64, .maximum = kSnaplenMax,
      .meaning = "bytes captured of each frame", .live_only = true},
     {.name = "bufferSizeMiB", .value_name = "N", .group = KeyGroup::kInput,
      .target = &Config::buffer_size_mib, .minimum = 1, .maximum = 2047,

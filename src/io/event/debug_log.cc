@@ -13,9 +13,6 @@ namespace tcp_sniffer {
 
 namespace {
 
-// Text collected before it is written even in the middle of a block.
-constexpr size_t kSectionBytes = size_t{256} << 10;
-
 std::string cannot_write(const std::string& path, int error) {
   return "debugLog: cannot write " + path + ": " + std::strerror(error);
 }

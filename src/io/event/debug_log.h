@@ -19,6 +19,9 @@ namespace tcp_sniffer {
 // Opened before the threads start; outlives the shards.
 class DebugLog {
  public:
+  // Text collected before it is written even in the middle of a block.
+  static constexpr size_t kSectionBytes = size_t{256} << 10;
+
   explicit DebugLog(bool hex_dump) : hex_dump_(hex_dump) {}
   ~DebugLog();
   DebugLog(const DebugLog&) = delete;

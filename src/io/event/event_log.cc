@@ -19,18 +19,8 @@
 namespace tcp_sniffer {
 namespace {
 
-// A write of this size to a pipe that poll calls writable does not block (pipe(7), PIPE_BUF), and
-// is not mixed with other writers' bytes.
-constexpr size_t kPieceMax = 4096;
-
 // How soon the writer notices that it is to give up.
 constexpr int kPollMs = 50;
-
-// How long a writer that was told to give up is waited for before it is left behind.
-constexpr uint64_t kGiveUpMs = 500;
-
-// The last words must not be lost to a queue that other events have filled.
-constexpr size_t kReservedBytes = size_t{64} << 10;
 
 bool is_last_word(std::string_view name) {
   return name == event::kStopped || name == event::kFatal;
@@ -59,9 +49,9 @@ uint64_t count_events(std::string_view text) {
 
 // As many whole lines as fit, or a piece of a line that fits nowhere.
 size_t piece_size(std::string_view text) {
-  if (text.size() <= kPieceMax) return text.size();
-  const size_t line_feed = text.rfind('\n', kPieceMax - 1);
-  return line_feed == std::string_view::npos ? kPieceMax : line_feed + 1;
+  if (text.size() <= EventLog::kPieceMax) return text.size();
+  const size_t line_feed = text.rfind('\n', EventLog::kPieceMax - 1);
+  return line_feed == std::string_view::npos ? EventLog::kPieceMax : line_feed + 1;
 }
 
 }  // namespace

@@ -21,13 +21,23 @@ namespace tcp_sniffer {
 //
 // 1. An emitter waits for other emitters at most, never for the descriptor.
 // 2. Lines are in the order of their timestamps, and are written in pieces that end at a line
-//    feed, so that lines of up to 4096 bytes are not torn by other writers of the same pipe.
+//    feed, so that lines of up to kPieceMax bytes are not torn by other writers of the same pipe.
 // 3. After a loss the next thing written says how many lines were lost (`events_dropped`).
 // 4. Repeated events are limited by name; the next one that passes has `suppressed`, and what is
 //    left is told by `events_suppressed` before `stopped` and `fatal`.
 // 5. The descriptor's flags are not touched: it may be shared with a shell.
 class EventLog {
  public:
+  // A write of this size to a pipe that poll calls writable does not block (pipe(7), PIPE_BUF), and
+  // is not mixed with other writers' bytes.
+  static constexpr size_t kPieceMax = 4096;
+
+  // How long a writer that was told to give up is waited for before it is left behind.
+  static constexpr uint64_t kGiveUpMs = 500;
+
+  // The last words must not be lost to a queue that other events have filled.
+  static constexpr size_t kReservedBytes = size_t{64} << 10;
+
   struct Settings {
     LogLevel level = LogLevel::kInfo;
     LogFormat format = LogFormat::kJson;  // text or json

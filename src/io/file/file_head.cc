@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "io/base/capture_magic.h"
 #include "io/capture/begin_time.h"
 #include "io/file/byte_reader.h"
 #include "io/file/pcap_format.h"
@@ -18,9 +19,6 @@ namespace tcp_sniffer {
 
 namespace {
 
-constexpr size_t kHeadSize = 64 * 1024;
-constexpr size_t kMagicSize = 4;
-
 bool is_regular(const std::string& path) {
   struct stat status {};
   return path != "-" && stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
@@ -29,7 +27,7 @@ bool is_regular(const std::string& path) {
 std::vector<uint8_t> first_bytes(const std::string& path) {
   ByteReader reader;
   if (!reader.open(path)) return {};
-  std::vector<uint8_t> head(kHeadSize);
+  std::vector<uint8_t> head(kFileHeadSize);
   size_t size = 0;
   while (size < head.size()) {
     const ReadResult result = reader.read(std::span(head).subspan(size));
@@ -64,7 +62,7 @@ FileHead read_file_head(const std::string& path) {
   head.regular = is_regular(path);
   if (!head.regular) return head;
   const std::vector<uint8_t> bytes = first_bytes(path);
-  if (bytes.size() < kMagicSize) return head;
+  if (bytes.size() < kCaptureMagicSize) return head;
   if (PcapFormat::is_magic(bytes.data())) read_head<PcapFormat>(bytes, head);
   if (PcapngFormat::is_magic(bytes.data())) read_head<PcapngFormat>(bytes, head);
   return head;

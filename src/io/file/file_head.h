@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,7 +11,10 @@
 
 namespace tcp_sniffer {
 
-// What a capture file begins with, as far as its first 64 KiB (inflated) tell.
+// Bytes (inflated) of a capture file that are looked at before it is read.
+constexpr size_t kFileHeadSize = 64 * 1024;
+
+// What a capture file begins with, as far as its first kFileHeadSize bytes tell.
 struct FileHead {
   bool regular = false;               // false: a pipe or standard input, of which nothing was read
   std::optional<LinkType> link_type;  // of a pcap file, or of a pcapng file's first interface

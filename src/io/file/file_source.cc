@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <utility>
 
+#include "io/base/capture_magic.h"
 #include "io/base/printable.h"
 
 namespace tcp_sniffer {
@@ -18,9 +20,6 @@ namespace {
 
 // Less room than this at a piece's end is not worth a system call, when a fresh piece is to be had.
 constexpr size_t kReadSizeMin = 64 * 1024;
-
-constexpr size_t kMagicSize = 4;
-constexpr size_t kPathShownMax = 4096;  // PATH_MAX
 
 // The sum of the files' sizes; 0 when one of them is no regular file, or is not there.
 uint64_t total_size(const std::vector<std::string>& paths) {
@@ -42,7 +41,7 @@ std::string foreign_text(const uint8_t* first) {
 }
 
 std::string about(const std::string& path, const std::string& text) {
-  return (path == "-" ? "standard input" : quote_text(path, kPathShownMax)) + " " + text;
+  return (path == "-" ? "standard input" : quote_text(path, PATH_MAX)) + " " + text;
 }
 
 }  // namespace
@@ -61,17 +60,17 @@ std::string FileSource::problem_of(const std::string& path) {
   if (!reader.open(path)) return about(path, reader.error());
   struct stat status {};
   if (fstat(reader.fd(), &status) != 0 || !S_ISREG(status.st_mode)) return "";
-  uint8_t first[kMagicSize] = {};
+  uint8_t first[kCaptureMagicSize] = {};
   size_t size = 0;
-  while (size < kMagicSize) {
-    const ReadResult result = reader.read({first + size, kMagicSize - size});
+  while (size < kCaptureMagicSize) {
+    const ReadResult result = reader.read({first + size, kCaptureMagicSize - size});
     if (result.status == ReadStatus::kError) return about(path, reader.error());
     if (result.status != ReadStatus::kData) break;
     size += result.size;
   }
   if (size == 0) return about(path, "is empty");
   // A file that is cut this early is told of, with its place, when it is read.
-  if (size < kMagicSize || PcapFormat::is_magic(first) || PcapngFormat::is_magic(first)) return "";
+  if (size < kCaptureMagicSize || PcapFormat::is_magic(first) || PcapngFormat::is_magic(first)) return "";
   return about(path, foreign_text(first));
 }
 
@@ -124,7 +123,7 @@ bool FileSource::open_next(FrameSink& sink) {
   begin_ = end_;
   begin_offset_ = 0;
   skip_ = 0;
-  wanted_ = kMagicSize;
+  wanted_ = kCaptureMagicSize;
   if (parts_ != nullptr) {
     const int64_t offset = reader_.plain_file_offset();
     in_parts_ = offset >= 0 && parts_->begin(reader_.fd(), static_cast<uint64_t>(offset));
@@ -134,7 +133,7 @@ bool FileSource::open_next(FrameSink& sink) {
 }
 
 bool FileSource::find_format() {
-  if (end_ - begin_ < kMagicSize) return false;
+  if (end_ - begin_ < kCaptureMagicSize) return false;
   const uint8_t* first = piece_->data + begin_;
   if (PcapFormat::is_magic(first)) {
     format_.emplace<PcapFormat>();

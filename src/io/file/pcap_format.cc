@@ -1,23 +1,17 @@
 #include "io/file/pcap_format.h"
 
+#include "io/base/capture_magic.h"
+
 namespace tcp_sniffer {
 
 namespace {
-
-constexpr uint32_t kMagicMicro = 0xa1b2c3d4;
-constexpr uint32_t kMagicNano = 0xa1b23c4d;
-constexpr uint32_t kMagicModified = 0xa1b2cd34;  // Kuznetzov's patched libpcap
 
 constexpr size_t kFileHeaderSize = 24;
 constexpr size_t kPacketHeaderSize = 16;
 constexpr size_t kModifiedPacketHeaderSize = 24;
 
-// libpcap's MAXIMUM_SNAPLEN. Frames up to here are believed whatever the file's own snapshot
-// length says, for there are writers that record longer frames than they announce.
-constexpr size_t kUsualFrameSizeMax = 262144;
-
 bool is_known(uint32_t magic) {
-  return magic == kMagicMicro || magic == kMagicNano || magic == kMagicModified;
+  return magic == kPcapMagicMicro || magic == kPcapMagicNano || magic == kPcapMagicModified;
 }
 
 }  // namespace
@@ -45,8 +39,8 @@ FormatStep PcapFormat::read_file_header(std::span<const uint8_t> bytes) {
   frame_size_max_ = std::clamp<size_t>(snaplen, kUsualFrameSizeMax, kBlockSizeMax);
   // The upper bits tell of a frame check sequence, which the decoders do not look at.
   link_type_ = link_type_of_file(static_cast<uint16_t>(load_u32(bytes.data() + 20, swapped_)));
-  fraction_ns_ = magic == kMagicNano ? 1 : 1000;
-  packet_header_size_ = magic == kMagicModified ? kModifiedPacketHeaderSize : kPacketHeaderSize;
+  fraction_ns_ = magic == kPcapMagicNano ? 1 : 1000;
+  packet_header_size_ = magic == kPcapMagicModified ? kModifiedPacketHeaderSize : kPacketHeaderSize;
   return {FormatStep::Kind::kSkip, kFileHeaderSize};
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "core/base/limits.h"
 #include "io/capture/packet_source.h"
 #include "io/file/capture_format.h"
 
@@ -19,6 +20,10 @@ namespace tcp_sniffer {
 // It is handed the bytes of the file piece by piece and keeps nothing of them. One thread.
 class PcapFormat {
  public:
+  // libpcap's MAXIMUM_SNAPLEN. Frames up to here are believed whatever the file's own snapshot
+  // length says, because some writers record longer frames than they announce.
+  static constexpr size_t kUsualFrameSizeMax = kSnaplenMax;
+
   static bool is_magic(const uint8_t first[4]);
 
   // The next step for the bytes in front. After kCorrupt the same bytes give kCorrupt again.

@@ -3,17 +3,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "io/base/capture_magic.h"
+
 namespace tcp_sniffer {
 
 namespace {
 
-constexpr uint32_t kSectionHeader = 0x0a0d0d0a;
 constexpr uint32_t kInterfaceDescription = 1;
 constexpr uint32_t kObsoletePacket = 2;
 constexpr uint32_t kSimplePacket = 3;
 constexpr uint32_t kEnhancedPacket = 6;
-
-constexpr uint32_t kByteOrderMagic = 0x1a2b3c4d;
 
 constexpr size_t kBlockHeaderSize = 8;
 constexpr size_t kTrailerSize = 4;
@@ -23,9 +22,6 @@ constexpr size_t kSectionHeaderSizeMin = 28;  // 16 bytes of body
 constexpr uint16_t kOptionEnd = 0;
 constexpr uint16_t kOptionTimeResolution = 9;
 constexpr uint16_t kOptionTimeOffset = 14;
-
-// A file names each of its interfaces; thousands of them are corruption, not a host.
-constexpr size_t kInterfacesMax = 65536;
 
 constexpr uint64_t kNsPerS = 1'000'000'000;
 
@@ -57,7 +53,7 @@ int64_t PcapngClock::slow_time_ns(uint64_t units) const {
 }
 
 bool PcapngFormat::is_magic(const uint8_t first[4]) {
-  return load_u32(first, false) == kSectionHeader;  // the same in both byte orders
+  return load_u32(first, false) == kPcapngMagic;  // the same in both byte orders
 }
 
 FormatStep PcapngFormat::corrupt(std::string problem) {
@@ -69,7 +65,7 @@ FormatStep PcapngFormat::next(std::span<const uint8_t> bytes, Frame& frame) {
   if (trailer_ != 0) return close_block(bytes);
   if (bytes.size() < kBlockHeaderSize) return {FormatStep::Kind::kNeedMore, kBlockHeaderSize};
   const uint32_t type = load_u32(bytes.data(), swapped_);
-  if (type == kSectionHeader) return section_header(bytes);
+  if (type == kPcapngMagic) return section_header(bytes);
 
   const uint32_t size = load_u32(bytes.data() + 4, swapped_);
   if (size < kBlockSizeMin || size % 4 != 0 || size > kBlockSizeMax) {
@@ -109,8 +105,8 @@ FormatStep PcapngFormat::section_header(std::span<const uint8_t> bytes) {
     return {FormatStep::Kind::kNeedMore, kSectionHeaderSizeMin};
   }
   bool swapped = false;
-  if (load_u32(bytes.data() + 8, false) != kByteOrderMagic) {
-    if (load_u32(bytes.data() + 8, true) != kByteOrderMagic) {
+  if (load_u32(bytes.data() + 8, false) != kPcapngByteOrderMagic) {
+    if (load_u32(bytes.data() + 8, true) != kPcapngByteOrderMagic) {
       return corrupt("the section header has no byte-order magic");
     }
     swapped = true;

@@ -42,6 +42,9 @@ class PcapngClock {
 // of the current section. One thread.
 class PcapngFormat {
  public:
+  // A file names each of its interfaces; thousands of them are corruption, not a host.
+  static constexpr size_t kInterfacesMax = 65536;
+
   static bool is_magic(const uint8_t first[4]);
 
   // The next step for the bytes in front. After kCorrupt the same bytes give kCorrupt again.

@@ -15,13 +15,6 @@
 
 namespace tcp_sniffer {
 
-namespace {
-
-// A response without a known request is named by its time; pipelined ones may share it.
-constexpr int kSameTimeMax = 10;
-
-}  // namespace
-
 BodyExtractor::~BodyExtractor() {
   if (thread_.joinable()) {
     abort();

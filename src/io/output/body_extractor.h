@@ -28,6 +28,9 @@ namespace tcp_sniffer {
 // Opened before, started and finished by the engine; outlives the shards.
 class BodyExtractor final : public BodySink {
  public:
+  // A response without a known request is named by its time; pipelined ones may share it.
+  static constexpr int kSameTimeMax = 10;
+
   struct Settings {
     std::string directory;
     bool write_incomplete = false;
