@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "core/base/byte_order.h"
 #include "core/line/json_string.h"
 
 namespace tcp_sniffer {
@@ -12,6 +13,11 @@ void write_le32(char* out, size_t value) {
 }
 
 }  // namespace
+
+size_t FramedMessage::size_of(std::string_view header) {
+  const auto* lengths = reinterpret_cast<const uint8_t*>(header.data());
+  return kHeaderSize + load_le32(lengths) + load_le32(lengths + 4);
+}
 
 FramedMessage::FramedMessage(LineSink& sink) : start_(sink.size()) {
   sink.commit(sink.reserve(kHeaderSize) + kHeaderSize);

@@ -75,10 +75,8 @@ uint64_t end_of_frames(int fd, uint64_t size, std::string& error) {
     const std::string_view head = window.at(end, FramedMessage::kHeaderSize + 1);
     if (head.size() <= FramedMessage::kHeaderSize) break;
     const auto* lengths = reinterpret_cast<const uint8_t*>(head.data());
-    const uint64_t json_size = load_little_endian<uint32_t>(lengths);
-    const uint64_t body_size = load_little_endian<uint32_t>(lengths + 4);
-    const uint64_t next = end + FramedMessage::kHeaderSize + json_size + body_size;
-    if (json_size < 2 || head.back() != '{') {
+    const uint64_t next = end + FramedMessage::size_of(head);
+    if (load_le32(lengths) < 2 || head.back() != '{') {
       error = "it is damaged" + at_byte(end) + ", where a framed message has to begin";
       return 0;
     }

@@ -16,6 +16,7 @@
 #include <exception>
 #include <utility>
 
+#include "core/line/framed_line.h"
 #include "shard/pin_thread.h"
 #include "shard/start_thread.h"
 
@@ -23,21 +24,8 @@ namespace tcp_sniffer {
 
 namespace {
 
-// The most an unprivileged process gets by default (/proc/sys/fs/pipe-max-size).
-constexpr int kPipeBytes = 1 << 20;
-// What a terminal is given at once: less than it takes in while it runs.
-constexpr size_t kTerminalBytes = 1024;
-constexpr std::string_view kFramedMagic = "TCPSNIF1";
-
-uint32_t load_le32(const char* at) {
-  uint32_t value = 0;
-  std::memcpy(&value, at, sizeof(value));
-  return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? value : __builtin_bswap32(value);
-}
-
 size_t framed_size(std::string_view data) {
-  return data.size() < 8 ? data.size()
-                         : size_t{8} + load_le32(data.data()) + load_le32(data.data() + 4);
+  return data.size() < FramedMessage::kHeaderSize ? data.size() : FramedMessage::size_of(data);
 }
 
 }  // namespace

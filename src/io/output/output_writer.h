@@ -40,6 +40,11 @@ uint64_t count_messages(std::string_view data, bool framed);
 // has whole messages only also when a write fails: what was written of the next one is taken back.
 class OutputWriter {
  public:
+  // The most an unprivileged process gets by default (/proc/sys/fs/pipe-max-size).
+  static constexpr int kPipeBytes = 1 << 20;
+  // What a terminal is given at once: less than it takes in while it runs.
+  static constexpr size_t kTerminalBytes = 1024;
+
   // A full disk ends the run; or lines wait in memory for room; or, when their shards have no more
   // memory for lines, the oldest ones are dropped and counted.
   enum class WhenFull : uint8_t { kFail, kWait, kDrop };
