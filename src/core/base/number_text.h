@@ -14,6 +14,8 @@ namespace tcp_sniffer {
 constexpr size_t kUnsignedTextMax = 20;
 constexpr size_t kMillisecondsTextMax = 22;
 
+inline constexpr char kHexDigits[] = "0123456789abcdef";
+
 inline constexpr std::array<char, 200> kDigitPairs = [] {
   std::array<char, 200> pairs{};
   for (size_t i = 0; i < 100; ++i) {

@@ -45,6 +45,19 @@ bool is_utf8(std::string_view text) {
   return simdjson::validate_utf8(text.data(), text.size());
 }
 
+Utf8Character first_character(std::string_view text) {
+  const auto lead = static_cast<uint8_t>(text[0]);
+  if (lead < 0x80) return {lead, 1};
+  const size_t size = character_size(text[0]);
+  if (size == 1 || text.size() < size || !may_be_second(text[0], text[1])) return {};
+  uint32_t code = lead & (0xffu >> (size + 1));
+  for (const char byte : text.substr(1, size - 1)) {
+    if (!is_continuation(byte)) return {};
+    code = code << 6 | (static_cast<uint8_t>(byte) & 0x3f);
+  }
+  return {code, size};
+}
+
 std::string_view without_cut_character(std::string_view text) {
   size_t lead = text.size();
   while (lead > 0 && text.size() - lead < 4) {

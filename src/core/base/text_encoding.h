@@ -1,12 +1,21 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace tcp_sniffer {
 
 // Is the text well-formed UTF-8 (RFC 3629)?
 bool is_utf8(std::string_view text);
+
+struct Utf8Character {
+  uint32_t code = 0;
+  size_t size = 0;  // 0: no well-formed character begins here
+};
+
+// The first character of `text`, which is not empty. RFC 3629 section 4.
+Utf8Character first_character(std::string_view text);
 
 // The text without a last character that was cut off: the beginning of a well-formed one. Text that
 // ends otherwise comes back whole. At most 3 bytes go.

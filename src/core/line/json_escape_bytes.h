@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/base/number_text.h"
 #include "core/line/json_escape.h"
 
 namespace tcp_sniffer {
@@ -20,8 +21,7 @@ struct EscapedByte {
 static_assert(sizeof(EscapedByte) == 8);
 
 constexpr EscapedByte unicode_escape(unsigned character) {
-  constexpr const char* kHex = "0123456789abcdef";
-  return {{'\\', 'u', '0', '0', kHex[character >> 4], kHex[character & 15], 0}, 6};
+  return {{'\\', 'u', '0', '0', kHexDigits[character >> 4], kHexDigits[character & 15], 0}, 6};
 }
 
 inline constexpr std::array<EscapedByte, 256> kEscapedBytes = [] {

@@ -21,7 +21,7 @@ constexpr std::string_view kRed = "\x1b[31m";
 
 // A short text in memory of its own.
 struct ShortText {
-  char text[48];
+  char text[kIpAndPortTextMax];
   size_t size = 0;
 
   std::string_view view() const { return {text, size}; }
@@ -79,13 +79,7 @@ ShortText status_text(uint16_t status) {
 
 ShortText endpoint_text(const Endpoint& endpoint) {
   ShortText result;
-  const bool v6 = !is_v4_mapped(endpoint.ip) || endpoint.mapped_on_wire;
-  char ip[kIpTextMax];
-  const char* ip_end = write_ip(ip, endpoint.ip, endpoint.mapped_on_wire);
-  char* out = put(result.text, v6 ? "[" : "");
-  out = put(out, {ip, static_cast<size_t>(ip_end - ip)});
-  out = put(out, v6 ? "]:" : ":");
-  result.set_end(write_unsigned(out, endpoint.port));
+  result.set_end(write_ip_and_port(result.text, endpoint));
   return result;
 }
 
@@ -186,7 +180,7 @@ void PrettyLineWriter::append_shown(std::string_view text, LineSink& sink) {
     if (harm.size == 0) return;
     char* out = put(sink.reserve(8), "\\u");
     for (int shift = 12; shift >= 0; shift -= 4) {
-      *out++ = "0123456789abcdef"[harm.code >> shift & 0xf];
+      *out++ = kHexDigits[harm.code >> shift & 0xf];
     }
     sink.commit(out);
     text.remove_prefix(harm.at + harm.size);

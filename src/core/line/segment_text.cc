@@ -12,8 +12,6 @@
 namespace tcp_sniffer {
 namespace {
 
-constexpr char kHexDigits[] = "0123456789abcdef";
-
 std::string_view fate_word(SegmentFate fate) {
   switch (fate) {
     case SegmentFate::kNothing:
@@ -41,16 +39,9 @@ void append_number(int64_t value, std::string& out) {
   out.append(text, std::to_chars(text, text + sizeof(text), value).ptr);
 }
 
-void append_endpoint(const FlowKey& key, bool low, std::string& out) {
-  const IpAddress& ip = low ? key.low_ip : key.high_ip;
-  const bool mapped = key.mapped_on_wire != 0;
-  const bool brackets = mapped || !is_v4_mapped(ip);
-  char text[kIpTextMax];
-  if (brackets) out += '[';
-  out.append(text, write_ip(text, ip, mapped));
-  if (brackets) out += ']';
-  out += ':';
-  append_number(low ? key.low_port : key.high_port, out);
+void append_endpoint(const FlowKey& key, Side side, std::string& out) {
+  char text[kIpAndPortTextMax];
+  out.append(text, write_ip_and_port(text, endpoint_of(key, side)));
 }
 
 void append_flags(uint8_t flags, std::string& out) {
@@ -73,9 +64,9 @@ void append_segment_line(const TracedSegment& traced, std::string& out) {
   out += ' ';
   append_number(static_cast<int64_t>(segment.frame), out);
   out += ' ';
-  append_endpoint(segment.key, segment.side == Side::kLow, out);
+  append_endpoint(segment.key, segment.side, out);
   out += " > ";
-  append_endpoint(segment.key, segment.side != Side::kLow, out);
+  append_endpoint(segment.key, other(segment.side), out);
   append_flags(segment.flags, out);
   append_number(traced.followed ? traced.relative_sequence : segment.sequence, out);
   if (!traced.followed) out += '*';

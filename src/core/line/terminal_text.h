@@ -11,14 +11,6 @@ namespace tcp_sniffer {
 // writing direction (UAX #9), characters of no width.
 bool harms_a_terminal(uint32_t code);
 
-struct Utf8Character {
-  uint32_t code = 0;
-  size_t size = 0;  // 0: no well-formed character begins here
-};
-
-// The first character of `text`, which is not empty. RFC 3629 section 4.
-Utf8Character first_character(std::string_view text);
-
 struct TerminalHarm {
   size_t at = 0;  // the text's size when there is none
   size_t size = 0;

@@ -29,12 +29,6 @@ struct ConnectionIdentity {
   const ProxiedEndpoints* proxied() const {
     return extras != nullptr && extras->is_proxied ? &extras->proxied : nullptr;
   }
-
-  Endpoint endpoint(Side side) const {
-    const bool mapped = key.mapped_on_wire != 0;
-    return side == Side::kLow ? Endpoint{key.low_ip, key.low_port, mapped}
-                              : Endpoint{key.high_ip, key.high_port, mapped};
-  }
 };
 
 }  // namespace tcp_sniffer

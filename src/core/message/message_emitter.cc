@@ -5,8 +5,8 @@
 namespace tcp_sniffer {
 
 void MessageEmitter::add_identity(const ConnectionIdentity& identity, Message& message) {
-  message.receiver = identity.endpoint(identity.receiver);
-  message.destination = identity.endpoint(other(identity.receiver));
+  message.receiver = endpoint_of(identity.key, identity.receiver);
+  message.destination = endpoint_of(identity.key, other(identity.receiver));
   message.proxied = identity.proxied();
   message.connection_id = identity.id;
   message.vlan = identity.vlan;

@@ -65,4 +65,10 @@ struct FlowKey {
 };
 static_assert(sizeof(FlowKey) == 44);
 
+inline Endpoint endpoint_of(const FlowKey& key, Side side) {
+  const bool mapped = key.mapped_on_wire != 0;
+  return side == Side::kLow ? Endpoint{key.low_ip, key.low_port, mapped}
+                            : Endpoint{key.high_ip, key.high_port, mapped};
+}
+
 }  // namespace tcp_sniffer

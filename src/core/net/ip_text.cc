@@ -3,6 +3,8 @@
 #include <array>
 #include <cstring>
 
+#include "core/base/number_text.h"
+
 namespace tcp_sniffer {
 namespace {
 
@@ -31,11 +33,10 @@ char* write_octet(char* out, uint8_t value) {
 }
 
 char* write_group(char* out, uint32_t group) {
-  constexpr const char* kHex = "0123456789abcdef";
-  if (group >= 0x1000) *out++ = kHex[group >> 12];
-  if (group >= 0x100) *out++ = kHex[(group >> 8) & 15];
-  if (group >= 0x10) *out++ = kHex[(group >> 4) & 15];
-  *out++ = kHex[group & 15];
+  if (group >= 0x1000) *out++ = kHexDigits[group >> 12];
+  if (group >= 0x100) *out++ = kHexDigits[(group >> 8) & 15];
+  if (group >= 0x10) *out++ = kHexDigits[(group >> 4) & 15];
+  *out++ = kHexDigits[group & 15];
   return out;
 }
 
@@ -89,6 +90,15 @@ char* write_ip(char* out, const IpAddress& ip, bool mapped_on_wire) {
   out = write_octet(out, ip[13]) + 1;
   out = write_octet(out, ip[14]) + 1;
   return write_octet(out, ip[15]);
+}
+
+char* write_ip_and_port(char* out, const Endpoint& endpoint) {
+  const bool brackets = !is_v4_mapped(endpoint.ip) || endpoint.mapped_on_wire;
+  if (brackets) *out++ = '[';
+  out = write_ip(out, endpoint.ip, endpoint.mapped_on_wire);
+  if (brackets) *out++ = ']';
+  *out++ = ':';
+  return write_unsigned(out, endpoint.port);
 }
 
 }  // namespace tcp_sniffer

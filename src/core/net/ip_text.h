@@ -15,4 +15,10 @@ constexpr size_t kIpTextMax = 48;
 // notation of section 5, ::ffff:192.0.2.1.
 char* write_ip(char* out, const IpAddress& ip, bool mapped_on_wire = false);
 
+// Room that write_ip_and_port needs.
+constexpr size_t kIpAndPortTextMax = kIpTextMax + 8;
+
+// The endpoint for people: 192.0.2.1:80, [2001:db8::1]:80. Returns the end.
+char* write_ip_and_port(char* out, const Endpoint& endpoint);
+
 }  // namespace tcp_sniffer

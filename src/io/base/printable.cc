@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "core/base/text_encoding.h"
 #include "core/line/terminal_text.h"
 
 namespace tcp_sniffer {
@@ -44,20 +45,14 @@ std::string printable(std::string_view text) {
 }
 
 std::string quote_text(std::string_view text, size_t size_max) {
-  size_t size = text.size();
-  if (size > size_max) {
-    size = size_max;
-    // Back to the start of the character that the cut would split.
-    while (size > 0 && size + 4 > size_max && (static_cast<uint8_t>(text[size]) & 0xc0) == 0x80) {
-      --size;
-    }
-  }
+  const bool cut = text.size() > size_max;
+  if (cut) text = without_cut_character(text.substr(0, size_max));
   std::string out = "\"";
-  for (const char c : printable(text.substr(0, size))) {
+  for (const char c : printable(text)) {
     if (c == '"') out += '\\';
     out += c;
   }
-  out += size < text.size() ? "...\"" : "\"";
+  out += cut ? "...\"" : "\"";
   return out;
 }
 

@@ -1,15 +1,12 @@
 #include "io/event/events.h"
 
-#include <cstdio>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "core/line/time_text.h"
 #include "io/base/printable.h"
 
 namespace tcp_sniffer {
 namespace {
-
-constexpr int64_t kMicrosecondsPerSecond = 1000000;
 
 bool always_passes(std::string_view name) {
   return name == event::kStarted || name == event::kStats || name == event::kStopped ||
@@ -81,20 +78,9 @@ std::string_view level_name(LogLevel level) {
 }
 
 std::string utc_timestamp(int64_t time_us) {
-  int64_t seconds = time_us / kMicrosecondsPerSecond;
-  int64_t rest = time_us % kMicrosecondsPerSecond;
-  if (rest < 0) {
-    rest += kMicrosecondsPerSecond;
-    --seconds;
-  }
-  const auto time = static_cast<std::time_t>(seconds);
-  std::tm utc{};
-  gmtime_r(&time, &utc);
-  char text[80];
-  std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", utc.tm_year + 1900,
-                utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-                static_cast<int>(rest));
-  return text;
+  TimeText time;
+  char text[TimeText::kSize];
+  return {text, time.write(text, time_us * 1000)};
 }
 
 std::string format_event(LogFormat format, LogLevel level, std::string_view name,
