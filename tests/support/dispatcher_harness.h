@@ -156,10 +156,8 @@ inline void expect_frame_ledger(Dispatcher& dispatcher) {
 struct HoldingSource final : PacketSource {
   int asked = 0;
   int holds = 0;  // so many times
-  std::string none;
 
   SourceStatus poll(FrameSink&) override { return SourceStatus::kEnd; }
-  const std::string& error() const override { return none; }
   bool can_hold_more() override { return asked++ < holds; }
 };
 

@@ -19,9 +19,8 @@ std::string reason_against(const std::string& name) {
   options.promiscuous = false;  // looking must not change the interface
   const auto filter = CaptureFilter::make({});
   const auto opened = LiveSource::open(options, std::get<CaptureFilter>(filter));
-  const auto* problem = std::get_if<LiveProblem>(&opened);
-  if (problem == nullptr) return "";
-  return problem->reason.empty() ? problem->message : problem->reason;
+  const auto* problem = std::get_if<Problem>(&opened);
+  return problem == nullptr ? "" : problem->words;
 }
 
 }  // namespace

@@ -26,12 +26,12 @@ std::string there_are(const InterfaceList& list) {
   return "; there are: " + (list.error.empty() ? names_of(list) : "(no list: " + list.error + ")");
 }
 
-LiveProblem no_such_interface(const std::string& name) {
-  return {ErrorCode::kInvalidInterface,
+Problem no_such_interface(const std::string& name) {
+  return {ErrorCode::kInvalidInterface, "",
           "interface: there is no " + quote_text(name) + there_are(list_interfaces())};
 }
 
-LiveProblem no_permission(const std::string& name) {
+Problem no_permission(const std::string& name) {
   std::array<char, PATH_MAX> path{};
   const ssize_t size = readlink("/proc/self/exe", path.data(), path.size() - 1);
   const std::string program = size > 0 ? std::string(path.data()) : "tcp-sniffer";
@@ -39,12 +39,11 @@ LiveProblem no_permission(const std::string& name) {
       "needs the capability CAP_NET_RAW; grant it with: sudo setcap "
       "cap_net_raw+ep " +
       printable(program);
-  return {ErrorCode::kPermissionDenied, "capturing on " + quote_text(name) + " " + words, words};
+  return {ErrorCode::kPermissionDenied, "capturing on " + quote_text(name) + " ", words};
 }
 
-LiveProblem open_failed(const std::string& name, const std::string& words) {
-  return {ErrorCode::kCaptureOpenFailed, "cannot capture on " + quote_text(name) + ": " + words,
-          words};
+Problem open_failed(const std::string& name, const std::string& words) {
+  return {ErrorCode::kCaptureOpenFailed, "cannot capture on " + quote_text(name) + ": ", words};
 }
 
 // libpcap's words for the result of an activation: its own message where it left one.
@@ -55,7 +54,7 @@ std::string words_of(pcap_t* handle, int status) {
   return general + " (" + detail + ")";
 }
 
-LiveProblem activation_problem(pcap_t* handle, int status, const std::string& name) {
+Problem activation_problem(pcap_t* handle, int status, const std::string& name) {
   switch (status) {
     case PCAP_ERROR_NO_SUCH_DEVICE:
       return no_such_interface(name);
@@ -85,17 +84,16 @@ void add_difference(std::atomic<uint64_t>& total, uint32_t& last, uint32_t now) 
 
 }  // namespace
 
-std::variant<std::string, LiveProblem> interface_or_default(const std::string& name) {
+std::variant<std::string, Problem> interface_or_default(const std::string& name) {
   if (!name.empty()) return name;
   const InterfaceList list = list_interfaces();
   if (const InterfaceInfo* found = default_interface(list)) return found->name;
-  return LiveProblem{
-      ErrorCode::kInvalidInterface,
-      "interface: none was given, and none is up and not loopback" + there_are(list)};
+  return Problem{ErrorCode::kInvalidInterface, "",
+                 "interface: none was given, and none is up and not loopback" + there_are(list)};
 }
 
-std::variant<std::unique_ptr<LiveSource>, LiveProblem> LiveSource::open(
-    const LiveOptions& options, const CaptureFilter& filter) {
+std::variant<std::unique_ptr<LiveSource>, Problem> LiveSource::open(const LiveOptions& options,
+                                                                    const CaptureFilter& filter) {
   std::unique_ptr<LiveSource> source(new LiveSource);
   if (auto problem = source->activate(options)) return std::move(*problem);
   if (auto problem = source->install(filter, options)) return std::move(*problem);
@@ -106,7 +104,7 @@ LiveSource::~LiveSource() {
   if (handle_ != nullptr) pcap_close(handle_);
 }
 
-std::optional<LiveProblem> LiveSource::activate(const LiveOptions& options) {
+std::optional<Problem> LiveSource::activate(const LiveOptions& options) {
   interface_ = options.interface;
   if (interface_ != "any") {
     // Asked first, for without rights libpcap says nothing but that.
@@ -137,12 +135,12 @@ std::optional<LiveProblem> LiveSource::activate(const LiveOptions& options) {
   return {};
 }
 
-std::optional<LiveProblem> LiveSource::install(const CaptureFilter& filter,
-                                               const LiveOptions& options) {
+std::optional<Problem> LiveSource::install(const CaptureFilter& filter,
+                                           const LiveOptions& options) {
   auto result = filter.compile(handle_, link_type_);
   if (const auto* words = std::get_if<std::string>(&result)) {
-    return LiveProblem{ErrorCode::kInvalidConfig,
-                       "filter: refused by libpcap for " + quote_text(interface_) + ": " + *words};
+    return Problem{ErrorCode::kInvalidConfig, "",
+                   "filter: refused by libpcap for " + quote_text(interface_) + ": " + *words};
   }
   auto& compiled = std::get<CaptureFilter::Compiled>(result);
   if (options.fanout_group) {
@@ -160,7 +158,7 @@ std::optional<LiveProblem> LiveSource::install(const CaptureFilter& filter,
 
 // Until a handle has joined, it sees every frame, those of the other handles of the group too. So
 // nothing is let in before, and what came earlier still is thrown away.
-std::optional<LiveProblem> LiveSource::join_fanout(uint16_t group, int settle_ms) {
+std::optional<Problem> LiveSource::join_fanout(uint16_t group, int settle_ms) {
   bpf_insn reject = BPF_STMT(BPF_RET | BPF_K, 0);
   bpf_program reject_all{1, &reject};
   if (pcap_setfilter(handle_, &reject_all) != 0) {
@@ -232,7 +230,7 @@ SourceStatus LiveSource::after_error() {
 
 SourceStatus LiveSource::fail(const std::string& words) {
   problem_ = {ErrorCode::kCaptureFailed,
-              "capturing on " + quote_text(interface_) + " failed: " + words};
+              "capturing on " + quote_text(interface_) + " failed: ", words};
   return SourceStatus::kError;
 }
 

@@ -11,7 +11,7 @@
 
 #include "core/base/limits.h"
 #include "core/net/link_type.h"
-#include "io/base/exit_code.h"
+#include "io/base/problem.h"
 #include "io/base/wake_event.h"
 #include "io/capture/capture_filter.h"
 #include "io/capture/packet_source.h"
@@ -35,16 +35,9 @@ struct LiveOptions {
   std::optional<uint16_t> fanout_group;
 };
 
-// Why a live capture can not begin, or ended: the code of the contract and words for people.
-struct LiveProblem {
-  ErrorCode code = ErrorCode::kNone;
-  std::string message;
-  std::string reason{};  // why it can not begin, without the interface's name
-};
-
 // The interface that a capture is made on: `name` itself, and for none the first that is up and not
 // loopback. Whether `name` exists is found out when it is opened.
-std::variant<std::string, LiveProblem> interface_or_default(const std::string& name);
+std::variant<std::string, Problem> interface_or_default(const std::string& name);
 
 // What the kernel and the interface lost, in libpcap's figures, widened to 64 bits.
 struct LiveStatistics {
@@ -70,18 +63,18 @@ struct LiveStatistics {
 // interface_is_up() from any thread; everything else on the capture thread.
 class LiveSource final : public PacketSource {
  public:
-  static std::variant<std::unique_ptr<LiveSource>, LiveProblem> open(const LiveOptions& options,
-                                                                     const CaptureFilter& filter);
+  static std::variant<std::unique_ptr<LiveSource>, Problem> open(const LiveOptions& options,
+                                                                 const CaptureFilter& filter);
   ~LiveSource() override;
   LiveSource(const LiveSource&) = delete;
   LiveSource& operator=(const LiveSource&) = delete;
 
   SourceStatus poll(FrameSink& sink) override;
-  const std::string& error() const override { return problem_.message; }
   // True while a quarter of the kernel's capture buffer is free: estimated from the frames it took
   // and we did not, their mean size, and how long ago the last one that we took had come.
   bool can_hold_more() override;
-  const LiveProblem& problem() const { return problem_; }
+  // Why poll() returned kError.
+  const Problem& problem() const { return problem_; }
 
   // Until frames are there, wake() is called or `timeout_ms` have passed; a second at most. May
   // return early.
@@ -110,9 +103,9 @@ class LiveSource final : public PacketSource {
 
   LiveSource() = default;
 
-  std::optional<LiveProblem> activate(const LiveOptions& options);
-  std::optional<LiveProblem> install(const CaptureFilter& filter, const LiveOptions& options);
-  std::optional<LiveProblem> join_fanout(uint16_t group, int settle_ms);
+  std::optional<Problem> activate(const LiveOptions& options);
+  std::optional<Problem> install(const CaptureFilter& filter, const LiveOptions& options);
+  std::optional<Problem> join_fanout(uint16_t group, int settle_ms);
   SourceStatus after_error();
   SourceStatus fail(const std::string& words);
   SourceStatus check_interface();
@@ -139,7 +132,7 @@ class LiveSource final : public PacketSource {
   std::string warning_;
   std::atomic<bool> up_{true};
   std::chrono::steady_clock::time_point next_check_;
-  LiveProblem problem_;
+  Problem problem_;
   WakeEvent event_;
 
   // The last 32-bit figures of libpcap, to widen the next ones.

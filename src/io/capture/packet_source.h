@@ -41,10 +41,8 @@ class PacketSource {
   virtual ~PacketSource() = default;
 
   // Delivers the next burst to the sink. kIdle: nothing now (live), call again after waiting;
-  // kEnd: no more; kError: `error()` says what was tried, and what came before it was delivered.
+  // kEnd: no more; kError: the source can tell why, and what came before it was delivered.
   virtual SourceStatus poll(FrameSink& sink) = 0;
-
-  virtual const std::string& error() const = 0;
 
   // Whether frames that come from now on can wait in the source for a while, so that nothing is
   // lost when the caller waits. Asked only when the caller has no room.

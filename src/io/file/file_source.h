@@ -61,7 +61,8 @@ class FileSource final : public PacketSource {
   FileSource& operator=(const FileSource&) = delete;
 
   SourceStatus poll(FrameSink& sink) override;
-  const std::string& error() const override { return error_; }
+  // Why poll() returned kError: the file, and what is wrong with it.
+  const std::string& error() const { return error_; }
 
   // What the caller has read beforehand, when it is of the file that is being read. Taken over in
   // any case. At most one before each row of polls.

@@ -223,8 +223,8 @@ bool Engine::open_sources() {
 bool Engine::open_all_live(const CaptureFilter& filter) {
   // Chosen once: every capture thread has the same one.
   const auto interface = interface_or_default(config_.interface);
-  if (const auto* problem = std::get_if<LiveProblem>(&interface)) {
-    fail(problem->code, problem->message);
+  if (const auto* problem = std::get_if<Problem>(&interface)) {
+    fail(problem->code, problem->message());
     return false;
   }
   LiveOptions options;
@@ -245,8 +245,8 @@ bool Engine::open_all_live(const CaptureFilter& filter) {
 
 bool Engine::open_live(Capture& capture, const LiveOptions& options, const CaptureFilter& filter) {
   auto opened = LiveSource::open(options, filter);
-  if (const auto* problem = std::get_if<LiveProblem>(&opened)) {
-    fail(problem->code, problem->message);
+  if (const auto* problem = std::get_if<Problem>(&opened)) {
+    fail(problem->code, problem->message());
     return false;
   }
   capture.live = std::get<std::unique_ptr<LiveSource>>(std::move(opened));

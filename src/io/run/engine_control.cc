@@ -417,7 +417,7 @@ int Engine::finish_report() {
   for (const auto& capture : captures_) {
     if (!capture->failed || fault_said_) continue;
     if (capture->live) {
-      fail(capture->live->problem().code, capture->live->problem().message);
+      fail(capture->live->problem().code, capture->live->problem().message());
     } else {
       fail(ErrorCode::kInputFile, capture->file->error());
     }

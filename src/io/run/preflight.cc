@@ -113,18 +113,18 @@ std::string problem_of_buffers(const Config& config) {
 
 int check_live(const Config& config, const CaptureFilter& filter) {
   const auto interface = interface_or_default(config.interface);
-  if (const auto* problem = std::get_if<LiveProblem>(&interface)) {
+  if (const auto* problem = std::get_if<Problem>(&interface)) {
     say("interface:  none found");
-    return say_problem(problem->code, problem->message);
+    return say_problem(problem->code, problem->message());
   }
   LiveOptions options;
   options.interface = std::get<std::string>(interface);
   options.snaplen = static_cast<uint32_t>(config.snaplen);
   options.promiscuous = false;  // looking must not change the interface
   auto opened = LiveSource::open(options, filter);
-  if (const auto* problem = std::get_if<LiveProblem>(&opened)) {
+  if (const auto* problem = std::get_if<Problem>(&opened)) {
     say("interface:  " + options.interface);
-    return say_problem(problem->code, problem->message);
+    return say_problem(problem->code, problem->message());
   }
   const LiveSource& live = *std::get<std::unique_ptr<LiveSource>>(opened);
   say("interface:  " + live.interface() + (live.interface_is_up() ? ", up" : ", down"));

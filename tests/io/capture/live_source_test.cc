@@ -127,16 +127,16 @@ class LiveSourceTest : public testing::Test {
   static std::unique_ptr<LiveSource> open(const CaptureFilter& filter,
                                           LiveOptions options = left()) {
     auto opened = LiveSource::open(options, filter);
-    if (auto* problem = std::get_if<LiveProblem>(&opened)) {
-      ADD_FAILURE() << problem->message;
+    if (auto* problem = std::get_if<Problem>(&opened)) {
+      ADD_FAILURE() << problem->message();
       return nullptr;
     }
     return std::get<std::unique_ptr<LiveSource>>(std::move(opened));
   }
 
-  static LiveProblem refused(const LiveOptions& options, const CaptureFilter& filter) {
+  static Problem refused(const LiveOptions& options, const CaptureFilter& filter) {
     auto opened = LiveSource::open(options, filter);
-    if (auto* problem = std::get_if<LiveProblem>(&opened)) return *problem;
+    if (auto* problem = std::get_if<Problem>(&opened)) return *problem;
     return {};
   }
 
@@ -315,7 +315,7 @@ TEST_F(LiveSourceTest, AnInterfaceThatComesBackIsCapturedAgain) {
     ASSERT_TRUE(run("ip link set left down"));
     poll_until(*source, collector, [&] { return !source->interface_is_up(); });
     EXPECT_FALSE(source->interface_is_up());
-    EXPECT_EQ(source->poll(collector), SourceStatus::kIdle) << source->error();
+    EXPECT_EQ(source->poll(collector), SourceStatus::kIdle) << source->problem().message();
     ASSERT_TRUE(run("ip link set left up"));
     poll_until(*source, collector, [&] { return source->interface_is_up(); });
     EXPECT_TRUE(source->interface_is_up());
@@ -335,7 +335,7 @@ TEST_F(LiveSourceTest, AnInterfaceThatIsRemovedEndsTheCapture) {
   ASSERT_TRUE(run("ip link del left"));
   EXPECT_EQ(poll_until(*source, collector, [] { return false; }), SourceStatus::kError);
   EXPECT_EQ(source->problem().code, ErrorCode::kCaptureFailed);
-  EXPECT_EQ(source->error(), "capturing on \"left\" failed: the interface was removed");
+  EXPECT_EQ(source->problem().message(), "capturing on \"left\" failed: the interface was removed");
   EXPECT_EQ(collector.frames.size(), 1U);
 }
 
@@ -347,7 +347,7 @@ TEST_F(LiveSourceTest, AnInterfaceThatIsRenamedStaysTheSame) {
   poll_until(*source, collector, [&] { return source->interface_is_up(); });
   send(ethernet(tcp(8080)));
   poll_until(*source, collector, [&] { return !collector.frames.empty(); });
-  EXPECT_TRUE(collector.has(ethernet(tcp(8080)))) << source->error();
+  EXPECT_TRUE(collector.has(ethernet(tcp(8080)))) << source->problem().message();
 }
 
 TEST_F(LiveSourceTest, AnInterfaceThatIsMadeAnewIsAnotherOne) {
@@ -406,37 +406,37 @@ TEST_F(LiveSourceTest, HandlesOfOneFanoutGroupShareTheFrames) {
 TEST_F(LiveSourceTest, AnUnknownInterfaceIsAnsweredWithThoseThereAre) {
   LiveOptions options = left();
   options.interface = "wrong0";
-  const LiveProblem problem = refused(options, filter_of({8080}));
+  const Problem problem = refused(options, filter_of({8080}));
   EXPECT_EQ(problem.code, ErrorCode::kInvalidInterface);
-  EXPECT_EQ(problem.message.find("interface: there is no \"wrong0\"; there are: "), 0U);
+  EXPECT_EQ(problem.message().find("interface: there is no \"wrong0\"; there are: "), 0U);
   for (const char* name : {"left", "right", "any", "lo"}) {
-    EXPECT_NE(problem.message.find(name), std::string::npos) << problem.message;
+    EXPECT_NE(problem.message().find(name), std::string::npos) << problem.message();
   }
 }
 
 TEST_F(LiveSourceTest, AFilterThatDoesNotFitTheInterfaceIsAConfigurationError) {
-  const LiveProblem problem = refused(left(), filter_of({8080}, "type mgt"));
+  const Problem problem = refused(left(), filter_of({8080}, "type mgt"));
   EXPECT_EQ(problem.code, ErrorCode::kInvalidConfig);
-  EXPECT_NE(problem.message.find("802.11"), std::string::npos) << problem.message;
+  EXPECT_NE(problem.message().find("802.11"), std::string::npos) << problem.message();
 }
 
 TEST_F(LiveSourceTest, WithoutRightsTheMissingCapabilityAndItsCommandAreNamed) {
   const CaptureFilter filter = filter_of({8080});
   ASSERT_EQ(seteuid(65534), 0);
-  const LiveProblem problem = refused(left(), filter);
+  const Problem problem = refused(left(), filter);
   ASSERT_EQ(seteuid(0), 0);
   EXPECT_EQ(problem.code, ErrorCode::kPermissionDenied);
-  EXPECT_NE(problem.message.find("CAP_NET_RAW"), std::string::npos) << problem.message;
-  EXPECT_NE(problem.message.find("sudo setcap cap_net_raw+ep /"), std::string::npos);
+  EXPECT_NE(problem.message().find("CAP_NET_RAW"), std::string::npos) << problem.message();
+  EXPECT_NE(problem.message().find("sudo setcap cap_net_raw+ep /"), std::string::npos);
 }
 
 TEST_F(LiveSourceTest, AnInterfaceThatIsDownCanNotBeOpened) {
   ASSERT_TRUE(run("ip link set left down"));
-  const LiveProblem problem = refused(left(), filter_of({8080}));
+  const Problem problem = refused(left(), filter_of({8080}));
   EXPECT_EQ(problem.code, ErrorCode::kCaptureOpenFailed);
-  EXPECT_NE(problem.message.find("ip link set left up"), std::string::npos) << problem.message;
-  EXPECT_NE(problem.message.find("\"left\": That device is not up; bring"), std::string::npos)
-      << "said once: " << problem.message;
+  EXPECT_NE(problem.message().find("ip link set left up"), std::string::npos) << problem.message();
+  EXPECT_NE(problem.message().find("\"left\": That device is not up; bring"), std::string::npos)
+      << "said once: " << problem.message();
 }
 
 TEST_F(LiveSourceTest, TheListSaysWhatCannotBeOpenedAndWhy) {

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+
+#include "io/base/exit_code.h"
+
+namespace tcp_sniffer {
+
+// Why something could not be opened or started, or did not go on: the one kind of value for errors
+// at the start and for those of input and output. The network's errors are counters instead.
+struct Problem {
+  ErrorCode code = ErrorCode::kNone;
+  // What was tried, and with what, up to the words: "output out.json can not be opened: ". Empty
+  // where the words say it.
+  std::string tried;
+  std::string words;
+
+  std::string message() const { return tried + words; }
+};
+
+}  // namespace tcp_sniffer
