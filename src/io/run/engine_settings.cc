@@ -110,16 +110,23 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   settings.ports = PortSet(config.ports);
   settings.idle_timeout_ns = static_cast<int64_t>(config.connection_idle_timeout_ms) * kNsPerMs;
   settings.connections_max = config.max_concurrent_connections;
-  settings.memory_bytes_max = static_cast<size_t>(
-      (config.memory_limit - fragment_memory(config) - extract_memory(config) -
-       line_memory(config)) /
-      shards);
+  settings.memory_bytes_max = static_cast<size_t>((config.memory_limit - fragment_memory(config) -
+                                                   extract_memory(config) - line_memory(config)) /
+                                                  shards);
   settings.line_blocks_max = line_blocks(config, shards);
   settings.allow_missing_init = config.allow_missing_init;
   settings.ignore_fsm_errors = config.ignore_fsm_errors;
   settings.check_tcp_options = config.check_tcp_options;
   settings.number_frames = !config.live();
   return settings;
+}
+
+uint32_t capture_count(const Config& config) {
+  return config.live() ? static_cast<uint32_t>(config.capture_threads) : 1;
+}
+
+int cpu_of(const Config& config, size_t thread) {
+  return thread < config.pin_cpus.size() ? int{config.pin_cpus[thread]} : -1;
 }
 
 bool may_read_in_team(const Config& config) {
@@ -136,7 +143,7 @@ uint32_t shard_count(const Config& config, bool in_team) {
   const auto shards = static_cast<uint32_t>(config.shards);
   if (in_team) return std::min(shards + 1, kShardsMax);
   if (shards > 0) return shards;
-  return config.live() ? static_cast<uint32_t>(config.capture_threads) : 1;
+  return capture_count(config);
 }
 
 int block_timeout_ms(const Config& config) {
@@ -152,6 +159,29 @@ BodyExtractor::Settings extract_settings(const Config& config) {
   settings.may_wait = config.overload == Overload::kBlock;
   settings.queue_bytes_max = extract_memory(config);
   return settings;
+}
+
+OutputWriter::Settings writer_settings(const Config& config) {
+  OutputWriter::Settings settings;
+  settings.path = config.output;
+  settings.framed = config.format == OutputFormat::kFramed;
+  if (config.overload == Overload::kDrop) {
+    settings.when_full = OutputWriter::WhenFull::kDrop;
+  } else if (config.live()) {
+    settings.when_full = OutputWriter::WhenFull::kWait;
+  }
+  settings.cpu = cpu_of(config, capture_count(config) + config.shards);
+  return settings;
+}
+
+LiveOptions live_options(const Config& config, const std::string& interface) {
+  LiveOptions options;
+  options.interface = interface;
+  options.snaplen = static_cast<uint32_t>(config.snaplen);
+  options.buffer_bytes = config.buffer_size_mib << 20;
+  options.promiscuous = config.promiscuous;
+  options.block_timeout_ms = block_timeout_ms(config);
+  return options;
 }
 
 CaptureFilter::Options filter_options(const Config& config) {

@@ -1,11 +1,15 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "io/capture/capture_filter.h"
 #include "io/capture/dispatcher.h"
+#include "io/capture/live_source.h"
 #include "io/config/config.h"
 #include "io/output/body_extractor.h"
+#include "io/output/output_writer.h"
 #include "shard/shard.h"
 
 namespace tcp_sniffer {
@@ -14,6 +18,11 @@ namespace tcp_sniffer {
 
 // `hash_secret` is this run's own. The defragmenter's share of memoryLimit is one sixteenth.
 DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secret);
+
+// How many capture threads a run has.
+uint32_t capture_count(const Config& config);
+// The CPU of a thread, in the order of pinCpus: capture threads, shards, writer. -1: any.
+int cpu_of(const Config& config, size_t thread);
 
 // For one of `shards` shards, which share the rest of memoryLimit evenly, one sixteenth of it for
 // lines that wait for the reader of the output. Where bodies and debug
@@ -35,7 +44,10 @@ uint32_t team_threads(const Config& config);
 // is free while another is in use.
 uint32_t shard_count(const Config& config, bool in_team);
 
+OutputWriter::Settings writer_settings(const Config& config);
+
 CaptureFilter::Options filter_options(const Config& config);
+LiveOptions live_options(const Config& config, const std::string& interface);
 // LiveOptions::block_timeout_ms: short for short delays, long where nothing may be lost while the
 // reader of the output takes a break.
 int block_timeout_ms(const Config& config);

@@ -164,6 +164,15 @@ void add_losses(const Losses& before, const Losses& now, EventFields& fields) {
   add("bodies", before.bodies, now.bodies);
 }
 
+void report_unsupported(EventLog& log, LinkType link_type, const char* field,
+                        const std::string& value) {
+  EventFields fields;
+  fields["linkType"] = static_cast<int>(link_type);
+  fields[field] = value;
+  log.emit(LogLevel::kWarn, event::kUnsupportedLinkType,
+           "frames of this link type can not be read: they are left out", fields);
+}
+
 void report(const EventRecord& record, bool with_samples, EventLog& log) {
   const auto emit = [&](LogLevel level, std::string_view name, std::string_view message) {
     log.emit(level, name, message, [&] { return fields_of(record, with_samples); });

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/base/counters.h"
 #include "core/message/event_record.h"
+#include "core/net/link_type.h"
 #include "io/event/events.h"
 #include "io/output/body_extractor.h"
 
@@ -64,6 +66,10 @@ struct Losses {
 Losses losses_of(const Totals& totals);
 // What is in `now` beyond `before`, without what is zero.
 void add_losses(const Losses& before, const Losses& now, EventFields& fields);
+
+// Frames of this link type are left out; `field` says where: in which file, on which interface.
+void report_unsupported(EventLog& log, LinkType link_type, const char* field,
+                        const std::string& value);
 
 // A shard's event in words.
 void report(const EventRecord& record, bool with_samples, EventLog& log);

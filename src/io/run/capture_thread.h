@@ -1,0 +1,39 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <thread>
+
+namespace tcp_sniffer {
+
+// A thread that takes frames from a source to the shards, and how it ended.
+class CaptureThread {
+ public:
+  struct Work {
+    // Takes the frames to the end of the input and tells the shards so. False: the source failed.
+    std::function<bool()> run;
+    // After an exception in it: tells the shards that wait for the end of the input.
+    std::function<void()> end_after_fault = [] {};
+    // Both are called on the thread, as in RunHost.
+    std::function<void()> on_end;
+    std::function<void(const char*)> on_fault;
+  };
+
+  // `cpu` is the one to run on, or -1. Throws std::system_error when the system refuses the thread.
+  void start(Work work, int cpu);
+  // Whether it has ended. Any thread.
+  bool done() const { return done_.load(std::memory_order_acquire); }
+  void join() { thread_.join(); }
+  // Whether its source failed. After done() is true.
+  bool failed() const { return failed_; }
+
+ private:
+  void run() noexcept;
+
+  Work work_;
+  bool failed_ = false;  // before done_
+  std::atomic<bool> done_{false};
+  std::thread thread_;
+};
+
+}  // namespace tcp_sniffer

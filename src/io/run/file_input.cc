@@ -1,0 +1,83 @@
+#include "io/run/file_input.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <variant>
+
+#include "io/base/random_number.h"
+#include "io/file/file_head.h"
+#include "io/run/engine_settings.h"
+#include "io/run/report.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+// Pieces of capture files in memory: one being read and cut, and those of the segments that the
+// shards' threads work on. A team has pieces of its own, and these for large
+// frames and for what cannot be read in parts.
+size_t piece_count(uint64_t shards) {
+  return shards == 0 ? 2 : 4 + 4 * static_cast<size_t>(shards);
+}
+
+}  // namespace
+
+FileInput::FileInput(const RunHost& host, std::vector<std::string> files)
+    : host_(host), files_(std::move(files)), pieces_(piece_count(host.config.shards), kPieceSize) {}
+
+std::optional<Problem> FileInput::open(FileParts* parts) {
+  auto filter = CaptureFilter::make(filter_options(host_.config));
+  if (const auto* error = std::get_if<std::string>(&filter)) {
+    return Problem{ErrorCode::kInvalidConfig, "", *error};
+  }
+  // What comes before a bad file is still delivered; one that is not there is reported at once.
+  std::string problem = FileSource::problem_of(files_[0]);
+  for (size_t i = 1; i < files_.size() && problem.empty(); i++) {
+    problem = FileSource::missing(files_[i]);
+  }
+  if (!problem.empty()) return Problem{ErrorCode::kInputFile, "", problem};
+  source_ = std::make_unique<FileSource>(files_, pieces_, parts);
+  filter_ = std::make_unique<CaptureFilter>(std::get<CaptureFilter>(std::move(filter)));
+  progress_.emplace(*source_, host_.started_at);
+  return {};
+}
+
+std::unique_ptr<Dispatcher> FileInput::make_dispatcher(const std::vector<PacketLane*>& lanes) {
+  auto dispatcher =
+      std::make_unique<Dispatcher>(dispatcher_settings(host_.config, random_number()), lanes,
+                                   filter_->passes_everything() ? nullptr : filter_.get());
+  dispatcher->set_on_unsupported([this](LinkType link_type, const std::string& file) {
+    report_unsupported(host_.log, link_type, "file", file);
+  });
+  dispatcher->set_on_out_of_order([this](const std::string& file, int64_t behind_ns) {
+    EventFields fields;
+    fields["file"] = file;
+    fields["behindMs"] = behind_ns / 1'000'000;
+    host_.log.emit(LogLevel::kWarn, event::kFileOutOfOrder,
+                   "this file begins before the one before it ended: connections in both of them "
+                   "lose messages (fileOrder, or merge the files first)",
+                   fields);
+  });
+  filter_->set_on_problem([this](LinkType link_type, const std::string& why) {
+    report_unsupported(host_.log, link_type, "error", why);
+  });
+  return dispatcher;
+}
+
+Problem FileInput::problem() const {
+  return {ErrorCode::kInputFile, "", source_->error()};
+}
+
+void FileInput::describe(EventFields& fields) const {
+  fields["files"] = files_;
+  if (const auto link_type = read_file_head(files_[0]).link_type) {
+    fields["linkType"] = static_cast<int>(*link_type);
+  }
+  fields["filter"] = host_.config.filter;
+}
+
+void FileInput::show_progress(std::chrono::steady_clock::time_point now) {
+  if (host_.config.format == OutputFormat::kPretty) progress_->show(now);
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,218 @@
+#include "io/run/live_run.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <variant>
+
+#include "core/net/link_type.h"
+#include "io/base/random_number.h"
+#include "io/capture/capture_priority.h"
+#include "io/run/engine_settings.h"
+#include "io/run/report.h"
+
+namespace tcp_sniffer {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+}  // namespace
+
+LiveRun::LiveRun(const RunHost& host) : host_(host), hash_secret_(random_number()), watch_(host_) {}
+
+std::optional<Problem> LiveRun::open() {
+  auto made = CaptureFilter::make(filter_options(host_.config));
+  if (const auto* error = std::get_if<std::string>(&made)) {
+    return Problem{ErrorCode::kInvalidConfig, "", *error};
+  }
+  const auto& filter = std::get<CaptureFilter>(made);
+  // Chosen once: every capture thread has the same one.
+  const auto interface = interface_or_default(host_.config.interface);
+  if (const auto* problem = std::get_if<Problem>(&interface)) return *problem;
+  LiveOptions options = live_options(host_.config, std::get<std::string>(interface));
+  const uint32_t captures = capture_count(host_.config);
+  // Handles of other runs on this interface must not be in the group.
+  if (captures > 1) options.fanout_group = static_cast<uint16_t>(random_number());
+  for (size_t i = 0; i < captures; i++) {
+    auto opened = LiveSource::open(options, filter);
+    if (auto* problem = std::get_if<Problem>(&opened)) return std::move(*problem);
+    captures_.push_back(std::make_unique<Capture>());
+    Capture& capture = *captures_.back();
+    capture.index = i;
+    capture.source = std::get<std::unique_ptr<LiveSource>>(std::move(opened));
+    if (!filter.passes_everything()) {
+      capture.filter = std::make_unique<CaptureFilter>(filter.fresh());
+    }
+  }
+  return {};
+}
+
+ShardPlan LiveRun::shard_plan() const {
+  return {.count = shard_count(host_.config, false),
+          .own_threads = host_.config.shards > 0,
+          .link_names = {first_source().interface()}};
+}
+
+void LiveRun::connect(ShardSet& shards) {
+  shards_ = &shards;
+  for (const auto& capture : captures_) {
+    capture->lanes = shards.make_lanes(capture->index);
+    std::vector<PacketLane*> lanes;
+    for (const auto& lane : capture->lanes) lanes.push_back(lane.get());
+    capture->dispatcher = std::make_unique<Dispatcher>(
+        dispatcher_settings(host_.config, hash_secret_), lanes, capture->filter.get());
+    capture->dispatcher->set_source(capture->source.get());
+  }
+}
+
+void LiveRun::start() {
+  const LiveSource& source = first_source();
+  if (!is_supported(source.link_type())) {
+    report_unsupported(host_.log, source.link_type(), "interface", source.interface());
+  }
+  for (const auto& owned : captures_) {
+    Capture& capture = *owned;
+    CaptureThread::Work work;
+    work.run = [this, &capture] { return take_frames(capture); };
+    // A shard on this thread may be in no state to be ended.
+    work.end_after_fault = [this, &capture] {
+      if (shards_->have_threads()) capture.dispatcher->finish();
+    };
+    work.on_end = host_.on_end;
+    work.on_fault = host_.on_fault;
+    capture.thread.start(std::move(work), cpu_of(host_.config, capture.index));
+  }
+}
+
+void LiveRun::stop() noexcept {
+  stop_.store(true, std::memory_order_release);
+  for (const auto& capture : captures_) capture->source->wake();
+}
+
+bool LiveRun::done() const {
+  return std::all_of(captures_.begin(), captures_.end(),
+                     [](const auto& capture) { return capture->thread.done(); });
+}
+
+void LiveRun::finish() {
+  for (const auto& capture : captures_) capture->thread.join();
+}
+
+std::vector<Problem> LiveRun::problems() const {
+  std::vector<Problem> problems;
+  for (const auto& capture : captures_) {
+    if (capture->thread.failed()) problems.push_back(capture->source->problem());
+  }
+  return problems;
+}
+
+std::vector<MetricsSources::Capture> LiveRun::statistics() const {
+  std::vector<MetricsSources::Capture> captures;
+  for (const auto& capture : captures_) {
+    MetricsSources::Capture view{&capture->dispatcher->counters(), capture->source.get()};
+    for (const auto& lane : capture->lanes) view.lanes.push_back(lane.get());
+    captures.push_back(std::move(view));
+  }
+  return captures;
+}
+
+void LiveRun::describe(EventFields& fields) const {
+  const LiveSource& source = first_source();
+  fields["interface"] = source.interface();
+  fields["linkType"] = static_cast<int>(source.link_type());
+  fields["filter"] = source.filter_text();
+  fields["filterInstructions"] = source.filter_instructions();
+  fields["nanoseconds"] = source.has_nanoseconds();
+  fields["captureThreads"] = captures_.size();
+  if (!source.warning().empty()) fields["warning"] = source.warning();
+}
+
+void LiveRun::report(Clock::time_point now) {
+  watch_.report_interface(first_source());
+  // Neighbour discovery and the like pass the filter with their IPv6 extension headers.
+  uint64_t packets = 0;
+  for (const auto& capture : captures_) {
+    const FrameCounters& counters = capture->dispatcher->counters();
+    packets += counters.published(FrameCounter::dispatched) +
+               counters.published(FrameCounter::dropped_overload);
+  }
+  watch_.report_no_packets(now, first_source(), packets);
+}
+
+// ---------------------------------------------------------------- the capture threads
+
+bool LiveRun::take_frames(Capture& capture) {
+  raise_capture_priority();
+  const bool taken = take_until_stop(capture);
+  if (taken) empty_kernel_buffer(capture);
+  capture.source->update_statistics();
+  capture.dispatcher->finish();
+  return taken;
+}
+
+// False: the source failed.
+bool LiveRun::take_until_stop(Capture& capture) {
+  Dispatcher& dispatcher = *capture.dispatcher;
+  constexpr auto kTick = std::chrono::milliseconds(100);
+  Clock::time_point last_packet = Clock::now();
+  Clock::time_point next_statistics = last_packet + kTick;
+  int64_t clock_then = 0;
+  while (!stop_.load(std::memory_order_relaxed)) {
+    const SourceStatus status = capture.source->poll(dispatcher);
+    if (status == SourceStatus::kError) return false;
+    dispatcher.flush();
+    if (status == SourceStatus::kEnd) break;
+    const Clock::time_point now = Clock::now();
+    if (status == SourceStatus::kMore) {
+      last_packet = now;
+      clock_then = dispatcher.clock_ns();
+    } else {
+      shards_->flush_when_idle(capture.index);
+      const bool unsent = shards_->has_unsent(capture.index);
+      capture.source->wait(unsent ? static_cast<int>(LineOutput::kAskAgain.count()) : 100);
+      const auto silent = Clock::now() - last_packet;
+      // Nothing comes: time goes on all the same, so that timeouts are noticed.
+      if (silent >= kTick && clock_then != 0) {
+        dispatcher.tick(clock_then +
+                        std::chrono::duration_cast<std::chrono::nanoseconds>(silent).count());
+      }
+    }
+    if (now >= next_statistics) {
+      next_statistics = now + kTick;
+      capture.source->update_statistics();
+      // Under steady load the lines of a shard on this thread must not wait for a full block.
+      shards_->flush_when_idle(capture.index);
+    }
+  }
+  return true;
+}
+
+// What had come before the stop is still in the kernel's buffer, the last of it in a block that the
+// kernel hands out when its timeout has run. Later frames are not waited for.
+void LiveRun::empty_kernel_buffer(Capture& capture) {
+  Dispatcher& dispatcher = *capture.dispatcher;
+  const int timeout_ms = block_timeout_ms(host_.config);
+  // Two ticks of a slow kernel timer on top, because the timeout is rounded up to them.
+  const auto patience = std::chrono::milliseconds(timeout_ms + 20);
+  const auto begin = Clock::now();
+  const int64_t stop_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                              std::chrono::system_clock::now().time_since_epoch())
+                              .count();
+  auto last_packet = begin;
+  while (!aborted_.load(std::memory_order_relaxed) &&
+         Clock::now() - begin < std::chrono::seconds(1)) {
+    const SourceStatus status = capture.source->poll(dispatcher);
+    dispatcher.flush();
+    if (status == SourceStatus::kMore) {
+      if (dispatcher.clock_ns() >= stop_ns) return;
+      last_packet = Clock::now();
+    } else if (status != SourceStatus::kIdle || Clock::now() - last_packet >= patience) {
+      return;
+    } else {
+      capture.source->wait(timeout_ms);
+    }
+  }
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "io/capture/capture_filter.h"
+#include "io/capture/dispatcher.h"
+#include "io/capture/live_source.h"
+#include "io/run/capture_thread.h"
+#include "io/run/live_watch.h"
+#include "io/run/run_mode.h"
+
+namespace tcp_sniffer {
+
+// Captures on an interface, with `captureThreads` threads that share its frames. With `shards: 0`
+// each of them runs a shard of its own.
+class LiveRun final : public RunMode {
+ public:
+  explicit LiveRun(const RunHost& host);
+
+  std::optional<Problem> open() override;
+  ShardPlan shard_plan() const override;
+  void connect(ShardSet& shards) override;
+  void start() override;
+  void stop() noexcept override;
+  void abort() noexcept override { aborted_.store(true, std::memory_order_relaxed); }
+  bool done() const override;
+  void finish() override;
+  std::vector<Problem> problems() const override;
+
+  std::vector<MetricsSources::Capture> statistics() const override;
+  void describe(EventFields& fields) const override;
+  void report(std::chrono::steady_clock::time_point now) override;
+
+ private:
+  struct Capture {
+    size_t index = 0;
+    std::unique_ptr<LiveSource> source;
+    std::unique_ptr<CaptureFilter> filter;  // nullptr: every frame passes
+    std::vector<std::unique_ptr<PacketLane>> lanes;
+    std::unique_ptr<Dispatcher> dispatcher;
+    CaptureThread thread;
+  };
+
+  LiveSource& first_source() const { return *captures_[0]->source; }
+  bool take_frames(Capture& capture);
+  bool take_until_stop(Capture& capture);
+  void empty_kernel_buffer(Capture& capture);
+
+  const RunHost host_;
+  const uint64_t hash_secret_;  // of this run
+  LiveWatch watch_;
+  ShardSet* shards_ = nullptr;  // from connect on
+  std::vector<std::unique_ptr<Capture>> captures_;
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> aborted_{false};
+};
+
+}  // namespace tcp_sniffer

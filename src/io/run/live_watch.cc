@@ -1,0 +1,40 @@
+#include "io/run/live_watch.h"
+
+#include <nlohmann/json.hpp>
+
+#include "io/capture/live_source.h"
+
+namespace tcp_sniffer {
+
+// The kernel takes the handles up again with the interface, so this is news and no failure.
+void LiveWatch::report_interface(const LiveSource& source) {
+  const bool up = source.interface_is_up();
+  if (up == interface_up_) return;
+  interface_up_ = up;
+  EventFields fields;
+  fields["interface"] = source.interface();
+  if (up) {
+    host_.log.emit(LogLevel::kInfo, event::kInterfaceUp, "the interface is up again", fields);
+  } else {
+    host_.log.emit(LogLevel::kWarn, event::kInterfaceDown,
+                   "the interface went down; the capture goes on when it is back", fields);
+  }
+}
+
+// Looked at once in a run.
+void LiveWatch::report_no_packets(std::chrono::steady_clock::time_point now,
+                                  const LiveSource& source, uint64_t packets) {
+  const std::chrono::milliseconds patience(host_.config.no_packets_warning_ms);
+  if (looked_for_packets_ || patience.count() == 0 || now - host_.started_at < patience) return;
+  looked_for_packets_ = true;
+  if (packets > 0) return;
+  EventFields fields;
+  fields["interface"] = source.interface();
+  fields["filter"] = source.filter_text();
+  host_.log.emit(
+      LogLevel::kWarn, event::kNoPackets,
+      "no TCP packet of these ports has come: are they, and the interface, the right ones?",
+      fields);
+}
+
+}  // namespace tcp_sniffer

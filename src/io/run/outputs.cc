@@ -1,0 +1,135 @@
+#include "io/run/outputs.h"
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "io/base/writable.h"
+#include "io/run/engine_settings.h"
+
+namespace tcp_sniffer {
+
+Outputs::Outputs(const Config& config, EventLog& log, LineQueue& lines)
+    : config_(config), log_(log), writer_(writer_settings(config), lines) {
+  if (!config.extract_dir.empty()) {
+    extractor_ = std::make_unique<BodyExtractor>(extract_settings(config));
+  }
+  if (config.debug || config.hex_dump) debug_log_ = std::make_unique<DebugLog>(config.hex_dump);
+}
+
+std::optional<Problem> Outputs::open() {
+  if (auto problem = open_messages()) return problem;
+  std::string error;
+  if (extractor_) error = extractor_->open();
+  if (error.empty() && debug_log_) error = debug_log_->open(config_.debug_log);
+  if (error.empty()) return {};
+  return Problem{ErrorCode::kOutputFailed, "", error};
+}
+
+std::optional<Problem> Outputs::open_messages() {
+  std::string error;
+  if (!writer_.is_open()) {
+    error = writer_.open();
+  } else if (const int refused = error_of_writing(config_.output, true); refused != 0) {
+    // A FIFO that was opened before the user was changed.
+    error = "output " + config_.output + " can not be opened: " + std::strerror(refused);
+  }
+  if (error.empty()) return {};
+  return Problem{ErrorCode::kOutputFailed, "", error};
+}
+
+SegmentTrace* Outputs::make_trace() {
+  return debug_log_ ? debug_log_->add_section() : nullptr;
+}
+
+Outputs::OnFileError Outputs::warning(std::string_view event, std::string_view message) const {
+  return [this, event, message](const std::string& file, const std::string& error) {
+    EventFields fields;
+    fields["file"] = file;
+    fields["error"] = error;
+    log_.emit(LogLevel::kWarn, event, message, fields);
+  };
+}
+
+void Outputs::report_mended(const std::string& file, const FileEnd& end) const {
+  EventFields fields;
+  fields["file"] = file;
+  if (end.cut_bytes > 0) fields["cutBytes"] = end.cut_bytes;
+  log_.emit(LogLevel::kWarn, event::kOutputMended,
+            end.ended_a_line ? "the output did not end with a whole line: it was given a line feed"
+                             : "the output did not end with a whole message: its part was cut off",
+            fields);
+}
+
+void Outputs::start(const std::function<void()>& on_end,
+                    const std::function<void(const char*)>& on_fault) {
+  OutputWriter::Listener listener;
+  listener.on_end = on_end;
+  listener.on_reopen_failed = warning(event::kOutputReopenFailed,
+                                      "the output could not be opened anew; the old file is kept");
+  listener.on_full = warning(event::kOutputFull, "the output has no room; it is tried again");
+  listener.on_room = [this](const std::string& file, uint64_t dropped) {
+    EventFields fields;
+    fields["file"] = file;
+    fields["dropped"] = dropped;
+    log_.emit(LogLevel::kWarn, event::kOutputResumed, "the output has room again", fields);
+  };
+  listener.on_mended = [this](const std::string& file, const FileEnd& end) {
+    report_mended(file, end);
+  };
+  listener.on_fault = on_fault;
+  writer_.start(std::move(listener));
+  if (extractor_) {
+    extractor_->start(warning(event::kExtractFailed, "a body was not written to its file"),
+                      on_fault);
+  }
+}
+
+void Outputs::end_of_input() {
+  writer_.end_of_input();
+  if (extractor_) extractor_->end_of_input();
+}
+
+void Outputs::abort() {
+  writer_.abort();
+  abort_bodies();
+}
+
+void Outputs::abort_bodies() {
+  if (extractor_) extractor_->abort();
+}
+
+std::optional<Problem> Outputs::problem() const {
+  if (writer_.end() != OutputWriter::End::kFailed) return {};
+  return Problem{ErrorCode::kOutputFailed, "", writer_.error()};
+}
+
+void Outputs::add_to(Totals& totals) const {
+  totals.written = writer_.written();
+  totals.discarded = writer_.discarded();
+  totals.dropped = writer_.dropped();
+  totals.output_bytes = writer_.bytes();
+  if (extractor_) totals.extracted = extractor_->counts();
+}
+
+std::vector<Outputs::Limit> Outputs::reached_limits() const {
+  std::vector<Limit> limits;
+  if (!extractor_) return limits;
+  if (extractor_->files_max_reached()) {
+    limits.push_back({"extractMaxFiles", config_.extract_max_files});
+  }
+  if (extractor_->bytes_max_reached()) {
+    limits.push_back({"extractMaxBytes", config_.extract_max_bytes});
+  }
+  return limits;
+}
+
+void Outputs::report_debug_log() const {
+  if (!debug_log_ || debug_log_->error() == 0) return;
+  EventFields fields;
+  fields["file"] = config_.debug_log;
+  fields["error"] = std::strerror(debug_log_->error());
+  log_.emit(LogLevel::kWarn, event::kDebugLogFailed, "debugLog is not complete", fields);
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,79 @@
+#include "io/run/shard_set.h"
+
+#include <algorithm>
+
+#include "io/run/engine_settings.h"
+
+namespace tcp_sniffer {
+
+ShardSet::ShardSet(const Config& config, const ShardPlan& plan, Outputs& outputs, LineQueue& lines,
+                   EventQueue& events)
+    : census_(plan.count) {
+  const bool colours = config.color == Color::kAlways;
+  ShardSettings settings = shard_settings(config, plan.count, colours);
+  settings.lines.link_names = plan.link_names;
+  settings.bodies.extract = outputs.bodies();
+  // A shard with a thread of its own may always wait for the output: then its inbox fills, and the
+  // capture thread waits or drops. On the capture thread itself waiting means to lose packets.
+  const bool may_wait = plan.own_threads || config.overload == Overload::kBlock;
+  for (uint32_t i = 0; i < plan.count; i++) {
+    settings.trace = outputs.make_trace();
+    shards_.push_back(std::make_unique<Shard>(i, settings, census_, lines, may_wait, events));
+    if (plan.own_threads) threads_.push_back(std::make_unique<ShardThread>(*shards_.back()));
+  }
+}
+
+std::vector<std::unique_ptr<PacketLane>> ShardSet::make_lanes(size_t capture) {
+  std::vector<std::unique_ptr<PacketLane>> lanes;
+  for (const auto& thread : threads_)
+    lanes.push_back(std::make_unique<ThreadLane>(thread->inbox()));
+  if (!have_threads()) lanes.push_back(std::make_unique<InlineLane>(*shards_[capture]));
+  return lanes;
+}
+
+void ShardSet::flush(size_t capture) {
+  if (!have_threads()) shards_[capture]->output().flush();
+}
+
+void ShardSet::flush_when_idle(size_t capture) {
+  if (!have_threads()) shards_[capture]->output().flush_when_idle();
+}
+
+bool ShardSet::has_unsent(size_t capture) const {
+  return !have_threads() && shards_[capture]->output().has_unsent();
+}
+
+void ShardSet::start(uint32_t captures, const std::function<int(size_t)>& cpu_of,
+                     const std::function<void()>& on_done,
+                     const std::function<void(const char*)>& on_fault) {
+  for (size_t i = 0; i < threads_.size(); i++) {
+    threads_[i]->start(captures, cpu_of(i), on_done, on_fault);
+  }
+}
+
+bool ShardSet::done() const {
+  return std::all_of(threads_.begin(), threads_.end(),
+                     [](const auto& thread) { return thread->done(); });
+}
+
+void ShardSet::join() {
+  for (const auto& thread : threads_) thread->join();
+}
+
+void ShardSet::abandon_lines() {
+  for (const auto& shard : shards_) shard->output().abandon();
+}
+
+std::vector<const ShardCounters*> ShardSet::counters() const {
+  std::vector<const ShardCounters*> counters;
+  for (const auto& shard : shards_) counters.push_back(&shard->counters());
+  return counters;
+}
+
+std::vector<MetricsSources::ShardView> ShardSet::views() const {
+  std::vector<MetricsSources::ShardView> views;
+  for (const auto& shard : shards_) views.push_back({&shard->counters(), &shard->latencies()});
+  return views;
+}
+
+}  // namespace tcp_sniffer

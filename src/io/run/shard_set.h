@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/config/config.h"
+#include "io/event/event_queue.h"
+#include "io/run/metrics.h"
+#include "io/run/outputs.h"
+#include "shard/census.h"
+#include "shard/packet_lane.h"
+#include "shard/shard.h"
+#include "shard/shard_thread.h"
+
+namespace tcp_sniffer {
+
+// Which shards a run mode works with.
+struct ShardPlan {
+  uint32_t count = 1;
+  // Each has one. Otherwise a shard runs on the thread that its blocks come from.
+  bool own_threads = false;
+  std::vector<std::string> link_names{};  // of the interfaces, by link_id
+};
+
+// The shards of a run, and the threads of those that have one of their own. The outputs, the queue
+// of lines and the one of events outlive it.
+class ShardSet {
+ public:
+  ShardSet(const Config& config, const ShardPlan& plan, Outputs& outputs, LineQueue& lines,
+           EventQueue& events);
+
+  const std::vector<std::unique_ptr<Shard>>& all() const { return shards_; }
+  // Whether blocks go to threads, which wait until each capture thread has sent the end.
+  bool have_threads() const { return !threads_.empty(); }
+  // The ways of blocks from one capture thread: to each shard with a thread, or to the one shard
+  // that runs on the capture thread.
+  std::vector<std::unique_ptr<PacketLane>> make_lanes(size_t capture);
+
+  // The output of the shard that runs on this capture thread, for that thread; does nothing when
+  // shards have threads, which look after theirs.
+  void flush(size_t capture);
+  void flush_when_idle(size_t capture);
+  bool has_unsent(size_t capture) const;
+
+  // Starts the threads, which end when `captures` threads have sent the end. The i-th of them runs
+  // on `cpu_of(i)`. Both functions are called on such a thread.
+  void start(uint32_t captures, const std::function<int(size_t)>& cpu_of,
+             const std::function<void()>& on_done,
+             const std::function<void(const char*)>& on_fault);
+  // Whether all threads have ended. Any thread.
+  bool done() const;
+  // Waits for that.
+  void join();
+  // Nobody takes the lines any more: no shard waits for that. Any thread.
+  void abandon_lines();
+
+  std::vector<const ShardCounters*> counters() const;
+  std::vector<MetricsSources::ShardView> views() const;
+
+ private:
+  ConnectionCensus census_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<std::unique_ptr<ShardThread>> threads_;
+};
+
+}  // namespace tcp_sniffer
