@@ -128,7 +128,7 @@ bool is_user_already(const UserIdentity& user) {
 
 }  // namespace
 
-std::variant<UserIdentity, std::string> find_user(const std::string& name) {
+std::variant<UserIdentity, Problem> find_user(const std::string& name) {
   std::vector<char> memory(16384);
   passwd entry{};
   passwd* found = nullptr;
@@ -142,8 +142,9 @@ std::variant<UserIdentity, std::string> find_user(const std::string& name) {
   }
   if (found == nullptr) {
     const std::string why = error == 0 ? "" : std::string(" (") + std::strerror(error) + ")";
-    return "user: " + quote_text(name) + " is no user of this system" + why +
-           "; allowed: a name or number that getent passwd lists";
+    return Problem{ErrorCode::kInvalidConfig, "user: ",
+                   quote_text(name) + " is no user of this system" + why +
+                       "; allowed: a name or number that getent passwd lists"};
   }
   return UserIdentity{entry.pw_name, entry.pw_uid, entry.pw_gid};
 }
@@ -152,25 +153,29 @@ int rights_signal() {
   return SIGRTMIN + 5;
 }
 
-std::string become_user(const UserIdentity& user) {
-  const std::string whom = "user: becoming " + quote_text(user.name) + " failed at ";
+std::optional<Problem> become_user(const UserIdentity& user) {
+  const auto refused = [&user](const std::string& words) {
+    return Problem{ErrorCode::kPermissionDenied,
+                   "user: becoming " + quote_text(user.name) + " failed at ", words};
+  };
   if (const std::string error = on_every_thread(empty_bounding_set); !error.empty()) {
-    return whom + error;
+    return refused(error);
   }
   if (!is_user_already(user)) {
     if (initgroups(user.name.c_str(), user.gid) != 0) {
-      return whom + failed("initgroups") +
-             (errno == EPERM ? "; only root can become another user: leave user out" : "");
+      const bool lacks_right = errno == EPERM;
+      return refused(failed("initgroups") +
+                     (lacks_right ? "; only root can become another user: leave user out" : ""));
     }
-    if (setresgid(user.gid, user.gid, user.gid) != 0) return whom + failed("setresgid");
-    if (setresuid(user.uid, user.uid, user.uid) != 0) return whom + failed("setresuid");
+    if (setresgid(user.gid, user.gid, user.gid) != 0) return refused(failed("setresgid"));
+    if (setresuid(user.uid, user.uid, user.uid) != 0) return refused(failed("setresuid"));
   }
   // Leaving uid 0 clears them already, unless somebody asked the kernel to keep them.
   if (const std::string error = on_every_thread(give_up_rights); !error.empty()) {
-    return whom + error;
+    return refused(error);
   }
   if (user.uid != 0 && (setuid(0) == 0 || geteuid() == 0)) {
-    return whom + "the test whether root is out of reach: it is not";
+    return refused("the test whether root is out of reach: it is not");
   }
   return {};
 }

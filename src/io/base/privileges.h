@@ -2,8 +2,11 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <variant>
+
+#include "io/base/problem.h"
 
 namespace tcp_sniffer {
 
@@ -14,8 +17,8 @@ struct UserIdentity {
   gid_t gid = 0;
 };
 
-// Looks the user up, by name or number. A string: why there is none, in words for people.
-std::variant<UserIdentity, std::string> find_user(const std::string& name);
+// Looks the user up, by name or number.
+std::variant<UserIdentity, Problem> find_user(const std::string& name);
 
 // Becomes that user for good, on every thread of the process: his groups, his ids in all three
 // places, no capability, and nothing that a later exec could give back (no_new_privs; an empty
@@ -23,9 +26,9 @@ std::variant<UserIdentity, std::string> find_user(const std::string& name);
 // point: a capture handle works on without rights.
 //
 // Capabilities belong to threads, so each one gives up its own, in the handler of rights_signal().
-// No thread may be started meanwhile. Empty: done, and it was tested that there is no way back; else
-// what failed, and the process must end.
-std::string become_user(const UserIdentity& user);
+// No thread may be started meanwhile. Nothing: done, and it was tested that there is no way back;
+// else the process must end.
+std::optional<Problem> become_user(const UserIdentity& user);
 
 // A thread that runs when become_user is called must not block this signal.
 int rights_signal();

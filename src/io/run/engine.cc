@@ -88,12 +88,8 @@ std::optional<Problem> Engine::open() {
 std::optional<Problem> Engine::drop_privileges() const {
   if (config_.user.empty()) return {};
   const auto user = find_user(config_.user);
-  if (const auto* error = std::get_if<std::string>(&user)) {
-    return Problem{ErrorCode::kInvalidConfig, "", *error};
-  }
-  const std::string error = become_user(std::get<UserIdentity>(user));
-  if (error.empty()) return {};
-  return Problem{ErrorCode::kPermissionDenied, "", error};
+  if (const auto* problem = std::get_if<Problem>(&user)) return *problem;
+  return become_user(std::get<UserIdentity>(user));
 }
 
 std::optional<Problem> Engine::start_metrics() {

@@ -9,8 +9,8 @@
 #include <variant>
 #include <vector>
 
-#include "io/base/exit_code.h"
 #include "io/base/privileges.h"
+#include "io/base/problem.h"
 #include "io/base/writable.h"
 #include "io/capture/capture_filter.h"
 #include "io/capture/live_source.h"
@@ -31,9 +31,9 @@ void say(const std::string& text) {
   std::printf("%s\n", text.c_str());
 }
 
-int say_problem(ErrorCode code, const std::string& words) {
-  say("problem:    " + std::string(code_name(code)) + ": " + words);
-  return exit_status(code);
+int say_problem(const Problem& problem) {
+  say("problem:    " + std::string(code_name(problem.code)) + ": " + problem.message());
+  return exit_status(problem.code);
 }
 
 // A run ends at its first problem.
@@ -60,13 +60,11 @@ int check_user(const Config& config) {
   const std::string& name = config.user;
   if (name.empty()) return 0;
   const auto user = find_user(name);
-  if (const auto* error = std::get_if<std::string>(&user)) {
-    return say_problem(ErrorCode::kInvalidConfig, *error);
-  }
+  if (const auto* problem = std::get_if<Problem>(&user)) return say_problem(*problem);
   say("user:       " + name +
       (config.live() ? ", once the capture is open" : ", before the files are opened"));
-  const std::string refused = become_user(std::get<UserIdentity>(user));
-  return refused.empty() ? 0 : say_problem(ErrorCode::kPermissionDenied, refused);
+  const auto refused = become_user(std::get<UserIdentity>(user));
+  return refused ? say_problem(*refused) : 0;
 }
 
 int check_files(const Config& config) {
@@ -74,7 +72,7 @@ int check_files(const Config& config) {
   for (const std::string& path : files_to_read(config)) {
     say("file:       " + (path == "-" ? std::string("standard input") : path));
     if (const std::string problem = FileSource::problem_of(path); !problem.empty()) {
-      keep_first(status, say_problem(ErrorCode::kInputFile, problem));
+      keep_first(status, say_problem({ErrorCode::kInputFile, "", problem}));
     } else if (const auto link_type = read_file_head(path).link_type) {
       say_link_type(*link_type);
     }
@@ -115,7 +113,7 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   const auto interface = interface_or_default(config.interface);
   if (const auto* problem = std::get_if<Problem>(&interface)) {
     say("interface:  none found");
-    return say_problem(problem->code, problem->message());
+    return say_problem(*problem);
   }
   LiveOptions options;
   options.interface = std::get<std::string>(interface);
@@ -124,7 +122,7 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   auto opened = LiveSource::open(options, filter);
   if (const auto* problem = std::get_if<Problem>(&opened)) {
     say("interface:  " + options.interface);
-    return say_problem(problem->code, problem->message());
+    return say_problem(*problem);
   }
   const LiveSource& live = *std::get<std::unique_ptr<LiveSource>>(opened);
   say("interface:  " + live.interface() + (live.interface_is_up() ? ", up" : ", down"));
@@ -137,7 +135,7 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   if (live.interface() != "any") say_offloads(live.interface());
   int status = check_user(config);
   if (const std::string problem = problem_of_buffers(config); !problem.empty()) {
-    keep_first(status, say_problem(ErrorCode::kCaptureOpenFailed, problem));
+    keep_first(status, say_problem({ErrorCode::kCaptureOpenFailed, "", problem}));
   }
   return status;
 }
@@ -157,7 +155,7 @@ int check_outputs(const Config& config) {
   int status = 0;
   const auto look_at = [&](const std::string& what, ErrorCode code, const std::string& problem) {
     say(what);
-    if (!problem.empty()) keep_first(status, say_problem(code, problem));
+    if (!problem.empty()) keep_first(status, say_problem({code, "", problem}));
   };
   look_at("output:     " + (config.output.empty() ? "standard output" : config.output),
           ErrorCode::kOutputFailed, problem_of_output(config.output));
@@ -182,7 +180,7 @@ int check_outputs(const Config& config) {
 int check_all(const Config& config) {
   auto filter = CaptureFilter::make(filter_options(config));
   if (const auto* error = std::get_if<std::string>(&filter)) {
-    return say_problem(ErrorCode::kInvalidConfig, *error);
+    return say_problem({ErrorCode::kInvalidConfig, "", *error});
   }
   int status =
       config.live() ? check_live(config, std::get<CaptureFilter>(filter)) : check_files(config);
