@@ -32,8 +32,7 @@ void write_lines(benchmark::State& state, int fd) {
     OutputWriter::Settings settings;
     settings.fd = fd;
     OutputWriter writer(settings, queue);
-    const std::string error = writer.open();
-    if (!error.empty()) state.SkipWithError(error.c_str());
+    if (const auto problem = writer.open()) state.SkipWithError(problem->message().c_str());
     const double others = process_seconds() - thread_seconds();
     writer.start({});
     for (uint32_t i = 0; i < kLines; i++) {

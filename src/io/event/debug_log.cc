@@ -13,8 +13,8 @@ namespace tcp_sniffer {
 
 namespace {
 
-std::string cannot_write(const std::string& path, int error) {
-  return "debugLog: cannot write " + path + ": " + std::strerror(error);
+Problem cannot_write(const std::string& path, int error) {
+  return {ErrorCode::kOutputFailed, "debugLog: cannot write " + path + ": ", std::strerror(error)};
 }
 
 }  // namespace
@@ -45,12 +45,13 @@ DebugLog::~DebugLog() {
   if (fd_ >= 0) close(fd_);
 }
 
-std::string DebugLog::problem_of(const std::string& path) {
+std::optional<Problem> DebugLog::problem_of(const std::string& path) {
   const int error = error_of_writing(path, false);
-  return error == 0 ? std::string() : cannot_write(path, error);
+  if (error == 0) return {};
+  return cannot_write(path, error);
 }
 
-std::string DebugLog::open(const std::string& path) {
+std::optional<Problem> DebugLog::open(const std::string& path) {
   fd_ =
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd_ >= 0) return {};

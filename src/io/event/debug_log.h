@@ -2,10 +2,12 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/tcp/segment_trace.h"
+#include "io/base/problem.h"
 
 namespace tcp_sniffer {
 
@@ -27,13 +29,13 @@ class DebugLog {
   DebugLog(const DebugLog&) = delete;
   DebugLog& operator=(const DebugLog&) = delete;
 
-  // Why open(path) would fail, found out without making or emptying the file; empty when nothing is
-  // known to stand in the way.
-  static std::string problem_of(const std::string& path);
+  // Why open(path) would fail, found out without making or emptying the file; nothing when nothing
+  // is known to stand in the way.
+  static std::optional<Problem> problem_of(const std::string& path);
 
-  // Makes the file, or empties it; mode 0600, for it may hold what people sent. Empty: good; else
-  // the error in words.
-  std::string open(const std::string& path);
+  // Makes the file, or empties it; mode 0600, because it may hold what people sent. Nothing:
+  // it is open.
+  std::optional<Problem> open(const std::string& path);
 
   // The section of one more shard. Valid as long as the log.
   SegmentTrace* add_section();

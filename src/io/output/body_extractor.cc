@@ -26,11 +26,13 @@ BodyExtractor::~BodyExtractor() {
   if (directory_ >= 0) close(directory_);
 }
 
-std::string BodyExtractor::open() {
+std::optional<Problem> BodyExtractor::open() {
   directory_ = ::open(settings_.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const bool usable = directory_ >= 0 && faccessat(directory_, ".", W_OK | X_OK, AT_EACCESS) == 0;
   if (usable) return {};
-  return "extractDir: cannot write files into " + settings_.directory + ": " + std::strerror(errno);
+  return Problem{ErrorCode::kOutputFailed,
+                 "extractDir: cannot write files into " + settings_.directory + ": ",
+                 std::strerror(errno)};
 }
 
 void BodyExtractor::start(OnError on_error, OnFault on_fault) {

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
 
 #include "core/message/body_file_name.h"
 #include "core/message/body_sink.h"
+#include "io/base/problem.h"
 #include "shard/thread_queue.h"
 
 namespace tcp_sniffer {
@@ -59,9 +61,10 @@ class BodyExtractor final : public BodySink {
   explicit BodyExtractor(const Settings& settings) : settings_(settings) {}
   ~BodyExtractor() override;
 
-  // Opens the directory. Empty: good; else the error in words.
-  std::string open();
-  void start(OnError on_error, OnFault on_fault = [](const char*) {});
+  // Opens the directory. Nothing: it is open.
+  std::optional<Problem> open();
+  void start(
+      OnError on_error, OnFault on_fault = [](const char*) {});
 
   void put(const Message& message) override;
 

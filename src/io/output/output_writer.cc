@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "core/line/framed_line.h"
+#include "io/base/writable.h"
 #include "shard/pin_thread.h"
 #include "shard/start_thread.h"
 
@@ -26,6 +27,11 @@ namespace {
 
 size_t framed_size(std::string_view data) {
   return data.size() < FramedMessage::kHeaderSize ? data.size() : FramedMessage::size_of(data);
+}
+
+Problem cannot_open(const std::string& path, int error) {
+  return {ErrorCode::kOutputFailed,
+          "output " + path + " can not be opened: ", std::strerror(error)};
 }
 
 }  // namespace
@@ -73,26 +79,32 @@ OutputWriter::~OutputWriter() {
   if (owns_fd_) ::close(fd_);
 }
 
-std::string OutputWriter::open() {
+std::optional<Problem> OutputWriter::problem_of(const std::string& path) {
+  const int error = path.empty() ? 0 : error_of_writing(path, true);
+  if (error == 0) return {};
+  return cannot_open(path, error);
+}
+
+std::optional<Problem> OutputWriter::open() {
   if (settings_.path.empty()) {
     fd_ = settings_.fd;
     const int flags = fcntl(fd_, F_GETFL);
     if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) {
-      return "standard output is closed, or not open for writing";
+      return Problem{ErrorCode::kOutputFailed, "",
+                     "standard output is closed, or not open for writing"};
     }
   } else {
     fd_ = open_path();
     lacks_reader_ = fd_ < 0 && errno == ENXIO;
-    if (fd_ < 0) {
-      return "output " + settings_.path + " can not be opened: " + std::strerror(errno);
-    }
+    if (fd_ < 0) return cannot_open(settings_.path, errno);
     owns_fd_ = true;
   }
   classify();
   const std::string problem = mend();
   if (problem.empty()) return {};
-  return (settings_.path.empty() ? "standard output" : "output " + settings_.path) +
-         " can not be appended to: " + problem;
+  const std::string output =
+      settings_.path.empty() ? "standard output" : "output " + settings_.path;
+  return Problem{ErrorCode::kOutputFailed, output + " can not be appended to: ", problem};
 }
 
 // Where a file is gone on with. Returns why it must not be.

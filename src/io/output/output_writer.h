@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "core/base/histogram.h"
+#include "io/base/problem.h"
 #include "io/output/output_file.h"
 #include "shard/line_output.h"
 
@@ -60,9 +61,12 @@ class OutputWriter {
   OutputWriter(const Settings& settings, LineQueue& queue);
   ~OutputWriter();
 
-  // Opens the output. Empty: good; else the error in words. A FIFO is not waited for: when it has
-  // no reader, nothing is opened, and lacks_reader() is true.
-  std::string open();
+  // Why open() would fail at this path, found out without opening it; nothing when nothing is known
+  // to stand in the way.
+  static std::optional<Problem> problem_of(const std::string& path);
+  // Opens the output. Nothing: it is open. A FIFO is not waited for: when it has no reader, nothing
+  // is opened, and lacks_reader() is true.
+  std::optional<Problem> open();
   bool lacks_reader() const { return lacks_reader_; }
   bool is_open() const { return fd_ >= 0; }
   // All are called on the writer's thread.
@@ -80,8 +84,8 @@ class OutputWriter {
     // meanwhile.
     std::function<void(const std::string& file, const std::string& error)> on_full =
         [](const std::string&, const std::string&) {};
-    std::function<void(const std::string& file, uint64_t dropped)> on_room =
-        [](const std::string&, uint64_t) {};
+    std::function<void(const std::string& file, uint64_t dropped)> on_room = [](const std::string&,
+                                                                                uint64_t) {};
     // An exception, which is memory that the system refused: what follows is discarded.
     std::function<void(const char* what)> on_fault = [](const char*) {};
   };
@@ -162,11 +166,11 @@ class OutputWriter {
   bool input_ended_ = false;
   Kind kind_ = Kind::kFile;
   bool magic_pending_ = false;
-  FileEnd file_end_;      // as it was found
-  bool full_ = false;     // the disk, at the last write
-  uint64_t dropped_before_ = 0;     // it was full
-  std::deque<LineBlock*> held_;     // taken from the queue while it is
-  size_t room_max_ = 0;            // of a pipe or a socket when it is empty, in bytes
+  FileEnd file_end_;             // as it was found
+  bool full_ = false;            // the disk, at the last write
+  uint64_t dropped_before_ = 0;  // it was full
+  std::deque<LineBlock*> held_;  // taken from the queue while it is
+  size_t room_max_ = 0;          // of a pipe or a socket when it is empty, in bytes
   size_t writes_since_empty_ = 0;
   std::optional<Clock::time_point> waiting_since_;  // there was no room, and nothing was taken
   std::atomic<bool> aborted_{false};

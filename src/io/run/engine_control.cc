@@ -32,7 +32,7 @@ bool Engine::wait_for_reader() {
   bool said = false;
   for (;;) {
     // An error is left to Outputs::open, whose user may be another one.
-    if (outputs_.writer().open().empty() || !outputs_.writer().lacks_reader()) return true;
+    if (!outputs_.writer().open() || !outputs_.writer().lacks_reader()) return true;
     if (!said) {
       EventFields fields;
       fields["file"] = config_.output;

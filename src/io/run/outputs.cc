@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "io/base/writable.h"
 #include "io/run/engine_settings.h"
 
 namespace tcp_sniffer {
@@ -18,24 +17,11 @@ Outputs::Outputs(const Config& config, EventLog& log, LineQueue& lines)
 }
 
 std::optional<Problem> Outputs::open() {
-  if (auto problem = open_messages()) return problem;
-  std::string error;
-  if (extractor_) error = extractor_->open();
-  if (error.empty() && debug_log_) error = debug_log_->open(config_.debug_log);
-  if (error.empty()) return {};
-  return Problem{ErrorCode::kOutputFailed, "", error};
-}
-
-std::optional<Problem> Outputs::open_messages() {
-  std::string error;
-  if (!writer_.is_open()) {
-    error = writer_.open();
-  } else if (const int refused = error_of_writing(config_.output, true); refused != 0) {
-    // A FIFO that was opened before the user was changed.
-    error = "output " + config_.output + " can not be opened: " + std::strerror(refused);
-  }
-  if (error.empty()) return {};
-  return Problem{ErrorCode::kOutputFailed, "", error};
+  // A FIFO was opened before the user was changed.
+  auto problem = writer_.is_open() ? OutputWriter::problem_of(config_.output) : writer_.open();
+  if (!problem && extractor_) problem = extractor_->open();
+  if (!problem && debug_log_) problem = debug_log_->open(config_.debug_log);
+  return problem;
 }
 
 SegmentTrace* Outputs::make_trace() {

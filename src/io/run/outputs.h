@@ -64,7 +64,6 @@ class Outputs {
  private:
   using OnFileError = std::function<void(const std::string& file, const std::string& error)>;
 
-  std::optional<Problem> open_messages();
   OnFileError warning(std::string_view event, std::string_view message) const;
   void report_mended(const std::string& file, const FileEnd& end) const;
 

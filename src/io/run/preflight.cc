@@ -4,7 +4,7 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -20,6 +20,7 @@
 #include "io/file/file_head.h"
 #include "io/file/file_source.h"
 #include "io/output/body_extractor.h"
+#include "io/output/output_writer.h"
 #include "io/run/engine_settings.h"
 #include "io/run/metrics.h"
 
@@ -140,12 +141,6 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   return status;
 }
 
-// As OutputWriter::open says it.
-std::string problem_of_output(const std::string& path) {
-  const int error = path.empty() ? 0 : error_of_writing(path, true);
-  return error == 0 ? "" : "output " + path + " can not be opened: " + std::strerror(error);
-}
-
 bool lacks_reader(const std::string& path) {
   return is_fifo(path) && !has_reader(path);
 }
@@ -153,26 +148,26 @@ bool lacks_reader(const std::string& path) {
 // What is written, in the order in which a run opens it.
 int check_outputs(const Config& config) {
   int status = 0;
-  const auto look_at = [&](const std::string& what, ErrorCode code, const std::string& problem) {
+  const auto look_at = [&](const std::string& what, const std::optional<Problem>& problem) {
     say(what);
-    if (!problem.empty()) keep_first(status, say_problem({code, "", problem}));
+    if (problem) keep_first(status, say_problem(*problem));
   };
   look_at("output:     " + (config.output.empty() ? "standard output" : config.output),
-          ErrorCode::kOutputFailed, problem_of_output(config.output));
+          OutputWriter::problem_of(config.output));
   if (lacks_reader(config.output)) {
     say("note:       nobody reads this FIFO: the capture begins when somebody does");
   }
   if (!config.extract_dir.empty()) {
-    look_at("bodies:     " + config.extract_dir, ErrorCode::kOutputFailed,
-            BodyExtractor(extract_settings(config)).open());
+    look_at("bodies:     " + config.extract_dir, BodyExtractor(extract_settings(config)).open());
   }
   if (config.debug || config.hex_dump) {
-    look_at("debug log:  " + config.debug_log, ErrorCode::kOutputFailed,
-            DebugLog::problem_of(config.debug_log));
+    look_at("debug log:  " + config.debug_log, DebugLog::problem_of(config.debug_log));
   }
   if (!config.metrics_listen.empty()) {
-    look_at("metrics:    " + config.metrics_listen, ErrorCode::kInvalidConfig,
-            MetricsServer::problem_of(config.metrics_listen));
+    const std::string words = MetricsServer::problem_of(config.metrics_listen);
+    look_at("metrics:    " + config.metrics_listen,
+            words.empty() ? std::nullopt
+                          : std::optional(Problem{ErrorCode::kInvalidConfig, "", words}));
   }
   return status;
 }

@@ -38,7 +38,7 @@ class BodyExtractorTest : public testing::Test {
   // Hands the messages over and waits for the end.
   BodyExtractor::Counts extract(const std::vector<Message>& messages) {
     BodyExtractor extractor(settings);
-    EXPECT_EQ(extractor.open(), "");
+    EXPECT_FALSE(extractor.open());
     extractor.start(
         [this](const std::string& file, const std::string& error) { errors[file] = error; });
     for (const Message& message : messages) extractor.put(message);
@@ -58,7 +58,7 @@ class BodyExtractorTest : public testing::Test {
   }
 
   static Message response(uint64_t exchange, std::string_view body,
-                              std::span<const HeaderField> headers = {}) {
+                          std::span<const HeaderField> headers = {}) {
     Message message;
     message.direction = MessageDirection::kResponse;
     message.connection_id = 0x0123456789abcdef;
@@ -172,7 +172,7 @@ TEST_F(BodyExtractorTest, ResponsesOfTheSameMomentWithoutARequestAreAllWritten) 
 
 TEST_F(BodyExtractorTest, DirectoryThatIsMovedAwayKeepsItsFiles) {
   BodyExtractor extractor(settings);
-  ASSERT_EQ(extractor.open(), "");
+  ASSERT_FALSE(extractor.open());
   const fs::path moved = directory.string() + "-moved";
   fs::rename(directory, moved);
   fs::create_directory(directory);
@@ -218,18 +218,20 @@ TEST_F(BodyExtractorTest, FullDiskIsAnErrorAndLeavesNoPartOfAFile) {
 TEST_F(BodyExtractorTest, DirectoryThatIsNotThereIsSaidAtOnce) {
   settings.directory += "/nowhere";
   BodyExtractor extractor(settings);
-  EXPECT_NE(extractor.open().find("nowhere"), std::string::npos);
+  const auto problem = extractor.open();
+  ASSERT_TRUE(problem);
+  EXPECT_NE(problem->message().find("nowhere"), std::string::npos);
   std::ofstream(directory / "file") << "x";
   settings.directory = (directory / "file").string();
   BodyExtractor not_directory(settings);
-  EXPECT_NE(not_directory.open(), "");
+  EXPECT_TRUE(not_directory.open());
 }
 
 TEST_F(BodyExtractorTest, FullQueueDropsAndCountsWhenWaitingIsNotAllowed) {
   settings.may_wait = false;
   settings.queue_bytes_max = BodyExtractor::memory_of(60) + BodyExtractor::memory_of(40);
   BodyExtractor extractor(settings);
-  ASSERT_EQ(extractor.open(), "");
+  ASSERT_FALSE(extractor.open());
   // Not started yet, so nothing is taken from the queue.
   const std::string body(60, 'x');
   extractor.put(response(0, body));
@@ -242,12 +244,13 @@ TEST_F(BodyExtractorTest, FullQueueDropsAndCountsWhenWaitingIsNotAllowed) {
   EXPECT_EQ(extractor.counts().files, 2u);
 }
 
-// What a body costs beside its bytes is in the bound, or bodies of one byte would take many times it.
+// What a body costs beside its bytes is in the bound, or bodies of one byte would take many times
+// it.
 TEST_F(BodyExtractorTest, TheQueueIsBoundedInMemoryNotInBytesOfBodies) {
   settings.may_wait = false;
   settings.queue_bytes_max = 10 * BodyExtractor::memory_of(1);
   BodyExtractor extractor(settings);
-  ASSERT_EQ(extractor.open(), "");
+  ASSERT_FALSE(extractor.open());
   for (uint64_t i = 0; i < 1000; i++) extractor.put(response(i, "x"));
   EXPECT_EQ(extractor.counts().dropped, 990u);
   EXPECT_GT(BodyExtractor::memory_of(1), 100u);
@@ -269,7 +272,7 @@ TEST_F(BodyExtractorTest, FullQueueWaitsAndLosesNothing) {
 TEST_F(BodyExtractorTest, BodiesOfSeveralShardsAreAllWrittenBeforeTheEnd) {
   for (int round = 0; round < 20; round++) {
     BodyExtractor extractor(settings);
-    ASSERT_EQ(extractor.open(), "");
+    ASSERT_FALSE(extractor.open());
     extractor.start({});
     std::vector<std::thread> shards;
     for (uint64_t shard = 0; shard < 4; shard++) {
@@ -291,7 +294,7 @@ TEST_F(BodyExtractorTest, BodiesOfSeveralShardsAreAllWrittenBeforeTheEnd) {
 TEST_F(BodyExtractorTest, AbortEndsAWaitAndCountsWhatIsLeft) {
   settings.queue_bytes_max = BodyExtractor::memory_of(100);
   BodyExtractor extractor(settings);
-  ASSERT_EQ(extractor.open(), "");
+  ASSERT_FALSE(extractor.open());
   extractor.put(response(0, std::string(100, 'x')));
   std::thread waiting([&] { extractor.put(response(1, std::string(100, 'x'))); });
   extractor.abort();

@@ -70,7 +70,7 @@ class Output {
       : Output(OutputWriter::Settings{.path = path.string(), .framed = framed}) {}
 
   void start() {
-    ASSERT_EQ(writer_->open(), "");
+    ASSERT_FALSE(writer_->open());
     start_opened();
   }
   void start_opened() {
@@ -280,7 +280,7 @@ TEST(OutputWriter, WhatStandsBehindTheEndMarkerIsWrittenToo) {
   put(first, "first\n");
   writer.end_of_input();
   put(second, "second\n");
-  ASSERT_EQ(writer.open(), "");
+  ASSERT_FALSE(writer.open());
   writer.start({});
   ASSERT_TRUE(wait_until([&] { return writer.done(); }));
   EXPECT_EQ(writer.written(), 2u);
@@ -535,7 +535,9 @@ TEST(OutputWriterErrors, AnOutputThatCanNotBeOpenedIsNamed) {
   const std::string path = (folder / "no such folder/lines").string();
   LineQueue queue;
   OutputWriter writer(OutputWriter::Settings{.path = path}, queue);
-  EXPECT_EQ(writer.open(), "output " + path + " can not be opened: No such file or directory");
+  const auto problem = writer.open();
+  ASSERT_TRUE(problem);
+  EXPECT_EQ(problem->message(), "output " + path + " can not be opened: No such file or directory");
 }
 
 TEST(OutputWriterErrors, ADescriptorThatCanNotBeWrittenIsRefusedBeforeTheRun) {
@@ -543,7 +545,9 @@ TEST(OutputWriterErrors, ADescriptorThatCanNotBeWrittenIsRefusedBeforeTheRun) {
   for (const int fd : {null.get(), 1 << 20}) {
     LineQueue queue;
     OutputWriter writer(OutputWriter::Settings{.path = {}, .framed = false, .fd = fd}, queue);
-    EXPECT_EQ(writer.open(), "standard output is closed, or not open for writing");
+    const auto problem = writer.open();
+    ASSERT_TRUE(problem);
+    EXPECT_EQ(problem->message(), "standard output is closed, or not open for writing");
   }
 }
 
@@ -613,9 +617,9 @@ std::string appended_to(const std::string& before, bool framed, const std::strin
   const TemporaryFolder folder;
   write_file(folder / "out", before);
   Output output(folder / "out", framed);
-  const std::string problem = output.writer().open();
-  if (error != nullptr) *error = problem;
-  if (!problem.empty()) return content_of(folder / "out");
+  const auto problem = output.writer().open();
+  if (error != nullptr) *error = problem ? problem->message() : "";
+  if (problem) return content_of(folder / "out");
   output.start_opened();
   output.put(message);
   output.finish();
