@@ -100,6 +100,7 @@ Environment current_environment() {
           .stderr_is_terminal = ::isatty(STDERR_FILENO) == 1,
           .no_color = !variable("NO_COLOR").empty(),
           .terminal_is_dumb = variable("TERM") == "dumb",
+          .config_path = std::string(variable("TCP_SNIFFER_CONFIG")),
           .usable_cpus = usable_cpus()};
 }
 

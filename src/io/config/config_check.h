@@ -18,6 +18,7 @@ struct Environment {
   bool config_from_stdin = false;  // --config -
   bool no_color = false;           // NO_COLOR is not empty (https://no-color.org)
   bool terminal_is_dumb = false;   // TERM=dumb
+  std::string config_path{};       // TCP_SNIFFER_CONFIG: the file when --config names none
   // The CPUs that this process may use, by number; none: not known, and pinCpus takes any.
   std::bitset<1024> usable_cpus{};
 };

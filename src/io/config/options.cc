@@ -228,6 +228,15 @@ std::optional<ConfigError> read_config(const std::string& path, int standard_inp
   return parse_config_json(text, config);
 }
 
+// A file that the environment names is not in sight on the command line, so an error names it.
+std::optional<ConfigError> read_environment_config(const std::string& path, Config& config) {
+  const std::string where = "TCP_SNIFFER_CONFIG: " + quote_text(path);
+  if (path == "-") return error(where + " is not a file; allowed: the path of one, or --config -");
+  auto wrong = read_config(path, -1, config);
+  if (wrong) wrong->message = where + ": " + wrong->message;
+  return wrong;
+}
+
 void set_aside(Config& config, std::string_view name) {
   config.given.reset(key_index(name));
   if (name == "files") config.files.clear();
@@ -249,6 +258,8 @@ ParseResult parse(std::span<const char* const> arguments, Environment& environme
   if (auto wrong = line.refuse_leftovers()) return *wrong;
   if (path) {
     if (auto wrong = read_config(*path, standard_input, config)) return *wrong;
+  } else if (!environment.config_path.empty()) {
+    if (auto wrong = read_environment_config(environment.config_path, config)) return *wrong;
   }
   if (line.has("files") && !line.has("interface")) set_aside(config, "interface");
   if (line.has("interface") && !line.has("files")) set_aside(config, "files");

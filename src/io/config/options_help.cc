@@ -103,9 +103,10 @@ void append_markdown_row(std::string& out, const KeySpec& key) {
 
 std::string help_text() {
   std::string out(kHelpHead);
-  append_wrapped(out, "      --config FILE|-",
-                 "read a JSON object with keys; - reads one line from standard input, whose end "
-                 "then ends a live capture");
+  append_wrapped(
+      out, "      --config FILE|-",
+      "read a JSON object with keys; - reads one line from standard input, whose end "
+      "then ends a live capture. Without it the file that TCP_SNIFFER_CONFIG names, if any");
   append_wrapped(out, "      --check",
                  "validate, say what would be captured and what stands in the way, and exit");
   append_wrapped(out, "      --list-interfaces",

@@ -318,6 +318,30 @@ TEST(OptionsTest, AFlagBeatsTheFile) {
   EXPECT_FALSE(config.promiscuous);
 }
 
+TEST(OptionsTest, TheEnvironmentNamesAConfigurationFileWhereNoFlagDoes) {
+  const FakeFile named(R"({"ports":[80],"shards":1})");
+  const FakeFile other(R"({"ports":[81]})");
+  const FakeFile wrong(R"({"ports":[0]})");
+  Environment environment = kServer;
+  environment.config_path = named.path();
+  const auto ports = [&](const Arguments& arguments) {
+    const ParseResult result = parse_command_line(arguments, environment);
+    if (const auto* refused = std::get_if<ConfigError>(&result)) return refused->message;
+    const Config& config = std::get<Invocation>(result).config;
+    return std::to_string(config.ports.front()) + "/" + std::to_string(config.shards);
+  };
+  EXPECT_EQ(ports({}), "80/1");
+  EXPECT_EQ(ports({"-p", "82"}), "82/1");
+  EXPECT_EQ(ports({"--config", other.path()}), "81/3");
+  environment.config_path = wrong.path();
+  EXPECT_EQ(ports({"-p", "82"}), "TCP_SNIFFER_CONFIG: \"" + std::string(wrong.path()) +
+                                     "\": ports: 0 is out of range; allowed: a list of whole "
+                                     "numbers from 1 to 65535, none twice");
+  environment.config_path = "-";
+  EXPECT_EQ(ports({"-p", "82"}),
+            "TCP_SNIFFER_CONFIG: \"-\" is not a file; allowed: the path of one, or --config -");
+}
+
 TEST(OptionsTest, AFlagForFilesPutsTheInterfaceOfTheFileAside) {
   const FakeFile live(R"({"ports":[80],"interface":"eth0"})");
   const Config files = accepted({"--config", live.path(), "-r", "a.pcap"}).config;
