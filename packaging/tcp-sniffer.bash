@@ -42,6 +42,10 @@ _tcp_sniffer() {
         END { if (match(text, /\([a-z0-9]+(\|[a-z0-9]+)+\)/))
                 { words = substr(text, RSTART + 1, RLENGTH - 2); gsub(/\|/, " ", words); print words } }'
       )" -- "$current")
+    return
   fi
+  # A word without a flag is a capture file, or a filter.
+  compopt -o filenames 2>/dev/null
+  mapfile -t COMPREPLY < <(compgen -f -- "$current")
 }
 complete -F _tcp_sniffer tcp-sniffer

@@ -247,6 +247,22 @@ TEST(Configuration, TheFilterChoosesPacketsOfFiles) {
   EXPECT_GT(stopped["frames"]["filtered"], 0);
 }
 
+TEST(Configuration, WordsAreFilesAndAFilterAsWithTcpdump) {
+  const Finished flags = run_sniffer({"-r", kShop, "--filter", "host 10.77.0.2", "--shards", "0"});
+  const Finished words = run_sniffer({kShop, "host", "10.77.0.2", "--shards", "0"});
+  EXPECT_EQ(words.exit.code, 0) << words.err;
+  EXPECT_FALSE(words.out.empty());
+  EXPECT_EQ(words.out, flags.out);
+  EXPECT_EQ(run_sniffer({kShop, "not host 10.77.0.2"}).out, "");
+
+  const Finished missing = run_sniffer({"no/such.pcap", "host 10.77.0.2"});
+  EXPECT_EQ(missing.exit.code, 6);
+  EXPECT_NE(missing.err.find("no/such.pcap"), std::string::npos) << missing.err;
+  const Finished wrong = run_sniffer({kShop, "hots 10.77.0.2"});
+  EXPECT_EQ(wrong.exit.code, 2);
+  EXPECT_NE(wrong.err.find("hots 10.77.0.2"), std::string::npos) << wrong.err;
+}
+
 TEST(Configuration, ThePortsChooseConnections) {
   const std::string mixed = capture("pipelining.pcap").string();
   const Finished some = run_sniffer({"-r", mixed, "--format", "ndjson", "-p", "8080,1234"});

@@ -1,6 +1,7 @@
 #include "io/config/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,7 @@
 #include "io/base/printable.h"
 #include "io/config/config_parse.h"
 #include "io/config/config_values.h"
+#include "io/config/file_word.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -75,6 +77,7 @@ class CommandLine {
     }
     config_ = app_.add_option("--config")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     for (const KeySpec& key : config_keys()) keys_.push_back(add(key));
+    files_ = keys_[key_index("files")];
   }
 
   std::optional<ConfigError> parse(std::span<const char* const> arguments) {
@@ -88,6 +91,7 @@ class CommandLine {
     } catch (const CLI::Error& refused) {
       return error("command line: " + printable(refused.what()));
     }
+    sort_words(arguments);
     return std::nullopt;
   }
 
@@ -104,7 +108,10 @@ class CommandLine {
     return config_->results().back();
   }
 
-  bool has(std::string_view key_name) const { return keys_[key_index(key_name)]->count() > 0; }
+  bool has(std::string_view key_name) const {
+    if (key_name == "files") return !file_words_.empty();
+    return keys_[key_index(key_name)]->count() > 0;
+  }
 
   // "-i -p 80": the value was forgotten. A file of such a name is written ./-p.
   std::optional<ConfigError> refuse_flags_as_values() const {
@@ -117,20 +124,41 @@ class CommandLine {
   std::optional<ConfigError> refuse_leftovers() const {
     const std::vector<std::string> leftovers = app_.remaining();
     if (leftovers.empty()) return std::nullopt;
-    const std::string& first = leftovers.front();
-    if (first.size() < 2 || first[0] != '-') {
-      return error("unexpected argument " + quote_text(first) +
-                   "; capture files are given with -r, ports with -p, all other values with "
-                   "their flag");
+    return error(unknown_flag(leftovers.front()));
+  }
+
+  // "-p 80 8080", "--defrag false": a value stands where a filter may stand.
+  std::optional<ConfigError> refuse_values_as_filter() const {
+    if (filter_words_.empty()) return std::nullopt;
+    if (keys_[key_index("filter")]->count() > 0) {
+      return error(
+          "filter (--filter): " + quote_text(keys_[key_index("filter")]->results().back()) +
+          " is one filter and " + quote_text(words_filter()) + " another; allowed: one of the two");
     }
-    return error(unknown_flag(first));
+    for (const std::string& word : filter_words_) {
+      const bool is_boolean_value = word == "true" || word == "false";
+      const bool is_port =
+          filter_words_.size() == 1 && word.find_first_not_of("0123456789,") == std::string::npos;
+      if (!is_boolean_value && !is_port) continue;
+      return error("unexpected argument " + quote_text(word) +
+                   "; allowed: capture files and a filter; ports are given with -p 80,8080, all "
+                   "other values with their flag, as in --defrag=false");
+    }
+    return std::nullopt;
   }
 
   std::optional<ConfigError> apply(Config& config) const {
+    if (!filter_words_.empty()) {
+      const KeySpec& key = *find_key("filter");
+      if (const auto fault = set_value(key, words_filter(), config)) {
+        return error(label(key) + ": " + *fault);
+      }
+      config.given.set(key_index("filter"));
+    }
     for (size_t i = 0; i < keys_.size(); ++i) {
-      if (keys_[i]->count() == 0) continue;
       const KeySpec& key = config_keys()[i];
-      const std::vector<std::string> texts = keys_[i]->results();
+      if (!has(key.name)) continue;
+      const std::vector<std::string> texts = keys_[i] == files_ ? file_words_ : keys_[i]->results();
       json value;
       if (is_list(key)) {
         value = json::array();
@@ -157,12 +185,40 @@ class CommandLine {
     if (is_boolean(key)) {
       option = app_.add_flag(names + ",!--no-" + name);
     } else {
-      option = app_.add_option(names);
-      option->expected(1, key.name == "files" ? kFlagValuesMax : 1);
+      // Words without a flag come to the files, in the order of the command line.
+      const bool files = key.name == "files";
+      option = app_.add_option(files ? names + ",words" : names);
+      option->expected(1, files ? kFlagValuesMax : 1);
       option->allow_extra_args(false);
     }
     return option->multi_option_policy(is_list(key) ? CLI::MultiOptionPolicy::TakeAll
                                                     : CLI::MultiOptionPolicy::TakeLast);
+  }
+
+  // Parts the values of `files`: what stands directly behind -r is a file, whatever it is called.
+  void sort_words(std::span<const char* const> arguments) {
+    std::vector<std::string> behind_flag;
+    bool next = false;
+    for (const std::string_view argument : arguments) {
+      if (argument == "--") break;
+      if (next) behind_flag.emplace_back(argument);
+      const bool short_flags = argument.size() > 1 && argument[0] == '-' && argument[1] != '-';
+      next = argument == "--files" || (short_flags && argument.ends_with('r'));
+      if (argument.starts_with("--files=")) behind_flag.emplace_back(argument.substr(8));
+      if (argument.starts_with("-r")) behind_flag.emplace_back(argument.substr(2));
+    }
+    for (const std::string& word : files_->results()) {
+      const bool is_file =
+          std::find(behind_flag.begin(), behind_flag.end(), word) != behind_flag.end() ||
+          is_file_word(word);
+      if (is_file || !word.empty()) (is_file ? file_words_ : filter_words_).push_back(word);
+    }
+  }
+
+  std::string words_filter() const {
+    std::string text;
+    for (const std::string& word : filter_words_) text += (text.empty() ? "" : " ") + word;
+    return text;
   }
 
   // CLI11 would take the next argument for the missing value of "--interface=".
@@ -219,6 +275,9 @@ class CommandLine {
   std::vector<CLI::Option*> actions_;  // in the order of kActionFlags; owned by app_
   CLI::Option* config_ = nullptr;      // owned by app_
   std::vector<CLI::Option*> keys_;     // in the order of config_keys(); owned by app_
+  CLI::Option* files_ = nullptr;       // one of keys_; its values are files and words of the filter
+  std::vector<std::string> file_words_;
+  std::vector<std::string> filter_words_;
 };
 
 std::optional<ConfigError> read_config(const std::string& path, int standard_input,
@@ -256,6 +315,7 @@ ParseResult parse(std::span<const char* const> arguments, Environment& environme
   invocation.config_from_stdin = environment.config_from_stdin;
   if (auto wrong = line.refuse_flags_as_values()) return *wrong;
   if (auto wrong = line.refuse_leftovers()) return *wrong;
+  if (auto wrong = line.refuse_values_as_filter()) return *wrong;
   if (path) {
     if (auto wrong = read_config(*path, standard_input, config)) return *wrong;
   } else if (!environment.config_path.empty()) {

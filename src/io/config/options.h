@@ -31,9 +31,9 @@ using ParseResult = std::variant<Invocation, ConfigError>;
 
 // Reads the command line (without the program's name), then the configuration file that it names,
 // from `standard_input` for "-", or without --config the one of the environment; a flag beats the
-// file. A flag for one of `interface` and `files`
-// puts the file's value of the other aside. Throws nothing. The environment's config_from_stdin
-// is not looked at.
+// file. A word without a flag is a capture file (is_file_word), or else a part of the filter. A
+// flag for one of `interface` and `files` puts the file's value of the other aside. Throws nothing.
+// The environment's config_from_stdin is not looked at.
 ParseResult parse_command_line(std::span<const char* const> arguments, Environment environment,
                                int standard_input = 0);
 

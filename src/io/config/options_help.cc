@@ -18,6 +18,7 @@ constexpr std::string_view kHelpHead =
 Usage:
   tcp-sniffer -i eth0 -p 80,8080          capture on an interface
   tcp-sniffer -r a.pcap [b.pcapng ...]    read capture files, as one stream
+  tcp-sniffer a.pcap 'host 10.0.0.1'      words are files, or else a filter
   tcp-sniffer --config FILE|-             take the keys from a JSON object
 
 Messages go to standard output, one JSON object a line; events go to standard

@@ -100,6 +100,53 @@ TEST(OptionsTest, SeveralFilesFollowOneFlagAndKeepTheirOrder) {
   EXPECT_EQ(invocation.config.overload, Overload::kBlock);
 }
 
+TEST(OptionsTest, AWordThatNamesAFileIsAFileAndTheOthersAreOneFilter) {
+  const FakeFile file("");
+  const struct {
+    Arguments arguments;
+    std::vector<std::string> files;
+    const char* filter;
+  } table[] = {
+      {{"a.pcap"}, {"a.pcap"}, ""},
+      {{"a.pcap", "host 10.0.0.1"}, {"a.pcap"}, "host 10.0.0.1"},
+      {{"a.pcap", "host", "10.0.0.1", "and", "port", "80"},
+       {"a.pcap"},
+       "host 10.0.0.1 and port 80"},
+      {{"-r", "a.pcap", "host", "10.0.0.1"}, {"a.pcap"}, "host 10.0.0.1"},
+      {{"host 10.0.0.1", "-r", "a.pcap"}, {"a.pcap"}, "host 10.0.0.1"},
+      {{"-r", "a.pcap", ""}, {"a.pcap"}, ""},
+      {{"-r", "host", "b.cap", "tcp"}, {"host", "b.cap"}, "tcp"},
+      {{"-rhost", "tcp"}, {"host"}, "tcp"},
+      {{"--files=host", "tcp"}, {"host"}, "tcp"},
+      {{"c.pcapng.gz", "-r", "a.pcap", "b.pcap.zst", "-p", "80", "-"},
+       {"c.pcapng.gz", "a.pcap", "b.pcap.zst", "-"},
+       ""},
+      {{file.path(), "net", "10.0.0.0/8", "or", "net", "2001:db8::/32"},
+       {file.path()},
+       "net 10.0.0.0/8 or net 2001:db8::/32"},
+      {{"./here", "net 10/8", "--", "a/8"}, {"./here", "a/8"}, "net 10/8"},
+      {{"a.pcap", "--filter", "tcp"}, {"a.pcap"}, "tcp"},
+      {{"-p", "80", "host x.gz"}, {}, "host x.gz"},
+  };
+  for (const auto& row : table) {
+    std::string line;
+    for (const char* argument : row.arguments) line += std::string(argument) + " ";
+    const Config config = accepted(row.arguments).config;
+    EXPECT_EQ(config.files, row.files) << line;
+    EXPECT_EQ(config.filter, row.filter) << line;
+  }
+}
+
+TEST(OptionsTest, WordsBeatTheConfigurationFile) {
+  const FakeFile file(R"({"ports":[80],"interface":"lo","filter":"udp"})");
+  const Config live = accepted({"--config", file.path(), "host 10.0.0.1"}).config;
+  EXPECT_EQ(live.interface, "lo");
+  EXPECT_EQ(live.filter, "host 10.0.0.1");
+  const Config files = accepted({"--config", file.path(), "a.pcap"}).config;
+  EXPECT_EQ(files.interface, "");
+  EXPECT_EQ(files.filter, "udp");
+}
+
 TEST(OptionsTest, ListsAreSeparatedByCommasOrRepeated) {
   const Config config = accepted({"-p80", "--ports", "81,82", "--ports=83", "--redact-headers",
                                   "Cookie,Authorization", "--redact-headers", "x-key"})
@@ -276,12 +323,18 @@ TEST(OptionsTest, RefusalsNameTheFlagTheValueAndWhatIsAllowed) {
       {{"-r", "-", "-"}, "files: \"-\" is given twice; allowed: standard input once"},
       {{"-r", "a.pcap", "-i", "lo"},
        "interface: \"lo\" and files: \"a.pcap\" exclude each other; allowed: one of the two"},
-      {{"a.pcap"},
-       "unexpected argument \"a.pcap\"; capture files are given with -r, ports with -p, all other "
-       "values with their flag"},
+      {{"-p", "80", "8080"},
+       "unexpected argument \"8080\"; allowed: capture files and a filter; ports are given with "
+       "-p 80,8080, all other values with their flag, as in --defrag=false"},
       {{"-p", "80", "--defrag", "false"},
-       "unexpected argument \"false\"; capture files are given with -r, ports with -p, all other "
-       "values with their flag"},
+       "unexpected argument \"false\"; allowed: capture files and a filter; ports are given with "
+       "-p 80,8080, all other values with their flag, as in --defrag=false"},
+      {{"-i", "lo", "-p", "80", "no/such.file"},
+       "interface: \"lo\" and files: \"no/such.file\" exclude each other; allowed: one of the "
+       "two"},
+      {{"a.pcap", "--filter", "udp", "host", "10.0.0.1"},
+       "filter (--filter): \"udp\" is one filter and \"host 10.0.0.1\" another; allowed: one of "
+       "the two"},
       {{"--max-body-siz", "3"}, "unknown flag \"--max-body-siz\"; did you mean --max-body-size?"},
       {{"--maxBodySize=3"}, "unknown flag \"--maxBodySize\"; did you mean --max-body-size?"},
       {{"--no-promiscous"}, "unknown flag \"--no-promiscous\"; did you mean --no-promiscuous?"},
