@@ -114,15 +114,7 @@ void HttpDirection::head_in_open_message(const HttpHead& head) {
     Exchange* exchange = find_exchange(open.start_offset, open.first, head.start.status);
     framing = response_framing(
         head, exchange != nullptr ? exchange->method : RequestMethodKind::kUnknown);
-    if (exchange != nullptr) {
-      open.exchange = exchange->number;
-      open.has_request_time = exchange->complete;
-      open.request_last_ns = exchange->last_byte_ns;
-      if (!framing.interim) {
-        take_request_text(open, *exchange);
-        exchanges().pop_front();
-      }
-    }
+    take_exchange(exchange, !framing.interim);
   }
   open.anomalies.add(framing.anomalies);
   if (here_.skipped_lines || here_.skipped_blanks) [[unlikely]] {

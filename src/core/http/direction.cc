@@ -299,7 +299,7 @@ void HttpDirection::release_open_message() {
   open->gaps.release(engine_.pool_);
   open->cuts.release(engine_.pool_);
   open->undecided.release(engine_.pool_);
-  engine_.pool_.release(open->request_text);
+  open->request_text.release(engine_.pool_);
   open->~OpenMessage();
   Buffer memory{reinterpret_cast<uint8_t*>(open), BufferPool::capacity_of(sizeof(OpenMessage))};
   engine_.pool_.release(memory);

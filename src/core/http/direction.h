@@ -140,7 +140,7 @@ class HttpDirection {
   void count_unpaired(int64_t last_byte_ns);
   void give_out_request();
   void describe_request(Message& message, const Exchange* exchange, int64_t first_byte_ns);
-  static void take_request_text(OpenMessage& open, Exchange& exchange);
+  void take_exchange(Exchange* exchange, bool is_final);
 
   // ---- emit.cc
   void emit_open_message(bool partial_head);

@@ -82,12 +82,9 @@ void HttpDirection::emit_open_message(bool partial_head) {
     message.has_latency = open.has_request_time;
     message.latency_ns = open.first.time_ns - open.request_last_ns;
     message.request_body_size = open.request_body_size;
-    const std::string_view text(reinterpret_cast<const char*>(open.request_text.data),
-                                open.request_text.capacity);
-    message.request_method = text.substr(0, open.request_method_size);
-    message.request_target = text.substr(open.request_method_size, open.request_target_size);
-    message.request_host = text.substr(size_t{open.request_method_size} + open.request_target_size,
-                                       open.request_host_size);
+    message.request_method = open.request_text.method();
+    message.request_target = open.request_text.target();
+    message.request_host = open.request_text.host();
     if (message.exchange == kNoExchange) count_unpaired(message.last_byte_ns);
   }
   engine_.emitter_.emit(context_.identity, side_, message);

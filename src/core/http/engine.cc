@@ -100,12 +100,9 @@ void HttpEngine::emit_unanswered(HttpContext& context) {
     const Exchange& exchange = ring.at(i);
     if (!exchange.text || !context.identity.receiver_known) continue;
     Message request;
-    const std::string_view text(reinterpret_cast<const char*>(exchange.text.data),
-                                exchange.text.capacity);
-    request.method = text.substr(0, exchange.method_size);
-    request.target = text.substr(exchange.method_size, exchange.target_size);
-    request.request_host =
-        text.substr(size_t{exchange.method_size} + exchange.target_size, exchange.host_size);
+    request.method = exchange.text.method();
+    request.target = exchange.text.target();
+    request.request_host = exchange.text.host();
     request.body_size = exchange.body_size;
     request.first_byte_ns = exchange.first_byte_ns;
     request.exchange = exchange.number;

@@ -25,7 +25,7 @@ bool ExchangeRing::grow() {
 }
 
 void ExchangeRing::pop_front() {
-  pool_.release(front().text);
+  front().text.release(pool_);
   http_.first_exchange = static_cast<uint16_t>((http_.first_exchange + 1) & (capacity() - 1));
   if (--http_.exchange_count == 0) {
     pool_.release(http_.exchanges);

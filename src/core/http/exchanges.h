@@ -6,6 +6,7 @@
 #include "core/base/buffer_pool.h"
 #include "core/http/connection.h"
 #include "core/http/framing.h"
+#include "core/http/request_text.h"
 
 namespace tcp_sniffer {
 
@@ -24,10 +25,7 @@ struct Exchange {
   bool after_loss : 1 = false;  // requests may be missing between the one before and this
   bool alone : 1 = false;       // all that came before it was answered, as far as is known
   Side side = Side::kLow;       // the requester
-  uint8_t method_size = 0;      // format pretty only: method, target and host, one after the other
-  uint16_t target_size = 0;
-  uint16_t host_size = 0;
-  Buffer text;
+  RequestText text;             // format pretty only
 };
 
 // So that a buffer, whose capacity is a power of two, holds a power of two of them.

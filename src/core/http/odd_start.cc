@@ -61,13 +61,7 @@ void HttpDirection::begin_bare_answer() {
   open.bare_answer = false;
   open.http09 = true;
   open.anomalies.add(Anomaly::kHttp09);
-  if (Exchange* exchange = find_exchange(open.start_offset, open.first, 200)) {
-    open.exchange = exchange->number;
-    open.has_request_time = exchange->complete;
-    open.request_last_ns = exchange->last_byte_ns;
-    take_request_text(open, *exchange);
-    exchanges().pop_front();
-  }
+  take_exchange(find_exchange(open.start_offset, open.first, 200), true);
   engine_.counters_.add(ShardCounter::parsed, bytes.size);
   take_body(open, bytes.text(), open.last);
   bytes.release(engine_.pool_);

@@ -10,6 +10,7 @@
 #include "core/http/framing.h"
 #include "core/http/head.h"
 #include "core/http/message_finder.h"
+#include "core/http/request_text.h"
 #include "core/message/message.h"
 #include "core/net/segment_meta.h"
 
@@ -65,9 +66,6 @@ struct OpenMessage {
   uint8_t behind_cut_size : 2 = 0;  // bytes that followed the kept part of the body …
   std::array<char, 3> behind_cut{};
   Incomplete cause = Incomplete::kNo;
-  uint8_t request_method_size = 0;  // of request_text
-  uint16_t request_target_size = 0;
-  uint16_t request_host_size = 0;
   Anomalies anomalies;  // those that the head does not show
 
   // expects_continue
@@ -76,7 +74,7 @@ struct OpenMessage {
   SegmentMeta undecided_first;  // brought the first of them
 
   // format pretty: what the response's line says of its request
-  Buffer request_text;  // method, target and host, one after the other
+  RequestText request_text;
   uint64_t request_body_size = 0;
 };
 static_assert(sizeof(OpenMessage) <= 512);  // one of the pool's sizes

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/http/direction.h"
 
@@ -67,19 +68,7 @@ void HttpDirection::open_exchange(const HttpHead& head, const SegmentMeta& first
   exchange->first_byte_ns = first.time_ns;
   exchange->method = method_kind(head);
   if (!engine_.settings_.keep_request_text) return;
-  const std::string_view method = head.start.method;
-  const std::string_view target = head.start.target.substr(0, 1024);
-  const std::string_view host = host_of(head).substr(0, 255);
-  exchange->text = engine_.pool_.allocate(method.size() + target.size() + host.size());
-  if (!exchange->text) return;
-  uint8_t* at = exchange->text.data;
-  for (const std::string_view part : {method, target, host}) {
-    std::memcpy(at, part.data(), part.size());
-    at += part.size();
-  }
-  exchange->method_size = static_cast<uint8_t>(method.size());
-  exchange->target_size = static_cast<uint16_t>(target.size());
-  exchange->host_size = static_cast<uint16_t>(host.size());
+  exchange->text.keep(engine_.pool_, head.start.method, head.start.target, host_of(head));
 }
 
 void HttpDirection::complete_exchange(uint64_t number, int64_t last_byte_ns, uint64_t body_size) {
@@ -284,22 +273,23 @@ void HttpDirection::describe_request(Message& message, const Exchange* exchange,
   message.latency_ns = first_byte_ns - exchange->last_byte_ns;
   message.request_body_size = exchange->body_size;
   if (!exchange->text) return;
-  const std::string_view text(reinterpret_cast<const char*>(exchange->text.data),
-                              exchange->text.capacity);
-  message.request_method = text.substr(0, exchange->method_size);
-  message.request_target = text.substr(exchange->method_size, exchange->target_size);
-  message.request_host =
-      text.substr(size_t{exchange->method_size} + exchange->target_size, exchange->host_size);
+  message.request_method = exchange->text.method();
+  message.request_target = exchange->text.target();
+  message.request_host = exchange->text.host();
 }
 
-// The open response takes over what its line will say of the request.
-void HttpDirection::take_request_text(OpenMessage& open, Exchange& exchange) {
-  open.request_body_size = exchange.body_size;
-  open.request_method_size = exchange.method_size;
-  open.request_target_size = exchange.target_size;
-  open.request_host_size = exchange.host_size;
-  open.request_text = exchange.text;
-  exchange.text = {};
+// The open response has the exchange, if one was found. With its final response the exchange waits
+// no longer, and what the response's line will say of the request moves to the open message.
+void HttpDirection::take_exchange(Exchange* exchange, bool is_final) {
+  if (exchange == nullptr) return;
+  OpenMessage& open = *here_.open;
+  open.exchange = exchange->number;
+  open.has_request_time = exchange->complete;
+  open.request_last_ns = exchange->last_byte_ns;
+  if (!is_final) return;
+  open.request_body_size = exchange->body_size;
+  open.request_text = std::exchange(exchange->text, {});
+  exchanges().pop_front();
 }
 
 }  // namespace tcp_sniffer

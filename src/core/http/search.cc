@@ -418,12 +418,8 @@ void HttpDirection::interrupt_head(Incomplete cause) {
   if (open.direction == MessageDirection::kRequest) {
     open_exchange(head, open.first, open.start_offset, open.exchange);
     complete_exchange(open.exchange, open.last.time_ns, 0);
-  } else if (Exchange* exchange = find_exchange(open.start_offset, open.first, head.start.status)) {
-    open.exchange = exchange->number;
-    open.has_request_time = exchange->complete;
-    open.request_last_ns = exchange->last_byte_ns;
-    take_request_text(open, *exchange);
-    exchanges().pop_front();
+  } else {
+    take_exchange(find_exchange(open.start_offset, open.first, head.start.status), true);
   }
   emit_open_message(true);
   after_message();
