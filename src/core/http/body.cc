@@ -1,9 +1,6 @@
 // HttpDirection: from a complete head to the finished message.
 
 #include <algorithm>
-#include <cstring>
-#include <span>
-#include <utility>
 
 #include "core/base/text_encoding.h"
 #include "core/http/direction.h"
@@ -206,16 +203,12 @@ size_t HttpDirection::continue_chunked(const Input& input) {
 size_t HttpDirection::continue_broken_body(const Input& input) {
   OpenMessage& open = *here_.open;
   MessageFinder::Candidate candidate;
-  if (engine_.pool_.grow(open.trailers.memory, MessageFinder::kSearchLineMax, 0)) {
-    if (!open.finder.searching()) {
-      open.finder.start(
-          std::span<char, MessageFinder::kSearchLineMax>(
-              reinterpret_cast<char*>(open.trailers.memory.data), MessageFinder::kSearchLineMax),
-          MessageFinder::StartsAt::kGap,
-          open.direction == MessageDirection::kRequest ? MessageFinder::Wanted::kRequests
-                                                       : MessageFinder::Wanted::kResponses);
-    }
-    candidate = open.finder.search(input.text);
+  MessageSearch* search = take_search(&open);
+  if (search != nullptr && search->start(engine_.pool_, MessageFinder::StartsAt::kGap,
+                                         open.direction == MessageDirection::kRequest
+                                             ? MessageFinder::Wanted::kRequests
+                                             : MessageFinder::Wanted::kResponses)) {
+    candidate = search->finder.search(input.text);
   }
   const size_t size = candidate.found ? candidate.offset : input.text.size();
   engine_.counters_.add(ShardCounter::parsed, size);
@@ -227,9 +220,7 @@ size_t HttpDirection::continue_broken_body(const Input& input) {
   open.body_size -= kept;
   const uint64_t captured = open.body_size - open.missing;
   open.body.size = static_cast<size_t>(std::min<uint64_t>(open.body.size, captured));
-  GrowingText line = std::exchange(open.trailers, {});
-  if (kept > 0) std::memmove(line.memory.data, candidate.kept.data(), kept);
-  line.size = kept;
+  GrowingText line = search->take_kept(candidate);
   finish();
   start_search(false);
   OpenMessage* next = take_open_message();

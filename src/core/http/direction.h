@@ -103,6 +103,8 @@ class HttpDirection {
   // ---- search.cc: losses and what is not HTTP
   size_t search(const Input& input);
   size_t search_at_segments(const Input& input, MessageFinder::Wanted wanted);
+  MessageSearch* take_search(OpenMessage* open);
+  void release_search(OpenMessage& open);
   bool starts_at_segments(MessageFinder::Wanted wanted);
   size_t ignored(const Input& input);
   void start_search(bool direct);

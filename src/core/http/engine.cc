@@ -50,6 +50,9 @@ size_t HttpEngine::held_bytes(const HttpConnection& http) {
     held += BufferPool::capacity_of(sizeof(OpenMessage)) + open->head.memory.capacity +
             open->body.memory.capacity + open->trailers.memory.capacity +
             open->gaps.memory.capacity;
+    if (open->search != nullptr) {
+      held += BufferPool::capacity_of(sizeof(MessageSearch)) + open->search->line.memory.capacity;
+    }
   }
   return held;
 }

@@ -9,7 +9,7 @@
 #include "core/http/chunked_decoder.h"
 #include "core/http/framing.h"
 #include "core/http/head.h"
-#include "core/http/message_finder.h"
+#include "core/http/message_search.h"
 #include "core/http/request_text.h"
 #include "core/message/message.h"
 #include "core/net/segment_meta.h"
@@ -23,10 +23,10 @@ enum class ExpectAnswer : uint8_t {
   kFinal,     // anything else: the body may stay away (RFC 9110 section 10.1.1)
 };
 
-// A message in the making that does not fit one segment, or a partial line kept while searching.
+// A message in the making that does not fit one segment, or the search for the next one.
 // Taken from the pool when needed and given back with everything it holds.
 struct OpenMessage {
-  GrowingText head;      // start line and headers as sent; while searching: the kept line
+  GrowingText head;      // start line and headers as sent
   GrowingText body;      // kept part, de-chunked
   GrowingText trailers;  // raw trailer section
   GrowingText gaps;      // BodyGap objects
@@ -34,7 +34,7 @@ struct OpenMessage {
 
   HeadProgress progress;
   ChunkedDecoder chunked;
-  MessageFinder finder;
+  MessageSearch* search = nullptr;  // while the next message is searched
 
   SegmentMeta first;          // brought the first byte
   SegmentMeta last;           // brought the latest byte

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "core/http/direction.h"
@@ -48,24 +49,46 @@ bool HttpDirection::starts_at_segments(MessageFinder::Wanted wanted) {
   return wanted == MessageFinder::Wanted::kResponses && http_.next_exchange >= 1 && !peer().lossy;
 }
 
+// Made when there is none; nullptr: no memory.
+MessageSearch* HttpDirection::take_search(OpenMessage* open) {
+  if (open == nullptr) return nullptr;
+  if (open->search != nullptr) return open->search;
+  const Buffer memory = engine_.pool_.allocate(sizeof(MessageSearch));
+  if (memory) open->search = new (memory.data) MessageSearch;
+  return open->search;
+}
+
+void HttpDirection::release_search(OpenMessage& open) {
+  if (open.search == nullptr) return;
+  open.search->line.release(engine_.pool_);
+  Buffer memory{reinterpret_cast<uint8_t*>(open.search),
+                BufferPool::capacity_of(sizeof(MessageSearch))};
+  engine_.pool_.release(memory);
+  open.search = nullptr;
+}
+
 // Passes over the segment unless it begins like a message, and acknowledges something that the one
 // before did not: the answer to what went before, or the next question.
 size_t HttpDirection::search_at_segments(const Input& input, MessageFinder::Wanted wanted) {
   // Less than a method or version may be: the rest comes with the next segment.
   constexpr size_t kLittle = 32;
   here_.direct = false;
-  if (here_.open != nullptr && here_.open->finder.searching()) release_open_message();
-  OpenMessage* open = take_open_message();
+  if (here_.open != nullptr && here_.open->search != nullptr &&
+      here_.open->search->finder.searching()) {
+    release_open_message();
+  }
+  MessageSearch* search = take_search(take_open_message());
+  if (search == nullptr) release_open_message();
   size_t passed = input.text.size();
   const bool has_beginning =
       input.segment >= input.offset && input.segment - input.offset < input.text.size();
-  if (open != nullptr && has_beginning) {
+  if (search != nullptr && has_beginning) {
     const auto before = static_cast<size_t>(input.segment - input.offset);
     const std::string_view text = input.text.substr(before);
     const StartGuess guess = guess_start(text, StartContext::kAfterLoss);
     const bool fits = guess == (wanted == MessageFinder::Wanted::kRequests ? StartGuess::kRequest
                                                                            : StartGuess::kResponse);
-    const uint64_t before_ack = open->last.acknowledged;
+    const uint64_t before_ack = search->acknowledged;
     const bool nothing_new = before_ack != 0 && before_ack == input.meta.acknowledged;
     // With nothing to compare it may be the end of a method whose beginning is lost.
     const bool begins = before_ack == 0
@@ -78,7 +101,7 @@ size_t HttpDirection::search_at_segments(const Input& input, MessageFinder::Want
       }
       passed = before;
     } else {
-      open->last = input.meta;
+      search->acknowledged = input.meta.acknowledged;
     }
   }
   engine_.counters_.add(ShardCounter::skipped_in_resync, passed);
@@ -115,31 +138,23 @@ size_t HttpDirection::search(const Input& input) {
   if (starts_at_segments(wanted)) {
     return search_at_segments(input, wanted);
   }
-  OpenMessage* open = take_open_message();
-  if (open == nullptr ||
-      (!open->head.memory &&
-       !engine_.pool_.grow(open->head.memory, MessageFinder::kSearchLineMax, 0))) {
-    if (open != nullptr) release_open_message();
+  MessageSearch* search = take_search(take_open_message());
+  const MessageFinder::StartsAt starts_at = here_.direct ? MessageFinder::StartsAt::kGap
+                                            : here_.inside
+                                                ? MessageFinder::StartsAt::kInsideLine
+                                                : MessageFinder::StartsAt::kBehindLineFeed;
+  if (search == nullptr || !search->start(engine_.pool_, starts_at, wanted)) {
+    release_open_message();
     engine_.counters_.add(ShardCounter::skipped_in_resync, input.text.size());
     return input.text.size();
   }
-  if (!open->finder.searching()) {
-    open->finder.start(
-        std::span<char, MessageFinder::kSearchLineMax>(
-            reinterpret_cast<char*>(open->head.memory.data), MessageFinder::kSearchLineMax),
-        here_.direct   ? MessageFinder::StartsAt::kGap
-        : here_.inside ? MessageFinder::StartsAt::kInsideLine
-                       : MessageFinder::StartsAt::kBehindLineFeed,
-        wanted);
-    open->body_size = 0;
-  }
   here_.direct = here_.inside = false;
-  const MessageFinder::Candidate candidate = open->finder.search(input.text);
+  const MessageFinder::Candidate candidate = search->finder.search(input.text);
   if (!candidate.found) {
     note_skipped();
     engine_.counters_.add(ShardCounter::skipped_in_resync, input.text.size());
-    open->body_size += input.text.size();
-    if (!here_.started && open->body_size > kSearchBytesMax) {
+    search->searched_bytes += input.text.size();
+    if (!here_.started && search->searched_bytes > kSearchBytesMax) {
       ignore_stream(StreamNature::kUnknown, {});
     }
     return input.text.size();
@@ -148,12 +163,7 @@ size_t HttpDirection::search(const Input& input) {
   // The kept bytes were counted as skipped when they came.
   engine_.counters_.add(ShardCounter::skipped_in_resync, candidate.offset);
   engine_.counters_.subtract(ShardCounter::skipped_in_resync, candidate.kept.size());
-  open->body_size = 0;
-  open->head.size = candidate.kept.size();
-  if (!candidate.kept.empty() &&
-      candidate.kept.data() != reinterpret_cast<const char*>(open->head.memory.data)) {
-    std::memmove(open->head.memory.data, candidate.kept.data(), candidate.kept.size());
-  }
+  here_.open->head = search->take_kept(candidate);
   if (candidate.offset == input.text.size()) {
     begin_candidate(input.offset + candidate.offset, input.meta);
     return candidate.offset;
@@ -180,6 +190,7 @@ bool HttpDirection::must_hold_back() {
 // A message may begin at `offset`; its first bytes, if any, are in the open message.
 void HttpDirection::begin_candidate(uint64_t offset, const SegmentMeta& meta) {
   OpenMessage& open = *here_.open;
+  release_search(open);
   open.progress = {};
   open.first = open.last = meta;
   open.start_offset = offset;
@@ -359,7 +370,7 @@ void HttpDirection::gap(uint64_t offset, uint64_t length, GapCause cause) {
 void HttpDirection::bridge(uint64_t length) {
   OpenMessage& open = *here_.open;
   open.behind_cut_known &= open.body.size < engine_.settings_.body_max;
-  if (open.broken_body) open.finder = MessageFinder();
+  if (open.search != nullptr) open.search->finder = MessageFinder();
   const BodyGap gap{open.body_size, length};
   open.gaps.append(engine_.pool_, {reinterpret_cast<const char*>(&gap), sizeof(gap)});
   open.body_size += length;
