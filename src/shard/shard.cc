@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <span>
-#include <utility>
 
 #include "shard/shard_handler.h"
 
@@ -75,7 +74,8 @@ void Shard::drain() {
   while (Connection* connection = next_to_drain()) {
     close(connection, Incomplete::kShutdown,
           is_ending(*connection) ? ShardCounter::connections_closed
-                                 : ShardCounter::connections_drained);
+                                 : ShardCounter::connections_drained,
+          clock_ns_);
   }
   tombstones_.clear();
   lines_.release_memory();
@@ -243,9 +243,8 @@ bool Shard::judge_holes(Connection* connection, int64_t clock_ns) {
   reassembler_.advance_clock(connection->streams, handler, clock_ns);
   if (!is_over(*connection)) return false;
   // By the connection's own time, so that it does not matter who notices.
-  const int64_t now_ns = std::exchange(clock_ns_, connection->last_clock_ns);
-  close(connection, Incomplete::kClosed, ShardCounter::connections_closed);
-  clock_ns_ = now_ns;
+  close(connection, Incomplete::kClosed, ShardCounter::connections_closed,
+        connection->last_clock_ns);
   return true;
 }
 
@@ -272,7 +271,7 @@ void Shard::settle(Connection* connection, const Segment& segment) {
   if ((streams[0].fin_offset & streams[1].fin_offset) != kNoOffset ||
       connection->state >= ConnectionState::kClosing) [[unlikely]] {
     if (is_over(*connection)) {
-      close(connection, Incomplete::kClosed, ShardCounter::connections_closed);
+      close(connection, Incomplete::kClosed, ShardCounter::connections_closed, clock_ns_);
       return;
     }
     ConnectionState state = connection->state;
@@ -374,18 +373,17 @@ bool Shard::accepts(const Connection& connection, const Segment& segment) {
 
 // Judged by the connection's own times, so that it does not matter who notices.
 void Shard::close_expired(Connection* connection) {
-  const int64_t clock_ns =
-      std::exchange(clock_ns_, connection->last_clock_ns + timeout_of(*connection));
   close(connection, Incomplete::kIdle,
-        is_ending(*connection) ? ShardCounter::connections_closed : ShardCounter::connections_idle);
-  clock_ns_ = clock_ns;
+        is_ending(*connection) ? ShardCounter::connections_closed : ShardCounter::connections_idle,
+        connection->last_clock_ns + timeout_of(*connection));
 }
 
-void Shard::close(Connection* connection, Incomplete cause, ShardCounter reason) {
+// Everything that the end decides is judged at `clock_ns`.
+void Shard::close(Connection* connection, Incomplete cause, ShardCounter reason, int64_t clock_ns) {
   // What is missing then was never sent, whatever made us look.
   if (cause != Incomplete::kClosed && is_ending(*connection)) cause = Incomplete::kClosed;
-  Handler handler(*this, *connection, clock_ns_, 0, cause);
-  reassembler_.flush(connection->streams, handler, clock_ns_);
+  Handler handler(*this, *connection, clock_ns, 0, cause);
+  reassembler_.flush(connection->streams, handler, clock_ns);
   handler.protocol.close();
   reassembler_.release(connection->streams);
   counters_.add(reason);
@@ -393,7 +391,7 @@ void Shard::close(Connection* connection, Incomplete cause, ShardCounter reason)
   if (connection->state != ConnectionState::kHandshake && streams[0].seen != streams[1].seen) {
     counters_.add(ShardCounter::connections_one_sided);
   }
-  if (cause == Incomplete::kClosed) tombstones_.bury(*connection, clock_ns_);
+  if (cause == Incomplete::kClosed) tombstones_.bury(*connection, clock_ns);
   if (connection->hole_list != HoleList::kNone) holes_of(connection->hole_list).remove(connection);
   list_of(connection->state).remove(connection);
   overload_.forget(*connection);

@@ -100,7 +100,7 @@ class Shard {
   void set_state(Connection* connection, ConnectionState state);
   void decide_receiver(Connection& connection, const Segment& segment);
 
-  void close(Connection* connection, Incomplete cause, ShardCounter reason);
+  void close(Connection* connection, Incomplete cause, ShardCounter reason, int64_t clock_ns);
   void close_expired(Connection* connection);
   void sweep(int64_t clock_ns);
   void rebase(int64_t from_ns, int64_t to_ns);

@@ -95,7 +95,7 @@ void Shard::evict(Connection* connection, const char* from) {
   record.side = connection->identity.receiver;
   record.time_ns = clock_ns_;
   put_event(*connection, record);
-  close(connection, Incomplete::kEvicted, ShardCounter::connections_evicted);
+  close(connection, Incomplete::kEvicted, ShardCounter::connections_evicted, clock_ns_);
 }
 
 // The order in which memory gives way (thresholds in core/base/buffer_pool.h): after a block,

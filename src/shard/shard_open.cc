@@ -177,7 +177,8 @@ Connection* Shard::replace(Connection* connection, const Segment& segment) {
   const bool had_data = connection->state != ConnectionState::kHandshake;
   close(connection, Incomplete::kClosed,
         had_data && !is_ending(*connection) ? ShardCounter::connections_reused
-                                            : ShardCounter::connections_closed);
+                                            : ShardCounter::connections_closed,
+        clock_ns_);
   tombstones_.forget(segment);
   return insert(segment);
 }
