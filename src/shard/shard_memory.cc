@@ -92,7 +92,7 @@ void Shard::evict(Connection* connection, const char* from) {
   EventRecord record;
   record.kind = EventKind::kConnectionEvicted;
   record.detail = from;
-  record.side = connection->identity.receiver;
+  record.side = connection->identity.roles.receiver();
   record.time_ns = clock_ns_;
   put_event(*connection, record);
   close(connection, Incomplete::kEvicted, ShardCounter::connections_evicted, clock_ns_);

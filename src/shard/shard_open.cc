@@ -77,17 +77,13 @@ void Shard::decide_receiver(Connection& connection, const Segment& segment) {
     const bool low = settings_.ports.contains(identity.key.low_port);
     const bool high = settings_.ports.contains(identity.key.high_port);
     if (low != high) {
-      identity.receiver = low ? Side::kLow : Side::kHigh;
-      identity.receiver_known = true;
-      identity.receiver_is_client = syn && identity.receiver != server;
+      const Side receiver = low ? Side::kLow : Side::kHigh;
       const bool is_larger = low == (identity.key.low_port > identity.key.high_port);
-      identity.server_uncertain = !syn && is_larger;
+      identity.roles.know_port(receiver, syn ? server : receiver, !syn && is_larger);
       return;
     }
   }
-  if (!syn) return;
-  identity.receiver = server;
-  identity.receiver_known = true;
+  if (syn) identity.roles.know(server);
 }
 
 // The SYN of the connection itself. Behind its data it is captured soon, if at all. A new

@@ -63,7 +63,7 @@ TEST(ConnectionTable, AReusedObjectIsAsNew) {
   connection->streams[1].ended = true;
   connection->http.tunnel = true;
   connection->pending.is_set = true;
-  connection->identity.receiver_known = true;
+  connection->identity.roles.know(Side::kLow);
   table.erase(connection);
   Connection* again = table.insert(2, key_number(2));
   EXPECT_EQ(again, connection);
@@ -72,7 +72,7 @@ TEST(ConnectionTable, AReusedObjectIsAsNew) {
   EXPECT_FALSE(again->streams[1].ended);
   EXPECT_FALSE(again->http.tunnel);
   EXPECT_FALSE(again->pending.is_set);
-  EXPECT_FALSE(again->identity.receiver_known);
+  EXPECT_FALSE(again->identity.roles.known());
   EXPECT_EQ(again->identity.key, key_number(2));
 }
 

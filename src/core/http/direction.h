@@ -132,7 +132,7 @@ class HttpDirection {
   void note_unseen(uint64_t length);
   void note_cut_request(uint64_t length);
   void note_skipped();
-  bool serves() const;
+  bool serves() const { return context_.identity.roles.surely_serves(side_); }
   uint32_t outstanding_max() const;
   void be_certain();
   bool begins_alone(const SegmentMeta& first, bool uncertain);

@@ -101,7 +101,7 @@ void HttpEngine::emit_unanswered(HttpContext& context) {
   if (!settings_.keep_request_text) return;
   for (uint32_t i = 0; i < ring.size(); i++) {
     const Exchange& exchange = ring.at(i);
-    if (!exchange.text || !context.identity.receiver_known) continue;
+    if (!exchange.text || !context.identity.roles.known()) continue;
     Message request;
     request.method = exchange.text.method();
     request.target = exchange.text.target();

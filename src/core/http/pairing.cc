@@ -110,10 +110,6 @@ void HttpDirection::note_skipped() {
   }
 }
 
-bool HttpDirection::serves() const {
-  return wanted_messages() == MessageFinder::Wanted::kResponses;
-}
-
 // How many requests may wait for their responses, at most: those that were seen, and as many as
 // fit where bytes are missing, if none is much smaller than the smallest one seen.
 uint32_t HttpDirection::outstanding_max() const {

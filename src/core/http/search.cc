@@ -34,10 +34,9 @@ void HttpDirection::start_search(bool direct) {
 
 // Which messages this side may send, where that is certain.
 MessageFinder::Wanted HttpDirection::wanted_messages() const {
-  const ConnectionIdentity& identity = context_.identity;
-  if (!identity.receiver_known || identity.server_uncertain) return MessageFinder::Wanted::kBoth;
-  return identity.serves(side_) ? MessageFinder::Wanted::kResponses
-                                : MessageFinder::Wanted::kRequests;
+  const Roles& roles = context_.identity.roles;
+  if (!roles.certain()) return MessageFinder::Wanted::kBoth;
+  return roles.serves(side_) ? MessageFinder::Wanted::kResponses : MessageFinder::Wanted::kRequests;
 }
 
 // Whether a message of this side can only begin where a segment does: who waits for the answer

@@ -5,8 +5,9 @@
 namespace tcp_sniffer {
 
 void MessageEmitter::add_identity(const ConnectionIdentity& identity, Message& message) {
-  message.receiver = endpoint_of(identity.key, identity.receiver);
-  message.destination = endpoint_of(identity.key, other(identity.receiver));
+  const Side receiver = identity.roles.receiver();
+  message.receiver = endpoint_of(identity.key, receiver);
+  message.destination = endpoint_of(identity.key, other(receiver));
   message.proxied = identity.proxied();
   message.connection_id = identity.id;
   message.vlan = identity.vlan;
@@ -16,14 +17,7 @@ void MessageEmitter::add_identity(const ConnectionIdentity& identity, Message& m
 
 void MessageEmitter::emit(ConnectionIdentity& identity, Side side, Message& message) {
   const bool is_request = message.direction == MessageDirection::kRequest;
-  if (!identity.receiver_known) {
-    // Neither port nor SYN told: the side that was sent the first request, or that answered.
-    identity.receiver = is_request ? other(side) : side;
-    identity.receiver_known = true;
-    identity.server_uncertain = message.after_gap;
-  } else if (is_request == identity.serves(side)) {
-    identity.server_uncertain = true;
-  }
+  identity.roles.note_message(side, is_request, message.after_gap);
   // A first byte that came again took longer than the last one.
   message.last_byte_ns = std::max(message.first_byte_ns, message.last_byte_ns);
   add_identity(identity, message);

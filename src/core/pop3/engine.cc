@@ -27,8 +27,8 @@ bool Pop3Engine::recognises(const FlowKey& key, std::span<const uint8_t> first_b
 
 Pop3Connection::Pop3Connection(const ConnectionIdentity& identity) {
   const FlowKey& key = identity.key;
-  if (identity.receiver_known && !identity.server_uncertain) {
-    server = identity.serves(Side::kLow) ? Side::kLow : Side::kHigh;
+  if (identity.roles.certain()) {
+    server = identity.roles.server();
     server_known = true;
   } else if ((key.low_port == kPop3Port) != (key.high_port == kPop3Port)) {
     server = key.low_port == kPop3Port ? Side::kLow : Side::kHigh;
@@ -417,10 +417,7 @@ void Pop3Engine::emit(Context& context, Message& message) {
   message.last_byte_ns = context.stream.last.time_ns;
   message.first_frame = context.stream.first.frame;
   message.last_frame = context.stream.last.frame;
-  if (!context.identity.receiver_known) {
-    context.identity.receiver = context.pop3.server;
-    context.identity.receiver_known = true;
-  }
+  if (!context.identity.roles.known()) context.identity.roles.know(context.pop3.server);
   emitter_.emit(context.identity, context.side, message);
   context.stream.after_gap = false;
 }

@@ -17,8 +17,7 @@ std::string_view text_of(std::span<const uint8_t> bytes) {
 
 // The client; also where nothing tells who that is.
 bool ProtocolCall::may_send_header(Side side) const {
-  const bool is_server =
-      identity().receiver_known && !identity().server_uncertain && identity().serves(side);
+  const bool is_server = identity().roles.surely_serves(side);
   const ConnectionExtras* extras = identity().extras;
   const bool other_side_opens = extras != nullptr && extras->opening.size > 0;
   return !is_server && !other_side_opens;
