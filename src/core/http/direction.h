@@ -100,7 +100,7 @@ class HttpDirection {
   bool settle_expected(Incomplete cause);
   bool waits_its_turn(bool force);
 
-  // ---- search.cc: losses and what is not HTTP
+  // ---- search.cc: what is not HTTP, and the next message
   size_t search(const Input& input);
   size_t search_at_segments(const Input& input, MessageFinder::Wanted wanted);
   MessageSearch* take_search(OpenMessage* open);
@@ -109,7 +109,6 @@ class HttpDirection {
   size_t ignored(const Input& input);
   void start_search(bool direct);
   void begin_candidate(uint64_t offset, const SegmentMeta& meta);
-  void bridge(uint64_t length);
   MessageFinder::Wanted wanted_messages() const;
   bool must_hold_back();
   void fail_head(size_t resume);
@@ -118,6 +117,9 @@ class HttpDirection {
   static size_t surplus_before_message(const OpenMessage& open, MessageFinder::Wanted wanted);
   void ignore_stream(StreamNature nature, std::string_view sample);
   void say_parse_error();
+
+  // ---- ends.cc: what is lost, and ends
+  void bridge(uint64_t length);
   void end_message(bool reset);
   void interrupt(Incomplete cause);
   void interrupt_head(Incomplete cause);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/http/direction.h"
+#include "core/http/known_methods.h"
 
 namespace tcp_sniffer {
 

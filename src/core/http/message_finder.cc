@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/base/byte_search.h"
+#include "core/http/known_methods.h"
 
 namespace tcp_sniffer {
 

@@ -6,6 +6,7 @@
 
 #include "core/base/ascii_case.h"
 #include "core/base/byte_search.h"
+#include "core/http/known_methods.h"
 
 namespace tcp_sniffer {
 
@@ -37,71 +38,6 @@ bool is_digit(char c) {
 bool is_visible_ascii(char c) {
   return c > ' ' && c < 0x7f;
 }
-
-// IANA's registry of methods, and those that captures of real networks hold beside it: UPnP, cache
-// control, Exchange's WebDAV, RPC and SSTP over HTTP, BITS, System Center, Icecast.
-constexpr std::string_view kKnownMethods[] = {
-    "GET",
-    "POST",
-    "HEAD",
-    "PUT",
-    "OPTIONS",
-    "DELETE",
-    "PATCH",
-    "CONNECT",
-    "TRACE",
-    "PROPFIND",
-    "PROPPATCH",
-    "MKCOL",
-    "COPY",
-    "MOVE",
-    "LOCK",
-    "UNLOCK",
-    "REPORT",
-    "SEARCH",
-    "QUERY",
-    "PURGE",
-    "NOTIFY",
-    "SUBSCRIBE",
-    "UNSUBSCRIBE",
-    "M-SEARCH",
-    "ACL",
-    "BIND",
-    "UNBIND",
-    "REBIND",
-    "CHECKIN",
-    "CHECKOUT",
-    "UNCHECKOUT",
-    "LABEL",
-    "LINK",
-    "UNLINK",
-    "MERGE",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "MKREDIRECTREF",
-    "MKWORKSPACE",
-    "ORDERPATCH",
-    "UPDATE",
-    "BCOPY",
-    "BDELETE",
-    "BMOVE",
-    "BPROPFIND",
-    "BPROPPATCH",
-    "POLL",
-    "SOURCE",
-    "TRACK",
-    "DEBUG",
-    "BAN",
-    "REFRESH",
-    "RPC_IN_DATA",
-    "RPC_OUT_DATA",
-    "BITS_POST",
-    "CCM_POST",
-    "BASELINE-CONTROL",
-    "UPDATEREDIRECTREF",
-    "VERSION-CONTROL",
-    "SSTP_DUPLEX_POST",
-};
 
 std::string_view trim_blanks(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
@@ -427,35 +363,6 @@ StartGuess guess_from_line(std::string_view line, StartContext context) {
 
 bool is_token(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
-}
-
-bool is_known_method(std::string_view method) {
-  // The common ones first, without a loop over strings.
-  switch (method.size()) {
-    case 3:
-      if (method == "GET" || method == "PUT") return true;
-      break;
-    case 4:
-      if (method == "POST" || method == "HEAD") return true;
-      break;
-    default:
-      break;
-  }
-  return std::find(std::begin(kKnownMethods), std::end(kKnownMethods), method) !=
-         std::end(kKnownMethods);
-}
-
-bool begins_known_method(std::string_view bytes) {
-  return std::any_of(std::begin(kKnownMethods), std::end(kKnownMethods),
-                     [bytes](std::string_view method) { return method.starts_with(bytes); });
-}
-
-size_t known_method_suffix(std::string_view word) {
-  size_t longest = 0;
-  for (const std::string_view method : kKnownMethods) {
-    if (method.size() > longest && word.ends_with(method)) longest = method.size();
-  }
-  return longest;
 }
 
 StartLine read_start_line(std::string_view line, StartContext context) {

@@ -80,15 +80,6 @@ bool may_begin_response(std::string_view first_bytes);
 // nanoseconds; what an ignored stream is asked for each of its segments.
 bool starts_like_message(std::string_view first_bytes);
 
-// The length of the known method that `word` ends with, preferring the longest; 0 when none. After
-// a gap the last bytes of a body and the next method may stand in one word.
-size_t known_method_suffix(std::string_view word);
-
-bool is_known_method(std::string_view method);
-
-// Whether `bytes` can become a known method and the space behind it.
-bool begins_known_method(std::string_view bytes);
-
 // tchar of RFC 9110 section 5.6.2.
 bool is_token(std::string_view text);
 

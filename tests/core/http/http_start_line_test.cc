@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "core/http/known_methods.h"
+
 namespace tcp_sniffer {
 namespace {
 
