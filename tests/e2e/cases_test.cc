@@ -12,7 +12,7 @@
 #include "support/ledger_check.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::cases_test {
 namespace {
 
 constexpr const char* kShards[] = {"0", "1", "4"};
@@ -229,4 +229,4 @@ TEST(CaseComparison, FindsAnAssignmentWhereOneExpectationFitsSeveralLines) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::cases_test

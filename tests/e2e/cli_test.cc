@@ -14,7 +14,7 @@
 #include "support/program_lab.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::cli_test {
 namespace {
 
 using testing::Test;
@@ -607,4 +607,4 @@ TEST(Questions, AnAnswerThatAFullDiskDoesNotTakeEndsWith7) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::cli_test

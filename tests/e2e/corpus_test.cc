@@ -12,7 +12,7 @@
 #include "support/ledger_check.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::corpus_test {
 namespace {
 
 // Of all messages that are recoverable as a matter of policy, those that come out. Raise it when
@@ -150,4 +150,4 @@ TEST_F(Corpus, TheSameLinesComeOutForEveryNumberOfShardsAndTheLedgerCloses) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::corpus_test

@@ -15,7 +15,7 @@
 #include "support/ledger_check.h"
 #include "support/run_engine.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::damage_test {
 namespace {
 
 using pcapdamage::CaptureFile;
@@ -286,4 +286,4 @@ INSTANTIATE_TEST_SUITE_P(Pcaps, DamagedCapture, testing::ValuesIn(whole_captures
                          });
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::damage_test

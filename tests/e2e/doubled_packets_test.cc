@@ -9,7 +9,7 @@
 #include "support/capture_maker.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::doubled_packets_test {
 namespace {
 
 constexpr size_t kExchanges = 60;
@@ -92,4 +92,4 @@ TEST(DoubledPackets, AfterALargeHoleAsManyResponsesAsWithSingleOnes) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::doubled_packets_test

@@ -17,7 +17,7 @@
 #include "support/packet_builder.h"
 #include "support/run_engine.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::encapsulation_ledger_test {
 namespace {
 
 using namespace packet_builder;
@@ -192,4 +192,4 @@ INSTANTIATE_TEST_SUITE_P(, EncapsulationLedgerTest, testing::Range(size_t{0}, kE
                          [](const auto& at) { return label_of(Encapsulation(at.param)); });
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::encapsulation_ledger_test

@@ -10,7 +10,7 @@
 #include "support/program_lab.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::faults_test {
 namespace {
 
 // The ways through the program that differ in their threads.
@@ -79,4 +79,4 @@ TEST(Faults, MemoryThatTheSystemRefusesEndsTheRunAsInternal) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::faults_test

@@ -10,7 +10,7 @@
 #include "support/capture_maker.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::file_order_test {
 namespace {
 
 constexpr size_t kFiles = 12;
@@ -150,4 +150,4 @@ TEST(FileOrder, ThePrettyFormOfAFileIsInTheOrderOfCompletion) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::file_order_test

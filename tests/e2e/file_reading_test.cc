@@ -16,7 +16,7 @@
 #include "support/capture_maker.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::file_reading_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -126,4 +126,4 @@ TEST(FileReading, ThreadsThatAreNotPinnedAreFreeOfThoseThatAre) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::file_reading_test

@@ -15,7 +15,7 @@
 #include "support/ledger_check.h"
 #include "support/program_lab.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::full_disk_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -149,4 +149,4 @@ INSTANTIATE_TEST_SUITE_P(Shards, FullDisk,
                          testing::Combine(testing::Values("0", "1", "4"), testing::Bool()));
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::full_disk_test

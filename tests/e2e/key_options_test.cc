@@ -17,7 +17,7 @@
 #include "support/run_engine.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::key_options_test {
 namespace {
 
 using packet_builder::Packet;
@@ -224,4 +224,4 @@ TEST_F(KeyOptions, KeyTunnelTellsTheSameAddressesInTwoTunnelsApart) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::key_options_test

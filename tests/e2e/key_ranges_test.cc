@@ -16,7 +16,7 @@
 #include "support/live_lab.h"
 #include "support/program_lab.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::key_ranges_test {
 namespace {
 
 using Arguments = std::vector<std::string>;
@@ -475,4 +475,4 @@ TEST_F(LiveKeyRanges, TheWarningOfSilenceMayBeOffOrADayAway) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::key_ranges_test

@@ -16,7 +16,7 @@
 #include "support/program_lab.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::limits_test {
 namespace {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
@@ -393,4 +393,4 @@ TEST(IdleConnections, AMillionAreHeldAtOnceFor400BytesEach) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::limits_test

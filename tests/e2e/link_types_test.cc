@@ -13,7 +13,7 @@
 #include "support/capture_files.h"
 #include "support/live_lab.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::link_types_test {
 namespace {
 
 constexpr uint16_t kUser0 = 147;  // LINKTYPE_USER0: a meaning of everybody's own
@@ -130,4 +130,4 @@ TEST_F(LiveLinkTypes, AnInterfaceThatCanNotBeReadIsSaidAtTheStart) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::link_types_test

@@ -7,7 +7,7 @@
 
 #include "support/live_lab.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::live_clock_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -131,4 +131,4 @@ TEST_F(LiveClock, AnHourForthAndBackEndsNoConnectionAndLosesNoMessage) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::live_clock_test

@@ -8,7 +8,7 @@
 
 #include "support/live_lab.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::live_lifecycle_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -380,4 +380,4 @@ TEST_F(LiveLifecycle, AConnectionThatNeverEndsIsWaitedForHalfAMinute) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::live_lifecycle_test

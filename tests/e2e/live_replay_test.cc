@@ -6,7 +6,7 @@
 
 #include "support/live_lab.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::live_replay_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -215,4 +215,4 @@ INSTANTIATE_TEST_SUITE_P(Tags, TwoTaggedNetworks,
                          [](const auto& tags) { return tags.param.name; });
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::live_replay_test

@@ -2,7 +2,7 @@
 
 #include "support/live_lab.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::live_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -354,4 +354,4 @@ TEST_F(LiveLab, AnIdleCaptureUsesHardlyAnyProcessorTime) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::live_test

@@ -15,7 +15,7 @@
 #include "support/ledger_check.h"
 #include "support/run_engine.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::loss_random_test {
 namespace {
 
 using pcapdamage::CaptureFile;
@@ -173,4 +173,4 @@ INSTANTIATE_TEST_SUITE_P(Pcaps, RandomLoss,
                          });
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::loss_random_test

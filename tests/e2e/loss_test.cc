@@ -18,7 +18,7 @@
 #include "support/ledger_check.h"
 #include "support/run_engine.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::loss_test {
 namespace {
 
 using pcapdamage::CaptureFile;
@@ -354,4 +354,4 @@ INSTANTIATE_TEST_SUITE_P(Pcaps, LostFrames,
                          });
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::loss_test

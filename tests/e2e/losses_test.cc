@@ -13,7 +13,7 @@
 #include "support/live_lab.h"
 #include "support/program_lab.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::losses_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -259,4 +259,4 @@ TEST_F(LiveLoss, IsToldInEveryConfiguration) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::losses_test

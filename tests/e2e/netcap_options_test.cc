@@ -16,7 +16,7 @@
 #include "support/run_engine.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::netcap_options_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -430,4 +430,4 @@ TEST_F(NetcapOptions, AllOfThemTogetherGiveTheSameWithAnyNumberOfShards) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::netcap_options_test

@@ -16,7 +16,7 @@
 #include "support/program_lab.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::output_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -417,4 +417,4 @@ TEST(SlowReader, WithOverloadDropWholeLinesAreDroppedAndCounted) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::output_test

@@ -9,7 +9,7 @@
 #include "support/ledger_check.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::pcaps_test {
 namespace {
 
 class EveryCapture : public testing::TestWithParam<std::filesystem::path> {};
@@ -77,4 +77,4 @@ INSTANTIATE_TEST_SUITE_P(Pcaps, EveryCapture,
                          testing::ValuesIn(captures_in(source_dir() / "pcaps")), name_of);
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::pcaps_test

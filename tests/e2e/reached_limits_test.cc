@@ -10,7 +10,7 @@
 #include "support/run_engine.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::reached_limits_test {
 namespace {
 
 class ReachedLimits : public testing::Test {
@@ -80,4 +80,4 @@ TEST(MemoryThatEnds, IsNamedByTheEvent) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::reached_limits_test

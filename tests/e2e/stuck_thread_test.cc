@@ -16,7 +16,7 @@
 #include "support/program_lab.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::stuck_thread_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -95,4 +95,4 @@ TEST(StuckThread, TheSecondSignalEndsTheProcessAndCutsNoLine) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::stuck_thread_test

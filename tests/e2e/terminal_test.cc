@@ -14,7 +14,7 @@
 #include "support/capture_maker.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::terminal_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -207,4 +207,4 @@ TEST(OnATerminal, NoColoursAreShownToThoseWhoWantNone) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::terminal_test

@@ -14,7 +14,7 @@
 #include "support/ledger_check.h"
 #include "support/run_engine.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::truncated_input_test {
 namespace {
 
 // Two connections with two exchanges each, and a FIN.
@@ -136,4 +136,4 @@ INSTANTIATE_TEST_SUITE_P(Formats, BrokenInput, testing::Values("pcap", "pcapng")
                          [](const auto& of) { return of.param; });
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::truncated_input_test

@@ -6,7 +6,7 @@
 
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::allowed_skips_test {
 namespace {
 
 TEST(AllowedSkips, EveryLineOfTheListHasATestAMessageAndAReason) {
@@ -53,4 +53,4 @@ TEST(AllowedSkips, AnUnlistedSkipFailsOnlyWhereItIsAskedFor) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::allowed_skips_test

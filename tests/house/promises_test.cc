@@ -11,7 +11,7 @@
 
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::promises_test {
 namespace {
 
 struct Promise {
@@ -150,4 +150,4 @@ TEST(Promises, TheProgramHasNoFunctionThatSendsPackets) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::promises_test

@@ -17,7 +17,7 @@
 // knows addresses and ports but no sequence number: whatever is sent, the lines are those that come
 // without it. On path the forger sees every packet: what one segment can do then is measured, and
 // stands in ARCHITECTURE.md.
-namespace tcp_sniffer {
+namespace tcp_sniffer::adversary_test {
 namespace {
 
 using namespace shard_harness;
@@ -409,4 +409,4 @@ TEST(Adversary, OnPathOneSegmentDoesWhatTheDocumentsSay) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::adversary_test

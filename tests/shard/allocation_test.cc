@@ -40,7 +40,7 @@ void* realloc(void* memory, size_t size) {
 }
 #endif
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::allocation_test {
 namespace {
 
 using namespace shard_harness;
@@ -147,4 +147,4 @@ TEST(Allocations, AreCounted) {
 #endif
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::allocation_test

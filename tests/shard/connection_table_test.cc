@@ -12,7 +12,7 @@
 #include "core/base/limits.h"
 #include "support/shard_harness.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::connection_table_test {
 namespace {
 
 using shard_harness::hash_of;
@@ -183,4 +183,4 @@ TEST_F(ConnectionListTest, ASearchGoesOnBehindTheBookmark) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::connection_table_test

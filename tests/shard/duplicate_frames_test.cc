@@ -8,8 +8,10 @@
 
 #include "support/shard_harness.h"
 
-namespace tcp_sniffer::shard_harness {
+namespace tcp_sniffer::duplicate_frames_test {
 namespace {
+
+using namespace shard_harness;
 
 class DuplicateFrames : public testing::Test {
  protected:
@@ -122,4 +124,4 @@ TEST_F(DuplicateFrames, BlockBordersMakeNoDifference) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer::shard_harness
+}  // namespace tcp_sniffer::duplicate_frames_test

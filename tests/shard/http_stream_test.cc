@@ -14,7 +14,7 @@
 
 // Random HTTP conversations, cut into random segments and damaged at random, through a shard. Every
 // message names itself, so that each line tells what it should be.
-namespace tcp_sniffer {
+namespace tcp_sniffer::http_stream_test {
 namespace {
 
 using namespace shard_harness;
@@ -394,4 +394,4 @@ TEST(HttpStreams, WhatIsFoundInTheMiddleIsRight) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::http_stream_test

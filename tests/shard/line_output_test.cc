@@ -12,7 +12,7 @@
 
 #include "core/base/limits.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::line_output_test {
 namespace {
 
 struct LineOutputTest : testing::Test {
@@ -276,4 +276,4 @@ TEST(LineOutputWaiting, AbandonEndsTheWaitAndTheLinesAreLost) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::line_output_test

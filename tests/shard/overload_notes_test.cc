@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::overload_notes_test {
 namespace {
 
 DropNote dropped(Side side, uint32_t end_sequence, uint64_t bytes) {
@@ -80,4 +80,4 @@ TEST(OverloadNotes, MoreThanFourGigabytesStayALargeNumber) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::overload_notes_test

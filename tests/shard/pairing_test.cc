@@ -18,7 +18,7 @@
 #include "support/repetitions.h"
 #include "support/shard_harness.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::pairing_test {
 namespace {
 
 using namespace shard_harness;
@@ -276,4 +276,4 @@ TEST(Pairing, MetInTheMiddleIsWrongNoMoreOftenThanMeasured) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::pairing_test

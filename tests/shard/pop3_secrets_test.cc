@@ -11,7 +11,7 @@
 
 // Sessions with planted secrets, cut, lost, reordered and captured in part at random: no piece of a
 // secret appears in a line or an event.
-namespace tcp_sniffer {
+namespace tcp_sniffer::pop3_secrets_test {
 namespace {
 
 using namespace shard_harness;
@@ -257,4 +257,4 @@ TEST(Pop3Secrets, AFirstReplyThatComesWhenCommandsWaitMayAnswerOneOfThem) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::pop3_secrets_test

@@ -12,7 +12,7 @@
 
 // A PROXY header in front of other traffic changes nothing but that `proxied` is added, wherever
 // segments are cut.
-namespace tcp_sniffer {
+namespace tcp_sniffer::proxy_stream_test {
 namespace {
 
 using namespace shard_harness;
@@ -209,4 +209,4 @@ TEST(ProxyStream, BytesThatAreNoHeaderAfterAllReachTheProtocolWhole) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::proxy_stream_test

@@ -14,7 +14,7 @@
 
 #include "support/shard_harness.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::resync_test {
 namespace {
 
 using namespace shard_harness;
@@ -237,4 +237,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& of) { return of.param.name; });
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::resync_test

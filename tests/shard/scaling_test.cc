@@ -18,7 +18,7 @@
 #include "support/reassembler_wire.h"
 #include "support/shard_harness.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::scaling_test {
 namespace {
 
 constexpr double kFactor = 10;
@@ -236,4 +236,4 @@ TEST(Scaling, WorkPerByteDoesNotGrowWithTheSegmentThatIsSearched) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::scaling_test

@@ -42,7 +42,7 @@
 //   count duplicate 3            a counter at the end
 //
 // Every scenario runs twice, its segments in one block and in a block each.
-namespace tcp_sniffer {
+namespace tcp_sniffer::scenario_test {
 namespace {
 
 using namespace shard_harness;
@@ -400,4 +400,4 @@ INSTANTIATE_TEST_SUITE_P(, ScenarioTest, testing::ValuesIn(load_scenarios()),
 
 }  // namespace
 
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::scenario_test

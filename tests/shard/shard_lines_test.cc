@@ -18,7 +18,7 @@
 #include "support/shard_harness.h"
 
 // What a shard counts of bodies and lines on their way out.
-namespace tcp_sniffer {
+namespace tcp_sniffer::shard_lines_test {
 namespace {
 
 using namespace shard_harness;
@@ -172,4 +172,4 @@ TEST(ShardLines, TheBytesOfLinesAreCounted) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::shard_lines_test

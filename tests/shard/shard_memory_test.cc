@@ -8,7 +8,7 @@
 
 #include "support/shard_harness.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::shard_memory_test {
 namespace {
 
 using namespace shard_harness;
@@ -344,4 +344,4 @@ TEST(ShardMemory, ABookmarkKeepsTheSearchLinear) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::shard_memory_test

@@ -11,7 +11,7 @@
 #include "support/shard_harness.h"
 
 // What belongs to the shard and not to one connection. Conversations are in tests/scenarios.
-namespace tcp_sniffer {
+namespace tcp_sniffer::shard_test {
 namespace {
 
 using namespace shard_harness;
@@ -213,4 +213,4 @@ TEST(Shard, TheIdOfAConnectionIsItsKeyAndItsFirstPacketsTime) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::shard_test

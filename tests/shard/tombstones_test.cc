@@ -8,7 +8,7 @@
 
 #include "support/shard_harness.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::tombstones_test {
 namespace {
 
 using namespace shard_harness;
@@ -195,4 +195,4 @@ TEST(TombstonesOfAShard, ConnectionsForgottenEarlyAreCounted) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::tombstones_test

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::buffer_pool_test {
 namespace {
 
 constexpr size_t kMiB = size_t{1} << 20;
@@ -200,4 +200,4 @@ TEST(BufferPool, NeverHasMoreThanItsLimit) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::buffer_pool_test

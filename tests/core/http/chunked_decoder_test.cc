@@ -11,7 +11,7 @@
 
 #include "llhttp.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::chunked_decoder_test {
 namespace {
 
 using Event = ChunkedDecoder::Event;
@@ -327,4 +327,4 @@ TEST(ChunkedDecoder, EverySizeLineThatLlhttpAcceptsIsReadAlike) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::chunked_decoder_test

@@ -16,7 +16,7 @@
 #include "support/capture_files.h"
 #include "support/shard_harness.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::cut_heads_test {
 namespace {
 
 using namespace shard_harness;
@@ -246,4 +246,4 @@ TEST(CutHeads, EveryHeadOfAFewWordsIsReadTheSameForEveryCut) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::cut_heads_test

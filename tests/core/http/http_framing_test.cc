@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::http_framing_test {
 namespace {
 
 class FramingTest : public testing::Test {
@@ -208,4 +208,4 @@ TEST(MethodKind, TellsTheMethodsThatChangeAResponse) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::http_framing_test

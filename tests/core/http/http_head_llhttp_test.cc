@@ -11,7 +11,7 @@
 #include "core/http/head.h"
 #include "llhttp.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::http_head_llhttp_test {
 namespace {
 
 struct Oracle {
@@ -201,4 +201,4 @@ TEST(HeadReaderAndLlhttp, ReadTheSameFromDamagedHeadsThatLlhttpAccepts) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::http_head_llhttp_test

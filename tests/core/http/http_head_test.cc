@@ -10,7 +10,7 @@
 
 #include "core/base/byte_search.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::http_head_test {
 namespace {
 
 using std::string_view_literals::operator""sv;
@@ -360,4 +360,4 @@ TEST(ByteSearch, SearchesAgreeWithStringSearchAtEveryPositionAndLength) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::http_head_test

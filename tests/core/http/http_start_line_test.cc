@@ -7,7 +7,7 @@
 
 #include "core/http/known_methods.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::http_start_line_test {
 namespace {
 
 using std::string_view_literals::operator""sv;
@@ -335,4 +335,4 @@ TEST(StartLine, CountsEmptyLinesAndBlanksInFrontOfAMessage) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::http_start_line_test

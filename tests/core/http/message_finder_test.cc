@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::message_finder_test {
 namespace {
 
 using StartsAt = MessageFinder::StartsAt;
@@ -249,4 +249,4 @@ TEST_F(MessageFinderTest, FindsEveryMessageAmongRandomBytesAndNoOther) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::message_finder_test

@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::stream_sample_test {
 namespace {
 
 using std::string_literals::operator""s;
@@ -42,4 +42,4 @@ TEST(StreamSample, BinaryBytesAreShown) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::stream_sample_test

@@ -9,7 +9,7 @@
 
 #include "core/line/message_line.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::framed_line_test {
 namespace {
 
 using Json = nlohmann::json;
@@ -118,4 +118,4 @@ TEST(FramedLine, LengthsAreLittleEndianForLargeBodies) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::framed_line_test

@@ -13,7 +13,7 @@
 #include "core/base/text_encoding.h"
 #include "core/line/json_string.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::json_escape_test {
 namespace {
 
 std::vector<const EscapeKernels*> all_kernels() {
@@ -384,4 +384,4 @@ TEST(TextEncoding, BoundaryIsTheLastOneNotBehindTheSize) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::json_escape_test

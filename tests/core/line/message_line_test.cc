@@ -13,7 +13,7 @@
 #include "core/base/number_text.h"
 #include "core/net/ip_text.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::message_line_test {
 namespace {
 
 using Json = nlohmann::json;
@@ -743,4 +743,4 @@ TEST(MessageLine, RandomBytesInEveryFieldStillMakeOneValidLine) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::message_line_test

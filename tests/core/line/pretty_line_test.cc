@@ -6,7 +6,7 @@
 
 #include "core/line/message_line.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::pretty_line_test {
 namespace {
 
 constexpr int64_t kNoon = 1740139200000000000;  // 2025-02-21T12:00:00Z
@@ -218,4 +218,4 @@ TEST(PrettyLine, QueryValuesAreRedactedHereToo) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::pretty_line_test

@@ -10,7 +10,7 @@
 
 #include "support/repetitions.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::redaction_test {
 namespace {
 
 std::string target(std::string_view text, const std::vector<std::string>& query = {"token"},
@@ -231,4 +231,4 @@ TEST(RedactTarget, AnyBytesAreTaken) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::redaction_test

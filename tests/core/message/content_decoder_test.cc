@@ -8,7 +8,7 @@
 #include "core/base/limits.h"
 #include "support/content_coders.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::content_decoder_test {
 namespace {
 
 using namespace content_coders;
@@ -366,4 +366,4 @@ TEST_F(ContentDecoderTest, NoBytesWhateverTheyAreDoHarm) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::content_decoder_test

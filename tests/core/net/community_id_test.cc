@@ -8,7 +8,7 @@
 
 #include "core/line/message_line.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::community_id_test {
 namespace {
 
 Endpoint ip4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint16_t port) {
@@ -69,4 +69,4 @@ TEST(CommunityId, IsAFieldOfExtendedLinesOnly) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::community_id_test

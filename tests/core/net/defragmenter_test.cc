@@ -13,7 +13,7 @@
 
 #include "support/decode_one.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::defragmenter_test {
 namespace {
 
 using namespace packet_builder;
@@ -679,4 +679,4 @@ TEST(Defragmenter, AgreesWithTheModelForEverySeed) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::defragmenter_test

@@ -11,7 +11,7 @@
 #include "support/decode_one.h"
 #include "support/dispatcher_harness.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::frame_decoder_random_test {
 namespace {
 
 using namespace packet_builder;
@@ -298,4 +298,4 @@ TEST(FrameFuzz, RandomBytesAreHarmlessUnderEveryLinkType) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::frame_decoder_random_test

@@ -9,7 +9,7 @@
 
 #include "support/decode_one.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::frame_decoder_test {
 namespace {
 
 using namespace packet_builder;
@@ -442,4 +442,4 @@ TEST(FrameDecoder, FinishedDatagramGoesOnBehindItsHeader) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::frame_decoder_test

@@ -9,7 +9,7 @@
 
 #include "support/decode_one.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::frame_lengths_test {
 namespace {
 
 using namespace packet_builder;
@@ -231,4 +231,4 @@ TEST(FrameLengths, AnAcknowledgmentWithoutPayloadIsNotCutByTheCutOfItsOptions) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::frame_lengths_test

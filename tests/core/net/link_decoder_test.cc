@@ -6,7 +6,7 @@
 
 #include "support/decode_one.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::link_decoder_test {
 namespace {
 
 using namespace packet_builder;
@@ -278,4 +278,4 @@ TEST(LinkDecoder, UnknownLinkTypesAreNotIp) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::link_decoder_test

@@ -8,7 +8,7 @@
 #include "core/net/ip_text.h"
 #include "support/proxy_headers.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::proxy_protocol_test {
 namespace {
 
 using Status = ProxyHeaderStatus;
@@ -162,4 +162,4 @@ TEST(ProxyProtocol, OtherBeginningsAreToldAtTheirFirstDifference) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::proxy_protocol_test

@@ -10,7 +10,7 @@
 
 #include "support/decode_one.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::tunnel_key_test {
 namespace {
 
 using namespace packet_builder;
@@ -255,4 +255,4 @@ TEST(TunnelKey, NothingOfTheTunnelCountsWhenNotAsked) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::tunnel_key_test

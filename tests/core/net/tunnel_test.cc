@@ -8,7 +8,7 @@
 
 #include "support/decode_one.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::tunnel_test {
 namespace {
 
 using namespace packet_builder;
@@ -353,4 +353,4 @@ TEST(Tunnel, LinkLayerEncapsulationIsOpenedWithoutTunnels) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::tunnel_test

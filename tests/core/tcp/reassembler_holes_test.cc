@@ -5,7 +5,7 @@
 #include "support/reassembler_wire.h"
 
 // When a hole is given up, and what waits for what.
-namespace tcp_sniffer {
+namespace tcp_sniffer::reassembler_holes_test {
 namespace {
 
 using namespace reassembler_wire;
@@ -695,4 +695,4 @@ TEST(ReassemblerEnd, FlushDoesNotBelieveAFinThatNothingLeadsTo) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::reassembler_holes_test

@@ -10,7 +10,7 @@
 #include "support/reassembler_wire.h"
 
 // Random conversations through random faults, against what was really sent.
-namespace tcp_sniffer {
+namespace tcp_sniffer::reassembler_model_test {
 namespace {
 
 using namespace reassembler_wire;
@@ -399,4 +399,4 @@ TEST(ReassemblerModel, OneSided) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::reassembler_model_test

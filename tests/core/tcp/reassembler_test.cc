@@ -6,7 +6,7 @@
 
 #include "support/reassembler_wire.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::reassembler_test {
 namespace {
 
 using namespace reassembler_wire;
@@ -391,4 +391,4 @@ TEST(ReassemblerOrigin, AFirstSegmentFarFromTheHintKeepsTheCoordinates) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::reassembler_test

@@ -11,7 +11,7 @@
 
 #include "support/repetitions.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::reorder_buffer_test {
 namespace {
 
 constexpr size_t kPlenty = size_t{64} << 20;
@@ -482,4 +482,4 @@ TEST(ReorderBufferModel, AgreesWithoutConflictsAndCuts) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::reorder_buffer_test

@@ -8,7 +8,7 @@
 
 #include "support/live_lab.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::privileges_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -263,4 +263,4 @@ TEST_F(LivePrivileges, TheOutputBelongsToTheUserThatItGoesOnAs) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::privileges_test

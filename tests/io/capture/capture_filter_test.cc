@@ -11,7 +11,7 @@
 
 #include "core/net/frame_decoder.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::capture_filter_test {
 namespace {
 
 using Bytes = std::vector<uint8_t>;
@@ -492,4 +492,4 @@ TEST(FileFilterTest, AFilterThatDoesNotFitALinkTypeSaysSoOnce) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::capture_filter_test

@@ -11,7 +11,7 @@
 #include "support/dispatcher_harness.h"
 
 // A shard that is slower than the capture: `overload: block` and `overload: drop`.
-namespace tcp_sniffer {
+namespace tcp_sniffer::dispatcher_overload_test {
 namespace {
 
 using namespace dispatcher_harness;
@@ -245,4 +245,4 @@ TEST(DispatcherOverload, ADroppedRetransmissionIsNoHole) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::dispatcher_overload_test

@@ -11,7 +11,7 @@
 #include "support/dispatcher_harness.h"
 
 // Which lane, which block, which fate. Overload and time have tests of their own.
-namespace tcp_sniffer {
+namespace tcp_sniffer::dispatcher_test {
 namespace {
 
 using namespace dispatcher_harness;
@@ -320,4 +320,4 @@ TEST(DispatcherSample, NothingAndEverythingAreExact) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::dispatcher_test

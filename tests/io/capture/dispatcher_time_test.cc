@@ -9,7 +9,7 @@
 #include "support/dispatcher_harness.h"
 
 // What is said between segments: the end, drains, ticks, jumps and steps of the clock.
-namespace tcp_sniffer {
+namespace tcp_sniffer::dispatcher_time_test {
 namespace {
 
 using namespace dispatcher_harness;
@@ -301,4 +301,4 @@ TEST(DispatcherTime, ConnectionsThatWereSilentOverAJumpAreIdle) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::dispatcher_time_test

@@ -25,7 +25,7 @@
 #include "io/capture/interfaces.h"
 #include "io/capture/interfaces_text.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::live_source_test {
 namespace {
 
 using Bytes = std::vector<uint8_t>;
@@ -516,4 +516,4 @@ TEST_F(LiveSourceTest, AllFragmentsOfAnIpv6DatagramReachOneHandleOfAFanoutGroup)
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::live_source_test

@@ -11,7 +11,7 @@
 #include "support/dispatcher_harness.h"
 
 // Bodies that nobody looks at are not copied to their shard: that costs no message and no byte.
-namespace tcp_sniffer {
+namespace tcp_sniffer::unread_bodies_test {
 namespace {
 
 using namespace dispatcher_harness;
@@ -391,4 +391,4 @@ TEST(UnreadNotes, HoldOnlyForWhatFollowsWithoutAHole) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::unread_bodies_test

@@ -13,7 +13,7 @@
 #include "io/config/config_parse.h"
 #include "io/config/config_values.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::config_test {
 namespace {
 
 using nlohmann::json;
@@ -658,4 +658,4 @@ TEST(ExitCodeTest, CodesAreThoseOfTheContract) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::config_test

@@ -12,7 +12,7 @@
 
 #include "io/config/config_values.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::options_test {
 namespace {
 
 using Arguments = std::vector<const char*>;
@@ -488,4 +488,4 @@ TEST(OptionsTest, TheMarkdownHasOneTableAGroupAndOneRowAKey) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::options_test

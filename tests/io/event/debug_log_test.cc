@@ -10,7 +10,7 @@
 #include "core/line/segment_text.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::debug_log_test {
 namespace {
 
 Segment segment_of(std::string_view payload) {
@@ -141,4 +141,4 @@ TEST(DebugLog, FullDiskIsRememberedAndHarmsNothing) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::debug_log_test

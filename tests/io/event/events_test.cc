@@ -13,7 +13,7 @@
 
 #include "io/event/event_log.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::events_test {
 namespace {
 
 using nlohmann::json;
@@ -335,4 +335,4 @@ TEST(EventLogTest, SeveralThreadsMayEmit) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::events_test

@@ -7,7 +7,7 @@
 
 #include "support/capture_files.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::file_parts_test {
 namespace {
 
 // Parts of 4 KiB, so that most frames begin in one and end in another.
@@ -154,4 +154,4 @@ TEST_F(FilePartsTest, CompressedFilesAreNotReadInParts) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::file_parts_test

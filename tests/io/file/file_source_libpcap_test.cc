@@ -10,7 +10,7 @@
 
 #include "support/capture_files.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::file_source_libpcap_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -119,4 +119,4 @@ TEST_F(CaptureFileTest, TimeResolutionsGiveTheSameTimesAsLibpcap) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::file_source_libpcap_test

@@ -15,7 +15,7 @@
 
 #include "support/capture_files.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::file_source_stream_test {
 namespace {
 
 using FileSourceStreamTest = CaptureFileTest;
@@ -319,4 +319,4 @@ TEST(PiecePoolTest, PiecesLentToThreadsComeBackWithoutLoss) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::file_source_stream_test

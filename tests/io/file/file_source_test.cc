@@ -12,7 +12,7 @@
 
 #include "support/capture_files.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::file_source_test {
 namespace {
 
 constexpr uint32_t kMicro = 0xa1b2c3d4;
@@ -395,4 +395,4 @@ TEST_F(FileSourceTest, ProgressCountsTheBytesOfAllFiles) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::file_source_test

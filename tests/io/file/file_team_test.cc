@@ -23,7 +23,7 @@
 #include "support/run_program.h"
 #include "support/shard_harness.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::file_team_test {
 namespace {
 
 using shard_harness::RecordedEvents;
@@ -296,4 +296,4 @@ TEST(Stage, IsPassedInOrderByOneAtATime) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::file_team_test

@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::body_extractor_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -307,4 +307,4 @@ TEST_F(BodyExtractorTest, AbortEndsAWaitAndCountsWhatIsLeft) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::body_extractor_test

@@ -24,7 +24,7 @@
 
 #include "support/run_program.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::output_writer_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -889,4 +889,4 @@ TEST(OutputWriterReopen, InFullFlowNoLineIsLostOrCut) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::output_writer_test

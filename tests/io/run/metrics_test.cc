@@ -6,7 +6,7 @@
 
 #include "support/live_lab.h"
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::metrics_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -235,4 +235,4 @@ TEST_F(LiveMetrics, ARunServesItsLedgerOnLoopback) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::metrics_test

@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace tcp_sniffer {
+namespace tcp_sniffer::summary_test {
 namespace {
 
 Totals nothing_seen() {
@@ -96,4 +96,4 @@ TEST(Summary, ADurationHasTheUnitsThatPeopleUse) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer
+}  // namespace tcp_sniffer::summary_test
