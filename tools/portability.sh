@@ -38,7 +38,7 @@ unpack_libraries() {
 
 [[ -d $root ]] || unpack_libraries
 tools/install-packages.sh build
-tools/build.sh release tcp-sniffer pcaps_test
+tools/build.sh release tcp-sniffer e2e_test
 cmake -S . -B build/arm64 -G Ninja -DCMAKE_BUILD_TYPE=Release -DTCP_SNIFFER_BENCH=OFF \
   -DTCP_SNIFFER_TESTS=OFF -DCMAKE_TOOLCHAIN_FILE=cmake/arm64.cmake -DARM64_ROOT="$root" >/dev/null
 cmake --build build/arm64 --target tcp-sniffer
@@ -48,5 +48,5 @@ for command in \
   "qemu-x86_64 -cpu max build/release/tcp-sniffer" \
   "qemu-aarch64 -L $root build/arm64/tcp-sniffer"; do
   echo "== $command"
-  TCP_SNIFFER_COMMAND=$command build/release/tests/pcaps_test --gtest_brief=1
+  TCP_SNIFFER_COMMAND=$command build/release/tests/e2e_test --gtest_brief=1 --gtest_filter='Pcaps/*'
 done

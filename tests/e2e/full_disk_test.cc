@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#undef BLOCK_SIZE  // a constant in concurrentqueue.h, which another file of the program includes
 
 #include <chrono>
 #include <cstring>

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/mount.h>
+#undef BLOCK_SIZE  // a constant in concurrentqueue.h, which another file of the program includes
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
