@@ -61,7 +61,6 @@ TEST(ConnectionTable, AReusedObjectIsAsNew) {
   connection->state = ConnectionState::kClosing;
   connection->streams[0].head = 5;
   connection->streams[1].ended = true;
-  connection->http.tunnel = true;
   connection->pending.is_set = true;
   connection->identity.roles.know(Side::kLow);
   table.erase(connection);
@@ -70,7 +69,6 @@ TEST(ConnectionTable, AReusedObjectIsAsNew) {
   EXPECT_EQ(again->state, ConnectionState::kHandshake);
   EXPECT_EQ(again->streams[0].head, kStreamOrigin);
   EXPECT_FALSE(again->streams[1].ended);
-  EXPECT_FALSE(again->http.tunnel);
   EXPECT_FALSE(again->pending.is_set);
   EXPECT_FALSE(again->identity.roles.known());
   EXPECT_EQ(again->identity.key, key_number(2));
