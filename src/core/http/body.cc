@@ -58,7 +58,7 @@ size_t HttpDirection::head_in_segment(const Input& input, const HttpHead& head) 
     }
     open->first = open->last = input.meta;
     open->start_offset = input.offset;
-    head_in_open_message(head);
+    head_in_open_message(head, exchange);
     return head.size;
   }
 
@@ -97,8 +97,16 @@ size_t HttpDirection::head_in_segment(const Input& input, const HttpHead& head) 
   return head.size + body.size();
 }
 
-// A head that is complete in the open message: decides how the body ends.
+// A head that is complete in the open message.
 void HttpDirection::head_in_open_message(const HttpHead& head) {
+  const OpenMessage& open = *here_.open;
+  head_in_open_message(head, direction_of(head) == MessageDirection::kRequest
+                                 ? nullptr
+                                 : find_exchange(open.start_offset, open.first, head.start.status));
+}
+
+// Decides how the body ends. `exchange`: of the request that a response answers, nullptr = unknown.
+void HttpDirection::head_in_open_message(const HttpHead& head, Exchange* exchange) {
   OpenMessage& open = *here_.open;
   engine_.counters_.add(ShardCounter::parsed, head.size);
   here_.started = true;
@@ -108,7 +116,6 @@ void HttpDirection::head_in_open_message(const HttpHead& head) {
     framing = request_framing(head);
     open_exchange(head, open.first, open.start_offset, open.exchange);
   } else {
-    Exchange* exchange = find_exchange(open.start_offset, open.first, head.start.status);
     framing = response_framing(
         head, exchange != nullptr ? exchange->method : RequestMethodKind::kUnknown);
     take_exchange(exchange, !framing.interim);
@@ -118,6 +125,7 @@ void HttpDirection::head_in_open_message(const HttpHead& head) {
     open.anomalies.add(take_skipped(open.direction));
   }
   open.body_may_be_absent = framing.body_may_be_absent;
+  open.may_answer_head = framing.body_may_be_absent && head_waits_;
   open.expects_continue = open.direction == MessageDirection::kRequest && framing.expect_continue;
   switch (framing.kind) {
     case BodyKind::kNone:
@@ -141,7 +149,7 @@ void HttpDirection::head_in_open_message(const HttpHead& head) {
 size_t HttpDirection::continue_body(const Input& input) {
   OpenMessage& open = *here_.open;
   if (open.body_may_be_absent) {
-    open.body_may_be_absent = false;
+    open.body_may_be_absent = open.may_answer_head = false;
     if (looks_like_response(input.text)) {
       finish();
       return 0;

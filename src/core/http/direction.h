@@ -80,6 +80,7 @@ class HttpDirection {
   // ---- body.cc: from a complete head to the finished message
   size_t head_in_segment(const Input& input, const HttpHead& head);
   void head_in_open_message(const HttpHead& head);
+  void head_in_open_message(const HttpHead& head, Exchange* exchange);
   size_t continue_body(const Input& input);
   size_t continue_chunked(const Input& input);
   bool keep_body(OpenMessage& open, std::string_view bytes);
@@ -160,6 +161,7 @@ class HttpDirection {
   HttpConnection& http_;
   HttpStream& here_;
   const Side side_;
+  bool head_waits_ = false;  // when the request of a response was looked for, and is not known
 };
 
 }  // namespace tcp_sniffer

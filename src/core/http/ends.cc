@@ -67,7 +67,7 @@ void HttpDirection::gap(uint64_t offset, uint64_t length, GapCause cause) {
   }
   OpenMessage& open = *here_.open;
   if (open.cause == Incomplete::kNo) open.cause = word;
-  open.body_may_be_absent = false;
+  open.body_may_be_absent = open.may_answer_head = false;
   open.expects_continue = false;
   bridge(length);
   if (here_.phase == HttpPhase::kBodyLength && open.remaining == 0) finish();
@@ -151,12 +151,14 @@ void HttpDirection::end_of_stream(bool reset) {
 // The stream ends within a message.
 void HttpDirection::end_message(bool reset) {
   settle_head();
-  if (here_.phase == HttpPhase::kBodyUntilClose && !reset) {
+  const bool in_body =
+      here_.phase == HttpPhase::kBodyLength || here_.phase == HttpPhase::kBodyChunked;
+  // A response that ends with its head, while a HEAD may be what it answers, answers that.
+  const bool has_no_body = in_body && here_.open->may_answer_head;
+  if ((here_.phase == HttpPhase::kBodyUntilClose || has_no_body) && !reset) {
     finish();
     return;
   }
-  const bool in_body =
-      here_.phase == HttpPhase::kBodyLength || here_.phase == HttpPhase::kBodyChunked;
   if (in_body && here_.open->expects_continue && here_.open->undecided.size == 0 &&
       here_.open->answer != ExpectAnswer::kFinal) {
     here_.open->ended = true;  // the answer decides; it may be captured later

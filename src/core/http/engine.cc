@@ -34,6 +34,7 @@ bool HttpEngine::in_message(const HttpConnection& http, Side side) {
   if (open != nullptr && open->expects_continue && open->answer == ExpectAnswer::kFinal) {
     return open->undecided.size > 0;
   }
+  if (open != nullptr && open->may_answer_head) return false;
   return phase == HttpPhase::kHead || phase == HttpPhase::kBodyLength ||
          phase == HttpPhase::kBodyChunked;
 }

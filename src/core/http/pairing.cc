@@ -195,6 +195,11 @@ Exchange* HttpDirection::find_exchange_after_loss(uint64_t start_offset, const S
     }
   }
   here_.order_lost = true;
+  constexpr uint32_t kLookedAt = 8;
+  head_waits_ = false;
+  for (uint32_t i = 0; i < std::min(ring.size(), kLookedAt); i++) {
+    head_waits_ |= ring.at(i).method == RequestMethodKind::kHead;
+  }
   if (!interim) note_answer_to_any();
   return nullptr;
 }
