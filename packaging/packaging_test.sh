@@ -29,7 +29,7 @@ check_tree() {
 # Every flag of the help has its entry in the man page, and the completion knows it.
 check_flags() {
   root=$1
-  flags=$("$root/usr/bin/tcp-sniffer" --help | grep -oE '^ +(-[a-z], )?--[][a-z-]+' |
+  flags=$("$root/usr/bin/tcp-sniffer" --help | grep -oE '^ +(-[a-zA-Z], )?--[][a-z-]+' |
     grep -oE -- '--[][a-z-]+')
   [ "$(echo "$flags" | wc -l)" -gt 40 ] || fail "the help lists too few flags"
   sed 's/\\-/-/g' "$root/usr/share/man/man1/tcp-sniffer.1" >"$folder/page"

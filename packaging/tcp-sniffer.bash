@@ -10,7 +10,7 @@ _tcp_sniffer() {
         "$("$program" --list-interfaces 2>/dev/null | awk '{ print $1 }')" -- "$current")
       return
       ;;
-    -r | --files | --config | --output | --debug-log)
+    -r | --files | --config | -o | --output | --debug-log)
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return
@@ -28,7 +28,7 @@ _tcp_sniffer() {
   if [[ $current == -* ]]; then
     # --[no-]tunnels stands for both.
     mapfile -t COMPREPLY < <(compgen -W "$("$program" --help 2>/dev/null |
-      grep -oE '^ +(-[a-z], )?--[][a-z-]+' | grep -oE -- '--[][a-z-]+' |
+      grep -oE '^ +(-[a-zA-Z], )?--[][a-z-]+' | grep -oE -- '--[][a-z-]+' |
       sed -n 's/^--\[no-\]\(.*\)/--\1 --no-\1/p; /\[/!p')" -- "$current")
     return
   fi
@@ -37,7 +37,7 @@ _tcp_sniffer() {
     mapfile -t COMPREPLY < <(compgen -W "$("$program" --help 2>/dev/null |
       awk -v flag="$previous" '
         $1 == flag { inside = 1; text = $0; next }
-        inside && /^ +(-[a-z], )?--/ { exit }
+        inside && /^ +(-[a-zA-Z], )?--/ { exit }
         inside { text = text " " $0 }
         END { if (match(text, /\([a-z0-9]+(\|[a-z0-9]+)+\)/))
                 { words = substr(text, RSTART + 1, RLENGTH - 2); gsub(/\|/, " ", words); print words } }'

@@ -65,7 +65,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     {.name = "filter", .value_name = "EXPRESSION", .group = KeyGroup::kInput,
      .target = &Config::filter,
      .meaning = "a libpcap filter, in addition to the ports; for files too"},
-    {.name = "snaplen", .value_name = "BYTES", .group = KeyGroup::kInput,
+    {.name = "snaplen", .short_flag = "s", .value_name = "BYTES", .group = KeyGroup::kInput,
      .target = &Config::snaplen, .unit = Unit::kBytes, .minimum = 64, .maximum = kSnaplenMax,
      .meaning = "bytes captured of each frame", .live_only = true},
     {.name = "bufferSizeMiB", .value_name = "N", .group = KeyGroup::kInput,
@@ -109,7 +109,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .meaning = "connections in different VLANs are different ones"},
 
     // What is written.
-    {.name = "output", .value_name = "FILE", .group = KeyGroup::kOutput, .target = &Config::output,
+    {.name = "output", .short_flag = "o", .value_name = "FILE", .group = KeyGroup::kOutput, .target = &Config::output,
      .text_kind = TextKind::kPath, .default_text = "standard output",
      .meaning = "file for the messages, re-opened on SIGHUP; - is standard output"},
     {.name = "format", .value_name = "WORD", .group = KeyGroup::kOutput,

@@ -27,6 +27,23 @@ constexpr std::pair<std::string_view, Action> kActionFlags[] = {
     {"check", Action::kCheck},
 };
 
+// Flags of tcpdump that ask for what is so anyway: numbers for names, and lines that leave at once.
+constexpr std::string_view kIgnoredFlags[] = {"-n", "-l", "-U"};
+
+// Flags of tcpdump that mean something else here or nothing, and what to say then.
+struct OtherWord {
+  std::string_view flag;
+  std::string_view answer;
+};
+constexpr OtherWord kOtherWords[] = {
+    {"-w", "no packets are written; allowed: --output FILE for the messages"},
+    {"-A", "bodies are shown by the format; allowed: --format ndjson"},
+    {"-C",
+     "no output is rotated by its size; allowed: --output FILE, which is opened anew on SIGHUP"},
+    {"-G", "no output is rotated by time; allowed: --output FILE, which is opened anew on SIGHUP"},
+    {"-V", "no list of files is read; allowed: -r FILE..., and --version for the version"},
+};
+
 // A word by word split of the last flag of bufferSizeMiB, for those who derive it themselves.
 constexpr std::string_view kBufferSizeAlias = "buffer-size-mi-b";
 
@@ -71,13 +88,20 @@ class CommandLine {
     app_.set_help_flag();
     app_.allow_extras();
     for (const auto& [name, action] : kActionFlags) {
-      std::string names = action == Action::kHelp ? "-h,--" : "--";
+      std::string names = action == Action::kHelp             ? "-h,--"
+                          : action == Action::kListInterfaces ? "-D,--"
+                                                              : "--";
       names += name;
       actions_.push_back(app_.add_flag(names));
     }
     config_ = app_.add_option("--config")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     for (const KeySpec& key : config_keys()) keys_.push_back(add(key));
     files_ = keys_[key_index("files")];
+    for (const std::string_view flag : kIgnoredFlags) app_.add_flag(std::string(flag));
+    for (const OtherWord& other : kOtherWords) {
+      other_words_.push_back(app_.add_option(std::string(other.flag))->expected(0, 1));
+    }
+    buffer_kib_ = app_.add_option("-B")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
 
   std::optional<ConfigError> parse(std::span<const char* const> arguments) {
@@ -127,6 +151,14 @@ class CommandLine {
     return error(unknown_flag(leftovers.front()));
   }
 
+  std::optional<ConfigError> refuse_other_words() const {
+    for (size_t i = 0; i < other_words_.size(); ++i) {
+      if (other_words_[i]->count() == 0) continue;
+      return error(std::string(kOtherWords[i].flag) + ": " + std::string(kOtherWords[i].answer));
+    }
+    return std::nullopt;
+  }
+
   // "-p 80 8080", "--defrag false": a value stands where a filter may stand.
   std::optional<ConfigError> refuse_values_as_filter() const {
     if (filter_words_.empty()) return std::nullopt;
@@ -155,6 +187,9 @@ class CommandLine {
       }
       config.given.set(key_index("filter"));
     }
+    if (buffer_kib_->count() > 0) {
+      if (auto wrong = apply_buffer_kib(config)) return wrong;
+    }
     for (size_t i = 0; i < keys_.size(); ++i) {
       const KeySpec& key = config_keys()[i];
       if (!has(key.name)) continue;
@@ -166,7 +201,9 @@ class CommandLine {
           value.push_back(value_from_text(key, item));
         }
       } else {
-        value = value_from_text(key, texts.back());
+        // tcpdump -s 0: as much as there is.
+        const bool whole_frames = key.name == "snaplen" && texts.back() == "0";
+        value = whole_frames ? get_value(key, Config{}) : value_from_text(key, texts.back());
       }
       if (const auto fault = set_value(key, value, config))
         return error(label(key) + ": " + *fault);
@@ -219,6 +256,23 @@ class CommandLine {
     std::string text;
     for (const std::string& word : filter_words_) text += (text.empty() ? "" : " ") + word;
     return text;
+  }
+
+  // tcpdump's unit is a KiB. Rounded up, because a smaller buffer would lose more.
+  std::optional<ConfigError> apply_buffer_kib(Config& config) const {
+    const KeySpec& key = *find_key("bufferSizeMiB");
+    const std::string where = "-B: " + quote_text(buffer_kib_->results().back());
+    if (has(key.name)) return error(where + " and --buffer-size-mib; allowed: one of the two");
+    const json kib = value_from_text(key, buffer_kib_->results().back());
+    constexpr uint64_t kKibPerMib = 1024;
+    if (!kib.is_number_unsigned() || kib.get<uint64_t>() < 1 ||
+        kib.get<uint64_t>() > key.maximum * kKibPerMib) {
+      return error(where + " is not a size in KiB; allowed: a whole number from 1 to " +
+                   std::to_string(key.maximum * kKibPerMib) + ", or --buffer-size-mib");
+    }
+    config.buffer_size_mib = (kib.get<uint64_t>() + kKibPerMib - 1) / kKibPerMib;
+    config.given.set(key_index(key.name));
+    return std::nullopt;
   }
 
   // CLI11 would take the next argument for the missing value of "--interface=".
@@ -276,6 +330,8 @@ class CommandLine {
   CLI::Option* config_ = nullptr;      // owned by app_
   std::vector<CLI::Option*> keys_;     // in the order of config_keys(); owned by app_
   CLI::Option* files_ = nullptr;       // one of keys_; its values are files and words of the filter
+  std::vector<CLI::Option*> other_words_;  // in the order of kOtherWords; owned by app_
+  CLI::Option* buffer_kib_ = nullptr;      // owned by app_
   std::vector<std::string> file_words_;
   std::vector<std::string> filter_words_;
 };
@@ -313,6 +369,7 @@ ParseResult parse(std::span<const char* const> arguments, Environment& environme
   const std::optional<std::string> path = line.config_path();
   environment.config_from_stdin = path == "-";
   invocation.config_from_stdin = environment.config_from_stdin;
+  if (auto wrong = line.refuse_other_words()) return *wrong;
   if (auto wrong = line.refuse_flags_as_values()) return *wrong;
   if (auto wrong = line.refuse_leftovers()) return *wrong;
   if (auto wrong = line.refuse_values_as_filter()) return *wrong;

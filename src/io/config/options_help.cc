@@ -110,7 +110,7 @@ std::string help_text() {
       "then ends a live capture. Without it the file that TCP_SNIFFER_CONFIG names, if any");
   append_wrapped(out, "      --check",
                  "validate, say what would be captured and what stands in the way, and exit");
-  append_wrapped(out, "      --list-interfaces",
+  append_wrapped(out, "  -D, --list-interfaces",
                  "list the interfaces, and why one cannot be opened, and exit");
   append_wrapped(out, "      --version", "print the versions, and exit");
   append_wrapped(out, "  -h, --help", "print this, and exit");

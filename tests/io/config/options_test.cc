@@ -147,6 +147,27 @@ TEST(OptionsTest, WordsBeatTheConfigurationFile) {
   EXPECT_EQ(files.filter, "udp");
 }
 
+TEST(OptionsTest, FlagsOfTcpdumpThatChangeNothingAreTaken) {
+  const Config config = accepted({"-nn", "-l", "-U", "-i", "lo", "-p", "80", "-n", "tcp"}).config;
+  EXPECT_EQ(config.interface, "lo");
+  EXPECT_EQ(config.filter, "tcp");
+  const Config files = accepted({"-nnlr", "some", "host 10.0.0.1"}).config;
+  EXPECT_EQ(files.files, std::vector<std::string>{"some"});
+  EXPECT_EQ(files.filter, "host 10.0.0.1");
+}
+
+TEST(OptionsTest, FlagsOfTcpdumpMeanWhatTheyMeanThere) {
+  EXPECT_EQ(accepted({"-D"}).action, Action::kListInterfaces);
+  const Config config = accepted({"-p", "80", "-s", "128", "-B", "4096", "-o", "out"}).config;
+  EXPECT_EQ(config.snaplen, 128u);
+  EXPECT_EQ(config.buffer_size_mib, 4u);
+  EXPECT_TRUE(is_given(config, "bufferSizeMiB"));
+  EXPECT_EQ(config.output, "out");
+  EXPECT_EQ(accepted({"-p", "80", "-s0"}).config.snaplen, 262144u);
+  EXPECT_EQ(accepted({"-p", "80", "-B", "1"}).config.buffer_size_mib, 1u);
+  EXPECT_EQ(accepted({"-p", "80", "-B1025"}).config.buffer_size_mib, 2u);
+}
+
 TEST(OptionsTest, ListsAreSeparatedByCommasOrRepeated) {
   const Config config = accepted({"-p80", "--ports", "81,82", "--ports=83", "--redact-headers",
                                   "Cookie,Authorization", "--redact-headers", "x-key"})
@@ -270,6 +291,29 @@ TEST(OptionsTest, RefusalsNameTheFlagTheValueAndWhatIsAllowed) {
        "interface (--interface): \"-p\" looks like a flag where a value is expected; allowed: a "
        "name that is not empty"},
       {{"--interface=", "-p", "80"}, "--interface=: no value behind the equals sign"},
+      {{"-i", "lo", "-p", "80", "-w", "a.pcap"},
+       "-w: no packets are written; allowed: --output FILE for the messages"},
+      {{"-wa.pcap"}, "-w: no packets are written; allowed: --output FILE for the messages"},
+      {{"-w"}, "-w: no packets are written; allowed: --output FILE for the messages"},
+      {{"-A", "-p", "80"}, "-A: bodies are shown by the format; allowed: --format ndjson"},
+      {{"-C", "10", "-p", "80"},
+       "-C: no output is rotated by its size; allowed: --output FILE, which is opened anew on "
+       "SIGHUP"},
+      {{"-p", "80", "-G", "10"},
+       "-G: no output is rotated by time; allowed: --output FILE, which is opened anew on SIGHUP"},
+      {{"-V", "list"},
+       "-V: no list of files is read; allowed: -r FILE..., and --version for the version"},
+      {{"-p", "80", "-B", "0"},
+       "-B: \"0\" is not a size in KiB; allowed: a whole number from 1 to 2096128, or "
+       "--buffer-size-mib"},
+      {{"-p", "80", "-B", "4M"},
+       "-B: \"4M\" is not a size in KiB; allowed: a whole number from 1 to 2096128, or "
+       "--buffer-size-mib"},
+      {{"-p", "80", "-B", "2096129"},
+       "-B: \"2096129\" is not a size in KiB; allowed: a whole number from 1 to 2096128, or "
+       "--buffer-size-mib"},
+      {{"-p", "80", "-B", "1024", "--buffer-size-mib", "1"},
+       "-B: \"1024\" and --buffer-size-mib; allowed: one of the two"},
       {{"-i", "", "-p", "80"},
        "interface (--interface): \"\" is empty; allowed: a name that is not empty"},
       {{"-p", "80", "--sample-rate", "2"},
