@@ -146,7 +146,8 @@ class CommandLine {
   }
 
   std::optional<ConfigError> refuse_leftovers() const {
-    const std::vector<std::string> leftovers = app_.remaining();
+    std::vector<std::string> leftovers = app_.remaining();
+    std::erase(leftovers, "--");  // it only ends the flags
     if (leftovers.empty()) return std::nullopt;
     return error(unknown_flag(leftovers.front()));
   }
@@ -218,15 +219,15 @@ class CommandLine {
     std::string names = "--" + name;
     if (!key.short_flag.empty()) names = "-" + std::string(key.short_flag) + "," + names;
     if (key.name == "bufferSizeMiB") names += ",--" + std::string(kBufferSizeAlias);
+    const bool files = key.name == "files";
     CLI::Option* option = nullptr;
     if (is_boolean(key)) {
       option = app_.add_flag(names + ",!--no-" + name);
     } else {
       // Words without a flag come to the files, in the order of the command line.
-      const bool files = key.name == "files";
       option = app_.add_option(files ? names + ",words" : names);
       option->expected(1, files ? kFlagValuesMax : 1);
-      option->allow_extra_args(false);
+      option->allow_extra_args(files);
     }
     return option->multi_option_policy(is_list(key) ? CLI::MultiOptionPolicy::TakeAll
                                                     : CLI::MultiOptionPolicy::TakeLast);
@@ -242,7 +243,9 @@ class CommandLine {
       const bool short_flags = argument.size() > 1 && argument[0] == '-' && argument[1] != '-';
       next = argument == "--files" || (short_flags && argument.ends_with('r'));
       if (argument.starts_with("--files=")) behind_flag.emplace_back(argument.substr(8));
-      if (argument.starts_with("-r")) behind_flag.emplace_back(argument.substr(2));
+      if (argument.starts_with("-r") && argument.size() > 2) {
+        behind_flag.emplace_back(argument.substr(2));
+      }
     }
     for (const std::string& word : files_->results()) {
       const bool is_file =
