@@ -333,7 +333,7 @@ void Shard::track_hole(Connection* connection) {
   holes_of(list).insert_before(connection, next);
 }
 
-// netcap's options: what a receiver would have refused.
+// checkTcpOptions and ignoreFsmErrors: what a receiver would have refused.
 bool Shard::accepts(const Connection& connection, const Segment& segment) {
   if (settings_.ignore_fsm_errors && !settings_.check_tcp_options) [[likely]]
     return true;

@@ -67,8 +67,9 @@ Connection* Shard::insert(const Segment& segment) {
   return connection;
 }
 
-// CONTRACT, field `receiver`: by port, else by the SYN; the first message decides the rest. Ports
-// may name the client's side, too; who serves is then told by the SYN, or by which port is larger.
+// The field `receiver` (docs/messages.md): by port, else by the SYN; the first message decides the
+// rest. Ports may name the client's side, too; who serves is then told by the SYN, or by which port
+// is larger.
 void Shard::decide_receiver(Connection& connection, const Segment& segment) {
   ConnectionIdentity& identity = connection.identity;
   const bool syn = (segment.flags & kTcpSyn) != 0;

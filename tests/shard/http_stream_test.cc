@@ -259,7 +259,7 @@ class Carrier {
   int64_t clock_ns_ = kStartNs;
 };
 
-// The CONTRACT's promise: a message without `incomplete` is exactly what was sent, and a response
+// The README's promise: a message without `incomplete` is exactly what was sent, and a response
 // with an exchange answers the request with that number.
 void check_against(const Conversation& conversation, const std::vector<std::string>& lines,
                    bool check_exchanges = true) {

@@ -119,7 +119,8 @@ bool HttpDirection::is_next_answer() {
 }
 
 // A response may not be read before the request it answers is complete: its line would come first
-// (CONTRACT: a request before its response). One that was found by searching is in nobody's order.
+// (docs/messages.md: a request before its response). One that was found by searching is in nobody's
+// order.
 bool HttpDirection::must_wait(uint64_t start_offset, bool candidate) {
   ExchangeRing ring = exchanges();
   if (ring.empty()) {

@@ -12,7 +12,7 @@ namespace tcp_sniffer {
 
 enum class MessageDirection : uint8_t { kRequest, kResponse };
 
-// Why bytes of a message are missing (CONTRACT, field `incomplete`).
+// Why bytes of a message are missing (docs/messages.md, field `incomplete`).
 enum class Incomplete : uint8_t {
   kNo,
   kGap,

@@ -6,7 +6,7 @@
 namespace tcp_sniffer {
 
 // Why a run ended. The word goes into the `code` field of the `fatal` event, the number is the
-// exit status of the process; both are part of the contract with the callers.
+// exit status of the process; callers rely on both (docs/events.md).
 enum class ErrorCode : uint8_t {
   kNone,               // ran to the end, or was asked to stop
   kInvalidConfig,      // an argument or a key of the configuration

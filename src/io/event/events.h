@@ -10,7 +10,7 @@
 
 namespace tcp_sniffer {
 
-// The names of the events on standard error; the contract says what each is for.
+// The names of the events on standard error; docs/events.md says what each is for.
 namespace event {
 inline constexpr std::string_view kStarted = "started";
 inline constexpr std::string_view kNoPackets = "no_packets";
@@ -25,7 +25,7 @@ inline constexpr std::string_view kStopped = "stopped";
 inline constexpr std::string_view kFatal = "fatal";
 inline constexpr std::string_view kInterfaceDown = "interface_down";
 inline constexpr std::string_view kInterfaceUp = "interface_up";
-// Beyond the contract's list: what can not be decoded.
+// What can not be decoded.
 inline constexpr std::string_view kUnsupportedLinkType = "unsupported_link_type";
 // A capture file that begins before the one before it ended.
 inline constexpr std::string_view kFileOutOfOrder = "file_out_of_order";
