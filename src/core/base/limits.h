@@ -116,20 +116,20 @@ constexpr uint32_t kDropNotesMax = 64;
 // Bytes of copied payload a live packet block carries: 256 full Ethernet frames.
 constexpr uint32_t kBlockArenaBytes = 384u << 10;
 
-// What a shard gets of every payload, also of one that nobody will look at: as much as is compared when
-// bytes come again. A request line and the fields that matter most.
+// Bytes that a shard gets of every payload, also of one that nobody will look at: as much as is
+// compared when bytes come again. A request line and the fields that matter most.
 constexpr uint32_t kPayloadHeadBytes = 128;
 
-// A body of which less is still to come is not worth a note to the capture thread; and the directions
-// that the notes of one block can name.
+// A body of which fewer bytes are still to come is not worth a note to the capture thread; and the
+// directions that the notes of one block can name.
 constexpr uint64_t kUnreadBytesMin = 64u << 10;
 constexpr size_t kUnreadNotesMax = 16;
 
 // The longest frame that libpcap captures of the link types that carry IP, its MAXIMUM_SNAPLEN.
 constexpr uint32_t kSnaplenMax = 262144;
 
-// A line block: large enough that a system call for each costs nothing, small enough that a handful per
-// shard stays in the last-level cache.
+// A line block: large enough that a system call for each costs nothing, small enough that a handful
+// per shard stays in the last-level cache.
 constexpr uint32_t kLineBlockBytes = 256u << 10;
 
 }  // namespace tcp_sniffer

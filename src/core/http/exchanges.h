@@ -32,7 +32,7 @@ struct Exchange {
 static_assert(std::has_single_bit(sizeof(Exchange)));
 
 // The ring of a connection's exchanges, in memory of the pool that exists only while there are
-// any. Free functions over HttpConnection, which stays plain data.
+// any. A view of HttpConnection, which stays plain data, for the length of a call.
 class ExchangeRing {
  public:
   // The most that `size_max` may be: the index of the oldest one has 16 bits.

@@ -165,7 +165,8 @@ void HttpDirection::count_unpaired(int64_t last_byte_ns) {
 
 // The request that a response starting at `start_offset` of its stream answers, made the front of
 // the ring; nullptr when that is not known. In order, unless something was lost in front of the
-// response or of the request.
+// response or of the request. Once for each response: one whose request is not known is counted
+// here as an answer to one of those that wait.
 Exchange* HttpDirection::find_exchange(uint64_t start_offset, const SegmentMeta& first,
                                        uint16_t status) {
   ExchangeRing ring = exchanges();
@@ -195,7 +196,7 @@ Exchange* HttpDirection::find_exchange_after_loss(uint64_t start_offset, const S
     }
   }
   here_.order_lost = true;
-  constexpr uint32_t kLookedAt = 8;
+  constexpr uint32_t kLookedAt = 8;  // of the oldest: few clients have more under way
   head_waits_ = false;
   for (uint32_t i = 0; i < std::min(ring.size(), kLookedAt); i++) {
     head_waits_ |= ring.at(i).method == RequestMethodKind::kHead;
@@ -229,8 +230,8 @@ void HttpDirection::note_gap(uint64_t length, bool message_begins) {
   }
 }
 
-// A response can not wait any longer for the request that it answers, of `side`: the connection is
-// over, or there is no room. So the line of the request comes first, with what was captured of it.
+// A response can not wait any longer for the request that it answers, of this side: the connection
+// is over, or there is no room. So the line of the request comes first, with what was captured of it.
 // What may still come of its body is passed over, for where it ends is known.
 void HttpDirection::give_out_request() {
   if (here_.open == nullptr || here_.open->given_out) return;
