@@ -1,8 +1,6 @@
 // The whole program, and a disk that fills and empties five times while messages come.
 
 #include <gtest/gtest.h>
-#include <sys/mount.h>
-#undef BLOCK_SIZE  // a constant in concurrentqueue.h, which another file of the program includes
 
 #include <chrono>
 #include <cstring>
@@ -15,29 +13,12 @@
 
 #include "support/ledger_check.h"
 #include "support/program_lab.h"
+#include "support/small_disk.h"
 
 namespace tcp_sniffer::full_disk_test {
 namespace {
 
 using namespace std::chrono_literals;
-
-// A file system of its own with this much room; where none can be mounted, nothing is tested.
-class SmallDisk {
- public:
-  explicit SmallDisk(size_t kib) {
-    const std::string options = "size=" + std::to_string(kib) + "k";
-    mounted_ = ::mount("tmpfs", folder_.path().c_str(), "tmpfs", 0, options.c_str()) == 0;
-  }
-  ~SmallDisk() {
-    if (mounted_) ::umount2(folder_.path().c_str(), MNT_DETACH);
-  }
-  bool mounted() const { return mounted_; }
-  std::filesystem::path operator/(std::string_view name) const { return folder_ / name; }
-
- private:
-  TemporaryFolder folder_;
-  bool mounted_ = false;
-};
 
 // A message as it is told apart from all others.
 std::string name_of(const Json& message) {

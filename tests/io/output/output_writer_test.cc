@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <sys/mount.h>
-#undef BLOCK_SIZE  // a constant in concurrentqueue.h, which another file of the program includes
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,6 +22,7 @@
 #include <vector>
 
 #include "support/run_program.h"
+#include "support/small_disk.h"
 
 namespace tcp_sniffer::output_writer_test {
 namespace {
@@ -658,24 +657,6 @@ TEST(OutputFileEnd, AFileThatHasNoFramesIsNotTouched) {
 }
 
 // ---------------------------------------------------------------- a disk that fills and empties
-
-// A file system of its own with this much room; where none can be mounted, nothing is tested.
-class SmallDisk {
- public:
-  explicit SmallDisk(size_t kib) {
-    const std::string options = "size=" + std::to_string(kib) + "k";
-    mounted_ = ::mount("tmpfs", folder_.path().c_str(), "tmpfs", 0, options.c_str()) == 0;
-  }
-  ~SmallDisk() {
-    if (mounted_) ::umount2(folder_.path().c_str(), MNT_DETACH);
-  }
-  bool mounted() const { return mounted_; }
-  std::filesystem::path operator/(std::string_view name) const { return folder_ / name; }
-
- private:
-  TemporaryFolder folder_;
-  bool mounted_ = false;
-};
 
 // Numbers of the messages in a file, all of which have to be whole.
 std::vector<uint64_t> numbers_in(std::string_view text, bool framed) {
