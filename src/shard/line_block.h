@@ -18,7 +18,7 @@ struct LineBlock {
   LineOutput* owner = nullptr;
   bool oversized = false;           // made for one long line; freed instead of reused
   LineBlock* stands_for = nullptr;  // of an oversized one: the pool's block that goes back with it
-  size_t charged = 0;  // of an oversized one: bytes charged to the shard's memory
+  size_t charged = 0;               // of an oversized one: bytes charged to the shard's memory
   size_t touched = 0;  // of an oversized one: bytes that lines have taken from the system
 };
 

@@ -61,8 +61,8 @@ std::string capture_with_hole(Copies copies) {
   for (size_t i = 0; i < kExchanges; i++) {
     recorder.put(connection, CaptureMaker::kClient,
                  "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: a\r\n\r\n");
-    std::string response = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) +
-                           "\r\n\r\n" + body;
+    std::string response =
+        "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
     for (std::string_view rest = response; !rest.empty();) {
       const size_t size = std::min<size_t>(1400, rest.size());
       recorder.put(connection, CaptureMaker::kServer, rest.substr(0, size));

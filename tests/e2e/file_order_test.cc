@@ -136,8 +136,7 @@ TEST(FileOrder, ThePrettyFormOfAFileIsInTheOrderOfCompletion) {
   }
   const TemporaryFolder folder;
   write_file(folder / "many.pcap", maker.bytes());
-  const Finished run =
-      run_sniffer({"-r", (folder / "many.pcap").string(), "--format", "pretty"});
+  const Finished run = run_sniffer({"-r", (folder / "many.pcap").string(), "--format", "pretty"});
   std::string paths;
   for (size_t at = 0; at < run.out.size();) {
     const size_t end = run.out.find('\n', at);

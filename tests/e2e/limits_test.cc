@@ -221,7 +221,8 @@ TEST_P(MemoryLimit, HoldsWhenHeadersNeverEnd) {
   // Counted are also those for whose line there was no memory.
   const uint64_t limited = measured.stopped["incomplete"]["limit"];
   EXPECT_GE(limited, measured.incomplete.at("limit"));
-  EXPECT_LE(limited, measured.incomplete.at("limit") + messages["dropped_overload"].get<uint64_t>());
+  EXPECT_LE(limited,
+            measured.incomplete.at("limit") + messages["dropped_overload"].get<uint64_t>());
   EXPECT_FALSE(events_named(measured.run.err, "limit").empty());
 }
 

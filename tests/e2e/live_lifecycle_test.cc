@@ -49,8 +49,8 @@ TEST_F(LiveLifecycle, StartedSaysWhatWasOpenedAndInstalled) {
   EXPECT_EQ(sniffer.stop().code, 0);
 }
 
-// The nice values of a process's threads, by name (proc(5), stat: the field after the name's bracket
-// is the third).
+// The nice values of a process's threads, by name (proc(5), stat: the field after the name's
+// bracket is the third).
 std::map<std::string, int> nice_values(pid_t pid) {
   std::map<std::string, int> found;
   const std::filesystem::path tasks = "/proc/" + std::to_string(pid) + "/task";

@@ -390,9 +390,9 @@ TEST(SlowReader, AReaderThatIsOnlySlowGetsEveryLine) {
 }
 
 TEST(SlowReader, WithOverloadDropWholeLinesAreDroppedAndCounted) {
-  Running running({"--shards", "0", "--overload", "drop", "--drain-timeout-ms", "300",
-                   "--memory-limit", "16M"},
-                  many_exchanges(40000));
+  Running running(
+      {"--shards", "0", "--overload", "drop", "--drain-timeout-ms", "300", "--memory-limit", "16M"},
+      many_exchanges(40000));
   // With nobody reading, the capture is taken in to its end all the same.
   for (int i = 0; i < 30000 && !running.fed(); i++) std::this_thread::sleep_for(1ms);
   EXPECT_TRUE(running.fed()) << "the reader of the output held up the capture";

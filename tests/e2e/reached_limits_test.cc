@@ -70,8 +70,8 @@ TEST(MemoryThatEnds, IsNamedByTheEvent) {
   const TemporaryFolder folder;
   const auto path = folder / "capture.pcap";
   write_file(path, maker.bytes());
-  const Finished finished = run_engine({"-r", path.string(), "--format", "ndjson", "--shards", "0",
-                                        "--memory-limit", "16M"});
+  const Finished finished = run_engine(
+      {"-r", path.string(), "--format", "ndjson", "--shards", "0", "--memory-limit", "16M"});
   const Json stopped = event_named(finished.err, "stopped");
   const std::vector<Json> limits = events_named(finished.err, "limit");
   EXPECT_FALSE(limits.empty());

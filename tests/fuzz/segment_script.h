@@ -83,8 +83,9 @@ class SegmentScriptReader {
     const Stream& theirs = talk.streams[static_cast<size_t>(other(side))];
     const auto index = static_cast<uint16_t>(&talk - talks_.data());
     Segment segment;
-    segment.key = shard_harness::key_of(static_cast<uint16_t>(40000 + index),
-                                        script_.settings.protocols.spoken[protocol_number("pop3")] ? 110 : 80);
+    segment.key = shard_harness::key_of(
+        static_cast<uint16_t>(40000 + index),
+        script_.settings.protocols.spoken[protocol_number("pop3")] ? 110 : 80);
     segment.side = side;
     segment.flags = kTcpAck;
     segment.sequence = mine.next;

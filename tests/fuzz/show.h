@@ -7,8 +7,8 @@
 
 #include "core/net/segment.h"
 
-// With TCP_SNIFFER_FUZZ_SHOW in the environment a target prints the segments of its input, so that a
-// finding can become a scenario.
+// With TCP_SNIFFER_FUZZ_SHOW in the environment a target prints the segments of its input, so that
+// a finding can become a scenario.
 namespace tcp_sniffer::fuzz {
 
 inline bool shows() {

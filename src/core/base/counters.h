@@ -12,46 +12,45 @@ namespace tcp_sniffer {
 // A counter marked (g) is a gauge. Every drop has a counter and every counter one writer.
 
 // Written by a capture thread: the fate of every frame.
-#define TCP_SNIFFER_FRAME_COUNTERS(X)                                                           \
-  X(received, "frames", "received", "frames taken from the source")                             \
-  X(not_ip, "frames", "not_ip", "frames without an IP packet that could be read")               \
-  X(not_tcp, "frames", "not_tcp", "IP packets that carry no TCP")                               \
-  X(other_port, "frames", "other_port", "TCP segments between other ports")                     \
-  X(filtered, "frames", "filtered", "frames which the user's filter leaves out")                \
-  X(not_sampled, "frames", "not_sampled", "segments of connections outside the sample")         \
-  X(malformed, "frames", "malformed", "packets that contradict themselves")                     \
-  X(bad_checksum, "frames", "bad_checksum", "packets with a wrong IP or TCP checksum")          \
-  X(fragment_merged, "frames", "fragment_merged", "fragments that went into a datagram")        \
-  X(fragment_dropped, "frames", "fragment_dropped", "fragments of datagrams never completed")   \
-  X(fragment_held, "frames", "fragment_held", "fragments waiting for the rest (g)")             \
-  X(tunnel_too_deep, "frames", "tunnel_too_deep", "packets inside more tunnels than followed")  \
-  X(dropped_overload, "frames", "dropped_overload", "segments no shard had room for")           \
-  X(dispatched, "frames", "dispatched", "segments given to a shard")                            \
-  X(received_bytes, "capture", "bytes", "captured bytes of all frames")                         \
-  X(dropped_overload_bytes, "capture", "dropped_overload_bytes", "payload of dropped segments") \
-  X(dropped_untold, "capture", "dropped_untold",                                                \
-    "dropped segments whose connection was not told")                                           \
-  X(fragments_apart, "capture", "fragments_apart",                                              \
-    "segments of IPv6 fragments in a thread that may not have their connection")                \
-  X(uncopied_bytes, "capture", "uncopied_bytes",                                                \
-    "payload that nobody looks at and that was not copied for its shard")                       \
-  X(clock_jumps, "capture", "clock_jumps", "jumps of packet time that were believed")           \
-  X(opened_vlan, "encapsulation", "vlan", "VLAN tags opened around segments")                   \
-  X(opened_mpls, "encapsulation", "mpls", "MPLS label stacks opened around segments")           \
-  X(opened_pppoe, "encapsulation", "pppoe", "PPPoE sessions opened around segments")            \
-  X(opened_ppp, "encapsulation", "ppp", "PPP frames opened around segments")                    \
-  X(opened_wifi, "encapsulation", "wifi", "802.11 frames opened around segments")               \
-  X(opened_ip_in_ip, "encapsulation", "ip_in_ip",                                               \
-    "IP in IP, 6in4 included opened around segments")                                           \
-  X(opened_ether_ip, "encapsulation", "ether_ip", "EtherIP opened around segments")             \
-  X(opened_gre, "encapsulation", "gre", "GRE opened around segments")                           \
-  X(opened_pptp, "encapsulation", "pptp", "GRE version 1 of PPTP opened around segments")       \
-  X(opened_erspan, "encapsulation", "erspan", "ERSPAN opened around segments")                  \
-  X(opened_vxlan, "encapsulation", "vxlan", "VXLAN opened around segments")                     \
-  X(opened_geneve, "encapsulation", "geneve", "GENEVE opened around segments")                  \
-  X(opened_gtp, "encapsulation", "gtp", "GTP-U opened around segments")                         \
-  X(opened_teredo, "encapsulation", "teredo", "Teredo opened around segments")                  \
-  X(opened_l2tp, "encapsulation", "l2tp", "L2TP opened around segments")                        \
+#define TCP_SNIFFER_FRAME_COUNTERS(X)                                                              \
+  X(received, "frames", "received", "frames taken from the source")                                \
+  X(not_ip, "frames", "not_ip", "frames without an IP packet that could be read")                  \
+  X(not_tcp, "frames", "not_tcp", "IP packets that carry no TCP")                                  \
+  X(other_port, "frames", "other_port", "TCP segments between other ports")                        \
+  X(filtered, "frames", "filtered", "frames which the user's filter leaves out")                   \
+  X(not_sampled, "frames", "not_sampled", "segments of connections outside the sample")            \
+  X(malformed, "frames", "malformed", "packets that contradict themselves")                        \
+  X(bad_checksum, "frames", "bad_checksum", "packets with a wrong IP or TCP checksum")             \
+  X(fragment_merged, "frames", "fragment_merged", "fragments that went into a datagram")           \
+  X(fragment_dropped, "frames", "fragment_dropped", "fragments of datagrams never completed")      \
+  X(fragment_held, "frames", "fragment_held", "fragments waiting for the rest (g)")                \
+  X(tunnel_too_deep, "frames", "tunnel_too_deep", "packets inside more tunnels than followed")     \
+  X(dropped_overload, "frames", "dropped_overload", "segments no shard had room for")              \
+  X(dispatched, "frames", "dispatched", "segments given to a shard")                               \
+  X(received_bytes, "capture", "bytes", "captured bytes of all frames")                            \
+  X(dropped_overload_bytes, "capture", "dropped_overload_bytes", "payload of dropped segments")    \
+  X(dropped_untold, "capture", "dropped_untold", "dropped segments whose connection was not told") \
+  X(fragments_apart, "capture", "fragments_apart",                                                 \
+    "segments of IPv6 fragments in a thread that may not have their connection")                   \
+  X(uncopied_bytes, "capture", "uncopied_bytes",                                                   \
+    "payload that nobody looks at and that was not copied for its shard")                          \
+  X(clock_jumps, "capture", "clock_jumps", "jumps of packet time that were believed")              \
+  X(opened_vlan, "encapsulation", "vlan", "VLAN tags opened around segments")                      \
+  X(opened_mpls, "encapsulation", "mpls", "MPLS label stacks opened around segments")              \
+  X(opened_pppoe, "encapsulation", "pppoe", "PPPoE sessions opened around segments")               \
+  X(opened_ppp, "encapsulation", "ppp", "PPP frames opened around segments")                       \
+  X(opened_wifi, "encapsulation", "wifi", "802.11 frames opened around segments")                  \
+  X(opened_ip_in_ip, "encapsulation", "ip_in_ip",                                                  \
+    "IP in IP, 6in4 included opened around segments")                                              \
+  X(opened_ether_ip, "encapsulation", "ether_ip", "EtherIP opened around segments")                \
+  X(opened_gre, "encapsulation", "gre", "GRE opened around segments")                              \
+  X(opened_pptp, "encapsulation", "pptp", "GRE version 1 of PPTP opened around segments")          \
+  X(opened_erspan, "encapsulation", "erspan", "ERSPAN opened around segments")                     \
+  X(opened_vxlan, "encapsulation", "vxlan", "VXLAN opened around segments")                        \
+  X(opened_geneve, "encapsulation", "geneve", "GENEVE opened around segments")                     \
+  X(opened_gtp, "encapsulation", "gtp", "GTP-U opened around segments")                            \
+  X(opened_teredo, "encapsulation", "teredo", "Teredo opened around segments")                     \
+  X(opened_l2tp, "encapsulation", "l2tp", "L2TP opened around segments")                           \
   X(opened_ayiya, "encapsulation", "ayiya", "AYIYA opened around segments")
 
 // Written by a shard.
@@ -123,7 +122,7 @@ namespace tcp_sniffer {
   X(not_http, "http", "not_http", "streams that are not HTTP")                                    \
   X(tls, "http", "tls", "streams that begin with TLS")                                            \
   X(http2, "http", "http2", "streams that begin with the HTTP/2 preface")                         \
-  X(http09, "http", "http09", "messages of HTTP/0.9")                                              \
+  X(http09, "http", "http09", "messages of HTTP/0.9")                                             \
   X(tunnels, "http", "tunnels", "connections that became tunnels")                                \
   X(bodies_decoded, "bodies", "decoded", "bodies whose content coding was undone")                \
   X(bodies_broken, "bodies", "broken", "coded bodies that were truncated or corrupt")             \

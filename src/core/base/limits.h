@@ -22,8 +22,9 @@ constexpr uint64_t kWindowMin = 4u << 20;
 constexpr uint64_t kHandshakeReach = 64u << 10;
 
 // Segments outside the window that must continue each other before the head jumps to them.
-// More of them when they do not acknowledge exactly what the other side sent: its segments are lost,
-// too, or somebody guesses. A guess comes within kHandshakeReach of the right number once in 30,000.
+// More of them when they do not acknowledge exactly what the other side sent: its segments are
+// lost, too, or somebody guesses. A guess comes within kHandshakeReach of the right number once in
+// 30,000.
 constexpr uint8_t kStrayAgreement = 4;
 constexpr uint8_t kStrayAgreementUnsure = 16;
 
@@ -33,8 +34,8 @@ constexpr uint8_t kStrayAgreementUnsure = 16;
 constexpr uint32_t kStrayRepeatMax = 256u << 10;
 
 // Holes a reorder buffer may have. RFC 2018 receivers report 3-4; a burst loss on a 10 Gbit/s
-// path makes tens. Bounds the cost of one insertion, with kMarksMax: a memmove of 4 KiB of ranges and
-// one of half of 32 KiB of places.
+// path makes tens. Bounds the cost of one insertion, with kMarksMax: a memmove of 4 KiB of ranges
+// and one of half of 32 KiB of places.
 constexpr uint32_t kRangesMax = 256;
 
 // Segments remembered in one reorder buffer: 4 MiB of 512-byte segments.
@@ -76,9 +77,9 @@ constexpr uint32_t kClockJumpPackets = 16;
 // times up to 2116 no sum with a timeout overflows.
 constexpr int64_t kClockOffsetMaxNs = (int64_t{1} << 61) + (int64_t{1} << 60);
 
-// Live, a packet is at most as far from the clock as the kernel's buffer is long (20 ms until a block
-// is handed over, seconds when the buffer is full). Further away the machine's clock was set; less
-// than this ends no connection, for idleness is judged in minutes.
+// Live, a packet is at most as far from the clock as the kernel's buffer is long (20 ms until a
+// block is handed over, seconds when the buffer is full). Further away the machine's clock was set;
+// less than this ends no connection, for idleness is judged in minutes.
 constexpr int64_t kClockStepNs = 5ll * 1'000'000'000;
 
 // Longest line that can still be a start line while searching for the next message.
@@ -108,9 +109,10 @@ constexpr uint64_t kDecodeClockBytes = 64u << 10;
 // 16 times what the queue's cost per block needs to disappear.
 constexpr uint32_t kSegmentsPerBlock = 256;
 
-// Directions of connections whose dropped segments are remembered until the next block goes to their
-// shard. A block comes back within milliseconds, or the shard stands still and hundreds of thousands
-// of segments are lost; then a search through more of them would only cost the capture more.
+// Directions of connections whose dropped segments are remembered until the next block goes to
+// their shard. A block comes back within milliseconds, or the shard stands still and hundreds of
+// thousands of segments are lost; then a search through more of them would only cost the capture
+// more.
 constexpr uint32_t kDropNotesMax = 64;
 
 // Bytes of copied payload a live packet block carries: 256 full Ethernet frames.

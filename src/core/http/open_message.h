@@ -55,10 +55,10 @@ struct OpenMessage {
   bool body_binary : 1 = false;      // the kept part is not UTF-8, and nobody wants it
   bool body_may_be_absent : 1 = false;
   bool may_answer_head : 1 = false;  // … because a HEAD waits, and nothing of a body has come
-  bool bare_answer : 1 = false;  // kHead: its request has no version, so it may be a body alone
-  bool http09 : 1 = false;       // that is what it was
-  bool broken_body : 1 = false;  // declared chunked, and is not: ends where a message begins
-  bool given_out : 1 = false;    // a request whose line had to come before it was complete
+  bool bare_answer : 1 = false;      // kHead: its request has no version, so it may be a body alone
+  bool http09 : 1 = false;           // that is what it was
+  bool broken_body : 1 = false;      // declared chunked, and is not: ends where a message begins
+  bool given_out : 1 = false;        // a request whose line had to come before it was complete
   // Of a request with Expect: 100-continue, until it is known whether its body comes.
   bool expects_continue : 1 = false;
   bool ended : 1 = false;  // … and the client sends nothing more

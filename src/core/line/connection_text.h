@@ -9,8 +9,8 @@
 
 namespace tcp_sniffer {
 
-// {"ip":"192.0.2.1","port":80}: at most 68 bytes, and up to 32 more that may be touched. Returns the
-// end.
+// {"ip":"192.0.2.1","port":80}: at most 68 bytes, and up to 32 more that may be touched. Returns
+// the end.
 char* write_endpoint(char* out, const Endpoint& endpoint);
 
 // What every line of a connection has in common, as text.

@@ -33,8 +33,8 @@ struct LineOptions {
 // lines for people (pretty_line.h). One per shard, used by one thread; keeps only caches and
 // scratch memory between messages, so the bytes of a message depend on the message alone.
 //
-// Order of the JSON fields: timestamp, connectionId, exchange, direction, receiver, destination, proxied,
-// method and path | statusCode and statusText, httpVersion, headers, rawHeaders, trailers,
+// Order of the JSON fields: timestamp, connectionId, exchange, direction, receiver, destination,
+// proxied, method and path | statusCode and statusText, httpVersion, headers, rawHeaders, trailers,
 // bodySize, bodyTruncated, contentDecoded, contentDecodeError, durationMs, latencyMs, incomplete,
 // missingBytes, bodyGaps, headersIncomplete, afterGap, anomalies, interface, firstFrame, lastFrame,
 // headersSize, vlan, communityId, connectMs, latin1, bodyEncoding, body.

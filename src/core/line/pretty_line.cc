@@ -114,7 +114,7 @@ void PrettyLineWriter::write(const Message& message, LineSink& sink) {
   if (message.status >= 100 && message.status < 200 && message.status != 101) return;
   const bool is_http = message.protocol.empty();
   const ShortText status_number = status_text(message.status);
-  const std::string_view status = !is_http               ? message.method
+  const std::string_view status = !is_http              ? message.method
                                   : message.status == 0 ? "-"
                                                         : status_number.view();
   const ShortText latency = message.has_latency ? latency_text(message.latency_ns) : ShortText{};
@@ -134,8 +134,8 @@ void PrettyLineWriter::write_unanswered(const Message& request, LineSink& sink) 
       request, true, sink);
 }
 
-void PrettyLineWriter::append_line(const Columns& columns, const Message& message,
-                                   bool unanswered, LineSink& sink) {
+void PrettyLineWriter::append_line(const Columns& columns, const Message& message, bool unanswered,
+                                   LineSink& sink) {
   sink.commit(time_.write_clock(sink.reserve(TimeText::kClockSize), columns.time_ns));
   append_spaces(2, sink);
   const size_t method_at = sink.size();
@@ -157,8 +157,7 @@ void PrettyLineWriter::append_line(const Columns& columns, const Message& messag
   append_verbatim("\n", sink);
 }
 
-void PrettyLineWriter::append_url(const Columns& columns, const Message& message,
-                                  LineSink& sink) {
+void PrettyLineWriter::append_url(const Columns& columns, const Message& message, LineSink& sink) {
   if (!names_host(columns.method, columns.target)) {
     if (message.request_host.empty()) {
       append_verbatim(endpoint_text(message.receiver).view(), sink);

@@ -42,8 +42,7 @@ class PrettyLineWriter {
     std::string_view response_size;
   };
 
-  void append_line(const Columns& columns, const Message& message, bool unanswered,
-                   LineSink& sink);
+  void append_line(const Columns& columns, const Message& message, bool unanswered, LineSink& sink);
   void append_shown(std::string_view text, LineSink& sink);
   void append_url(const Columns& columns, const Message& message, LineSink& sink);
   void append_remarks(const Message& message, bool unanswered, LineSink& sink);

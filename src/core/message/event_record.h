@@ -26,13 +26,13 @@ enum class StreamNature : uint8_t { kUnknown, kTls, kHttp2 };
 struct EventRecord {
   EventKind kind = EventKind::kReassemblyGap;
   StreamNature nature = StreamNature::kUnknown;
-  Side side = Side::kLow;        // the sender
+  Side side = Side::kLow;  // the sender
   uint8_t sample_size = 0;
   FlowKey key;
   uint64_t connection_id = 0;
-  int64_t time_ns = 0;           // packet clock
-  uint64_t bytes = 0;            // missing (gap), buffered (evicted), limit's size
-  const char* detail = "";       // a literal: which list, which limit, which cause
+  int64_t time_ns = 0;      // packet clock
+  uint64_t bytes = 0;       // missing (gap), buffered (evicted), limit's size
+  const char* detail = "";  // a literal: which list, which limit, which cause
   std::array<uint8_t, kSampleMax> sample{};
 };
 

@@ -37,12 +37,14 @@ struct ProxyHeader {
 constexpr size_t kProxyLineSizeMax = 107;
 
 // Whether a header may begin with this byte; hardly any other stream does.
-inline bool may_begin_proxy_header(uint8_t first) { return first == 'P' || first == '\r'; }
+inline bool may_begin_proxy_header(uint8_t first) {
+  return first == 'P' || first == '\r';
+}
 
 // `first_bytes` are those of the client's stream. A header that contradicts the specification is
 // none: a wrong version, command or family, a length that its addresses or TLVs do not fit, a
-// version 1 line of more than kProxyLineSizeMax bytes. Linear in the header's size, and constant until the last
-// of `size` bytes is there.
+// version 1 line of more than kProxyLineSizeMax bytes. Linear in the header's size, and constant
+// until the last of `size` bytes is there.
 ProxyHeader read_proxy_header(std::string_view first_bytes);
 
 }  // namespace tcp_sniffer

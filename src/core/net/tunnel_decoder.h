@@ -41,7 +41,7 @@ bool read_gtp(PacketBytes payload, TunnelContent& content);     // 3GPP TS 29.28
 bool read_teredo(PacketBytes payload, TunnelContent& content);  // RFC 4380
 // The same between other ports: a whole IPv6 packet with a Teredo address and nothing after it.
 bool read_teredo_of_any_port(PacketBytes payload, TunnelContent& content);
-bool read_l2tp(PacketBytes payload, TunnelContent& content);    // RFC 2661
-bool read_ayiya(PacketBytes payload, TunnelContent& content);   // draft-massar-v6ops-ayiya-02
+bool read_l2tp(PacketBytes payload, TunnelContent& content);   // RFC 2661
+bool read_ayiya(PacketBytes payload, TunnelContent& content);  // draft-massar-v6ops-ayiya-02
 
 }  // namespace tcp_sniffer

@@ -97,8 +97,8 @@ Handle compiling_handle(LinkType link_type, CaptureFilter::Use use) {
   if (use == CaptureFilter::Use::kLive) {
     return Handle(pcap_open_dead(dlt_of_link_type(link_type), int{kSnaplenMax}));
   }
-  std::array<uint32_t, 6> header = {kPcapMagicMicro, 0x00040002,  0,
-                                    0,               kSnaplenMax, static_cast<uint32_t>(link_type)};
+  std::array<uint32_t, 6> header = {
+      kPcapMagicMicro, 0x00040002, 0, 0, kSnaplenMax, static_cast<uint32_t>(link_type)};
   static_assert(sizeof header == 24);
   FILE* file = fmemopen(header.data(), sizeof header, "rb");
   if (file == nullptr) return nullptr;

@@ -19,8 +19,9 @@ struct Frame {
   int64_t time_ns = 0;  // nanoseconds since 1970 UTC
 };
 
-// Takes the frames of one burst. Called on the source's thread only. From a file one virtual call hands
-// over up to kFramesPerBurst frames; live it is one call a frame, because libpcap's own call is.
+// Takes the frames of one burst. Called on the source's thread only. From a file one virtual call
+// hands over up to kFramesPerBurst frames; live it is one call a frame, because libpcap's own call
+// is.
 class FrameSink {
  public:
   virtual ~FrameSink() = default;

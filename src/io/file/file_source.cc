@@ -70,7 +70,8 @@ std::string FileSource::problem_of(const std::string& path) {
   }
   if (size == 0) return about(path, "is empty");
   // A file that is cut this early is told of, with its place, when it is read.
-  if (size < kCaptureMagicSize || PcapFormat::is_magic(first) || PcapngFormat::is_magic(first)) return "";
+  if (size < kCaptureMagicSize || PcapFormat::is_magic(first) || PcapngFormat::is_magic(first))
+    return "";
   return about(path, foreign_text(first));
 }
 

@@ -112,8 +112,8 @@ FileEnd mend_file_end(int fd, bool framed) {
   if (write(fd, "\n", 1) == 1) {
     end.ended_a_line = true;
   } else {
-    end.error = "its last line has no end, and none can be written: " +
-                std::string(std::strerror(errno));
+    end.error =
+        "its last line has no end, and none can be written: " + std::string(std::strerror(errno));
   }
   return end;
 }

@@ -47,8 +47,7 @@ void SignalWatch::run() {
     if (const int64_t leave_at = leave_at_.load(std::memory_order_acquire); leave_at != kNever) {
       const auto left = Clock::time_point(Clock::duration(leave_at)) - Clock::now();
       if (left <= Clock::duration::zero()) return leave_();
-      timeout_ms = static_cast<int>(
-          std::chrono::ceil<std::chrono::milliseconds>(left).count());
+      timeout_ms = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count());
     }
     pollfd watched[2] = {{signal_fd, POLLIN, 0}, {changed_.fd(), POLLIN, 0}};
     poll(watched, 2, timeout_ms);

@@ -207,8 +207,8 @@ TEST(StartLine, WithoutAVersionTheNextLineDecides) {
 }
 
 TEST(StartLine, ACrThatNoLfFollowsIsTold) {
-  for (const std::string_view line : {"GET / HTTP/1.1\rA: 1", "HTTP/1.1 200 OK\rA: 1",
-                                      "HTTP/1.1 200 O\rx"}) {
+  for (const std::string_view line :
+       {"GET / HTTP/1.1\rA: 1", "HTTP/1.1 200 OK\rA: 1", "HTTP/1.1 200 O\rx"}) {
     EXPECT_EQ(read_start_line(line).kind, StartLineKind::kBareCr) << line;
   }
   EXPECT_EQ(read_start_line("HTTP/1.1 200 OK\r\r").reason, "OK");
@@ -219,13 +219,20 @@ TEST(StartLine, OfALineThatTheCaptureCutTheKnownPartIsRead) {
     std::string_view bytes, method, target;
     uint16_t status;
   } cases[] = {
-      {"GET /ima", "GET", "/ima", 0},          {"GET /a.gif ", "GET", "/a.gif", 0},
-      {"GET /a.gif HTT", "GET", "/a.gif", 0},  {"GET /a.gif HTTP/1.1\r", "GET", "/a.gif", 0},
-      {"GET /a b", "GET", "/a b", 0},          {"POST http", "POST", "http", 0},
-      {"HTTP/1.1 200", "", "", 200},           {"HTTP/1.1 404 Not F", "", "", 404},
-      {"GET ", "", "", 0},                     {"GET", "", "", 0},
-      {"FROB /x", "", "", 0},                  {"OPTIONS sip:a", "", "", 0},
-      {"HTTP/1.1 20", "", "", 0},              {"", "", "", 0},
+      {"GET /ima", "GET", "/ima", 0},
+      {"GET /a.gif ", "GET", "/a.gif", 0},
+      {"GET /a.gif HTT", "GET", "/a.gif", 0},
+      {"GET /a.gif HTTP/1.1\r", "GET", "/a.gif", 0},
+      {"GET /a b", "GET", "/a b", 0},
+      {"POST http", "POST", "http", 0},
+      {"HTTP/1.1 200", "", "", 200},
+      {"HTTP/1.1 404 Not F", "", "", 404},
+      {"GET ", "", "", 0},
+      {"GET", "", "", 0},
+      {"FROB /x", "", "", 0},
+      {"OPTIONS sip:a", "", "", 0},
+      {"HTTP/1.1 20", "", "", 0},
+      {"", "", "", 0},
   };
   for (const auto& c : cases) {
     const StartLine start = read_cut_start_line(c.bytes);

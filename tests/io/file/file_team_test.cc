@@ -42,8 +42,8 @@ class TeamRun {
           std::make_unique<Shard>(i, settings, census_, queue_, true, events_.emplace_back()));
     }
     source_ = std::make_unique<FileSource>(paths, pool_, &parts_);
-    team_ =
-        std::make_unique<FileTeam>(FileTeam::Parties{*source_, parts_, shards_, stop_, {}}, threads);
+    team_ = std::make_unique<FileTeam>(FileTeam::Parties{*source_, parts_, shards_, stop_, {}},
+                                       threads);
     dispatcher_ = std::make_unique<Dispatcher>(DispatcherSettings{}, team_->lanes(), nullptr);
   }
   ~TeamRun() { source_.reset(); }
