@@ -33,6 +33,12 @@ add_test(NAME include_rule_notices_a_fault COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR
 set_tests_properties(include_rule_notices_a_fault PROPERTIES
   PASS_REGULAR_EXPRESSION "core/low may not include core/high")
 
+add_test(NAME format COMMAND ${PROJECT_SOURCE_DIR}/tools/format.sh --check)
+add_test(NAME format_check_notices_a_fault
+  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/house/format_check_notices_a_fault.sh
+    ${CMAKE_CURRENT_BINARY_DIR}/wrong_format)
+set_tests_properties(format format_check_notices_a_fault PROPERTIES SKIP_RETURN_CODE 77)
+
 add_test(NAME documents_list_every_key COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:tcp-sniffer>
   -DDOCUMENT=${PROJECT_SOURCE_DIR}/docs/configuration.md
   -P ${CMAKE_CURRENT_SOURCE_DIR}/house/documented_keys.cmake)
