@@ -7,7 +7,7 @@
 
 namespace tcp_sniffer {
 
-// A piece of memory from a BufferPool. Plain value; whoever holds it gives it back.
+// A piece of memory from a BufferPool. Plain value; its holder gives it back.
 struct Buffer {
   uint8_t* data = nullptr;
   size_t capacity = 0;  // a power of two, or 0 for no buffer
@@ -16,9 +16,8 @@ struct Buffer {
 };
 
 // The memory of one shard that traffic can make grow: reorder buffers, message arenas, parser
-// objects, and by charge() long lines on their way to the output. Sizes are powers of two; a
-// released buffer is kept for the next taker of its class, up
-// to kIdleBytesMax over all classes.
+// objects, and by charge() long lines on their way to the output. Sizes are powers of two. A
+// released buffer is kept for the next allocation of its size, up to kIdleBytesMax in all.
 //
 // The pool must outlive its buffers. Single thread.
 //
@@ -56,26 +55,26 @@ class BufferPool {
   void uncharge(size_t bytes) { used_bytes_ -= bytes; }
 
   size_t used_bytes() const { return used_bytes_; }
-  // The order in which memory gives way when it runs short: large bodies take none of the last
-  // eighth, small ones none of the last sixteenth …
+  // Steps in which memory runs short. Large bodies get none of the last eighth, small ones none
+  // of the last sixteenth.
   bool spares(size_t size, bool small) const {
     return size <= kSizeMax &&
            used_bytes_ + capacity_of(size) <= limit_bytes_ - limit_bytes_ / (small ? 16 : 8);
   }
-  // … which is a refusal, too. After one, memory is short …
+  // Counts a body that got none as a refusal. After one, memory is short …
   void refuse() {
     refusals_++;
     short_ = true;
   }
-  // … and idle connections are given up until a quarter is free again …
+  // … and idle connections are given up until a quarter is free again.
   bool is_short() {
     short_ = short_ && excess() > 0;
     return short_;
   }
-  // … before that, from here on, those that hold far more than they delivered …
+  // Above this, connections that hold far more than they delivered are given up.
   bool is_tight() const { return used_bytes_ > limit_bytes_ - limit_bytes_ / 16 * 3; }
-  // … and from here on new connections are refused, until others have been given up, whoever they
-  // are. What is left is for the heads and holes of those that are being read.
+  // Above this, new connections are refused until others, of any kind, have been given up. What is
+  // left is for the heads and holes of the connections that are being read.
   bool exhausted() const { return used_bytes_ > limit_bytes_ - limit_bytes_ / 32; }
   // Bytes to be given back until a quarter is free.
   size_t excess() const {

@@ -13,7 +13,7 @@ bool is_version(const char* at) {
   return std::memcmp(at, kVersion.data(), kVersion.size()) == 0;
 }
 
-// Of the last, incomplete block.
+// The masks of the last, incomplete block.
 template <typename MasksOfBlock>
 LineMasks masks_of_tail(const char* bytes, size_t size, MasksOfBlock masks_of_block) {
   char block[kMaskBlockBytes] = {};

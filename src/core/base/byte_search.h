@@ -46,8 +46,8 @@ inline LineMasks line_masks_portable(const char* block) {
   return masks;
 }
 
-// Fills one LineMasks for each 64 bytes of the text, the last one padded with zero bits. One set of
-// instructions per kernel; all say the same.
+// Fills one LineMasks for each 64 bytes of the text, the last one padded with zero bits. One kernel
+// per set of instructions; all give the same masks.
 using LineMaskKernel = void (*)(const char* bytes, size_t size, LineMasks* masks);
 
 void line_masks_in_words(const char* bytes, size_t size, LineMasks* masks);
@@ -56,17 +56,17 @@ LineMaskKernel line_mask_kernel();
 // Every kernel that it runs, for the tests; unused places are null.
 std::array<LineMaskKernel, 4> line_mask_kernels();
 
-// Offset of the first "HTTP/1." at or behind `from`, or npos. Picks the widest version this
+// Offset of the first "HTTP/1." at or after `from`, or npos. Picks the widest version this
 // machine can run (AVX2, SSE2, portable) once, at the first call.
 size_t find_http_version(std::string_view bytes, size_t from);
 
 // The same answer without vector instructions: what other machines run and the tests compare to.
 size_t find_http_version_portable(std::string_view bytes, size_t from);
 
-// Offset of the last line feed in front of `end`, not looking before `begin`, or npos.
+// Offset of the last line feed in [begin, end), or npos.
 size_t find_last_line_feed(std::string_view bytes, size_t begin, size_t end);
 
-// Offset of the first line feed at or behind `from`, or npos.
+// Offset of the first line feed at or after `from`, or npos.
 inline size_t find_line_feed(std::string_view bytes, size_t from) {
   if (from >= bytes.size()) return std::string_view::npos;
   const void* at = std::memchr(bytes.data() + from, '\n', bytes.size() - from);

@@ -1,6 +1,6 @@
 #include "core/base/check.h"
 
-// The C library's own end of an assertion says what and where, and aborts.
+// The C library's function prints the condition and its place, and aborts.
 #undef NDEBUG
 #include <cassert>
 

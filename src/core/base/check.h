@@ -2,12 +2,12 @@
 
 // Checks of what the code itself guarantees. No input can trip one, in any build.
 //
-// DEBUG_CHECK stands inside the code, where it costs next to nothing, and exists only with
-// TCP_SNIFFER_CHECKS: in debug and sanitizer builds. `require` is for the check_invariants() of a
-// class, which walk over all of it; tests and fuzz targets call those after each change.
+// DEBUG_CHECK is for cheap checks inside the code and exists only with TCP_SNIFFER_CHECKS, in debug
+// and sanitizer builds. `require` is for the check_invariants() of a class, which looks at the
+// whole object; tests and fuzz targets call that after each change.
 namespace tcp_sniffer {
 
-// Says what is broken, and aborts.
+// Prints what is broken, and aborts.
 [[noreturn]] void check_failed(const char* what, const char* file, int line);
 
 inline void require(bool holds, const char* what) {

@@ -8,7 +8,7 @@
 
 namespace tcp_sniffer {
 
-// Bytes that grow, in memory of the shard's pool. Plain data: whoever holds it releases it.
+// Bytes that grow, in memory of the shard's pool. Plain data: its holder releases it.
 struct GrowingText {
   Buffer memory;
   size_t size = 0;

@@ -5,12 +5,12 @@
 namespace tcp_sniffer {
 
 // Memory for what traffic makes grow. Pieces of kLargeMemoryMin bytes and more come from the system
-// and go back to it when they are freed, at once and from any thread. An allocator keeps them for a
-// while, and what another thread frees until the first one asks again: a process that frees a large
-// piece and takes another one holds both.
+// and go back to it as soon as they are freed, by any thread. An allocator would keep them for a
+// while, so a process that frees a large piece and takes another one would hold both. What another
+// thread frees it even keeps until the thread that took it allocates again.
 //
-// 256 KiB: smaller pieces are reused by whoever asks next, and the system's way costs more than the
-// bytes that are written into them.
+// 256 KiB: smaller pieces are soon reused, and for them a system call costs more than writing the
+// bytes.
 constexpr size_t kLargeMemoryMin = size_t{256} << 10;
 
 // nullptr: the system has none. The memory of a large piece is taken as it is written to.

@@ -17,14 +17,14 @@ constexpr uint64_t kStreamOrigin = uint64_t{1} << 33;
 constexpr uint64_t kWindowMin = 4u << 20;
 
 // While a handshake is under way its acknowledgments are this close to the number of the SYN: the
-// data of a first flight (RFC 6928: some 15 KB) with room to spare. A SYN is captured behind at
+// data of a first flight (RFC 6928: some 15 KB) with room to spare. A SYN is captured after at
 // most this much of its own data.
 constexpr uint64_t kHandshakeReach = 64u << 10;
 
-// Segments outside the window that must continue each other before the head jumps to them.
-// More of them when they do not acknowledge exactly what the other side sent: its segments are
-// lost, too, or somebody guesses. A guess comes within kHandshakeReach of the right number once in
-// 30,000.
+// Segments outside the window that must continue each other before the head jumps to them. More of
+// them are needed when they do not acknowledge exactly what the other side sent: either its
+// segments are lost, too, or an attacker guesses. A guess comes within kHandshakeReach of the right
+// number once in 30,000.
 constexpr uint8_t kStrayAgreement = 4;
 constexpr uint8_t kStrayAgreementUnsure = 16;
 
@@ -47,7 +47,7 @@ constexpr uint8_t kGapAcksMin = 3;
 constexpr int64_t kGapAckedWaitNs = 50'000'000;
 constexpr int64_t kGapAckedWaitMaxNs = 1'000'000'000;
 
-// A SYN may be captured this much behind the first data of its connection (reordering before the
+// A SYN may be captured this long after the first data of its connection (reordering before the
 // tap, several queues), packet time.
 constexpr int64_t kLateSynNs = 1'000'000'000;
 
@@ -78,8 +78,8 @@ constexpr uint32_t kClockJumpPackets = 16;
 constexpr int64_t kClockOffsetMaxNs = (int64_t{1} << 61) + (int64_t{1} << 60);
 
 // Live, a packet is at most as far from the clock as the kernel's buffer is long (20 ms until a
-// block is handed over, seconds when the buffer is full). Further away the machine's clock was set;
-// less than this ends no connection, for idleness is judged in minutes.
+// block is handed over, seconds when the buffer is full). If it is further away, the machine's
+// clock was set. A smaller step ends no connection, because idleness is judged in minutes.
 constexpr int64_t kClockStepNs = 5ll * 1'000'000'000;
 
 // Longest line that can still be a start line while searching for the next message.
@@ -110,15 +110,14 @@ constexpr uint64_t kDecodeClockBytes = 64u << 10;
 constexpr uint32_t kSegmentsPerBlock = 256;
 
 // Directions of connections whose dropped segments are remembered until the next block goes to
-// their shard. A block comes back within milliseconds, or the shard stands still and hundreds of
-// thousands of segments are lost; then a search through more of them would only cost the capture
-// more.
+// their shard. Either a block comes back within milliseconds, or the shard stands still and
+// hundreds of thousands of segments are lost. Searching more notes then only costs time.
 constexpr uint32_t kDropNotesMax = 64;
 
 // Bytes of copied payload a live packet block carries: 256 full Ethernet frames.
 constexpr uint32_t kBlockArenaBytes = 384u << 10;
 
-// Bytes that a shard gets of every payload, also of one that nobody will look at: as much as is
+// Bytes that a shard gets of every payload, even of one whose bytes are not needed: as much as is
 // compared when bytes come again. A request line and the fields that matter most.
 constexpr uint32_t kPayloadHeadBytes = 128;
 

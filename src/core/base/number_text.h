@@ -72,7 +72,7 @@ inline char* write_unsigned(char* out, uint64_t value) {
   return end;
 }
 
-// Nanoseconds as milliseconds: as few decimals as say it exactly, at most six, no exponent.
+// Nanoseconds as milliseconds: exact, with as few decimals as that needs, at most six, no exponent.
 inline char* write_milliseconds(char* out, int64_t nanoseconds) {
   auto magnitude = static_cast<uint64_t>(nanoseconds);
   if (nanoseconds < 0) {
@@ -108,7 +108,7 @@ inline char* write_hex8(char* out, uint32_t value) {
   nibbles = ((nibbles << 16) | nibbles) & 0x0000ffff0000ffff;
   nibbles = ((nibbles << 8) | nibbles) & 0x00ff00ff00ff00ff;
   nibbles = ((nibbles << 4) | nibbles) & 0x0f0f0f0f0f0f0f0f;
-  // Each byte above 9 has bit 4 set after adding 6; 'a' lies 39 behind the sign that follows '9'.
+  // Each byte above 9 has bit 4 set after adding 6; 'a' is 39 after the character that follows '9'.
   const uint64_t letters = ((nibbles + 0x0606060606060606) >> 4) & 0x0101010101010101;
   const uint64_t text = nibbles + 0x3030303030303030 + letters * ('a' - '9' - 1);
   const uint64_t in_order =

@@ -22,7 +22,7 @@ size_t character_size(char byte) {
   return 1;
 }
 
-// RFC 3629 section 4: behind some lead bytes not every continuation byte is allowed.
+// RFC 3629 section 4: after some lead bytes not every continuation byte is allowed.
 bool may_be_second(char lead, char second) {
   const auto byte = static_cast<uint8_t>(second);
   switch (static_cast<uint8_t>(lead)) {

@@ -21,7 +21,7 @@ Utf8Character first_character(std::string_view text);
 // ends otherwise comes back whole. At most 3 bytes go.
 std::string_view without_cut_character(std::string_view text);
 
-// Whether the bytes behind a cut, of which three are enough, show that what without_cut_character
+// Whether the bytes after a cut, of which three are enough, show that what without_cut_character
 // would leave out of `text` is no character, so that the text is not UTF-8.
 bool cut_character_is_none(std::string_view text, std::string_view behind);
 
