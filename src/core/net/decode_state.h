@@ -15,7 +15,7 @@ struct PacketBytes {
   const uint8_t* data = nullptr;
   uint32_t size = 0;       // captured
   uint32_t wire_size = 0;  // on the wire
-  // Something that does not say how much was cut has cut the packet: a mirror, or netfilter's log.
+  // The packet was cut by a mirror or by netfilter's log, which do not record how much.
   bool is_cut_before = false;
 
   // bytes <= size
@@ -25,8 +25,8 @@ struct PacketBytes {
     wire_size -= bytes;
   }
 
-  // A length field says that the packet has `bytes` from here: what follows is padding. False: the
-  // frame had less on the wire, so the field lies. Receivers drop such a packet.
+  // A length field claims that the packet has `bytes` from here: what follows is padding. False:
+  // the frame had less on the wire, so the field is wrong. Receivers drop such a packet.
   [[nodiscard]] bool set_wire_size(uint32_t bytes) {
     if (bytes > wire_size && !is_cut_before) return false;
     is_cut_before = false;
@@ -38,7 +38,7 @@ struct PacketBytes {
 
 // Which decoder goes on.
 enum class Layer : uint8_t {
-  kStop,        // state.fate says how it ended
+  kStop,        // state.fate is how it ended
   kEthernet,    // IEEE 802.3 frame from the destination address on
   kEtherType,   // state.ether_type names what follows
   kLlc,         // IEEE 802.2
@@ -62,7 +62,7 @@ struct DecodeState {
   PacketBytes rest;
   FrameFate fate = FrameFate::kNotIp;
 
-  // Of the innermost IP header met so far.
+  // From the innermost IP header found so far.
   IpAddress source{};
   IpAddress destination{};
   uint16_t ip_id = 0;
@@ -88,7 +88,7 @@ struct DecodeState {
   // The packet ends in something that is not followed any further.
   Layer stop_unknown() { return stop(ip_version == 0 ? FrameFate::kNotIp : FrameFate::kNotTcp); }
 
-  // A header of the link layer that is cut or broken says nothing about IP or TCP.
+  // After a link layer's header that is cut or broken nothing is known about IP or TCP.
   Layer stop_broken_link() { return stop_unknown(); }
 
   void count(Encapsulation encapsulation) {

@@ -15,7 +15,7 @@ struct DefragmentLimits {
   size_t datagrams_max = 4096;                 // unfinished at a time
   size_t memory_bytes_max = size_t{32} << 20;  // for the bytes of their fragments
   int64_t timeout_ns = 30'000'000'000;         // from the first fragment; Linux' ipfrag_time
-  int64_t duplicate_window_ns = 100'000'000;   // copies behind a finished datagram are dropped
+  int64_t duplicate_window_ns = 100'000'000;   // copies after a finished datagram are dropped
   bool key_vlan = false;                       // the VLAN tells datagrams apart
   uint64_t hash_seed = 0;                      // random per run: the wire must not aim at it
 };
@@ -46,7 +46,7 @@ struct DefragmentCounters {
 //
 // 1. IPv4: of overlapping bytes the first copy wins. IPv6: an overlap discards the datagram and
 //    all its later fragments (RFC 5722); an exact copy of a stored range is a duplicate and no
-//    overlap (RFC 8200 section 4.5), for mirror ports send frames twice.
+//    overlap (RFC 8200 section 4.5), because mirror ports send frames twice.
 // 2. Fragments that the capture cut take part with their size on the wire; the datagram is
 //    handed on with its captured beginning, up to the first byte that is not there.
 // 3. A fixed number of slots, a cap on memory; the oldest datagram makes room. Nothing is
@@ -54,7 +54,7 @@ struct DefragmentCounters {
 // 4. Calls of add() = held + merged + dropped + completed, at any time.
 class Defragmenter {
  public:
-  static constexpr uint32_t kDatagramSizeMax = 65535;  // bytes behind the IP header
+  static constexpr uint32_t kDatagramSizeMax = 65535;  // bytes after the IP header
   static constexpr size_t kRangesMax = 64;             // separate received ranges of a datagram
 
   explicit Defragmenter(const DefragmentLimits& limits);

@@ -22,7 +22,7 @@ struct DecodeOptions {
   bool tunnels = true;            // look into IP tunnels; false: what they carry is kNotTcp
   uint8_t tunnel_depth_max = 4;   // tunnels opened around one segment
   bool key_tunnel = true;         // the tunnels around a segment are part of the key
-  uint64_t tunnel_secret = 0;     // of this run: nobody must aim at the number of another tunnel
+  uint64_t tunnel_secret = 0;     // of this run: keeps a tunnel from aiming at another's number
   bool key_vlan = false;          // the outermost VLAN is part of the key
   bool verify_checksums = false;  // bad IPv4 header or TCP checksum: kBadChecksum
   bool defrag = true;             // for the owner: whether kFragment goes to a Defragmenter
@@ -49,11 +49,11 @@ enum class FrameFate : uint8_t {
 //    direction-free key they would split every connection in two. Nor do ports of UDP tunnels
 //    count, which many senders choose for each flow. Where the two directions have other ends, only
 //    what they share counts: of ERSPAN the collector, of 6to4 and segment routing no end.
-// 2. What a header says about its length decides: bytes after that are padding (Ethernet's minimum
-//    frame, a Wi-Fi check sequence). A length beyond the frame's size on the wire is a lie, and the
-//    packet malformed: receivers drop it, and so do Zeek and Suricata. Only what the capture cut,
-//    which the frame's record says, or a mirror that marks it, is missing. A length of 0 in a large
-//    IP packet is segmentation offload and means the rest of the frame.
+// 2. A header's length field decides: bytes after that are padding (Ethernet's minimum frame, a
+//    Wi-Fi check sequence). If the length is beyond the frame's size on the wire, the packet is
+//    malformed: receivers drop it, and so do Zeek and Suricata. Bytes are missing only if the
+//    capture cut them, as the frame's record shows, or a mirror that marks it. A length of 0 in a
+//    large IP packet is segmentation offload and means the rest of the frame.
 // 3. Packets quoted in ICMP errors are not TCP segments.
 // 4. VLAN, MPLS, PPPoE and PPP are the link's business: opened with tunnels = false, too, and not
 //    counted as depth.
@@ -76,7 +76,7 @@ class FrameDecoder {
     return decode_any(link_type, frame, wire_size, segment, fragment);
   }
 
-  // Goes on behind the IP header of a reassembled datagram: `header` and `payload` as the
+  // Goes on after the IP header of a reassembled datagram: `header` and `payload` as the
   // Defragmenter gave them (header.wire_size is the datagram's size on the wire, of which
   // `payload` is the captured beginning). May find a tunnel or another fragment inside.
   // `fragment` may be the same object as `header`.
@@ -97,8 +97,8 @@ class FrameDecoder {
   EncapsulationCounters* counters_;
 };
 
-// The outer IP packet in a frame, behind whatever the link layer has in front of it (VLAN tags,
-// MPLS, PPPoE, LLC, …): its captured bytes. Empty: there is none.
+// The outer IP packet in a frame, without what the link layer puts before it (VLAN tags, MPLS,
+// PPPoE, LLC, …): its captured bytes. Empty: there is none.
 std::span<const uint8_t> ip_packet_of(LinkType link_type, std::span<const uint8_t> frame,
                                       uint32_t wire_size);
 
@@ -114,7 +114,7 @@ inline bool FrameDecoder::decode_plain(std::span<const uint8_t> frame, Segment& 
   const uint32_t ip_total = load_be16(ip + 2);
   const uint32_t header_size = tcp_header_size(tcp);
   if (header_size < kTcpHeaderSize || ip_total < kIpSize + header_size) return false;
-  if (ip_total > frame.size() - kLinkSize) return false;  // cut, or a lie
+  if (ip_total > frame.size() - kLinkSize) return false;  // cut, or wrong
   segment.key.vlan = 0;
   segment.key.tunnel_kind = TunnelKind::kNone;
   segment.key.mapped_on_wire = 0;

@@ -4,7 +4,7 @@
 
 namespace tcp_sniffer {
 
-// IP and what stands behind it. The contract of each function is that of link_decoder.h; a cut or
+// IP and what follows it. The contract of each function is that of link_decoder.h; a cut or
 // contradicting header is kMalformed.
 
 enum IpProtocol : uint8_t {
@@ -28,7 +28,7 @@ enum IpProtocol : uint8_t {
 
 // A length of 0 means that the driver had not filled it in yet: segmentation offload, which is for
 // packets of more than one segment. 536 bytes is the smallest default segment, RFC 9293 section
-// 3.7.1; up to here 0 is a lie, and what follows the headers may be Ethernet's padding.
+// 3.7.1. Up to here 0 is wrong, and what follows the headers may be Ethernet's padding.
 constexpr uint32_t kUnsegmentedMax = 576;
 
 // IPv4 (RFC 791) or IPv6 (RFC 8200), by the first nibble.
@@ -41,19 +41,19 @@ Layer decode_ipv4(DecodeState& state);
 Layer decode_ipv6(DecodeState& state);
 
 // One IPv6 extension header (RFC 8200 section 4), the fragment header included, or the IP
-// Authentication Header (RFC 4302) behind either version.
+// Authentication Header (RFC 4302) after either version.
 Layer decode_extension_header(DecodeState& state);
 
-// A TCP segment directly behind IP: fills state.segment.
+// A TCP segment directly after IP: fills state.segment.
 Layer decode_tcp(DecodeState& state);
 
 // Fills state.fragment from the state, except id, offset and more. state.rest is its data.
 void fill_fragment(DecodeState& state);
 
-// Whether TCP can come behind `protocol`, as far as `options` let it.
+// Whether TCP can follow `protocol`, as far as `options` allow.
 bool may_carry_tcp(uint8_t protocol, const DecodeOptions& options);
 
-// Whether a valid IP header stands at `bytes`: used where nothing else says what a tunnel or a
+// Whether a valid IP header stands at `bytes`: used where no field names what a tunnel or a
 // pseudowire carries.
 bool looks_like_ip(const PacketBytes& bytes);
 

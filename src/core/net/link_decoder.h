@@ -4,9 +4,9 @@
 
 namespace tcp_sniffer {
 
-// Link layers. Each function reads its header at state.rest, moves behind it and says what comes
-// next. A header that is cut or unknown ends in kNotIp (kNotTcp inside a tunnel), one whose length
-// the frame contradicts in kMalformed.
+// Link layers. Each function reads its header at state.rest, moves to the byte after it and returns
+// the layer that comes next. A header that is cut or unknown ends in kNotIp (kNotTcp inside a
+// tunnel), one whose length the frame contradicts in kMalformed.
 
 // What a capture's link type begins with: skips the capture's own headers (cooked, radiotap, …).
 Layer start_link(LinkType link_type, DecodeState& state);
@@ -30,14 +30,14 @@ Layer decode_pppoe(DecodeState& state);
 // Cisco HDLC: address, control, Ethernet type.
 Layer decode_cisco_hdlc(DecodeState& state);
 
-// MPLS label stack, RFC 3032; what follows is told by its first nibble (RFC 4928 section 3), an
-// Ethernet pseudowire with or without control word (RFC 4448) included.
+// MPLS label stack, RFC 3032. The first nibble of what follows decides what it is (RFC 4928 section
+// 3), an Ethernet pseudowire with or without control word (RFC 4448) included.
 Layer decode_mpls(DecodeState& state);
 
 // IEEE 802.11 MAC header of a data frame that is not encrypted.
 Layer decode_ieee80211(DecodeState& state);
 
-// The capture's headers in front of 802.11: radiotap, AVS, Prism.
+// The capture's headers before 802.11: radiotap, AVS, Prism.
 Layer decode_radiotap(DecodeState& state);
 Layer decode_avs(DecodeState& state);
 Layer decode_prism(DecodeState& state);

@@ -30,9 +30,8 @@ bool is_vlan_type(uint16_t ether_type) {
   }
 }
 
-// The kernel gives a cooked capture the type behind all tags, but leaves those that it has not
-// moved away in the data (newer kernels do): the rest of a tag, and then others, up to that type
-// again.
+// In a cooked capture the type is the one after all tags. Newer kernels leave the tags that they
+// have not moved away in the data: the rest of a tag, and then others, up to that type again.
 bool has_hidden_tag(const DecodeState& state) {
   if (!state.is_cooked || state.ip_version != 0 || looks_like_ip(state.rest)) return false;
   for (uint32_t at = 0; at + 4 <= state.rest.size; at += 4) {

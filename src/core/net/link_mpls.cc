@@ -14,9 +14,9 @@ Layer decode_mpls(DecodeState& state) {
     state.rest.skip(kLabelSize);
   }
   if (state.rest.size == 0) return state.stop_broken_link();
-  // The label tells only its two routers what follows. A first nibble of 4 or 6 is IP unless it is
-  // the address of an Ethernet pseudowire without control word; 0 is a control word (RFC 4385), 1
-  // the pseudowire's own channel.
+  // Only the two routers know from the label what follows. A first nibble of 4 or 6 is IP unless it
+  // is the address of an Ethernet pseudowire without control word; 0 is a control word (RFC 4385),
+  // 1 the pseudowire's own channel.
   if (looks_like_ip(state.rest)) return Layer::kIp;
   if (looks_like_ethernet(state.rest)) return Layer::kEthernet;
   const uint8_t nibble = state.rest.data[0] >> 4;

@@ -8,7 +8,7 @@ constexpr uint32_t kRecordHeaderSize = 4;
 constexpr uint16_t kPayloadType = 9;  // NFULA_PAYLOAD of linux/netfilter/nfnetlink_log.h
 
 // Finds the payload record. The records' integers are in the byte order of the capturing host,
-// which nothing tells: the order in which the lengths make sense is the right one.
+// which is not recorded: the order in which the lengths make sense is the right one.
 bool find_payload(PacketBytes bytes, bool is_little_endian, PacketBytes& payload) {
   while (bytes.size >= kRecordHeaderSize) {
     const uint16_t length = is_little_endian ? load_le16(bytes.data) : load_be16(bytes.data);

@@ -14,26 +14,26 @@ namespace tcp_sniffer {
 
 class PacketLane;  // where a block goes back to; known to its owner only
 
-// What a block tells its shard besides the segments in it.
+// What a shard has to do besides handling the segments of the block.
 enum class BlockOrder : uint8_t {
   kNone,
-  kDrain,   // behind the segments: every connection ends, as at the end of the capture
+  kDrain,   // after the segments: every connection ends, as at the end of the capture
   kRebase,  // before the segments: packet time has jumped, see rebase_from_ns
   kEnd,     // the same as kDrain, and the capture thread sends nothing any more
 };
 
 // What the capture thread dropped of one direction of a connection because its shard had no block
-// free. The next block tells the shard, so that the hole that follows has a known cause.
+// free. It goes to the shard with the next block, so that the hole has a known cause.
 struct DropNote {
   uint64_t flow_hash = 0;
   uint64_t bytes = 0;  // payload on the wire
   FlowKey key;
-  uint32_t end_sequence = 0;  // behind the last of them
+  uint32_t end_sequence = 0;  // after the last of them
   Side side = Side::kLow;     // the sender
 };
 
-// What a shard says of one direction of a connection that it has taken whole up to `from`: what
-// comes before `to` is body that nobody will look at, and never the end of it.
+// A shard has taken one direction of a connection whole up to `from`. The bytes from there to `to`
+// belong to a body that is not needed, and never include its end.
 struct UnreadNote {
   uint64_t flow_hash = 0;
   FlowKey key;
@@ -59,8 +59,8 @@ struct PacketBlock {
   uint32_t count = 0;
   BlockOrder order = BlockOrder::kNone;
   int64_t clock_ns = 0;  // watermark: no later block has an earlier clock
-  // kRebase: connections with a segment at or behind this clock were active while the jump to
-  // clock_ns was not believed yet; they are as young as the jump.
+  // kRebase: connections with a segment at or after this clock were active while the jump to
+  // clock_ns was not believed yet. Their last activity is then the jump.
   int64_t rebase_from_ns = 0;
   CapturePiece* piece = nullptr;  // one reference is held while the block is in use
   uint8_t* arena = nullptr;       // kBlockArenaBytes, allocated at first use

@@ -126,7 +126,7 @@ void read_address_block(const char* from, bool v6, ProxiedEndpoints& endpoints) 
 
 constexpr size_t kTlvHead = 3;
 
-// Of the first one, its head included, which is there.
+// The size of the first one, its head included. That head is complete.
 size_t tlv_size(std::string_view tlvs) {
   return kTlvHead + big_endian_16(tlvs.data() + 1);
 }
@@ -159,7 +159,7 @@ ProxyHeader read_version_2(std::string_view bytes) {
   const auto transport = static_cast<uint8_t>(bytes[13] & 0x0f);
   const size_t length = big_endian_16(bytes.data() + 14);
   const size_t addresses = address_block_size(family);
-  // Of LOCAL everything behind the length is passed over, the family too.
+  // With LOCAL everything after the length is passed over, the family too.
   if (!is_local && (family > kUnix || transport > 2 || length < addresses)) return {};
   header.size = static_cast<uint32_t>(kFixedSize + length);
   const size_t in_front_of_tlvs = kFixedSize + addresses;

@@ -8,9 +8,9 @@
 namespace tcp_sniffer {
 
 // The PROXY protocol, versions 1 and 2 (haproxy.org, proxy-protocol.txt): a load balancer puts a
-// header in front of the client's first byte and says in it between whom the connection really is.
+// header before the client's first byte, which names the real endpoints of the connection.
 
-// What a header says of the connection that the proxy accepted.
+// The connection that the proxy accepted, as its header describes it.
 struct ProxiedEndpoints {
   Endpoint source;       // the client
   Endpoint destination;  // where the client connected to

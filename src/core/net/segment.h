@@ -19,7 +19,7 @@ constexpr uint8_t kNoWindowScale = 0xff;
 // One TCP segment as the capture thread decoded it: what a shard needs and nothing else.
 //
 // `payload` points into the memory of the PacketBlock that carries the segment (or into the
-// capture piece that the block holds a reference to); whoever keeps bytes longer copies them.
+// capture piece that the block holds a reference to). Bytes that are kept longer are copied.
 // Two cache lines: what the lookup needs is in the first.
 struct Segment {
   uint64_t flow_hash = 0;  // keyed with the run's secret; low bits pick the bucket
@@ -44,7 +44,7 @@ struct Segment {
   uint32_t timestamp_value = 0;           // option 8, RFC 7323 section 3; 0 = absent
   uint32_t tunnel_public_id = 0;          // as key.tunnel_id, but the same in every run
   uint32_t link_id = 0;                   // interface of a pcapng file or capture handle
-  // The rest of the payload was captured, and not handed over: a body that nobody will look at.
+  // The rest of the payload was captured but not handed over: a body that is not needed.
   bool withheld = false;
 };
 static_assert(sizeof(Segment) <= 128);

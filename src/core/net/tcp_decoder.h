@@ -14,14 +14,14 @@ namespace tcp_sniffer {
 
 constexpr uint32_t kTcpHeaderSize = 20;  // without options
 
-// Header length in bytes that the data offset field claims; below kTcpHeaderSize it is a lie.
+// Header length in bytes that the data offset field claims; below kTcpHeaderSize it is wrong.
 inline uint32_t tcp_header_size(const uint8_t* tcp) {
   return static_cast<uint32_t>(tcp[12] >> 4) * 4;
 }
 
 // Reads the options MSS, window scale and timestamps into `segment`, whose option fields are at
-// their defaults. Options behind a broken length are left unread: the segment
-// itself is still good (RFC 9293 section 3.1 only asks not to be confused by them).
+// their defaults. Options after a broken length are left unread: the segment itself is still good
+// (RFC 9293 section 3.1 only asks not to be confused by them).
 void read_tcp_options(const uint8_t* options, uint32_t size, Segment& segment);
 
 // Reads the fixed header and the options. `header_size` captured bytes stand at `tcp`.
@@ -58,8 +58,8 @@ inline void set_v4_mapped(IpAddress& address, const uint8_t* ipv4) {
 }
 
 // Fills key and side for IPv4: the endpoint that compares lower (address, then port) comes first,
-// so that both directions meet in one key. `addresses` is the source and behind it the destination,
-// as in the IP header; `ports` likewise.
+// so that both directions have one key. `addresses` is the source and then the destination, as in
+// the IP header; `ports` likewise.
 inline void set_ipv4_endpoints(const uint8_t* addresses, const uint8_t* ports, Segment& segment) {
   const uint64_t source = uint64_t{load_be32(addresses)} << 16 | load_be16(ports);
   const uint64_t destination = uint64_t{load_be32(addresses + 4)} << 16 | load_be16(ports + 2);

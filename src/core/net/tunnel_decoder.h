@@ -14,7 +14,7 @@ Layer decode_ip_tunnel(DecodeState& state);
 // GRE, RFC 2784 and RFC 2890; its version 1 is PPTP's, RFC 2637.
 Layer decode_gre(DecodeState& state);
 
-// ERSPAN (draft-foschiano-erspan-03) behind GRE type 0x88be: type I has no header of its own and
+// ERSPAN (draft-foschiano-erspan-03) after GRE type 0x88be: type I has no header of its own and
 // type II follows a GRE sequence number.
 Layer decode_erspan_1_2(DecodeState& state, bool has_gre_sequence);
 
@@ -25,7 +25,7 @@ Layer decode_erspan_3(DecodeState& state);
 // Teredo by that alone.
 Layer decode_udp(DecodeState& state);
 
-// What a UDP tunnel's header told.
+// What was read from a UDP tunnel's header.
 struct TunnelContent {
   PacketBytes inner;
   Layer layer = Layer::kIp;  // of `inner`

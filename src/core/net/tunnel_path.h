@@ -6,13 +6,14 @@
 
 namespace tcp_sniffer {
 
-// The tunnels around a packet, as far as they tell its connection from others with the same
-// addresses: of each its kind, its two ends, and a network number that is the same in both
+// The tunnels around a packet, as far as they distinguish its connection from others with the same
+// addresses: for each its kind, its two ends, and a network number that is the same in both
 // directions.
 struct TunnelPath {
   TunnelKind kind = TunnelKind::kNone;  // of the innermost
-  // Hash of all of them with the run's secret. 32 bits are enough: nobody can aim at another
-  // tunnel's, and two tunnels that share one by chance still differ in the addresses inside.
+  // Hash of all of them with the run's secret. 32 bits are enough: the secret keeps packets from
+  // aiming at another tunnel's hash, and tunnels that share one by chance still differ in the
+  // addresses inside.
   uint32_t id = 0;
   // The same without the secret: the same in every run, but open to aiming.
   uint32_t public_id = 0;

@@ -3,8 +3,8 @@
 
 namespace tcp_sniffer {
 
-// RFC 4380 section 5.1.1: an optional authentication and an optional origin indication, both told
-// from the IPv6 packet by their first byte 0.
+// RFC 4380 section 5.1.1: an optional authentication and an optional origin indication. Their first
+// byte, 0, distinguishes both from an IPv6 packet.
 bool read_teredo(PacketBytes payload, TunnelContent& content) {
   constexpr uint16_t kAuthentication = 0x0001;
   constexpr uint16_t kOrigin = 0x0000;
