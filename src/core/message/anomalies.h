@@ -6,10 +6,10 @@
 
 namespace tcp_sniffer {
 
-// What of a message RFC 9112 does not allow, and was read nevertheless (field `anomalies`).
-// docs/standards.md says of each what is made of it.
+// What RFC 9112 does not allow in a message, and was read nevertheless (field `anomalies`).
+// docs/standards.md describes how each is read.
 enum class Anomaly : uint8_t {
-  kLeadingBlanks,     // blanks, or before a status line empty lines, in front of the start line
+  kLeadingBlanks,     // blanks before the start line, or empty lines before a status line
   kStartLineBlanks,   // other than one space between the parts of the start line
   kTarget,            // missing, or with blanks, control characters, bytes beyond ASCII
   kVersion,           // missing, or not HTTP/1.x

@@ -86,7 +86,7 @@ bool ends_ignoring_case(std::string_view text, std::string_view end) {
 std::string_view extension_of(std::span<const HeaderField> headers) {
   for (const HeaderField& field : headers) {
     if (!equal_ignoring_case(field.name, "content-type")) continue;
-    // RFC 9110 section 8.3.1: parameters follow the type behind a semicolon.
+    // RFC 9110 section 8.3.1: parameters follow the type after a semicolon.
     std::string_view type = field.value.substr(0, field.value.find_first_of(";, \t"));
     for (const MediaType& known : kMediaTypes) {
       if (equal_ignoring_case(type, known.type)) return known.extension;

@@ -9,8 +9,8 @@ namespace tcp_sniffer {
 class BodySink {
  public:
   virtual ~BodySink() = default;
-  // `message.body` is decoded when decodeBodies is on. May wait when that is what overload says;
-  // what finds no room else is counted by the sink.
+  // `message.body` is decoded when decodeBodies is on. When there is no room, waits with `overload:
+  // block`; else the sink drops the body and counts it.
   virtual void put(const Message& message) = 0;
 };
 

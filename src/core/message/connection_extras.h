@@ -14,7 +14,7 @@ namespace tcp_sniffer {
 struct ConnectionExtras {
   bool is_proxied = false;
   uint8_t protocol = 0;            // the number of the protocol that `protocol_state` belongs to
-  ProxiedEndpoints proxied;        // what its PROXY header said
+  ProxiedEndpoints proxied;        // from its PROXY header
   void* protocol_state = nullptr;  // when it does not speak HTTP; memory of the shard's pool
 
   // The first bytes of a stream, while they may become a PROXY header.

@@ -8,7 +8,7 @@
 
 namespace tcp_sniffer {
 
-// What the messages of a connection say about it.
+// What the lines of a connection's messages contain about it.
 struct ConnectionIdentity {
   FlowKey key;
   Roles roles;

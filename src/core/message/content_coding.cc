@@ -34,7 +34,7 @@ void add_coding(std::string_view name, ContentCodings& list) {
     }
     return;
   }
-  // What was applied before this one can not be reached.
+  // A coding that was applied before this one cannot be undone.
   list = {};
 }
 

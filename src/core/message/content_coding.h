@@ -25,8 +25,8 @@ struct ContentCodings {
 };
 
 // Reads every Content-Encoding field in order (RFC 9110 section 5.3: their values are one list).
-// `identity` is passed over, names are compared without regard to case, and what lies under a
-// coding that is not known stays as it is.
+// `identity` is passed over, and names are compared without regard to case. Codings that were
+// applied before an unknown one are not undone.
 ContentCodings read_content_codings(std::span<const HeaderField> headers);
 
 // "gzip", "deflate", "br" or "zstd".

@@ -13,15 +13,15 @@
 namespace tcp_sniffer {
 
 // Undoes the content codings of message bodies (decodeBodies): gzip, deflate with and without
-// zlib's header, br, zstd, and two of them on top of each other.
+// zlib's header, br, zstd, and two of them one after the other.
 //
-// 1. What a broken or costly stream gave before it was stopped is the result, and the error says
-//    that it is not all. A stream that gave nothing leaves the body as it was sent.
-// 2. Output, of each coding, ends at output_max; then `truncated`.
+// 1. A broken or costly stream is stopped. Its output up to there is the result, and the error
+//    shows that it is incomplete. A stream without output leaves the body as it was sent.
+// 2. The output of each coding ends at output_max; then `truncated`.
 // 3. Limits against bombs: limits.h (ratio, time). Memory is the shard's, and charged to it.
 //
-// A message carries the bytes that were captured of its body: with a gap in it only those before
-// the gap are decoded, for what comes behind belongs to nothing.
+// A message has the bytes of its body that were captured. With a gap only those before the gap are
+// decoded, because the bytes after it cannot be decoded alone.
 //
 // One per shard, used by its thread; the pool outlives it. Nothing throws.
 class ContentDecoder {
@@ -52,7 +52,7 @@ class ContentDecoder {
 
   // The result was used: gives its memory back.
   void release_output();
-  // Gives back the contexts too, which are else used again.
+  // Gives back the contexts too, which otherwise are used again.
   void release();
 
  private:
@@ -60,7 +60,7 @@ class ContentDecoder {
   struct Text {
     Buffer memory;
     size_t size = 0;
-    char beyond = 0;  // the byte behind the cut
+    char beyond = 0;  // the byte after the cut
 
     std::string_view view() const { return {reinterpret_cast<const char*>(memory.data), size}; }
   };
@@ -79,7 +79,7 @@ class ContentDecoder {
   char names_[16] = {};
   size_t names_size_ = 0;
 
-  // Of the body being decoded.
+  // For the body being decoded.
   uint64_t ratio_bytes_max_ = 0;
   int64_t started_ns_ = 0;
   uint64_t work_bytes_ = 0;

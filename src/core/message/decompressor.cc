@@ -39,7 +39,7 @@ Bytef* as_bytes(const char* text) {
 
 }  // namespace
 
-// In front of each piece stands the pool's own note of it, which giving back needs.
+// Each piece is preceded by the pool's Buffer, which is needed to give it back.
 void* Decompressor::allocate(void* self, size_t size) {
   static_assert(sizeof(Buffer) == 16, "keeps the memory behind it aligned");
   Buffer buffer = static_cast<Decompressor*>(self)->pool_.allocate(size + sizeof(Buffer));

@@ -15,7 +15,7 @@ struct ZSTD_DCtx_s;
 
 namespace tcp_sniffer {
 
-// The state machines of zlib, brotli and zstd behind one face: one coded stream at a time.
+// The state machines of zlib, brotli and zstd with one interface: one coded stream at a time.
 // Contexts are made when first needed and used again; all their memory comes from the pool, which
 // outlives this. No call throws, blocks or looks at a clock. One per shard.
 class Decompressor {
@@ -23,8 +23,9 @@ class Decompressor {
   // RFC 9659 section 3: a decoder of HTTP content need not grant zstd more than 8 MiB.
   static constexpr int kZstdWindowLogMax = 23;
 
-  // Input taken in one step, so that limits are looked at in between. Brotli hands out what it has
-  // when its input ends, not when it meets an error: a small piece is what a broken stream loses.
+  // Input of one step; limits are checked between steps. Brotli hands out what it has when its
+  // input ends, but not when it finds an error: a broken stream loses at most the output of one
+  // step.
   static constexpr size_t kStepMax = 16384;
   static constexpr size_t kBrotliStepMax = 1024;
 
@@ -48,14 +49,14 @@ class Decompressor {
     size_t produced = 0;
   };
 
-  // Begins a stream. `input` is looked at, not kept: deflate is with or without zlib's header, and
-  // `raw_deflate` says that it is without, whatever it looks like. False: no memory.
+  // Begins a stream. `input` is looked at, not kept: it shows whether deflate has zlib's header.
+  // With `raw_deflate` it has none, whatever it looks like. False: no memory.
   bool start(ContentCoding coding, std::string_view input, bool raw_deflate = false);
   // Whether start() took the stream for deflate with zlib's header.
   bool has_zlib_header() const { return coding_ == ContentCoding::kDeflate && zlib_header_; }
 
   // Decodes some of `input`, which is all that is left of the stream, into `output`. A step that
-  // neither consumed nor produced has met the end of its input too early. Several gzip members
+  // neither consumed nor produced has reached the end of its input too early. Several gzip members
   // (RFC 1952 section 2.2) or zstd frames (RFC 8878 section 3.1) are one stream.
   Step step(std::string_view input, std::span<char> output);
 

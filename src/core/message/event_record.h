@@ -20,9 +20,9 @@ enum class EventKind : uint8_t {
 // What a stream turned out to be when it is not HTTP/1.x.
 enum class StreamNature : uint8_t { kUnknown, kTls, kHttp2 };
 
-// Something a shard has to tell, in a fixed size so that saying it costs one copy into a bounded
-// queue; the control thread makes words of it. Bytes are only from the start of a stream that is
-// not HTTP, never from headers or bodies.
+// An event of a shard, of a fixed size so that reporting it costs one copy into a bounded queue.
+// The control thread makes the text. Bytes are only from the start of a stream that is not HTTP,
+// never from headers or bodies.
 struct EventRecord {
   EventKind kind = EventKind::kReassemblyGap;
   StreamNature nature = StreamNature::kUnknown;

@@ -33,7 +33,7 @@ enum class ContentDecodeError : uint8_t {
   kNo,
   kTruncated,  // the coded stream stops before its end
   kCorrupt,    // it contradicts itself
-  kLimit,      // it would cost too much: ratio, time, memory, or codings on top of each other
+  kLimit,      // it would cost too much: ratio, time, memory, or too many codings
 };
 
 // One header or trailer field as sent, without the whitespace around name and value. A folded

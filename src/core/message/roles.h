@@ -6,9 +6,9 @@
 
 namespace tcp_sniffer {
 
-// Who serves whom on a connection, as far as that is known. The receiver is fixed when it is known,
-// at the latest at the connection's first line. It serves, except where its port was asked for and
-// a SYN tells that it is the client.
+// Which side of a connection is the server, as far as that is known. The receiver is fixed when it
+// is known, at the latest at the connection's first line. It is the server, except where its port
+// was configured and a SYN shows that it is the client.
 class Roles {
  public:
   bool known() const { return known_; }
@@ -16,18 +16,19 @@ class Roles {
   Side server() const { return receiver_is_client_ ? other(receiver_) : receiver_; }
   bool serves(Side side) const { return side == server(); }
 
-  // Not where only the port tells, and it is the larger one, as a client's nearly always is; where
-  // the first line was found by searching, so it may be a body's text; or where a line contradicts.
+  // False where only the port decides, and it is the larger one, as a client's nearly always is;
+  // where the first line was found by searching, so that it may be the text of a body; or where a
+  // line contradicts.
   bool certain() const { return known_ && !uncertain_; }
   bool surely_serves(Side side) const { return certain() && serves(side); }
 
-  // The handshake or the protocol tells who serves.
+  // The handshake or the protocol shows which side is the server.
   void know(Side server) {
     receiver_ = server;
     known_ = true;
   }
-  // The receiver's port was asked for. Without a SYN (`syn_server` is then the receiver) the port
-  // alone tells, and `uncertain` says that it is the larger one.
+  // The receiver's port was configured. Without a SYN (`syn_server` is then the receiver) the port
+  // alone decides, and `uncertain` is whether it is the larger one.
   void know_port(Side receiver, Side syn_server, bool uncertain) {
     know(receiver);
     receiver_is_client_ = receiver != syn_server;
@@ -36,7 +37,7 @@ class Roles {
   // A side has sent a message, which may be found by searching.
   void note_message(Side sender, bool is_request, bool found) {
     if (!known_) {
-      // Neither port nor SYN told: the side that was sent the first request, or that answered.
+      // Neither port nor SYN decided: the side that was sent the first request, or that answered.
       know(is_request ? other(sender) : sender);
       uncertain_ = found;
     } else if (is_request == serves(sender)) {
