@@ -27,7 +27,8 @@ struct ConnectionText {
 };
 
 // Keeps the text of the connections that sent messages lately, so that it is made once for a busy
-// one. The place of a connection is told by its id; the last to come has it. One per line writer.
+// one. A connection's id decides its place, which belongs to the last connection that used it. One
+// per line writer.
 class ConnectionTexts {
  public:
   // Of 256 bytes each. Larger serves more connections at a time, smaller leaves more of the

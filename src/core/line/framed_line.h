@@ -23,7 +23,7 @@ class FramedMessage {
   // The whole size of the message that begins with this header of kHeaderSize bytes.
   static size_t size_of(std::string_view header);
 
-  // Leaves room for the lengths; the JSON is appended to the sink behind it.
+  // Leaves room for the lengths; the JSON is appended to the sink after it.
   explicit FramedMessage(LineSink& sink);
   // Appends the body and fills in the lengths. Both parts are below 4 GiB.
   void finish(std::string_view body, LineSink& sink) const;

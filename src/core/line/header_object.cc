@@ -42,7 +42,7 @@ bool is_ascii(std::string_view text) {
 }
 
 void close_object(size_t start, LineSink& sink) {
-  if (sink.size() > start) cut_line(sink, sink.size() - 1);  // the comma behind the last field
+  if (sink.size() > start) cut_line(sink, sink.size() - 1);  // the comma after the last field
   append_verbatim("}", sink);
 }
 

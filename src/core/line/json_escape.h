@@ -6,14 +6,15 @@
 
 namespace tcp_sniffer {
 
-// Escaping of JSON string contents, the dearest step of a line: a JSON body is full of quotes.
+// Escaping of JSON string contents, the most expensive step of a line: a JSON body is full of
+// quotes.
 //
 // Escaped are quote and backslash, U+0000-001F, U+007F-009F, U+2028 and U+2029 (RFC 8259 section
 // 7; the others break terminals and JavaScript source). \b \t \n \f \r \" \\ take two bytes, the
 // rest six (\u00XX). Everything else is copied. The functions write no quotes around the text.
 //
 // There is one set of functions per kind of processor, chosen once; all write the same bytes.
-// Output room: escaped_size_max of the input's size, for the widest stores spill past the end.
+// Output room: escaped_size_max of the input's size, because the widest stores spill past the end.
 
 constexpr size_t kEscapedByteMax = 6;
 constexpr size_t kEscapeSpill = 128;
@@ -35,16 +36,16 @@ struct FieldProgress {
 struct EscapeKernels {
   const char* name;
 
-  // Escapes ASCII text. Stops early when it meets a byte from 0x80, having consumed and written
-  // some part of the ASCII text before it.
+  // Escapes ASCII text. Stops early at a byte from 0x80, having consumed and written some part of
+  // the ASCII text before it.
   EscapeProgress (*escape_ascii)(const char* in, const char* end, char* out);
 
   // Escapes text that is valid UTF-8 and begins and ends on a character boundary.
   char* (*escape_utf8)(const char* in, const char* end, char* out);
 
   // Writes `"name":"value",` for each field, the name in lower case, until the first field that
-  // needs more than that (folded, or not ASCII) or may not fit in front of `limit`: for a field it
-  // takes plain_field_size_max.
+  // needs more than that (folded, or not ASCII) or may not fit before `limit`: it assumes
+  // plain_field_size_max for each field.
   FieldProgress (*write_plain_fields)(const HeaderField* field, const HeaderField* end, char* out,
                                       const char* limit);
 };

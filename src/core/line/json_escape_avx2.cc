@@ -37,7 +37,7 @@ constexpr ShuffleTable kShuffles = [] {
   return table;
 }();
 
-// The letter behind the backslash for bytes 00-0F, 0 where there is none.
+// The letter after the backslash for bytes 00-0F, 0 where there is none.
 
 alignas(16) constexpr uint8_t kControlLetters[16] = {0,   0,   0,   0, 0,   0,   0, 0,
                                                      'b', 't', 'n', 0, 'f', 'r', 0, 0};
@@ -143,7 +143,7 @@ inline uint64_t load_word(const char* in, size_t size) {
   return byte(0) | byte(size / 2) | byte(size - 1);
 }
 
-// The first `size` <= 16 bytes, and letters behind them; never reads further.
+// The first `size` <= 16 bytes, and letters after them; never reads further.
 [[gnu::target("avx2,bmi,bmi2,popcnt")]] inline __m128i load_part(const char* in, size_t size) {
   constexpr uint64_t kLetters = 0x6161616161616161;
   if (size == 16) return _mm_loadu_si128(reinterpret_cast<const __m128i*>(in));
@@ -231,7 +231,7 @@ inline char* escape_bytes(const char* in, size_t size, char* out) {
 
 // ASCII, and nothing to escape?
 [[gnu::target("avx2,bmi,bmi2,popcnt")]] inline bool is_plain(__m128i text) {
-  // As signed numbers the bytes from 0x80 lie below the space, as control characters do.
+  // As signed numbers the bytes from 0x80 are below the space, as control characters are.
   const __m128i low = _mm_cmpgt_epi8(_mm_set1_epi8(0x20), text);
   const __m128i quote = _mm_cmpeq_epi8(text, _mm_set1_epi8('"'));
   const __m128i backslash = _mm_cmpeq_epi8(text, _mm_set1_epi8('\\'));

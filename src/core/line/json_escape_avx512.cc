@@ -10,10 +10,10 @@
 
 #include "core/line/json_escape_bytes.h"
 
-// 64 bytes at a time. A table of 128 entries (vpermi2b) says for each byte whether it is copied,
-// takes a backslash and which letter follows it, or is rare (left to the byte-wise code). The
-// backslashes are then put between by vpexpandb, 32 bytes of input at a time: as many quotes as
-// there may be, no branch depends on where they stand.
+// 64 bytes at a time. A table of 128 entries (vpermi2b) decides for each byte whether it is copied,
+// takes a backslash and a letter, or is rare (left to the byte-wise code). vpexpandb then inserts
+// the backslashes, 32 bytes of input at a time. No branch depends on the number of quotes or on
+// their places.
 
 namespace tcp_sniffer {
 namespace {
@@ -24,7 +24,7 @@ struct alignas(64) ClassTable {
   std::array<uint8_t, 128> classes;
 };
 
-// 0 = copied; kRare = six bytes; else the letter behind the backslash.
+// 0 = copied; kRare = six bytes; else the letter after the backslash.
 constexpr ClassTable kClassTable = [] {
   ClassTable table{};
   for (size_t byte = 0; byte < 128; ++byte) {
@@ -42,7 +42,7 @@ classes_of(__m512i text) {
   return _mm512_permutex2var_epi8(low, text, high);  // looks at the lower seven bits
 }
 
-// The first `size` < 64 bytes, and letters behind them. Never reads further.
+// The first `size` < 64 bytes, and letters after them. Never reads further.
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt")]] inline __m512i
 load_part(const char* in, size_t size) {
   const __mmask64 part = _cvtu64_mask64(_bzhi_u64(~uint64_t{0}, static_cast<uint32_t>(size)));

@@ -39,7 +39,7 @@ inline void append_verbatim(std::string_view text, LineSink& sink) {
   sink.commit(out + text.size());
 }
 
-// Takes back everything behind the first `size` bytes of the line.
+// Takes back everything after the first `size` bytes of the line.
 void cut_line(LineSink& sink, size_t size);
 
 // A line in memory of its own; keeps its room when cleared. For parts that are put together

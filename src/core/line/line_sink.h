@@ -12,7 +12,7 @@ namespace tcp_sniffer {
 // reserve may move the bytes already written; pointers into the line do not survive it.
 class LineSink {
  public:
-  // Memory for at least `size` more bytes behind those committed.
+  // Memory for at least `size` more bytes after those committed.
   char* reserve(size_t size) {
     if (static_cast<size_t>(limit_ - end_) < size) grow(size);
     return end_;

@@ -11,8 +11,8 @@
 namespace tcp_sniffer {
 namespace {
 
-// What JSON makes of each byte, at most. Of the characters outside of ASCII those are escaped that
-// begin with C2 (U+0080 to 009F) and with E2 80 (U+2028 and 2029): six bytes in the place of two
+// The most bytes that JSON needs for each byte. Outside of ASCII only the characters that begin
+// with C2 (U+0080 to 009F) and with E2 80 (U+2028 and 2029) are escaped: six bytes instead of two
 // and of three.
 constexpr std::array<uint8_t, 256> kEscapedSize = [] {
   std::array<uint8_t, 256> sizes{};

@@ -46,13 +46,13 @@ class MessageLineWriter {
   MessageLineWriter& operator=(const MessageLineWriter&) = delete;
 
   // Appends one whole line with its '\n', or one frame. With kPretty a request and an interim
-  // response (1xx but 101) append nothing: the final response's line tells the whole exchange.
+  // response (1xx but 101) append nothing: the final response's line is for the whole exchange.
   void write(const Message& message, LineSink& sink);
 
-  // Of a line: keys, numbers, addresses, and the room that is asked for beyond what is used.
+  // Per line: keys, numbers, addresses, and the room that is reserved but not used.
   static constexpr size_t kFixedSize = 32768;
-  // Of a field, beside its name and value: quotes, brackets, commas, "[redacted]", and its mention
-  // in `latin1`.
+  // Per field, besides its name and value: quotes, brackets, commas, "[redacted]", and its name in
+  // `latin1`.
   static constexpr size_t kFieldSize = 64;
 
   // Room in the sink that `write` of this message surely does not exceed, far less than that of six

@@ -101,7 +101,7 @@ std::string_view status_colour(uint16_t status) {
   return "\x1b[32m";
 }
 
-// Does the target say the host itself (absolute form, or authority form of CONNECT, RFC 9112
+// Does the target contain the host (absolute form, or authority form of CONNECT, RFC 9112
 // section 3.2)?
 bool names_host(std::string_view method, std::string_view target) {
   return method == "CONNECT" || target.find("://") < target.find_first_of("/?");

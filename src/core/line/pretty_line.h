@@ -10,15 +10,15 @@
 
 namespace tcp_sniffer {
 
-// `format: pretty`: one line an exchange, for people.
+// `format: pretty`: one line per exchange, for people.
 //
 //     12:00:00.123456  GET      200    1.234 ms       0 B    5.3 kB  example.com/path?q=1
 //     12:00:00.200000  POST     ...                 1.2 kB           example.com/x  unanswered
 //
 // Time of the response (of the request when unanswered), method, status, latency, size of the
 // request's and the response's body, host and path, then what is wrong with it. Text from the
-// wire is escaped as in JSON, and so are characters that turn or hide the text around them: nothing
-// in it reaches the terminal as a command, or shows something else than was sent. With colours the
+// wire is escaped as in JSON, and so are characters that turn or hide the text around them: it
+// cannot give the terminal a command or look like something that was not sent. With colours the
 // status is green (2xx), cyan (3xx), yellow (4xx) or red (5xx), remarks are red. One per line
 // writer.
 class PrettyLineWriter {

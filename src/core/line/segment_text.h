@@ -15,7 +15,8 @@ namespace tcp_sniffer {
 //
 // (on one line): packet time, frame, sender, receiver, flags (S F R P A U E C), sequence and
 // acknowledgment counted from 1 (absolute, with a *, where the connection is not known), payload
-// bytes on the wire, what became of them – with their number when not of all – and the connection.
+// bytes on the wire, what became of them (with their number, if not all had this fate), and the
+// connection.
 void append_segment_line(const TracedSegment& traced, std::string& out);
 
 // 16 bytes a line: offset, hexadecimal, characters (a dot for what is not printable ASCII).
