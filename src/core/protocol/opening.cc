@@ -1,5 +1,4 @@
-// ProtocolCall: the first bytes of a stream, where a PROXY header may stand in front of the
-// protocol.
+// ProtocolCall: the first bytes of a stream, where a PROXY header may precede the protocol.
 
 #include <utility>
 
@@ -15,7 +14,7 @@ std::string_view text_of(std::span<const uint8_t> bytes) {
 
 }  // namespace
 
-// The client; also where nothing tells who that is.
+// True for the client, and for both sides while it is not known which one is the client.
 bool ProtocolCall::may_send_header(Side side) const {
   const bool is_server = identity().roles.surely_serves(side);
   const ConnectionExtras* extras = identity().extras;

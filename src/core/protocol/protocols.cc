@@ -89,7 +89,7 @@ size_t Protocols::held_bytes(const ConnectionProtocol& protocol,
   return held;
 }
 
-// The first bytes of a connection, of whichever side, say which protocol it speaks.
+// The first bytes of a connection, from either side, decide which protocol it speaks.
 void Protocols::choose(ProtocolChoice& choice, ConnectionIdentity& identity,
                        std::span<const uint8_t> first_bytes) {
   choice.set(ProtocolChoice::kChosen);

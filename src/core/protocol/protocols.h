@@ -74,9 +74,9 @@ class Protocols {
   bool begins_message(const Segment& segment) const;
 
   static bool holds_memory(const ConnectionProtocol& protocol, const ConnectionIdentity& identity);
-  // What a connection has of the pool; without the texts that wait beside its exchanges, which are
-  // small.
-  // How many of the next bytes of a stream nobody will look at.
+  // Memory of the pool that a connection holds, without the texts of its waiting exchanges, which
+  // are small.
+  // How many of the next bytes of a stream are not needed.
   uint64_t unread_bytes(const ConnectionProtocol& protocol, Side side) const {
     return http_.unread_bytes(protocol.http_, side);
   }
@@ -116,13 +116,13 @@ class Protocols {
   Engines engines_;
 };
 
-// One connection, for the length of a call: what the reassembler has to deliver, without the PROXY
-// header that may stand in front of it, goes to the engine of the protocol that the connection
-// speaks. The functions are those of StreamProtocol.
+// One connection, for the length of a call. It passes what the reassembler delivers, without a
+// PROXY header at its beginning, to the engine of the protocol that the connection speaks. The
+// functions are those of StreamProtocol.
 class ProtocolCall {
  public:
-  // `frame` is that of the segment being handled, 0 when time is the reason. `ending`: the
-  // connection is over, for this reason.
+  // `frame` is that of the segment being handled, 0 when time is the reason. `ending` is why the
+  // connection is over, if it is.
   ProtocolCall(Protocols& protocols, ConnectionProtocol& protocol, ProtocolChoice& choice,
                ConnectionIdentity& identity, int64_t clock_ns, uint64_t frame, Incomplete ending)
       : protocols_(protocols),

@@ -17,14 +17,14 @@ namespace tcp_sniffer {
 
 // What the engine of a protocol offers: the functions of StreamProtocol, and a few more. There is
 // one engine per shard, made from (bytes of body kept, pool, counters, emitter). What it remembers
-// of one connection is its State, in memory of the shard's pool; a State is made when `recognises`
-// has said yes, and given back after `close`.
+// of one connection is its State, in memory of the shard's pool. A State is made when `recognises`
+// returns true, and given back after `close`.
 //
 // kName: the word in the configuration key `protocols` and in the messages' field `protocol`.
-// recognises: whether a connection speaks this protocol whose first captured bytes these are.
+// recognises: whether a connection that begins with these captured bytes speaks this protocol.
 // start_midstream, start_at_beginning: as HttpEngine's.
 // held_bytes: memory of the pool that the state refers to.
-// close: the connection is over. What is open is given out with this cause, memory is released.
+// close: the connection is over. Open messages are emitted with this cause, memory is released.
 template <class Engine>
 concept ProtocolEngine = requires(Engine engine, typename Engine::State& state,
                                   const typename Engine::State& known, ConnectionIdentity& identity,
@@ -53,9 +53,9 @@ struct ProtocolList {
       "http", Engines::kName...};
 };
 
-// The table of protocols beside HTTP, one line each, in the order in which they are asked whether
-// they recognise a connection. What none of them recognises is HTTP, whose state is part of every
-// connection object.
+// The protocols besides HTTP, one line each, in the order in which they are asked whether they
+// recognise a connection. If none of them does, the connection is HTTP's, whose state is part of
+// every connection object.
 using ProtocolTable = ProtocolList<  //
     Pop3Engine>;
 
