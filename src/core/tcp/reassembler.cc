@@ -22,13 +22,13 @@ void Reassembler::Bytes::advance(uint64_t size) {
 }
 
 // Bytes at the head that the snaplen cut off: the same segment may be sent again, and be captured
-// whole (a short snaplen cuts every copy, so nobody waits for one for long).
+// whole (a short snaplen cuts every copy, so the wait for a whole one is short).
 void Reassembler::keep_cut(TcpStream& stream, uint64_t size) {
   stream.cut = true;
   stream.cut_end_sequence = stream.sequence_of(stream.head + size);
 }
 
-// Cuts off what lies before the head, and all that lies behind an end that is sure.
+// Cuts off what is before the head, and what is after a certain end.
 void Reassembler::cut_to_stream(const TcpStream& stream, Bytes& bytes) {
   if (bytes.offset < stream.head) {
     const uint64_t behind = stream.head - bytes.offset;

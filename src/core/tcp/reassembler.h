@@ -24,27 +24,27 @@ struct ReassemblySettings {
   uint64_t buffer_max = 4u << 20;          // reassemblyBufferSize, one direction
 };
 
-// Turns segments into the two ordered byte streams of a connection, and says what is missing.
+// Turns segments into the two ordered byte streams of a connection, and reports what is missing.
 //
 // Rules (ARCHITECTURE.md, "The life of a byte", has the reasons):
 // 1. In-order bytes go to the protocol straight from the packet; a buffer exists only while bytes
-//    wait behind a hole, for the other direction, or because the protocol refused them.
+//    wait after a hole, for the other direction, or because the protocol refused them.
 // 2. The first copy of a byte wins, also for a part of a segment.
 // 3. A segment that acknowledges bytes of the peer that were not delivered yet waits for them:
-//    the sender had seen them when it spoke.
+//    the sender had received them when it sent the segment.
 // 4. A hole at the head is given up when the peer has acknowledged it and the evidence of
 //    limits.h is there; by timeout only where the peer is not captured; else when memory is full
 //    or the connection ends. Never more than the peer has acknowledged is given up at once.
-// 5. FIN and RST are claims. A claim stands when the stream has reached it, and any later byte
-//    behind it, or another sign of life of its sender, takes it back. The protocol is told when it
-//    is final: the FIN was acknowledged exactly, or (the peer not captured) nothing came for the
-//    gap timeout, or the connection is over. A FIN takes one sequence number (RFC 9293 section
-//    3.4), which is counted as delivered but given to no one. What a RST carries is text for
-//    people (RFC 9293 section 3.5.3), not data.
-// 6. What a segment says is believed only when it fits: bytes that do not stand at the head need
-//    an acknowledgment that the peer's stream makes plausible (RFC 5961 section 5), an
-//    acknowledgment a place next to what is known of its own stream. Bytes that were acknowledged
-//    but are not known to have been sent are given up only when somebody says so again.
+// 5. FIN and RST are claims. A claim stands when the stream has reached it. Any later byte after
+//    it, or another sign of life of its sender, takes it back. It is final, and the protocol is
+//    called, when the FIN was acknowledged exactly, or (the peer not captured) nothing came for
+//    the gap timeout, or the connection is over. A FIN takes one sequence number (RFC 9293 section
+//    3.4), which is counted as delivered but is not given to the protocol. The payload of a RST is
+//    text for people (RFC 9293 section 3.5.3), not data.
+// 6. A segment is believed only when it fits. Bytes that are not at the head need an acknowledgment
+//    that the peer's stream makes plausible (RFC 5961 section 5). An acknowledgment needs a place
+//    next to what is known of its own stream. Bytes that were acknowledged but are not known to
+//    have been sent are given up only when they are acknowledged again.
 //
 // All state is in the TcpStreams and the protocol. One per shard; not shared.
 class Reassembler {
@@ -57,30 +57,30 @@ class Reassembler {
   template <StreamProtocol P>
   void advance_clock(TcpStreams& streams, P& protocol, int64_t clock_ns) {
     if (streams[0].hole_since_ns == 0 && streams[1].hole_since_ns == 0) return;
-    // The next hole is timed from the moment the timer of this one ran out, so that it does not
-    // matter how late somebody looks.
+    // The next hole is timed from the moment the timer of this one ran out, so that the result does
+    // not depend on when this is called.
     while (const int64_t verdict_ns = give_up_by_evidence(streams, protocol, clock_ns)) {
       pump(streams, protocol, verdict_ns);
     }
   }
 
-  // One segment of an existing connection; a SYN only sets the origin. The streams' scaling and
-  // state checks are the caller's. False: the segment does not fit, and nobody has to believe that
-  // an end of the connection sent it.
+  // One segment of an existing connection; a SYN only sets the origin. The caller does the streams'
+  // scaling and checks the state. False: the segment does not fit, so it may not be from an end of
+  // the connection.
   template <StreamProtocol P>
   bool on_segment(TcpStreams& streams, P& protocol, const Segment& segment);
 
-  // Delivers everything that is left, in the order it was captured, and reports what is missing:
-  // the connection is over. The protocol is not told of an end; the caller knows the reason.
+  // The connection is over: delivers everything that is left, in the order it was captured, and
+  // reports what is missing. Does not call on_end; the caller knows the reason.
   template <StreamProtocol P>
   void flush(TcpStreams& streams, P& protocol, int64_t clock_ns);
 
-  // Whether a stream's first segment to be placed is, or comes behind, a known beginning; if not,
-  // the stream is met in its middle.
+  // Whether a stream's first segment to be placed is at or after a known beginning. If not, the
+  // capture began in the middle of the stream.
   static bool knows_start(const TcpStream& stream, const Segment& segment);
 
   // Whether a SYN on a living connection is the one of its own stream: for the first time, again,
-  // or captured behind its data.
+  // or captured after its data.
   static bool owns_syn(const TcpStream& stream, const TcpStream& peer, const Segment& segment);
 
   // Whether the segment goes on where both streams stand.
@@ -113,7 +113,7 @@ class Reassembler {
     return peer.seen ? kGapAckedWaitMaxNs : settings_.gap_timeout_ns;
   }
 
-  // ---- what a segment says, and whether it is believed (reassembler_claims.cc)
+  // ---- what a segment claims, and whether it is believed (reassembler_claims.cc)
   enum class Place : uint8_t { kNowhere, kKnown, kMidstream };
   static Place place(TcpStream& stream, const TcpStream& peer, const Segment& segment);
   static void place_syn(TcpStream& stream, uint32_t first);
@@ -213,7 +213,7 @@ class Reassembler {
   void skip_hole(TcpStream& stream, P& protocol, Side side, uint64_t to);
   template <StreamProtocol P>
   void give_up(TcpStreams& streams, P& protocol, Side side, uint64_t to);
-  // An end whose acknowledgment can not be captured.
+  // An end whose acknowledgment cannot be captured.
   static bool end_waits(const TcpStream& stream, const TcpStream& peer) {
     return stream.ended && !stream.end_told && !stream.reset && !stream.end_guessed && !peer.seen;
   }

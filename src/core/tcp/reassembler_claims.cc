@@ -1,10 +1,11 @@
-// Reassembler: what a segment says of its own stream and of the peer's, and whether to believe it.
+// Reassembler: what a segment claims about its own stream and the peer's, and whether to believe
+// it.
 
 #include "core/tcp/reassembler.h"
 
 namespace tcp_sniffer {
 
-// Whether the stream's first segment tells, or fits what is known of, where the stream begins.
+// Whether the stream's first segment is its beginning, or fits what is known about the beginning.
 bool Reassembler::knows_start(const TcpStream& stream, const Segment& segment) {
   if ((segment.flags & kTcpSyn) != 0) return true;
   if (!stream.hint_is_start) return false;
@@ -14,8 +15,8 @@ bool Reassembler::knows_start(const TcpStream& stream, const Segment& segment) {
 
 // ---------------------------------------------------------------- plausible
 
-// Bytes, a FIN, or a first segment that merely fall into the window may be forged by somebody who
-// sees neither stream; the acknowledgment has to fit, too (RFC 5961 section 5.2).
+// Bytes, a FIN, or a first segment that are merely in the window may be forged by an attacker that
+// sees neither stream. So the acknowledgment has to fit, too (RFC 5961 section 5.2).
 bool Reassembler::acknowledges_plausibly(const TcpStream& peer, const Segment& segment) {
   if (!peer.seen && !peer.hinted) return true;
   if ((segment.flags & kTcpAck) == 0) return false;
@@ -27,7 +28,7 @@ bool Reassembler::acknowledges_plausibly(const TcpStream& peer, const Segment& s
          offset <= std::max(peer.window_limit(), peer.contiguous_end() + kWindowMin);
 }
 
-// Of the next bytes the number alone is proof enough: one in 4 billion.
+// For the next bytes the number alone is proof enough: one in 4 billion.
 bool Reassembler::believes(const TcpStream& stream, const TcpStream& peer, const Segment& segment,
                            uint64_t offset) {
   const uint64_t end = stream.known_end();
@@ -37,7 +38,7 @@ bool Reassembler::believes(const TcpStream& stream, const TcpStream& peer, const
   return acknowledges_plausibly(peer, segment);
 }
 
-// Next to what is known to have been sent: a segment in front of it says nothing certain.
+// Next to what is known to have been sent: a segment before it proves nothing.
 bool Reassembler::fits(const TcpStream& stream, uint64_t offset) {
   return offset + stream.reach() >= stream.head &&
          offset <= std::max(stream.known_end(), stream.acked) + 1;
@@ -60,22 +61,22 @@ bool Reassembler::owns_syn(const TcpStream& stream, const TcpStream& peer, const
   if (!stream.placed && !stream.hinted) return with_ack || !peer.seen;
   const uint64_t begin = stream.offset_of(first);
   if (stream.hint_is_start) return begin == kStreamOrigin;
-  // A bare acknowledgment may have been sent by somebody in front of the server, or be an answer
-  // to an older connection (RFC 5961 section 4): with a SYN that is answered it is void.
+  // A bare acknowledgment may come from a device before the server, or be an answer to an older
+  // connection (RFC 5961 section 4). If the SYN was answered, it is void.
   if (!stream.placed && stream.seen && with_ack && peer.syn_seen) return true;
   return begin <= stream.expected() && stream.expected() - begin < kHandshakeReach;
 }
 
 // ---------------------------------------------------------------- origin
 
-// Where the sender's stream begins: at its SYN; else where the peer's acknowledgment in a
-// handshake said; else at the first byte seen. Offsets keep the coordinates of a hint, so that
-// acknowledgments taken before still mean the same bytes.
+// Where the sender's stream begins: at its SYN; else where the peer's acknowledgment in a handshake
+// puts it; else at the first byte seen. Offsets keep the coordinates of a hint, so that earlier
+// acknowledgments still mean the same bytes.
 Reassembler::Place Reassembler::place(TcpStream& stream, const TcpStream& peer,
                                       const Segment& segment) {
   if ((segment.flags & kTcpRst) != 0) {
     if (stream.seen) return Place::kKnown;
-    // Of a side that was never seen only an exact one counts: where the peer waits for the next
+    // For a side that was never seen only an exact one counts: where the peer waits for the next
     // byte, or in answer to its SYN (RFC 9293 section 3.10.7.1).
     if (stream.hinted) {
       return stream.offset_of(segment.sequence) == stream.expected() ? Place::kKnown
@@ -165,9 +166,9 @@ Reassembler::Place Reassembler::place_bytes(TcpStream& stream, const TcpStream& 
   return known ? Place::kKnown : Place::kMidstream;
 }
 
-// A segment outside the window. One says nothing; kStrayAgreement that continue each other mean
-// that the stream has moved on without us. One that repeats what the last ones brought (every frame
-// is captured twice) says nothing either.
+// A segment outside the window. One alone proves nothing; kStrayAgreement that continue each other
+// mean that the stream has moved on without us. One that repeats the last ones' bytes proves
+// nothing either, because a frame may be captured twice.
 bool Reassembler::agrees_with_strays(TcpStream& stream, const TcpStream& peer,
                                      const Segment& segment) {
   const uint64_t acked = peer.offset_of(segment.acknowledgment);
@@ -206,7 +207,7 @@ uint64_t Reassembler::take_acknowledgment(TcpStream& peer, TcpStream& stream,
   if (acked > peer.acked) {
     peer.acked = acked;
     if (peer.hole_since_ns != 0 && peer.advancing_acks < UINT8_MAX) peer.advancing_acks++;
-    // Who acknowledges something new is alive, and so is who sent it.
+    // A side that acknowledges something new is alive, and so is the side that sent it.
     if (stream.reset) [[unlikely]]
       drop_reset(stream);
     if (peer.reset && acked > peer.fin_offset) [[unlikely]]
@@ -224,8 +225,9 @@ uint64_t Reassembler::take_acknowledgment(TcpStream& peer, TcpStream& stream,
   return acked;
 }
 
-// The same for a peer that was not seen. In a handshake it names the first byte of a stream whose
-// own SYN was lost; elsewhere it is only a place to count from, and moves with the segments.
+// The same for a peer that was not seen. In a handshake the acknowledgment names the first byte of
+// a stream whose own SYN was lost. Elsewhere it is only a place to count from, and moves with the
+// segments.
 uint64_t Reassembler::take_hint(TcpStream& peer, const TcpStream& stream, const Segment& segment,
                                 uint64_t offset) {
   const bool in_place = offset == stream.head || fits(stream, offset);
@@ -247,8 +249,8 @@ uint64_t Reassembler::take_hint(TcpStream& peer, const TcpStream& stream, const 
 
 // A keep-alive probe repeats the last byte before the next one (RFC 9293 section 3.8.4), often as
 // an octet of garbage. It was acknowledged before, so it is no byte of the stream, not even where
-// the real one is missing. A tap may see a single byte just behind its acknowledgment, though, also
-// while others in front of it are missing: what then never comes takes it along (skip_hole).
+// the real one is missing. However, a tap may see a single byte just after its acknowledgment, even
+// while bytes before it are missing. If those never come, the byte is lost with them (skip_hole).
 bool Reassembler::is_probe(const TcpStream& stream, const Segment& segment, uint64_t offset) {
   if (segment.payload_wire_size != 1 || offset + 1 != stream.acked) return false;
   if (offset != stream.head && offset == stream.contiguous_end()) return false;
@@ -261,7 +263,7 @@ bool Reassembler::is_probe(const TcpStream& stream, const Segment& segment, uint
 
 void Reassembler::take_fin(TcpStream& stream, uint64_t end) {
   if (stream.end_is_sure() || end < stream.head || end > stream.window_limit()) return;
-  // Bytes behind it are here.
+  // Bytes after it are here.
   if (stream.has_waiting() && stream.reorder->end() > end) return;
   if (stream.fin_offset == kNoOffset) [[likely]] {
     stream.fin_offset = end;
@@ -278,8 +280,9 @@ void Reassembler::take_fin(TcpStream& stream, uint64_t end) {
 }
 
 // A RST counts where the next byte is expected, or at the last acknowledgment (RFC 5961 section 3;
-// a host without the socket answers with the number it was told). Ahead of that, in the window, it
-// waits for the bytes before it, which nobody else vouches for. Returns whether it fits.
+// a host without the socket answers with the number that it received). Ahead of that, in the
+// window, it waits for the bytes before it, for which there is no other evidence. Returns whether
+// it fits.
 bool Reassembler::take_rst(TcpStream& stream, uint64_t offset) {
   const uint64_t end = stream.known_end();
   const bool at_ack = stream.acked != 0 && offset == stream.acked;

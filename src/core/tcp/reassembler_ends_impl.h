@@ -40,7 +40,7 @@ void Reassembler::tell_end(TcpStream& stream, P& protocol, Side side) {
   protocol.on_end(side);
 }
 
-// Bytes at `offset` lie behind the claimed end: the stream goes on. A guessed end was a byte.
+// Bytes at `offset` are after the claimed end: the stream goes on. A guessed end was a byte.
 template <StreamProtocol P>
 void Reassembler::take_back_end(TcpStream& stream, P& protocol, Side side, uint64_t offset) {
   const bool was_byte = stream.end_guessed && offset > stream.head;
@@ -73,8 +73,8 @@ void Reassembler::skip(TcpStream& stream, P& protocol, Side side, uint64_t to, G
   protocol.on_gap(side, from, length, cause);
 }
 
-// [head, to) is lost. A single byte behind it, right in front of the next ones or of all that was
-// acknowledged, may be a keep-alive probe's octet of garbage: it is lost, too.
+// [head, to) is lost. A single byte after it, directly before the next ones or the end of all that
+// was acknowledged, may be a keep-alive probe's octet of garbage: it is lost, too.
 template <StreamProtocol P>
 void Reassembler::skip_hole(TcpStream& stream, P& protocol, Side side, uint64_t to) {
   if (stream.hole_before_waiting() && to == stream.reorder->front()) {
@@ -90,7 +90,7 @@ void Reassembler::skip_hole(TcpStream& stream, P& protocol, Side side, uint64_t 
   skip(stream, protocol, side, to, GapCause::kLost);
 }
 
-// Gives up [head, to). One acknowledged byte with nothing behind it, between messages, is taken for
+// Gives up [head, to). One acknowledged byte with nothing after it, between messages, is taken for
 // a FIN that was lost, until the stream goes on.
 template <StreamProtocol P>
 void Reassembler::give_up(TcpStreams& streams, P& protocol, Side side, uint64_t to) {
@@ -202,7 +202,7 @@ template <StreamProtocol P>
 bool Reassembler::give_up_end(TcpStreams& streams, P& protocol, Side side) {
   TcpStream& stream = at(streams, side);
   if (!stream.seen || stream.ended) return false;
-  // That bytes came before an end which was not reached is believed if somebody had them.
+  // There were bytes before an end that was not reached only if they were acknowledged.
   if (stream.fin_offset != kNoOffset && stream.acked < stream.fin_offset) drop_claim(stream);
   const uint64_t to = std::min(stream.fin_offset, stream.acked);
   if (to <= stream.head) return false;

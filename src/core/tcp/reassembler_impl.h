@@ -52,7 +52,7 @@ template <StreamProtocol P>
                                                TcpStream& peer, P& protocol,
                                                const Segment& segment) {
   const bool syn = (segment.flags & kTcpSyn) != 0;
-  // Of a stream whose SYN was seen nothing but another SYN can tell more.
+  // After a stream's SYN only another SYN can change where it begins.
   if (syn || !stream.is_anchored()) {
     const Place found = place(stream, peer, segment);
     if (found == Place::kNowhere) {
@@ -179,7 +179,7 @@ void Reassembler::add_payload(TcpStreams& streams, P& protocol, const Segment& s
               {segment.payload, segment.payload_size},
               segment.payload_wire_size - segment.payload_size,
               {segment.time_ns, segment.frame, acknowledged}};
-  // If somebody has to look at them after all, they are as if the snaplen had cut them off.
+  // If they are needed after all, they are treated as if the snaplen had cut them off.
   if (segment.withheld &&
       pass_over(stream, protocol, segment.side, offset, segment.payload_wire_size, bytes.meta)) {
     counters_.add(ShardCounter::captured, bytes.lost);
@@ -195,7 +195,8 @@ void Reassembler::add_payload(TcpStreams& streams, P& protocol, const Segment& s
     if (bytes.empty()) return;
   } else if (bytes.lost == 0 && pass_over(stream, protocol, segment.side, bytes.offset,
                                           bytes.data.size(), bytes.meta)) {
-    // They would have waited for the peer. So that withheld ones behind them are at the head, too.
+    // They would have waited for the peer. Taken now, withheld ones after them are at the head,
+    // too.
     return;
   }
   buffer_bytes(streams, protocol, segment.side, bytes, segment.clock_ns);
@@ -213,8 +214,8 @@ bool Reassembler::pass_over(TcpStream& stream, P& protocol, Side side, uint64_t 
   return true;
 }
 
-// Delivers bytes that stand at the head straight from the packet, up to those that wait. What the
-// protocol refuses, and what lies behind the waiting ones, is left in `bytes`.
+// Delivers bytes at the head straight from the packet, up to those that wait. What the protocol
+// refuses, and what is after the waiting ones, is left in `bytes`.
 template <StreamProtocol P>
 void Reassembler::deliver_now(TcpStream& stream, P& protocol, Side side, Bytes& bytes, bool force) {
   const uint64_t room = stream.has_waiting() ? stream.reorder->front() - bytes.offset : kNoOffset;
@@ -239,8 +240,8 @@ void Reassembler::deliver_now(TcpStream& stream, P& protocol, Side side, Bytes& 
   bytes.advance(cut_off);
 }
 
-// A segment beyond the window. One says nothing; kStrayAgreement that continue each other mean
-// that the stream has moved on without us.
+// A segment beyond the window. One alone proves nothing; kStrayAgreement that continue each other
+// mean that the stream has moved on without us.
 template <StreamProtocol P>
 bool Reassembler::take_stray(TcpStreams& streams, P& protocol, const Segment& segment,
                              uint64_t offset) {
@@ -289,7 +290,7 @@ void Reassembler::buffer_bytes(TcpStreams& streams, P& protocol, Side side, Byte
   if (stream.reorder != nullptr && stream.reorder->empty()) release_buffer(stream);
 }
 
-// Delivers what lies at the head of one stream. True when the head moved.
+// Delivers what is at the head of one stream. True when the head moved.
 template <StreamProtocol P>
 bool Reassembler::deliver(TcpStreams& streams, P& protocol, Side side, Insist insist) {
   TcpStream& stream = at(streams, side);

@@ -25,18 +25,18 @@ ReorderBuffer::~ReorderBuffer() {
   pool_.release(order_memory_);
 }
 
-// Index of the first range that ends at or behind `offset`: the one that can be extended to the
+// Index of the first range that ends at or after `offset`: the one that can be extended to the
 // right, overlapped, or the next one.
 uint32_t ReorderBuffer::first_range_reaching(uint64_t offset) const {
   const Range* first = ranges();
-  // New bytes are nearly always behind everything that is here.
+  // New bytes are nearly always after everything that is here.
   if (range_count_ == 0 || first[range_count_ - 1].end < offset) return range_count_;
   const Range* found = std::lower_bound(first, first + range_count_, offset,
                                         [](const Range& r, uint64_t o) { return r.end < o; });
   return static_cast<uint32_t>(found - first);
 }
 
-// Place of the first mark that ends behind `offset`.
+// Place of the first mark that ends after `offset`.
 uint32_t ReorderBuffer::first_mark_behind(uint64_t offset) const {
   if (mark_count_ == 0 || mark(mark_count_ - 1).end() <= offset) return mark_count_;
   const uint32_t* first = order();
@@ -82,7 +82,7 @@ bool ReorderBuffer::reserve_bookkeeping(uint64_t offset, uint64_t end) {
                   range_count_ * sizeof(Range))) {
     return false;
   }
-  // Of the marks made, those that are not in use are free.
+  // The marks that were made and are not in use are free.
   const uint32_t marks_wanted = std::max(marks_made_, mark_count_ + new_marks);
   if (!pool_.grow(mark_memory_, marks_wanted * sizeof(Mark), marks_made_ * sizeof(Mark))) {
     return false;
@@ -155,8 +155,8 @@ uint32_t ReorderBuffer::store(const uint8_t* source, uint64_t size) {
   return at;
 }
 
-// Fills the holes within [start, end) from `data`, whose first byte belongs to `start`; nullptr:
-// with bytes that were cut off.
+// Fills the holes within [start, end) from `data`, whose first byte belongs to `start`. nullptr:
+// the bytes were cut off.
 void ReorderBuffer::place(uint64_t start, uint64_t end, const uint8_t* data,
                           const SegmentMeta& meta, Result& result) {
   uint64_t at = start;
@@ -185,8 +185,8 @@ void ReorderBuffer::place(uint64_t start, uint64_t end, const uint8_t* data,
   }
 }
 
-// [start, end) of a mark that was cut off has come after all. What is left of it in front and
-// behind stays.
+// [start, end) of a mark that was cut off has come after all. The rest of the mark, before and
+// after these bytes, stays.
 void ReorderBuffer::uncover(uint32_t place, uint64_t start, uint64_t end, const uint8_t* source,
                             const SegmentMeta& meta) {
   const Mark whole = mark(place);

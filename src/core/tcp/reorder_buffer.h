@@ -9,28 +9,27 @@
 
 namespace tcp_sniffer {
 
-// Bytes of one direction of a connection that can not be delivered yet: they lie behind a hole,
-// or wait for the other direction. Exists only while there are such bytes.
+// Bytes of one direction of a connection that cannot be delivered yet: they come after a hole, or
+// wait for the other direction. Exists only while there are such bytes.
 //
 //   stream     head |....hole....|##3##|..hole..|####1####|###2###|
 //                                   │             │         │        marks, in stream order
 //   buffer A   |·dead·|####1####|###2###|##3##|     free       |
 //
-// Two flat buffers that rotate, never a ring: bytes are stored one segment behind the other, as
-// they come. When a segment does not fit, a buffer B is taken, with a quarter more than it needs,
-// so that the next rotation is that many bytes away; what is not delivered yet is copied to it in
-// the order of the stream, and A is given back. So memory is taken for what is stored, however far
-// ahead of the head it lies. Positions are 64-bit stream offsets; only a mark knows where its bytes
-// lie. The bookkeeping (ranges, marks, their order) is apart from the bytes.
+// Two flat buffers that rotate, never a ring. Segments are stored one after the other, as they
+// come. When a segment does not fit, a buffer B is taken, a quarter larger than needed, so that the
+// next rotation is that many bytes away. What is not delivered yet is copied to it in the order of
+// the stream, and A is given back. So memory is taken for what is stored, however far ahead of the
+// head it is. Positions are 64-bit stream offsets; only a mark knows where its bytes are stored.
+// The bookkeeping (ranges, marks, their order) is apart from the bytes.
 //
 // Invariants:
 // 1. ranges are sorted, disjoint and never touch; at most kRangesMax.
 // 2. the marks, in stream order, fill the ranges exactly and do not overlap: the first captured
 //    copy of a byte wins, a later one only fills holes and what the snaplen had cut off.
-// 3. the bytes of a mark lie in one piece of A, and no two marks share any: buffered_bytes() <=
-// used_
-//    <= the capacity of A.
-// 4. insert takes a segment wholly or not at all (full), so nothing is half booked.
+// 3. the bytes of a mark are in one piece of A, and no two marks share any:
+//    buffered_bytes() <= used_ <= the capacity of A.
+// 4. insert takes a segment wholly or not at all (full).
 //
 // Owned by one connection's stream; all memory comes from the shard's pool, which must outlive it.
 class ReorderBuffer {

@@ -10,15 +10,15 @@ namespace tcp_sniffer {
 enum class SegmentFate : uint8_t {
   kNothing,      // it carried none
   kDelivered,    // given to the protocol
-  kBuffered,     // waits behind a hole
+  kBuffered,     // waits after a hole
   kHeld,         // in order, but waits for the other direction
   kDuplicate,    // had come before
   kLate,         // came after its hole was given up
-  kOutOfWindow,  // too far ahead, behind the end, or with a RST
+  kOutOfWindow,  // too far ahead, after the end, or with a RST
   kRefused,      // by an option, or for want of room
 };
 
-// A segment as debugLog tells it.
+// A segment as debugLog shows it.
 struct TracedSegment {
   const Segment& segment;
   SegmentFate fate = SegmentFate::kNothing;
@@ -30,13 +30,13 @@ struct TracedSegment {
   bool acknowledgment_known = false;  // a segment of the other side was seen
 };
 
-// Where a shard tells of every segment it has dealt with (debug, hexDump). One per shard, called
-// on its thread.
+// A shard calls it for every segment that it has handled (debug, hexDump). One per shard, called on
+// its thread.
 class SegmentTrace {
  public:
   virtual ~SegmentTrace() = default;
   virtual void on_segment(const TracedSegment& traced) = 0;
-  // A block of segments is done: what was told may be written.
+  // A block of segments is done: what was traced may be written.
   virtual void flush() = 0;
 };
 

@@ -18,19 +18,19 @@ enum class GapCause : uint8_t {
 // The seam between reassembly and an application protocol. The reassembler delivers each byte of
 // a stream once, in order, or reports it as a gap; never both, never neither.
 //
-// try_consume: the bytes at `offset`, brought by one segment. Returns how many were taken. Fewer
-//   than all is a refusal: the rest stays buffered and is offered again when either direction
-//   moves on. With `force` the protocol must take all of them (memory, close). While it has taken
-//   nothing of a stream at all it remembers nothing of what it refused: the stream may turn out
-//   to begin in front of that, and the next offer is then at another offset.
-// pass_over: the same for bytes at the head that are here and need not be looked at, such as a body
-//   that is not kept. False: they have to be; nothing was taken. Never for the end of a message, so
+// try_consume: the bytes at `offset`, from one segment. Returns how many were taken. Fewer than all
+//   is a refusal: the rest stays buffered and is offered again when either direction moves on. With
+//   `force` the protocol must take all of them (memory, close). Until it has taken the first byte
+//   of a stream it remembers nothing of what it refused: the stream may turn out to begin earlier,
+//   and the next offer is then at another offset.
+// pass_over: the same for captured bytes at the head that the protocol may not need, such as a body
+//   that is not kept. False: it needs them; nothing was taken. Never for the end of a message, so
 //   it does not matter what the other direction waits for.
 // on_gap: [offset, offset + length) is missing for good.
-// on_midstream: the first bytes to come are not known to be the stream's beginning. Before them.
+// on_midstream: called before the first bytes when they are not known to be the stream's beginning.
 // on_end: the stream's FIN or RST was reached in order, and nothing takes it back any more.
-// in_message: true while bytes of a message are expected next, so that one missing byte can not
-//   be taken for a lost FIN.
+// in_message: true while bytes of a message are expected next, so that one missing byte cannot be
+//   taken for a lost FIN.
 // ends_with_stream: true while a message is under way whose end is the end of the stream.
 template <class P>
 concept StreamProtocol = requires(P protocol, Side side, uint64_t offset,

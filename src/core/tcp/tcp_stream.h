@@ -10,12 +10,12 @@ namespace tcp_sniffer {
 
 constexpr uint64_t kNoOffset = ~uint64_t{0};
 
-// One direction of a connection, as a tap sees it: where its bytes stand and what is known about
-// those that are missing. Plain data, part of the connection object; `reorder` is its only memory
+// One direction of a connection, as a tap sees it: how far its bytes have come and what is known
+// about the missing ones. Plain data, part of the connection object; `reorder` is its only memory
 // and exists only while bytes wait.
 //
 // Offsets are 64-bit stream positions: the wire's 32-bit sequence numbers are unwrapped once, at
-// offset_of, and never compared (RFC 9293 section 3.4 explains why they can not be ordered).
+// offset_of, and never compared (RFC 9293 section 3.4 explains why they cannot be ordered).
 struct TcpStream {
   uint64_t head = kStreamOrigin;    // next byte to deliver; everything before is settled
   uint64_t acked = 0;               // highest acknowledgment that was believed; 0 = none
@@ -34,14 +34,14 @@ struct TcpStream {
   uint8_t stray_count = 0;
   uint8_t advancing_acks = 0;  // acknowledgments beyond the hole that advanced
   bool seen : 1 = false;       // a segment of this sender was captured
-  bool placed : 1 = false;     // a SYN or bytes told where the stream is; an ACK tells nothing
+  bool placed : 1 = false;     // a SYN or bytes have shown where the stream is; an ACK does not
   bool syn_seen : 1 = false;
   bool hinted : 1 = false;            // coordinates taken from an acknowledgment
   bool hint_is_start : 1 = false;     // … in the handshake: the stream begins there
   bool delivered : 1 = false;         // the origin is fixed
   bool refused : 1 = false;           // the protocol wants the bytes at the head later
   bool cut : 1 = false;               // the snaplen cut off the bytes at the head; a copy may come
-  bool ack_repeated : 1 = false;      // somebody said again that the hole at the head was sent
+  bool ack_repeated : 1 = false;      // the hole at the head was acknowledged again
   bool ended : 1 = false;             // the claimed end is reached
   bool end_told : 1 = false;          // … and final: the protocol knows
   bool reset : 1 = false;             // the claim is a RST
@@ -74,7 +74,7 @@ struct TcpStream {
   bool acked_past_head() const {
     return acked > head && !(has_waiting() && reorder->front() == head);
   }
-  // No segment but a SYN can tell more of where the stream begins.
+  // Only a SYN can still change where the stream begins.
   bool is_anchored() const { return delivered || (placed && syn_seen); }
   // Nothing is missing, waits or ends: nearly all streams, nearly always.
   bool is_plain() const {
