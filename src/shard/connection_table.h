@@ -23,10 +23,10 @@ inline void prefetch_to_write(const char* at) {
 // Connection objects come from slabs and are reused, so after warm-up nothing is allocated; a slot
 // names its object by number, which makes it 8 bytes; the slots double when 5/8 are taken.
 //
-// The hash is keyed with a secret of the run, so the wire can not build long probe chains. One of
-// more than kProbesMax comes about by chance in a table that is nearly due to double (a few times
-// in 100,000 connections): then it doubles now. In a table less than a quarter full it is no
-// chance: refused, and counted by the caller.
+// The hash is keyed with a secret of the run, so the wire cannot build long probe chains. A chain
+// longer than kProbesMax can occur by chance in a table that is nearly due to double (a few times
+// in 100,000 connections): then it doubles now. In a table less than a quarter full it is not
+// chance: the connection is refused, and the caller counts it.
 //
 // Single thread. Pointers to connections stay valid until erase.
 class ConnectionTable {
@@ -42,8 +42,8 @@ class ConnectionTable {
     if (slot.object == 0 || slot.hash != static_cast<uint32_t>(hash)) return;
     prefetch(*object(slot.object));
   }
-  // All of it, to be written: a segment writes most lines of its connection, and in a team of
-  // threads they may lie in another processor's cache.
+  // All of it, for writing: a segment writes most cache lines of its connection, and in a team of
+  // threads they may be in another processor's cache.
   static void prefetch(const Connection& connection) {
     const char* bytes = reinterpret_cast<const char*>(&connection);
     for (size_t line = 0; line < sizeof(Connection); line += 64) prefetch_to_write(bytes + line);

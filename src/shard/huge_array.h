@@ -11,9 +11,9 @@
 namespace tcp_sniffer {
 
 // A fixed-size array of zeroed plain objects for tables that are looked at in no order: from two
-// megabytes on, the kernel is asked for huge pages, for a look into a table of small pages costs a
-// walk through the page tables besides the miss (measured: a sixth of the time of a capture of
-// short connections went into prefetching from such a table).
+// megabytes on, the kernel is asked for huge pages, because a look into a table of small pages
+// costs a walk through the page tables besides the miss (measured: a sixth of the time of a capture
+// of short connections went into prefetching from such a table).
 //
 // Owns its memory; moves, does not copy. Throws std::bad_alloc.
 template <class T>

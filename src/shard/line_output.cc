@@ -53,8 +53,8 @@ LineBlock* LineOutput::make_oversized(size_t size) {
   return block;
 }
 
-// Whoever begins a line has made sure that there is as much. A line that gets longer than was said
-// is finished nevertheless.
+// The caller of begin_line has made sure that there is as much memory. A line that gets longer than
+// announced is finished nevertheless.
 void LineOutput::recharge(LineBlock& block, size_t bytes) {
   memory_.uncharge(block.charged);
   charged_bytes_ -= block.charged;
@@ -230,7 +230,7 @@ void LineOutput::grow(size_t size) {
     // What stands before the line leaves, and the line goes on in a fresh block. The old block is
     // the writer's as soon as it is flushed, so the line is copied first.
     block_ = nullptr;
-    if (!has_fresh_block()) {  // longer than it was said to get
+    if (!has_fresh_block()) {  // longer than announced
       open(make_oversized(std::max({line + size, size_max_, size_t{kLineBlockBytes}})));
     } else if (take_block() && line + size > block_->capacity) {
       enlarge(line + size);

@@ -16,17 +16,17 @@ namespace tcp_sniffer {
 using LineQueue = ThreadQueue<LineBlock*>;
 
 // A shard's end of the output: lines are built in place in a block of a fixed pool, and full
-// blocks go to the writer through the merged queue. The pool is the bound: what the reader of the
-// output does not take keeps blocks, and a shard without a block waits (or, where it may not
+// blocks go to the writer through the merged queue. The pool is the bound: lines that the reader of
+// the output does not take keep blocks, and a shard without a block waits (or, where it may not
 // wait, drops whole lines and counts them).
 //
-// A line lies in one block. One that does not fit the rest of a block begins a new one; one longer
+// A line is in one block. One that does not fit the rest of a block begins a new one; one longer
 // than a block gets a block of its own, made for it and freed when written. It keeps one of the
 // pool's blocks out meanwhile, so that long lines are bounded in number as short ones are, and its
 // memory is charged to the shard's BufferPool: as much as the line may need before it is begun, and
-// what it has when it is finished. So whoever begins a line says how long it may get. A few
+// what it has when it is finished. That is why begin_line takes the largest possible size. A few
 // such blocks, of lines of usual length, are kept for the next long lines, because the system
-// zeroes what it gives.
+// zeroes the memory that it gives.
 //
 // Used by the thread that runs the shard; give_back is called by the writer's.
 class LineOutput final : public LineSink {
@@ -54,7 +54,7 @@ class LineOutput final : public LineSink {
   LineOutput(LineQueue& queue, BufferPool& memory, const Settings& settings);
   ~LineOutput();
 
-  // Begins a line of at most `size_max` bytes, which fit a block, or of which can_hold said yes.
+  // Begins a line of at most `size_max` bytes, which fit a block, or for which can_hold was true.
   // False: the pool is empty and waiting is not allowed; the line is lost.
   bool begin_line(size_t size_max);
 
@@ -64,7 +64,7 @@ class LineOutput final : public LineSink {
   enum class Room : uint8_t {
     kEnough,
     kBusy,   // when the lines that wait are written; waiting is not allowed, or has no end
-    kNever,  // not even then: room_for_line() says how much there is
+    kNever,  // not even then: room_for_line() is how much there is
   };
   // Begins a line of at most `size_max` bytes, longer than a block, when memory is short. It waits
   // for the lines before it, where that is allowed.
@@ -76,9 +76,9 @@ class LineOutput final : public LineSink {
 
   // Hands over what is finished, even if the block is not full. Not within a line.
   void flush();
-  // The same when nothing else is to be done, unless kBlocksAhead blocks wait for the writer: a
-  // block that leaves takes all its room along, however little is in it, so while the reader pauses
-  // blocks leave full. has_unsent() tells; then the caller asks again within kAskAgain.
+  // The same when nothing else is to be done, unless kBlocksAhead blocks wait for the writer. A
+  // block that leaves takes its whole room with it, even if it holds little. So while the reader
+  // pauses, blocks leave full. If has_unsent() is true, the caller calls again within kAskAgain.
   void flush_when_idle();
   static constexpr std::chrono::milliseconds kAskAgain{10};
   bool has_unsent() const { return block_ != nullptr && block_->used > 0; }
@@ -100,7 +100,7 @@ class LineOutput final : public LineSink {
   bool abandoned() const { return abandoned_.load(std::memory_order_acquire); }
 
   uint64_t line_bytes() const { return line_bytes_; }
-  // Of the shard's memory, what long lines have.
+  // How much of the shard's memory long lines hold.
   size_t charged_bytes() const { return charged_bytes_; }
 
  private:

@@ -9,13 +9,13 @@
 
 namespace tcp_sniffer {
 
-// What this program itself dropped of connections that live and is not yet a hole of theirs: tells
-// the gaps that overload made from those of the network.
+// What this program itself dropped of open connections and is not yet a hole of theirs. It
+// distinguishes the gaps that overload made from those of the network.
 //
-// One of a shard, on its thread. Holds a connection's address as its name, so the shard forgets the
+// One per shard, on its thread. Holds a connection's address as its name, so the shard forgets the
 // connection before it is erased. Empty, and then free, unless there was overload.
 //
-// Invariant: no byte is said twice; take() says at most what note() was told.
+// Invariant: no byte is returned twice; take() returns at most what note() was given.
 class OverloadNotes {
  public:
   // Bytes that had come before leave no hole and are not noted.

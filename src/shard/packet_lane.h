@@ -36,7 +36,7 @@ class PacketLane {
   virtual bool runs_at_once() const { return false; }
 };
 
-// What a shard whose blocks come from one place does with one of them: all of it, also the end.
+// Handles one block in a shard whose blocks come from one producer, including the end.
 inline void run_block(Shard& shard, const PacketBlock& block) {
   shard.process(block);
   if (block.order != BlockOrder::kEnd) return;

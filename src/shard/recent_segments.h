@@ -12,18 +12,18 @@
 
 namespace tcp_sniffer {
 
-// Tells a frame that was captured twice (a mirror port sees it come and go, a bridge on both of
-// its sides, the pseudo-device `any` on each device) from a segment that was sent twice: the copy
-// is the same IP packet – the same identification, or the same TCP timestamp where there is none –
-// and comes within kDuplicateFrameNs. A sender takes a new identification for a retransmission,
-// and waits at least a round trip.
+// Distinguishes a frame that was captured twice (a mirror port sees it come and go, a bridge on
+// both of its sides, the pseudo-device `any` on each device) from a segment that was sent twice.
+// The copy is the same IP packet: it has the same identification, or the same TCP timestamp where
+// there is none, and comes within kDuplicateFrameNs. A sender takes a new identification for a
+// retransmission, and waits at least a round trip.
 //
-// And counts the bytes of a segment that came again that differ from their first copy, which was
-// delivered: among the first kCompared bytes of the last kLookBack segments of the shard.
+// Also counts the bytes of a repeated segment that differ from the first copy, which was delivered:
+// among the first kCompared bytes of the last kLookBack segments of the shard.
 //
-// Asked only about segments whose bytes had come before, so it costs nothing while streams are in
-// order: it looks back in the block that is being processed, and at the end of a block it
-// keeps notes of the last kLookBack segments. Where blocks end makes no difference.
+// Used only for segments whose bytes had come before, so it costs nothing while streams are in
+// order. It looks back in the block that is being processed, and at the end of a block it keeps
+// notes of the last kLookBack segments. The result does not depend on where blocks end.
 class RecentSegments {
  public:
   // Is block[index], whose payload had come before, such a copy?
@@ -118,7 +118,7 @@ class RecentSegments {
     if ((segment.flags & kTcpRst) != 0 || segment.payload_wire_size == 1) return 0;
     return std::min(segment.payload_size, kCompared);
   }
-  // Bytes of `size` from `sequence` on that `again` carries, too; 0 when none.
+  // How many of the `size` bytes from `sequence` on `again` contains, too.
   static uint64_t overlap_of(uint32_t sequence, uint32_t size, const Segment& again) {
     const auto ahead = static_cast<int32_t>(again.sequence - sequence);
     const int64_t begin = std::max<int64_t>(ahead, 0);

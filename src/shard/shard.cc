@@ -162,7 +162,7 @@ void Shard::note_unread(const Connection& connection, const Segment& segment) {
   } else if (bytes < kUnreadBytesMin || !stream.is_plain()) {
     return;
   }
-  // Beyond a quarter of their range sequence numbers are better told anew.
+  // Sequence numbers wrap: beyond a quarter of their range a new note is better.
   const uint64_t told = std::min<uint64_t>(bytes, 1u << 30);
   const UnreadNote note{segment.flow_hash, segment.key, stream.sequence_of(stream.head),
                         stream.sequence_of(stream.head + told), segment.side};
@@ -242,7 +242,7 @@ bool Shard::judge_holes(Connection* connection, int64_t clock_ns) {
   Handler handler(*this, *connection, clock_ns);
   reassembler_.advance_clock(connection->streams, handler, clock_ns);
   if (!is_over(*connection)) return false;
-  // By the connection's own time, so that it does not matter who notices.
+  // By the connection's own time, so that the result does not depend on when this is called.
   close(connection, Incomplete::kClosed, ShardCounter::connections_closed,
         connection->last_clock_ns);
   return true;
@@ -371,7 +371,7 @@ bool Shard::accepts(const Connection& connection, const Segment& segment) {
 
 // ---------------------------------------------------------------- end
 
-// Judged by the connection's own times, so that it does not matter who notices.
+// Judged by the connection's own times, so that the result does not depend on when this is called.
 void Shard::close_expired(Connection* connection) {
   close(connection, Incomplete::kIdle,
         is_ending(*connection) ? ShardCounter::connections_closed : ShardCounter::connections_idle,

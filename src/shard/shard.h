@@ -36,7 +36,7 @@ struct ShardSettings {
   BodySettings bodies;
   SegmentTrace* trace = nullptr;  // debug: this shard's own; outlives it
   bool number_frames = true;      // files: firstFrame and lastFrame have a meaning
-  bool notes_unread = false;      // tells the capture thread what it need not copy
+  bool notes_unread = false;      // notes for the capture thread what it need not copy
 };
 
 // One share of the connections and all that belongs to them: table, reassembly, protocols,
@@ -144,7 +144,7 @@ class Shard {
   uint64_t duplicate_bytes_ = 0;    // counted when the last segment was done
   uint64_t conflicting_bytes_ = 0;  // … when the last one with bytes that came again was
   std::array<ActivityList, kConnectionStates> lists_;  // by ConnectionState
-  // In the order of their deadlines: all in one list wait equally long.
+  // In the order of their deadlines, because all in one list wait equally long.
   std::array<ConnectionList<&Connection::by_hole>, 2> holes_;
   OverloadNotes overload_;
   std::vector<UnreadNote> unread_;

@@ -14,8 +14,8 @@ struct Shard::Handler {
   Connection& connection;
   ProtocolCall protocol;
 
-  // `frame` is that of the segment being handled, 0 when time is the reason. `ending`: the
-  // connection is over, for this reason.
+  // `frame` is that of the segment being handled, 0 when time is the reason. `ending` is why the
+  // connection is over, if it is.
   Handler(Shard& owner, Connection& of, int64_t clock_ns, uint64_t frame = 0,
           Incomplete ending = Incomplete::kNo)
       : shard(owner),

@@ -11,9 +11,9 @@ namespace tcp_sniffer {
 
 namespace {
 
-// Room that the line does not exceed, whatever its bytes are. Far too much for most: what it really
-// takes is asked only when memory is short (MessageLineWriter::size_max). The head counts twice,
-// because of rawHeaders and latin1.
+// A size that the line does not exceed, whatever its bytes are. Most lines are far shorter: the
+// exact bound (MessageLineWriter::size_max) is computed only when memory is short. The head counts
+// twice, because of rawHeaders and latin1.
 size_t size_bound(const Message& message) {
   size_t text = message.body.size() + size_t{2} * message.headers_size;
   size_t parts = message.headers.size();
@@ -63,7 +63,7 @@ void ShardLines::with_body(Message message) {
   const Message as_sent = message;
   if (decodes) decode(message);
   if (bodies_.extract != nullptr && message.direction == MessageDirection::kResponse) {
-    // A whole body that can not be decoded to its end is still whole as it was sent.
+    // A whole body that cannot be decoded to its end is still whole as it was sent.
     const bool only_decoding_failed = body_is_incomplete(message) && !body_is_incomplete(as_sent);
     bodies_.extract->put(only_decoding_failed ? as_sent : message);
   }

@@ -19,7 +19,7 @@ uint64_t delivered_bytes(const TcpStream& stream) {
 // = less than twice, 5 = 16 times and more. A message in the making, which was delivered, comes to
 // 4 at most.
 uint32_t burden_of(const Connection& connection, size_t held) {
-  constexpr uint64_t kAtLeast = 64;  // who has delivered nothing is judged by what it holds
+  constexpr uint64_t kAtLeast = 64;  // one that has delivered nothing is judged by what it holds
   const uint64_t delivered =
       delivered_bytes(connection.streams[0]) + delivered_bytes(connection.streams[1]);
   return static_cast<uint32_t>(std::bit_width(held / (delivered + kAtLeast)));
@@ -47,9 +47,9 @@ size_t Shard::held_bytes(const Connection& connection) const {
   return held;
 }
 
-// A slot for a new connection: the one that is missed least goes. Who only ever spoke, without an
-// answer, may be anybody, and goes before those that were seen to have another side. False: there
-// is none that may go for this segment.
+// A slot for a new connection: the least useful connection is given up. One that was never answered
+// may be forged, so it goes before those whose other side was seen. False: no connection may be
+// given up for this segment.
 bool Shard::make_room(const Segment& segment) {
   sweep(segment.clock_ns);
   if (table_.size() + census_.others(index_) < settings_.connections_max) return true;
@@ -78,9 +78,10 @@ bool Shard::may_displace(const Segment& segment) const {
   return (segment.flags & kTcpSyn) != 0 || protocols_.begins_message(segment);
 }
 
-// In a flood the next new connection takes the place of the list's first one, which nobody has
-// touched for as long as there are connections. To unlink this one has loaded it; what it is
-// unlinked from, and the one behind it, are loaded while the segments in between are handled.
+// In a flood the next new connection takes the place of the list's first one, which is in no cache
+// because it is the one that was not used for longest. Unlinking this one has loaded it. Its
+// neighbours in the lists, and the one after it, are loaded while the segments in between are
+// handled.
 void Shard::prefetch_next(const ActivityList& list) const {
   const Connection* next = list.front();
   if (next == nullptr) return;
@@ -98,13 +99,15 @@ void Shard::evict(Connection* connection, const char* from) {
   close(connection, Incomplete::kEvicted, ShardCounter::connections_evicted, clock_ns_);
 }
 
-// The order in which memory gives way (thresholds in core/base/buffer_pool.h): after a block,
-// connections go that hold far more than they delivered, the worst first and however recently they
-// spoke; then bodies are cut where they grow (BufferPool::spares); then, after the block,
-// connections go that hold memory and are idle, the least recently active first; then new ones are
-// refused (insert), until after the block those go that hold most for what they delivered, whoever
-// they are. So what is cut makes room for what comes, and who is active beside an attack is not
-// touched.
+// What is given up when memory runs short, in this order (thresholds in core/base/buffer_pool.h):
+// 1. after a block, connections that hold far more than they delivered, the worst first, even if
+//    they are active;
+// 2. bodies are cut where they grow (BufferPool::spares);
+// 3. after the block, connections that hold memory and are idle, the least recently active first;
+// 4. new connections are refused (insert), until after the block those are given up that hold most
+//    for what they delivered, of any kind.
+// So what is cut makes room for what comes, and connections that are active during an attack are
+// not touched.
 void Shard::relieve_memory() {
   // A search looks at each connection: at most at four a segment, if it brings nothing.
   const uint64_t segments = counters_.get(ShardCounter::segments);
@@ -149,8 +152,8 @@ void Shard::give_up_where(const Wanted& wanted) {
 }
 
 // The list's least recently active connection that holds memory, if it is idle. Those that hold
-// none are passed once and not looked at again until they move, for memory only grows when a
-// segment comes: the search is linear in segments, whatever the number of connections.
+// none are passed once and not looked at again until they move, because memory only grows when a
+// segment comes. So the search is linear in segments, whatever the number of connections.
 bool Shard::give_up_idle(ActivityList& list) {
   Connection* connection = list.first_unpassed();
   while (connection != nullptr && clock_ns_ - connection->last_clock_ns >= kScarceIdleNs) {

@@ -68,8 +68,8 @@ Connection* Shard::insert(const Segment& segment) {
 }
 
 // The field `receiver` (docs/messages.md): by port, else by the SYN; the first message decides the
-// rest. Ports may name the client's side, too; who serves is then told by the SYN, or by which port
-// is larger.
+// rest. The configured port may be the client's, too. Which side is the server is then decided by
+// the SYN, or by which port is larger.
 void Shard::decide_receiver(Connection& connection, const Segment& segment) {
   ConnectionIdentity& identity = connection.identity;
   const bool syn = (segment.flags & kTcpSyn) != 0;
@@ -126,8 +126,8 @@ Connection* Shard::judge_syn(Connection* connection, const Segment& segment) {
 }
 
 // Ends the old connection when this segment fits the pending SYN: the other side acknowledges it,
-// or its own side goes on behind it. Not when it goes on where the old one stands: a SYN with a
-// number that the stream passes later is forged, and so is one whose sender knows nothing of it.
+// or its own side goes on after it. Not when it goes on where the old connection is: a SYN is
+// forged if the stream later passes its number, or if its sender goes on as if it had not sent it.
 Connection* Shard::judge_pending(Connection* connection, const Segment& segment) {
   const PendingSyn pending = connection->pending;
   if ((segment.flags & kTcpRst) != 0) return connection;
@@ -156,8 +156,8 @@ Connection* Shard::judge_pending(Connection* connection, const Segment& segment)
   return fresh;
 }
 
-// The new connection begins with the SYN that was pending. One with an acknowledgment tells where
-// the other side begins, too.
+// The new connection begins with the SYN that was pending. Its acknowledgment, if it has one, is
+// where the other side begins.
 void Shard::take_pending(Connection& connection, const PendingSyn& pending) {
   TcpStream& stream = connection.streams[static_cast<size_t>(pending.side)];
   stream.set_origin(pending.sequence + 1);

@@ -11,11 +11,11 @@ namespace tcp_sniffer {
 
 // Runs a shard on a thread of its own: takes blocks from its inbox, processes each to completion,
 // gives it back to its lane. Lines that are finished leave when the inbox is empty, so a lone
-// message waits for nobody but the lines before it.
+// message waits only for the lines before it.
 //
 // It ends when each of the `producers` (capture threads) has sent a block with BlockOrder::kEnd.
-// Start it after everything it refers to is there. After an exception, which is memory that the
-// system refused, it only passes blocks back, so that nobody waits for it.
+// Start it after everything it refers to has been made. After an exception, which is memory that
+// the system refused, it only passes blocks back, so that no thread waits for it.
 class ShardThread {
  public:
   explicit ShardThread(Shard& shard) : shard_(shard) {}

@@ -1,4 +1,4 @@
-// Shard: what became of a segment, for debug and hexDump.
+// Shard: the fate of a segment, for debug and hexDump.
 
 #include <algorithm>
 #include <array>

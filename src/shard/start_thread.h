@@ -9,8 +9,8 @@
 
 namespace tcp_sniffer {
 
-// A thread of that name (15 characters at most), which is what a debugger and /proc show. Throws
-// std::system_error that says which one the system has refused.
+// Starts a thread with this name (15 characters at most), which a debugger and /proc show. Throws a
+// std::system_error that names the thread which the system has refused.
 template <class Function>
 std::thread start_thread(const char* name, Function function) {
   try {

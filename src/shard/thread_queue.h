@@ -6,7 +6,7 @@
 
 namespace tcp_sniffer {
 
-// Constants of the queues between threads. The semaphore behind the blocking queues spins before
+// Constants of the queues between threads. The semaphore of the blocking queues spins before
 // it sleeps; on machines with few cores the spinning thread keeps the other one from running, so
 // the spin is cut to about a microsecond.
 struct QueueTraits : public moodycamel::ConcurrentQueueDefaultTraits {
@@ -16,8 +16,8 @@ struct QueueTraits : public moodycamel::ConcurrentQueueDefaultTraits {
 template <class Item>
 using ThreadQueue = moodycamel::BlockingConcurrentQueue<Item, QueueTraits>;
 
-// The queues answer with false when they get no memory: what is not put into them would be lost
-// without a word, and who waits for it would wait for ever. Throws std::bad_alloc.
+// The queues return false when they get no memory. The item would be lost without a report, and a
+// thread that waits for it would wait forever. Throws std::bad_alloc.
 template <class Item>
 void put_into(ThreadQueue<Item>& queue, Item item) {
   if (!queue.enqueue(item)) throw std::bad_alloc();

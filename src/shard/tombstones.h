@@ -15,9 +15,10 @@ namespace tcp_sniffer {
 //   set    | tag tag tag … | expiry expiry … |   one cache line: nearly every look ends here
 //          | grave | grave | grave | …           the keys, compared whole, and the final offsets
 //
-// The flow hash names the set of eight and the tag in it; what has expired is free. When a set is
-// full of living ones the table doubles; at its largest size the oldest of the set is forgotten
-// early and counted, for what comes out may then depend on the shards. Single thread.
+// The flow hash gives the set of eight and the tag in it; what has expired is free. When no entry
+// of a set has expired the table doubles. At its largest size the oldest of the set is forgotten
+// early. This is counted, because the output may then depend on the number of shards. Single
+// thread.
 class Tombstones {
  public:
   // 32 MiB at most: 26,000 ends a second for 10 s fill it by half.
