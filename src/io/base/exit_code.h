@@ -15,7 +15,7 @@ enum class ErrorCode : uint8_t {
   kCaptureOpenFailed,  // libpcap refused to open the interface
   kCaptureFailed,      // libpcap failed while capturing
   kInputFile,          // a capture file is missing, damaged or no capture
-  kOutputFailed,       // the output can not be written, and not because its reader has left
+  kOutputFailed,       // the output cannot be written, and not because its reader has left
   kInternal,           // a fault of this program
 };
 

@@ -170,7 +170,7 @@ std::optional<Problem> become_user(const UserIdentity& user) {
     if (setresgid(user.gid, user.gid, user.gid) != 0) return refused(failed("setresgid"));
     if (setresuid(user.uid, user.uid, user.uid) != 0) return refused(failed("setresuid"));
   }
-  // Leaving uid 0 clears them already, unless somebody asked the kernel to keep them.
+  // Leaving uid 0 clears them already, unless the kernel was asked to keep them.
   if (const std::string error = on_every_thread(give_up_rights); !error.empty()) {
     return refused(error);
   }

@@ -10,7 +10,7 @@
 
 namespace tcp_sniffer {
 
-// A user as the system knows him.
+// A user in the system's database.
 struct UserIdentity {
   std::string name;
   uid_t uid = 0;
@@ -20,10 +20,10 @@ struct UserIdentity {
 // Looks the user up, by name or number.
 std::variant<UserIdentity, Problem> find_user(const std::string& name);
 
-// Becomes that user for good, on every thread of the process: his groups, his ids in all three
-// places, no capability, and nothing that a later exec could give back (no_new_privs; an empty
-// bounding set, where the process may empty it). Descriptors that are open stay open, which is the
-// point: a capture handle works on without rights.
+// Becomes that user for good, on every thread of the process: with the user's groups, the user's id
+// as real, effective and saved id, no capability, and nothing that a later exec could give back
+// (no_new_privs; an empty bounding set, where the process may empty it). Open descriptors stay
+// open, which is the point: a capture handle works on without rights.
 //
 // Capabilities belong to threads, so each one gives up its own, in the handler of rights_signal().
 // No thread may be started meanwhile. Nothing: done, and it was tested that there is no way back;

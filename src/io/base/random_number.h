@@ -4,8 +4,8 @@
 
 namespace tcp_sniffer {
 
-// A number that nobody outside the process can guess: the system's, or the clock's where the system
-// has none yet.
+// A number that cannot be guessed outside the process: the system's, or the clock's where the
+// system has none yet.
 uint64_t random_number();
 
 }  // namespace tcp_sniffer

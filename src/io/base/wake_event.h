@@ -20,7 +20,7 @@ class WakeEvent {
   bool drain() noexcept;
 
   // Waits for a notification, or for `other_fd` (-1: none) to become readable, at most
-  // `timeout_ms` (-1: for ever). True when notified; the notification is taken.
+  // `timeout_ms` (-1: no limit). True when notified; the notification is taken.
   bool wait(int other_fd, int timeout_ms) noexcept;
 
   int fd() const { return fd_; }

@@ -58,7 +58,7 @@ bool has_reader(const std::string& path) {
       struct stat status {};
       const bool is_it = stat(name.c_str(), &status) == 0 && status.st_ino == fifo.st_ino &&
                          status.st_dev == fifo.st_dev;
-      // The link's own mode says how the file is open.
+      // The link's own mode shows how the file is open.
       if (!is_it || lstat(name.c_str(), &status) != 0) continue;
       if ((status.st_mode & S_IRUSR) != 0) return true;
     }
