@@ -6,12 +6,12 @@
 
 namespace tcp_sniffer {
 
-// Packets whose times are asked when a file begins.
+// The number of packets whose times decide when a file begins.
 constexpr size_t kBeginPacketsMax = 16;
 
-// When a file begins, of the times of its first packets: the first one that lies within an hour of
-// most of them, because a first timestamp can be broken like any other. The first of all when there
-// is none such. `times` is not empty.
+// When a file begins, from the times of its first packets: the first time that is within an hour of
+// most of them, because a first timestamp can be broken like any other. If there is none, the first
+// of all. `times` is not empty.
 int64_t begin_time(std::span<const int64_t> times);
 
 }  // namespace tcp_sniffer

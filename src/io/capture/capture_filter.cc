@@ -30,7 +30,7 @@ constexpr std::string_view kFragmentsAndExtensions =
 
 // What the tunnel decoders understand: IP in IP, 6in4, GRE, EtherIP, MPLS and Ethernet in IP, and
 // over UDP VXLAN, GENEVE, GTP-U, Teredo, L2TP and AYIYA. Teredo also between other ports: IPv6 with
-// an address in 2001::/32 at the payload's beginning, or behind an origin indication, an empty
+// an address in 2001::/32 at the payload's beginning, or after an origin indication, an empty
 // authentication, or both.
 constexpr std::string_view kTunnels =
     "ip proto 4 or ip proto 41 or ip proto 47 or ip proto 97 or ip proto 137 or "
@@ -46,16 +46,16 @@ constexpr std::string_view kTunnels =
     "(udp[8:4] = 0x00010000 and udp[21:2] = 0 and udp[29] & 0xf0 = 0x60 and "
     "(udp[37:4] = 0x20010000 or udp[53:4] = 0x20010000))";
 
-// What the link's decoders open and libpcap's `tcp` does not look behind: MPLS, PPPoE sessions,
-// PPP, provider backbone bridges, Ethernet in Ethernet, a VLAN tag that libpcap does not know, and
-// LLC with SNAP or IP. Whole, because its words for MPLS and PPPoE know less than the decoders, and
-// for the rest it has none.
+// What the link's decoders open and libpcap's `tcp` does not look into: MPLS, PPPoE sessions, PPP,
+// provider backbone bridges, Ethernet in Ethernet, a VLAN tag that libpcap does not know, and LLC
+// with SNAP or IP. All such frames are let in, because libpcap's words for MPLS and PPPoE cover
+// less than the decoders, and for the rest it has no words.
 constexpr std::string_view kLinkEncapsulations =
     "ether proto 0x8847 or ether proto 0x8848 or ether proto 0x8864 or ether proto 0x880b or "
     "ether proto 0x88e7 or ether proto 0x6558 or ether proto 0x9200 or "
     "ether proto 0xaa or ether proto 6";
 
-// `vlan` and its like move every offset behind them, so they can not be part of a larger filter.
+// `vlan` and similar words move every offset after them, so they cannot be part of a larger filter.
 constexpr std::array<std::string_view, 5> kRefusedWords = {"vlan", "mpls", "pppoes", "geneve",
                                                            "vxlan"};
 
@@ -117,8 +117,8 @@ std::variant<FilterProgram, std::string> compile_text(pcap_t* handle, const std:
   return FilterProgram(std::move(program));
 }
 
-// What libpcap says to the user's filter alone; empty when it is good. Some words only make sense
-// on some link types, so one that takes it is enough; the complaint is Ethernet's.
+// libpcap's error for the user's filter alone; empty when it is good. Some words only make sense on
+// some link types, so it is enough if one of them accepts the filter. The error is Ethernet's.
 std::string judge(const std::string& user, CaptureFilter::Use use) {
   std::string complaint;
   for (const LinkType link_type :
@@ -230,7 +230,7 @@ std::string port_clause(std::vector<uint16_t> ports) {
   return text;
 }
 
-// Of a frame in which IP follows the link's header. With U the user's filter, C the ports, later
+// For frames in which IP follows the link's header. With U the user's filter, C the ports, later
 // fragments and extension headers, T the tunnels: for files U, live (U and C) or T.
 std::string CaptureFilter::plain_text(bool with_ports) const {
   if (options_.use == Use::kFiles) return options_.user;
@@ -245,8 +245,9 @@ std::string CaptureFilter::plain_text(bool with_ports) const {
   return text;
 }
 
-// Live, with L the plain text and E the encapsulations: L or E, and on Ethernet behind one and two
-// tags again; behind a third everything. Plain traffic comes first and meets no more than that.
+// Live, with L the plain text and E the encapsulations: L or E, and on Ethernet the same after one
+// and two tags; after a third tag everything. Plain traffic comes first, so it passes no other
+// test.
 std::string CaptureFilter::text(LinkType link_type, bool with_ports) const {
   const std::string plain = plain_text(with_ports);
   if (options_.use == Use::kFiles || !typed_header(link_type)) return plain;

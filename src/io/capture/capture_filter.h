@@ -37,15 +37,15 @@ class FilterProgram {
 
 // Which frames are let in: the configured ports and the user's own filter, in libpcap's language.
 //
-// Live, the kernel throws away the rest, and the text says four things that `tcp port P` alone
-// does not: later fragments (which have no ports), the Authentication Header and IPv6 extension
-// headers (behind which `tcp` does not look), link encapsulations (MPLS, PPPoE, LLC, …), and, on
-// Ethernet, the same again behind one and two VLAN tags. What the text lets in too much, the
-// dispatcher sorts out by port, and matches() by the user's filter.
+// Live, the kernel throws away the rest. The text lets in four things that `tcp port P` alone does
+// not: later fragments (which have no ports), the Authentication Header and IPv6 extension headers
+// (after which `tcp` does not look), link encapsulations (MPLS, PPPoE, LLC, …), and, on Ethernet,
+// the same again after one and two VLAN tags. If the text lets in too much, the dispatcher sorts it
+// out by port, and matches() by the user's filter.
 //
 // For files only the user's filter counts; ports are judged by the dispatcher, which sees into
-// tunnels and fragments. It is applied to the outer IP packet, as if the link's header stood right
-// in front of it: not to VLAN tags, labels and sessions, and not inside tunnels.
+// tunnels and fragments. It is applied to the outer IP packet, as if the link's header were
+// directly before it: not to VLAN tags, labels and sessions, and not inside tunnels.
 //
 // Thread safety: none; one thread.
 class CaptureFilter {
@@ -65,7 +65,7 @@ class CaptureFilter {
   struct Options {
     std::vector<uint16_t> ports;  // empty: every TCP port; not looked at for files
     std::string user;             // empty: none
-    bool tunnels = false;         // live: let tunnels in, whatever ports and user say
+    bool tunnels = false;         // live: let tunnels in, whatever the ports and the user's filter
     Use use = Use::kLive;
   };
 
@@ -80,7 +80,7 @@ class CaptureFilter {
     std::string text;
   };
 
-  // Live: the filter for an activated handle. Compiled on the handle itself, for the kernel may
+  // Live: the filter for an activated handle. Compiled on the handle itself, because the kernel may
   // have moved VLAN tags out of the frame, which only libpcap knows. The error is libpcap's.
   std::variant<Compiled, std::string> compile(pcap* handle, LinkType link_type) const;
 
@@ -88,8 +88,8 @@ class CaptureFilter {
   std::variant<Compiled, std::string> compile(LinkType link_type) const;
 
   // Whether the frame passes; live, one that has passed in the kernel. Compiled at the first frame
-  // of each link type; a filter that makes no sense for a link type lets none of its frames pass,
-  // and `on_problem` is told why.
+  // of each link type. A filter that makes no sense for a link type lets none of its frames pass,
+  // and `on_problem` is called with the reason.
   bool matches(const Frame& frame);
   using OnProblem = std::function<void(LinkType link_type, const std::string& why)>;
   void set_on_problem(OnProblem on_problem) { on_problem_ = std::move(on_problem); }

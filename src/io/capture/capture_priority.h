@@ -6,8 +6,8 @@ namespace tcp_sniffer {
 // wait. So live capture threads run at this nice value where the system allows it.
 constexpr int kCaptureNice = -10;
 
-// Raises the limit RLIMIT_NICE, so that raise_capture_priority works after the rights were given
-// up, too. To be called while the process still has them; without them it does nothing.
+// Raises the limit RLIMIT_NICE, so that raise_capture_priority also works after the process has
+// given up its rights. To be called before that; without the rights it does nothing.
 void keep_right_to_raise_priority();
 
 // Gives the calling thread kCaptureNice. Does nothing where that is not allowed (it takes root,

@@ -71,7 +71,7 @@ void Dispatcher::on_frames(std::span<const Frame> frames, CapturePiece* piece) {
   if (file_begins_ && source_ == nullptr) [[unlikely]]
     begin_file(frames);
   for (size_t i = 0; i < frames.size(); i++) {
-    // Headers of the next frames: link, IP and TCP lie in the first two lines.
+    // Headers of the next frames: link, IP and TCP are in the first two cache lines.
     if (i + 4 < frames.size()) {
       __builtin_prefetch(frames[i + 4].data.data());
       __builtin_prefetch(frames[i + 4].data.data() + 64);
@@ -173,8 +173,8 @@ bool Dispatcher::lies_in_lent_memory(const OpenBlock& open, const Segment& segme
   return open.runs_at_once && piece == nullptr && segment.payload_size >= kWorthABlock;
 }
 
-// Copies a payload whose memory is lent into the open block, as far as it has to. False: there is
-// no room, and the segment is as it was.
+// Copies a payload whose memory is lent into the open block, as much of it as is needed. False:
+// there is no room, and the segment is unchanged.
 bool Dispatcher::place_payload(OpenBlock& open, Segment& segment, CapturePiece* piece) {
   const bool withholds = unread_ != nullptr && unread_->covers(segment);
   const uint32_t size = withholds ? kPayloadHeadBytes : segment.payload_size;
@@ -303,7 +303,7 @@ bool Dispatcher::sampled(const FlowKey& key) const {
   return XXH3_64bits_withSeed(&key, sizeof(FlowKey), settings_.sample_seed) < sample_threshold_;
 }
 
-// A block from the lane, with what its shard has to say.
+// A block from the lane, with the notes of its shard.
 void Dispatcher::adopt(OpenBlock& open, PacketBlock* block) {
   open.block = block;
   if (block == nullptr || block->unread.empty()) return;
@@ -324,8 +324,8 @@ bool Dispatcher::prepare(OpenBlock& open, CapturePiece* piece) {
   return true;
 }
 
-// `overload: drop`: the kernel's buffer is room, too. A pause of the shard that it can bridge costs
-// no segment; only when it runs full are segments dropped, here, where they can be counted.
+// `overload: drop`: the kernel's buffer is room, too. It can bridge a short pause of the shard
+// without a loss. Only when it runs full are segments dropped, here, where they can be counted.
 PacketBlock* Dispatcher::take_while_source_holds(PacketLane& lane) {
   constexpr int64_t kLookAgainUs = 500;
   PacketBlock* block = nullptr;

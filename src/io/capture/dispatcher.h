@@ -26,10 +26,10 @@ struct DispatcherSettings {
   PortSet ports;
   double sample_rate = 1.0;  // 0 … 1, of the connections
   uint64_t sample_seed = 0;  // public: the same connections in every run
-  uint64_t hash_secret = 0;  // of this run: the wire must not know who meets in a bucket
+  uint64_t hash_secret = 0;  // of this run: the wire must not know which keys share a bucket
   uint64_t flush_every = 0;  // blocks leave, full or not, every N dispatched packets; 0 = off
   bool may_wait = true;      // overload: block; false: drop
-  // Live: shards tell what nobody will look at (ShardSettings::notes_unread).
+  // Live: shards report which bytes are not needed (ShardSettings::notes_unread).
   bool may_withhold = false;
   // Live, with a shard for each capture thread: the kernel has chosen the thread, and fragments of
   // IPv6 have no ports for its hash, so that they may come to another than their connection.
@@ -41,10 +41,10 @@ struct DispatcherSettings {
 // of its shard.
 //
 // Three independent values come from a key: sampling (public seed), shard (high bits of the keyed
-// hash), table bucket (low bits). Whole connections are chosen, and both directions meet.
+// hash), table bucket (low bits). Both directions have one key, so whole connections are chosen.
 //
-// One per capture thread, or one of a team, used by whoever is at the source; the lanes, the filter
-// and the counters' readers outlive or accept that.
+// One per capture thread, or one for a team, used by the thread that is at the source. The lanes
+// and the filter outlive it.
 class Dispatcher final : public FrameSink {
  public:
   // `filter` may be nullptr.
@@ -54,20 +54,20 @@ class Dispatcher final : public FrameSink {
   void on_frames(std::span<const Frame> frames, CapturePiece* piece) override;
   void on_file(const std::string& name) override;
 
-  // A live source. Frames can wait in it when there is no block for them and waiting is not allowed
-  // for ever: it is asked before a segment is dropped. And packet time is this machine's clock:
-  // when that is set, forward or back, no time has gone by.
+  // A live source. When there is no block, frames can wait in it for a limited time: it is asked
+  // before a segment is dropped. Packet time is this machine's clock: when that is set, forward or
+  // back, no time has gone by.
   void set_source(PacketSource* source) { source_ = source; }
 
-  // `on_unsupported` is told of each link type that no decoder reads, and of the file it is in,
-  // when the first frame of it comes; on the thread at the source. Set before the first frame.
+  // `on_unsupported` is called with each link type that no decoder reads, and with the file it is
+  // in, when the first frame of it comes; on the thread at the source. Set before the first frame.
   using OnUnsupported = std::function<void(LinkType link_type, const std::string& file)>;
   void set_on_unsupported(OnUnsupported on_unsupported) {
     on_unsupported_ = std::move(on_unsupported);
   }
 
-  // `on_out_of_order` is told of a file whose first packet is older, by `behind_ns`, than what was
-  // read before it. Set before the first frame.
+  // `on_out_of_order` is called for a file whose first packet is older, by `behind_ns`, than what
+  // was read before it. Set before the first frame.
   using OnOutOfOrder = std::function<void(const std::string& file, int64_t behind_ns)>;
   void set_on_out_of_order(OnOutOfOrder on_out_of_order) {
     on_out_of_order_ = std::move(on_out_of_order);
@@ -135,11 +135,11 @@ class Dispatcher final : public FrameSink {
   uint64_t since_flush_ = 0;
   uint64_t published_at_ = 0;
   bool file_begins_ = true;
-  bool payload_is_assembled_ = false;  // the segment lies in the defragmenter's memory
+  bool payload_is_assembled_ = false;  // the segment is in the defragmenter's memory
   std::string file_;                   // the one being read
   OnUnsupported on_unsupported_;
   OnOutOfOrder on_out_of_order_;
-  std::bitset<65536> unsupported_said_;  // by link type; large, so behind what every frame needs
+  std::bitset<65536> unsupported_said_;  // by link type; large, so after what every frame needs
 };
 
 }  // namespace tcp_sniffer

@@ -107,7 +107,7 @@ LiveSource::~LiveSource() {
 std::optional<Problem> LiveSource::activate(const LiveOptions& options) {
   interface_ = options.interface;
   if (interface_ != "any") {
-    // Asked first, for without rights libpcap says nothing but that.
+    // Asked first, because without rights libpcap reports only that.
     interface_index_ = if_nametoindex(interface_.c_str());
     if (interface_index_ == 0) return no_such_interface(interface_);
   }
@@ -157,7 +157,7 @@ std::optional<Problem> LiveSource::install(const CaptureFilter& filter,
 }
 
 // Until a handle has joined, it sees every frame, those of the other handles of the group too. So
-// nothing is let in before, and what came earlier still is thrown away.
+// it lets nothing in before, and frames from before that are thrown away.
 std::optional<Problem> LiveSource::join_fanout(uint16_t group, int settle_ms) {
   bpf_insn reject = BPF_STMT(BPF_RET | BPF_K, 0);
   bpf_program reject_all{1, &reject};

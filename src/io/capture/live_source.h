@@ -52,12 +52,12 @@ struct LiveStatistics {
 // back with the next frame), so frames are handed to the sink one by one, with no piece: the sink
 // copies what it keeps. A burst is what one poll() delivers; the sink's owner ends it afterwards.
 //
-// Nothing here blocks: poll() takes what is there, wait() sleeps until there is more or somebody
-// calls wake(). A blocking pcap_dispatch may sleep for ever where no packet comes.
+// poll() does not block: it takes what is there. wait() sleeps until there is more or wake() is
+// called. A blocking pcap_dispatch may sleep forever where no packet comes.
 //
-// When the interface goes down the capture goes on, for the kernel takes it up again with the
-// interface: poll() is idle and interface_is_up() false meanwhile. When the interface is removed,
-// poll() fails.
+// When the interface goes down the capture goes on, because the kernel resumes it when the
+// interface is up again: poll() is idle and interface_is_up() false meanwhile. When the interface
+// is removed, poll() fails.
 //
 // Thread safety: wake() from any thread and from signal handlers; statistics() and
 // interface_is_up() from any thread; everything else on the capture thread.
@@ -87,7 +87,7 @@ class LiveSource final : public PacketSource {
   const std::string& filter_text() const { return filter_text_; }
   size_t filter_instructions() const { return filter_instructions_; }
   bool has_nanoseconds() const { return fraction_ns_ == 1; }
-  // What libpcap could not do as asked, for instance promiscuous mode; mostly empty.
+  // What libpcap could not do as asked, for instance promiscuous mode; usually empty.
   const std::string& warning() const { return warning_; }
 
   bool interface_is_up() const { return up_.load(std::memory_order_relaxed); }

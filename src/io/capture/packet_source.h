@@ -20,14 +20,14 @@ struct Frame {
 };
 
 // Takes the frames of one burst. Called on the source's thread only. From a file one virtual call
-// hands over up to kFramesPerBurst frames; live it is one call a frame, because libpcap's own call
-// is.
+// hands over up to kFramesPerBurst frames. Live it is one call per frame, because libpcap calls
+// back for each frame.
 class FrameSink {
  public:
   virtual ~FrameSink() = default;
 
-  // `piece` is the memory the frames lie in, or nullptr when the memory is the source's own and
-  // must be copied before returning (live).
+  // `piece` is the memory that the frames are in, or nullptr when the memory is the source's own
+  // and must be copied before returning (live).
   virtual void on_frames(std::span<const Frame> frames, CapturePiece* piece) = 0;
 
   // A file begins (files only): the stream of frames goes on in `name`.
@@ -42,7 +42,7 @@ class PacketSource {
   virtual ~PacketSource() = default;
 
   // Delivers the next burst to the sink. kIdle: nothing now (live), call again after waiting;
-  // kEnd: no more; kError: the source can tell why, and what came before it was delivered.
+  // kEnd: no more; kError: the source has the reason, and what came before it was delivered.
   virtual SourceStatus poll(FrameSink& sink) = 0;
 
   // Whether frames that come from now on can wait in the source for a while, so that nothing is

@@ -11,17 +11,17 @@
 
 namespace tcp_sniffer {
 
-// What a capture thread need not copy. A shard tells which bytes of a direction are body that
-// nobody will look at (UnreadNote, with the blocks that come back); a segment within them is handed
+// What a capture thread need not copy. A shard notes which bytes of a direction belong to a body
+// that is not needed (UnreadNote, with the blocks that come back). A segment within them is handed
 // over with its first bytes only (Segment::withheld), and the shard counts the rest.
 //
-// A note is believed only as long as nothing can have come between: every byte from where the shard
-// stood when it wrote the note up to the segment must have been handed over, in order and whole.
-// So the shard stands exactly where the segment begins. Behind a hole, a SYN, a FIN or a dropped
-// segment bytes are copied until the shard has told anew. Segments that lie wholly before the next
-// byte (repeated, or seen twice) are copied and change nothing.
+// A note is believed only while the shard must be exactly where the segment begins: every byte from
+// the place of the note up to the segment must have been handed over, in order and whole. After a
+// hole, a SYN, a FIN or a dropped segment, bytes are copied until the shard sends a new note.
+// Segments that are wholly before the next byte (repeated, or seen twice) are copied and change
+// nothing.
 //
-// Directly mapped: two directions with the same place push each other out, and are copied. Belongs
+// Directly mapped: two directions with the same place replace each other, and are copied. Belongs
 // to one dispatcher.
 class UnreadBodies {
  public:
@@ -35,7 +35,7 @@ class UnreadBodies {
     }
   }
 
-  // Whether nobody will look at the payload of this segment, the next one of its direction.
+  // Whether the payload of this segment, the next one of its direction, is not needed.
   bool covers(const Segment& segment) const {
     if (segment.payload_size < kPayloadMin || (segment.flags & ~(kTcpAck | kTcpPsh)) != 0 ||
         segment.payload_size != segment.payload_wire_size) {
