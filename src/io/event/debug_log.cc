@@ -63,7 +63,7 @@ SegmentTrace* DebugLog::add_section() {
   return sections_.back().get();
 }
 
-// O_APPEND: the system puts the pieces of several threads one behind the other.
+// O_APPEND: the system puts the pieces of several threads one after the other.
 void DebugLog::append(const std::string& text) {
   size_t done = 0;
   while (done < text.size() && error() == 0) {

@@ -11,12 +11,12 @@
 
 namespace tcp_sniffer {
 
-// The file `debugLog` (debug, hexDump): one line a segment, its bytes below it with hexDump.
+// The file `debugLog` (debug, hexDump): one line per segment, its bytes below it with hexDump.
 //
 // Each shard writes through a section of its own, which collects the text of a block of segments
 // and appends it with one write, so that lines of several shards never mix. A segment's text waits
-// for the disk on the shard's thread: this is for looking closely, not for speed. When the file
-// takes no more (disk full), the rest is left out and error() says why; the capture goes on.
+// for the disk on the shard's thread: this is for finding faults, not for speed. When the file
+// takes no more (disk full), the rest is left out and error() is the reason; the capture goes on.
 //
 // Opened before the threads start; outlives the shards.
 class DebugLog {

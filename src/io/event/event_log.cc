@@ -128,8 +128,8 @@ struct EventLog::Shared {
     return written;
   }
 
-  // Takes what is queued, behind it the word about what was lost; waits for it. Returns false at
-  // the end.
+  // Waits for queued lines and takes them, and after them the event about what was lost. Returns
+  // false at the end.
   bool take(std::string& batch) {
     std::unique_lock lock(mutex);
     in_flight_bytes = 0;
@@ -171,8 +171,8 @@ struct EventLog::Shared {
 
 EventLog::EventLog(const Settings& settings)
     : settings_(settings), shared_(std::make_shared<Shared>(settings)) {
-  // Signals are for the threads that expect them, and a closed pipe is no reason to die (EPIPE
-  // says the same).
+  // Signals are for the threads that expect them. A closed pipe must not end the process: EPIPE
+  // reports it.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);

@@ -15,16 +15,16 @@ namespace tcp_sniffer {
 // Events on their way to standard error.
 //
 // Owned by the control thread, which opens and closes it; any cold thread may emit. A line goes
-// into a bounded queue, and a writer thread of its own takes it from there, so that a standard
-// error nobody reads can hold up neither an emitter nor the end of the program: what finds the
-// queue full is dropped and counted, and close() waits a bounded time only.
+// into a bounded queue, and a writer thread of its own takes it from there. So a standard error
+// that is not read can hold up neither an emitter nor the end of the program: when the queue is
+// full, lines are dropped and counted, and close() waits a bounded time only.
 //
 // 1. An emitter waits for other emitters at most, never for the descriptor.
 // 2. Lines are in the order of their timestamps, and are written in pieces that end at a line
 //    feed, so that lines of up to kPieceMax bytes are not torn by other writers of the same pipe.
-// 3. After a loss the next thing written says how many lines were lost (`events_dropped`).
-// 4. Repeated events are limited by name; the next one that passes has `suppressed`, and what is
-//    left is told by `events_suppressed` before `stopped` and `fatal`.
+// 3. After a loss the next line written is the number of lost lines (`events_dropped`).
+// 4. Repeated events are limited by name; the next one that passes has `suppressed`, and the rest
+//    is reported by `events_suppressed` before `stopped` and `fatal`.
 // 5. The descriptor's flags are not touched: it may be shared with a shell.
 class EventLog {
  public:
@@ -32,7 +32,7 @@ class EventLog {
   // is not mixed with other writers' bytes.
   static constexpr size_t kPieceMax = 4096;
 
-  // How long a writer that was told to give up is waited for before it is left behind.
+  // How long close() waits for a writer that was told to give up, before it goes on without it.
   static constexpr uint64_t kGiveUpMs = 500;
 
   // The last words must not be lost to a queue that other events have filled.
@@ -78,7 +78,7 @@ class EventLog {
   uint64_t dropped() const;
 
   // Writes what is queued, for `wait_ms` at most, and ends the writer. Later events are dropped.
-  // Returns whether not a line was lost. Safe to call twice.
+  // Returns true if no line was lost. Safe to call twice.
   bool close(uint64_t wait_ms = 1000);
 
  private:

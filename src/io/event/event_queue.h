@@ -17,7 +17,7 @@ class EventQueue final : public EventSink {
   static constexpr size_t kRecordsMax = 4096;
 
   bool put(const EventRecord& record) override {
-    // In a flood it is full most of the time: then nobody writes, and nobody waits for the other's
+    // In a flood it is full most of the time: then no thread writes, and none waits for another's
     // cache line.
     if (size_.load(std::memory_order_relaxed) >= kRecordsMax) return false;
     if (size_.fetch_add(1, std::memory_order_relaxed) >= kRecordsMax) {

@@ -10,7 +10,7 @@
 
 namespace tcp_sniffer {
 
-// The names of the events on standard error; docs/events.md says what each is for.
+// The names of the events on standard error; docs/events.md describes them.
 namespace event {
 inline constexpr std::string_view kStarted = "started";
 inline constexpr std::string_view kNoPackets = "no_packets";
@@ -25,7 +25,7 @@ inline constexpr std::string_view kStopped = "stopped";
 inline constexpr std::string_view kFatal = "fatal";
 inline constexpr std::string_view kInterfaceDown = "interface_down";
 inline constexpr std::string_view kInterfaceUp = "interface_up";
-// What can not be decoded.
+// What cannot be decoded.
 inline constexpr std::string_view kUnsupportedLinkType = "unsupported_link_type";
 // A capture file that begins before the one before it ended.
 inline constexpr std::string_view kFileOutOfOrder = "file_out_of_order";
@@ -68,11 +68,11 @@ class EventRateLimiter {
 
   struct Verdict {
     bool pass = true;
-    uint64_t suppressed = 0;  // held back since the last one that passed; told once
+    uint64_t suppressed = 0;  // held back since the last one that passed; reported once
   };
   Verdict admit(std::string_view name, uint64_t now_ns);
 
-  // What was held back and not yet told, by name; told by this.
+  // What was held back and not yet reported, by name; counts as reported then.
   std::map<std::string, uint64_t> take_suppressed();
 
  private:
