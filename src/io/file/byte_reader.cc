@@ -58,7 +58,7 @@ const ForeignKind* foreign_kind(const uint8_t* head, size_t size) {
 class ByteReader::Inflater {
  public:
   virtual ~Inflater() = default;
-  // False: the data is corrupt, `problem` says how.
+  // False: the data is corrupt; `problem` describes it.
   virtual bool take(std::span<const uint8_t>& in, std::span<uint8_t>& out) = 0;
   // Whether the file may end here.
   virtual bool at_end() const = 0;
@@ -77,7 +77,7 @@ class ByteReader::GzipInflater final : public Inflater {
   bool take(std::span<const uint8_t>& in, std::span<uint8_t>& out) override {
     while (!out.empty() && (!in.empty() || !between_members_)) {
       if (between_members_) {
-        // Zero padding behind the last member is allowed, as gzip does; another member begins
+        // Zero padding after the last member is allowed, as gzip does; another member begins
         // with its magic, which inflate checks.
         if (in.front() == 0) {
           in = in.subspan(1);
@@ -171,7 +171,7 @@ ReadResult ByteReader::fail(std::string text) {
 bool ByteReader::open(const std::string& path) {
   close();
   is_stdin_ = path == "-";
-  // Non-blocking, so that a FIFO that nobody writes to yet does not hang the start.
+  // Non-blocking, so that a FIFO without a writer does not hang the start.
   fd_ = is_stdin_ ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   struct stat status {};
   if (fd_ < 0 || fstat(fd_, &status) != 0) {

@@ -13,7 +13,7 @@ enum class ReadStatus : uint8_t {
   kData,
   kNotReady,  // a pipe or terminal has nothing now; wait for `fd()`
   kEnd,
-  kError,  // `error()` says what
+  kError,  // `error()` describes it
 };
 
 struct ReadResult {
@@ -22,9 +22,9 @@ struct ReadResult {
 };
 
 // The bytes of one file or of standard input, decompressed when its content is gzip or zstd (the
-// name does not matter; several members or frames behind each other are one stream).
+// name does not matter; several members or frames after each other are one stream).
 //
-// Plain files are read straight into the caller's memory. Nothing blocks on a pipe: `read` says
+// Plain files are read straight into the caller's memory. Nothing blocks on a pipe: `read` returns
 // kNotReady instead, so that a waiting reader can be woken.
 //
 // Thread safety: none; one thread.
@@ -35,7 +35,7 @@ class ByteReader {
   ByteReader(const ByteReader&) = delete;
   ByteReader& operator=(const ByteReader&) = delete;
 
-  // `-` is standard input. False: `error()` says why.
+  // `-` is standard input. False: `error()` is the reason.
   bool open(const std::string& path);
   void close();
   bool is_open() const { return fd_ >= 0; }

@@ -12,13 +12,13 @@ namespace tcp_sniffer {
 // types and 128 MiB for USB and D-Bus, which carry no IP; a length beyond this is corruption.
 constexpr size_t kBlockSizeMax = size_t{64} << 20;
 
-// What a format's reader makes of the bytes in front of it.
+// What a format's reader makes of the bytes at its position.
 struct FormatStep {
   enum class Kind : uint8_t {
     kFrame,     // a frame was filled in; `bytes` are used up
     kSkip,      // no frame in the next `bytes`, which may be more than are there
     kNeedMore,  // ask again with at least `bytes` in front
-    kCorrupt,   // the format's `problem()` says what is wrong here
+    kCorrupt,   // the format's `problem()` describes what is wrong here
   };
   Kind kind;
   size_t bytes;
@@ -42,8 +42,8 @@ inline uint64_t load_u64(const uint8_t* at, bool swapped) {
   return swapped ? __builtin_bswap64(value) : value;
 }
 
-// Packet times are kept within 1970 … 2116, so that no sum with a timeout can overflow whatever a
-// file says.
+// Packet times are kept within 1970 … 2116, so that no sum with a timeout can overflow, whatever a
+// file contains.
 constexpr int64_t kPacketTimeMaxNs = int64_t{1} << 62;
 
 // The link type of a file's LINKTYPE_ value. 12 and 14 are what some systems wrote for raw IP

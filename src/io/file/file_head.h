@@ -14,7 +14,7 @@ namespace tcp_sniffer {
 // Bytes (inflated) of a capture file that are looked at before it is read.
 constexpr size_t kFileHeadSize = 64 * 1024;
 
-// What a capture file begins with, as far as its first kFileHeadSize bytes tell.
+// What the first kFileHeadSize bytes of a capture file show.
 struct FileHead {
   bool regular = false;               // false: a pipe or standard input, of which nothing was read
   std::optional<LinkType> link_type;  // of a pcap file, or of a pcapng file's first interface
@@ -25,10 +25,10 @@ struct FileHead {
 // use bytes up; a file that cannot be read, or is no capture, has an empty head.
 FileHead read_file_head(const std::string& path);
 
-// The capture files in the order in which a run reads them (fileOrder): in that of their first
+// The capture files in the order in which a run reads them (fileOrder): by the times of their first
 // packets, or as they were named. A file without a packet stays after the one that was named before
-// it. As named, too, when one of them is no regular file: its first packet is known only when it is
-// read.
+// it. If one of them is no regular file, all stay in the order in which they were named, because
+// its first packet is known only when it is read.
 std::vector<std::string> files_to_read(const Config& config);
 
 }  // namespace tcp_sniffer

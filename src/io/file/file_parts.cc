@@ -7,7 +7,7 @@
 
 namespace tcp_sniffer {
 
-// A descriptor that lives as long as somebody may read from it.
+// A descriptor that stays open as long as a thread may read from it.
 class FileParts::File {
  public:
   explicit File(int fd) : fd_(fd) {}

@@ -10,15 +10,15 @@
 
 namespace tcp_sniffer {
 
-// A plain file as consecutive parts, which several threads read beside each other: copying out of
-// the page cache is most of the work of a fast pass over a capture, and each thread's part is then
-// in its own cache. Parts are numbered through all files; FileTeam keeps their order.
+// A plain file as consecutive parts, which several threads read in parallel: copying out of the
+// page cache is most of the work of a fast pass over a capture, and each thread's part is then in
+// its own cache. Parts are numbered through all files; FileTeam keeps their order.
 //
 //   piece   | headroom: for the part of a frame the last part ended with |  bytes of the file  |
 //           0                                                           kHeadroom          capacity
 //
-// Thread safety: `begin`, `end` and `is_current` by whoever is at the source; all else from any
-// thread.
+// Thread safety: `begin`, `end` and `is_current` by the thread that is at the source; all else from
+// any thread.
 class FileParts {
  public:
   // Frames of all usual sizes; the part of a larger one is copied otherwise.
@@ -36,13 +36,14 @@ class FileParts {
   struct Chunk {
     CapturePiece* piece = nullptr;  // one reference goes to the taker; nullptr: no bytes
     std::shared_ptr<const File> file;
-    // kData: the part is whole and the file goes on. kEnd or kError: nothing comes behind this.
+    // kData: the part is whole and the file goes on. kEnd or kError: nothing comes after this.
     ReadStatus status = ReadStatus::kEnd;
     int error = 0;        // errno, with kError
-    uint64_t offset = 0;  // behind the last byte, in the file
+    uint64_t offset = 0;  // after the last byte, in the file
   };
 
-  // Two of them fit into a second-level cache of 1 MiB; the turns of smaller ones come too often.
+  // Two of them fit into a second-level cache of 1 MiB. Threads would have to wait for their turns
+  // too often with smaller ones.
   static constexpr size_t kPieceSize = size_t{512} << 10;
 
   // `piece_size`: headroom and part.
@@ -50,7 +51,7 @@ class FileParts {
 
   size_t piece_size() const { return part_size_ + kHeadroom; }
 
-  // From now on parts are those of the file behind `fd`, from `offset` on. The descriptor is
+  // From now on parts are those of the file that `fd` has open, from `offset` on. The descriptor is
   // copied. False: it cannot be.
   bool begin(int fd, uint64_t offset);
   // The file has ended. Parts of it that are out are read in vain.
@@ -59,7 +60,7 @@ class FileParts {
 
   // The next part.
   Part take();
-  // A part that somebody has taken, once more.
+  // Once more a part that was taken before.
   Part part(uint64_t number);
   // How many were taken: the next one's number.
   uint64_t taken();

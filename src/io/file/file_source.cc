@@ -69,7 +69,7 @@ std::string FileSource::problem_of(const std::string& path) {
     size += result.size;
   }
   if (size == 0) return about(path, "is empty");
-  // A file that is cut this early is told of, with its place, when it is read.
+  // A file that is cut this early is reported, with its place, when it is read.
   if (size < kCaptureMagicSize || PcapFormat::is_magic(first) || PcapngFormat::is_magic(first))
     return "";
   return about(path, foreign_text(first));
@@ -188,7 +188,7 @@ size_t FileSource::parse_burst(Format& format) {
   return frames;
 }
 
-// Makes room for at least one more byte behind `end_`, in a piece in which the wanted bytes have
+// Makes room for at least one more byte after `end_`, in a piece in which the wanted bytes have
 // room. False when that takes a piece and none is free.
 bool FileSource::make_room() {
   const size_t left = end_ - begin_;
@@ -265,8 +265,8 @@ FileSource::Refill FileSource::refill_from_chunk() {
   return Refill::kFailed;
 }
 
-// Goes on in a part that was offered: what the last one ended with, the part of a frame, is put in
-// front of it or, when it is too long for that, this one behind it.
+// Goes on in a part that was offered. The last one ended with a part of a frame, which is put
+// before the new one or, when it is too long for that, the new one is put after it.
 void FileSource::take_chunk() {
   const size_t left = end_ - begin_;
   if (left > FileParts::kHeadroom) return join_chunk();
@@ -290,9 +290,9 @@ void FileSource::join_chunk() {
   chunk_.piece->release();
 }
 
-// With room for the wanted bytes, and for the parts that end with them. What is left is kept aside,
-// for of pieces that are larger than the others only one may be out, and that may be the one it
-// lies in. Others who hold it do not need this turn.
+// With room for the wanted bytes, and for the parts that end with them. The bytes that are left are
+// kept aside, because only one large piece may be in use, and they may be in it. Other holders of
+// that piece release it without this thread.
 void FileSource::move_to_large_piece(size_t fresh_size) {
   const std::vector<uint8_t> left(piece_->data + begin_, piece_->data + end_);
   piece_->release();

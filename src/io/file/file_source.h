@@ -26,13 +26,13 @@ namespace tcp_sniffer {
 //
 // The file is read straight into pieces of the pool and the frames point into them; the part of a
 // frame at a piece's end is copied to the head of the next piece, and nothing else is copied. When
-// nobody else holds the piece any more, it is filled again while it is still in cache.
+// this object is the only holder of the piece, it is filled again while it is still in cache.
 //
-// With `parts`, plain files of some size are not read here but by the threads that come to their
-// turn with a part each (`offer`): kIdle then means that the part is used up.
+// With `parts`, plain files of some size are not read here but by the threads, each of which offers
+// its part when it has its turn (`offer`): kIdle then means that the part is used up.
 //
 // Invariants: (1) this object holds one reference on its current piece; (2) bytes below `end_` are
-// never written while anybody else holds a reference; (3) a burst lies within one piece.
+// never written while there is another reference; (3) a burst is within one piece.
 //
 // kIdle means that no piece is free or that standard input has nothing now. The caller must then
 // let go of what it holds itself (an open block keeps pieces out), and may `wait`. Damage ends the
@@ -40,17 +40,17 @@ namespace tcp_sniffer {
 //
 // The pool must outlive this object. Thread safety: `wake` from any thread and from signal
 // handlers, the byte counts from any thread; everything else by one thread at a time: the
-// capture thread or, in a team, whoever is at the source.
+// capture thread or, in a team, the thread that is at the source.
 class FileSource final : public PacketSource {
  public:
   // `parts` may be nullptr, and otherwise outlives this object.
   FileSource(std::vector<std::string> paths, PiecePool& pool, FileParts* parts = nullptr);
   ~FileSource() override;
-  // Why no capture can be read from `path`, as far as it can be told without waiting for bytes;
+  // Why no capture can be read from `path`, as far as that is known without waiting for bytes;
   // empty when it may be one.
   static std::string problem_of(const std::string& path);
-  // Why `path` can not be opened; empty when it may be. Opens nothing, so that a FIFO's writer
-  // sees nothing.
+  // Why `path` cannot be opened; empty when it may be. Opens nothing, so that a FIFO's writer
+  // notices nothing.
   static std::string missing(const std::string& path);
 
   // Whether `path` is a regular file (or standard input comes from one) that needs no
@@ -114,7 +114,7 @@ class FileSource final : public PacketSource {
   size_t end_ = 0;
   size_t wanted_ = 0;          // bytes from `begin_` that the next step needs
   uint64_t skip_ = 0;          // bytes of the file still to be passed over
-  uint64_t begin_offset_ = 0;  // where in the (inflated) file `begin_` lies
+  uint64_t begin_offset_ = 0;  // where in the (inflated) file `begin_` is
   uint64_t skip_offset_ = 0;   // where the passage that is passed over began
   bool waiting_for_piece_ = false;
   bool failed_ = false;

@@ -12,15 +12,15 @@ namespace tcp_sniffer {
 
 namespace {
 
-// Of a file that cannot be read in parts, for one that was plain may have been replaced by a
+// For a file that cannot be read in parts, because a plain file may have been replaced by a
 // compressed one: the source reads it in its stage, about a part at a time.
 constexpr int kBurstsPerBatch = 4;
 // Rounds of waiting, of about 50 ns each, before the others' clocks are read, and then until they
 // are compared.
 constexpr uint32_t kRoundsUnwatched = 1000;
 constexpr uint32_t kRoundsWatched = 3000;
-// Finished lines leave after this long at the latest, even when they fill no block: somebody may
-// look for the few messages of a large file.
+// Finished lines leave after this long at the latest, even when they fill no block: a user may wait
+// for the few messages of a large file.
 constexpr int64_t kFlushEveryNs = 100'000'000;
 
 int64_t nanoseconds(clockid_t clock) {
@@ -41,8 +41,8 @@ void relax() {
 
 }  // namespace
 
-// A part of a file on its way: the place in the ring for every n-th number. Whoever has read the
-// part of the number that it expects fills it; the stages that it then has to pass are anybody's.
+// A part of a file on its way: the place in the ring for every n-th number. The thread that has
+// read the part with the expected number fills it. Any thread may then take it through its stages.
 struct FileTeam::Batch {
   enum class State : uint8_t { kExpected, kFilling, kRead, kCut };
 
@@ -57,7 +57,7 @@ struct FileTeam::Batch {
     tag.store(tag_of(number, state), std::memory_order_release);
   }
   void expect(uint64_t number) { set(number, State::kExpected); }
-  // False: somebody else has read this part.
+  // False: another thread has read this part.
   bool begin_to_fill(uint64_t number) {
     uint64_t expected = tag_of(number, State::kExpected);
     return tag.compare_exchange_strong(expected, tag_of(number, State::kFilling),
@@ -178,7 +178,7 @@ bool FileTeam::run(Dispatcher& dispatcher, const std::function<void(uint32_t)>& 
   begin(0);
   work(*workers_[0]);
   for (std::thread& other : others) other.join();
-  // What was read behind the end.
+  // What was read after the end.
   for (const auto& batch : batches_) {
     if (batch->chunk.piece != nullptr) batch->chunk.piece->release();
   }
@@ -189,7 +189,7 @@ void FileTeam::work(Worker& worker) noexcept {
   try {
     work_to_the_end(worker);
   } catch (const std::exception& error) {
-    // Inside of a stage that nobody else can enter now.
+    // Inside a stage, which no other thread can enter now.
     parties_.on_fault(error.what());
     failed_.store(true, std::memory_order_relaxed);
     finished_.store(true, std::memory_order_release);
@@ -262,14 +262,14 @@ bool FileTeam::advance_own(Worker& worker) {
   return false;
 }
 
-// Whatever is next at a stage that nobody is inside of.
+// Does the next work of a stage that no thread is in.
 bool FileTeam::help(Worker& worker) {
   for (size_t shard = 0; shard < lanes_.size(); shard++) {
     if (try_shard(shard, shard_stages_[shard].number())) return true;
   }
   const uint64_t number = source_stage_.number();
   if (try_cut(number)) return true;
-  // Perhaps somebody has taken this part and does not get to read it.
+  // Perhaps a thread has taken this part and gets no processor to read it.
   if (!batch_of(number).is(number, Batch::State::kExpected)) return false;
   if (worker.numbers.size() >= kBatches || number >= parties_.parts.taken()) return false;
   read(worker, parties_.parts.part(number));
@@ -298,7 +298,7 @@ void FileTeam::read(Worker& worker, const FileParts::Part& part) {
 bool FileTeam::try_cut(uint64_t number) {
   Batch& batch = batch_of(number);
   if (!batch.is(number, Batch::State::kRead) || !source_stage_.enter(number)) return false;
-  if (ended_) return false;  // and nobody enters any more
+  if (ended_) return false;  // and no thread enters any more
   cut(batch);
   batch.set(number, Batch::State::kCut);
   source_stage_.leave();
@@ -362,8 +362,8 @@ void FileTeam::pass_shard(size_t index, Batch& batch) {
   batch.blocks[index].clear();
 }
 
-// In the source's stage: takes what the batch in it has so far through the shards, behind all the
-// batches before it. Every one of these is cut.
+// In the source's stage: takes what the batch in it has so far through the shards, after all the
+// batches before it. All of those are cut.
 void FileTeam::make_room() {
   Batch& batch = *inside_;
   const uint64_t number = source_stage_.number();
@@ -379,8 +379,8 @@ void FileTeam::make_room() {
   batch.blocks_sent = 0;
 }
 
-// Nobody else enters with this number, because its batch is not cut. False: somebody has failed
-// inside of the stage.
+// No other thread enters with this number, because its batch is not cut. False: a thread has failed
+// inside the stage.
 bool FileTeam::enter_shard(size_t shard, uint64_t number) {
   for (;;) {
     const uint32_t seen = progress_.load(std::memory_order_acquire);

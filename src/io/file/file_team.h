@@ -15,13 +15,13 @@
 
 namespace tcp_sniffer {
 
-// A place that one batch after the other passes, in the order of their numbers, one at a time: who
-// has entered has what the stage guards to itself, and sees what was done there before.
+// A place that the batches pass in the order of their numbers, one at a time. The thread that has
+// entered it is alone with what the stage guards, and sees what was done there before.
 class Stage {
  public:
   // The number that is next, also while it is inside.
   uint64_t number() const { return state_.load(std::memory_order_acquire) / 2; }
-  // Whether `number` was next and nobody was inside; now the caller is.
+  // True if `number` was next and no thread was inside; now the caller is.
   bool enter(uint64_t number) {
     uint64_t expected = number * 2;
     return state_.load(std::memory_order_relaxed) == expected &&
@@ -35,20 +35,20 @@ class Stage {
   alignas(64) std::atomic<uint64_t> state_{0};  // twice the number, and 1 while it is inside
 };
 
-// Capture files on several threads: not the packets go from thread to thread but the work does.
-// Each thread takes a part of the file with a number, reads it (beside the others), cuts it into
-// segments when the number's turn has come at the source, and then takes it through every shard, as
-// the number's turn comes there. So the bytes of a packet stay in the cache of one processor from
-// the page cache to the line; what moves is the far smaller state of the shards, and every shard
-// sees its segments in the order of the file.
+// Capture files on several threads. The packets stay with one thread, and the work moves between
+// threads: each thread takes a part of the file with a number, reads it (in parallel to the
+// others), cuts it into segments when it is the number's turn at the source, and then takes it
+// through every shard, when it is the number's turn there. So the bytes of a packet stay in the
+// cache of one processor from the page cache to the line. Only the far smaller state of the shards
+// moves, and every shard sees its segments in the order of the file.
 //
 //   thread A   read 0 │ cut 0 │ shard 0 │ shard 1 │ read 2 │ …
 //   thread B   read 1         │ cut 1   │ shard 0 │ shard 1 │ …
 //
 // When a thread cannot go on for a while, it looks whether the others get their processors. If one
-// does not, it takes over any work that nobody is inside of, whosever batch that is, and sleeps
-// when there is none. So a thread that is kept from running holds up the others only at the stage
-// that it is in, and then they leave it a processor.
+// does not, it takes over work at any stage that no thread is in, also for another thread's batch,
+// and sleeps when there is none. So a thread that is kept from running holds up the others only at
+// the stage that it is in, and then they leave it a processor.
 //
 // After an exception on one of the threads, which is memory that the system refused, the work
 // stands still: the others end, and the run has failed.
@@ -76,7 +76,7 @@ class FileTeam {
   static constexpr size_t kBatches = 2;
   // Packet blocks of a batch that have not gone through their shards yet: those of a part full of
   // bare ACKs, which has 26 (32 of raw IP), and for each shard its open one and one for an order.
-  // Only packets that jump in time make more, for each jump tells every shard.
+  // Only packets that jump in time make more, because each jump is an order for every shard.
   static constexpr size_t kBlocksForSegments = 32;
   static constexpr size_t kBlocksForShard = 2;
 
@@ -119,8 +119,8 @@ class FileTeam {
   const Parties parties_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  // Batches by number; as many as there can be at once, for a thread has two numbers at most, and
-  // keeps one until its batch has passed every stage.
+  // Batches by number; as many as there can be at once, because a thread has two numbers at most,
+  // and keeps one until its batch has passed every stage.
   std::vector<std::unique_ptr<Batch>> batches_;
   Stage source_stage_;
   std::unique_ptr<Stage[]> shard_stages_;

@@ -37,7 +37,7 @@ FormatStep PcapFormat::read_file_header(std::span<const uint8_t> bytes) {
   lengths_maybe_swapped_ = !is_dgux && minor == 3;
   const uint32_t snaplen = load_u32(bytes.data() + 16, swapped_);
   frame_size_max_ = std::clamp<size_t>(snaplen, kUsualFrameSizeMax, kBlockSizeMax);
-  // The upper bits tell of a frame check sequence, which the decoders do not look at.
+  // The upper bits are about a frame check sequence, which the decoders do not look at.
   link_type_ = link_type_of_file(static_cast<uint16_t>(load_u32(bytes.data() + 20, swapped_)));
   fraction_ns_ = magic == kPcapMagicNano ? 1 : 1000;
   packet_header_size_ = magic == kPcapMagicModified ? kModifiedPacketHeaderSize : kPacketHeaderSize;

@@ -15,13 +15,13 @@ namespace tcp_sniffer {
 
 // Reads the classic capture file format (draft-ietf-opsawg-pcap): both byte orders, micro- and
 // nanoseconds, the longer packet header of the "modified" format, and the old minor versions whose
-// two lengths stand the other way round.
+// two lengths are swapped.
 //
 // It is handed the bytes of the file piece by piece and keeps nothing of them. One thread.
 class PcapFormat {
  public:
   // libpcap's MAXIMUM_SNAPLEN. Frames up to here are believed whatever the file's own snapshot
-  // length says, because some writers record longer frames than they announce.
+  // length is, because some writers record longer frames than they announce.
   static constexpr size_t kUsualFrameSizeMax = kSnaplenMax;
 
   static bool is_magic(const uint8_t first[4]);
@@ -52,7 +52,7 @@ class PcapFormat {
   const char* what() const { return packet_header_size_ == 0 ? "file header" : "packet"; }
   const std::string& problem() const { return problem_; }
 
-  // Of the frames; nothing until the file header is read.
+  // The link type of the frames; nothing until the file header is read.
   std::optional<LinkType> first_link_type() const {
     return packet_header_size_ == 0 ? std::nullopt : std::optional(link_type_);
   }

@@ -177,7 +177,7 @@ FormatStep PcapngFormat::packet(uint32_t type, std::span<const uint8_t> block, F
   uint32_t on_wire = 0;
   int64_t time_ns = 0;
   if (type == kSimplePacket) {
-    // It says neither its captured length nor its time.
+    // It has neither a captured length nor a time.
     on_wire = load_u32(at, swapped_);
     captured = std::min<uint64_t>(on_wire, room);
     if (interface.snaplen != 0) captured = std::min<uint64_t>(captured, interface.snaplen);

@@ -54,7 +54,7 @@ class PcapngFormat {
   const char* what() const { return trailer_ != 0 ? "block's closing length" : "block"; }
   const std::string& problem() const { return problem_; }
 
-  // Of the section's first interface; nothing until it was described.
+  // The link type of the section's first interface; nothing until it was described.
   std::optional<LinkType> first_link_type() const {
     return interfaces_.empty() ? std::nullopt : std::optional(interfaces_.front().link_type);
   }

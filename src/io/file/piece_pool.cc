@@ -66,7 +66,7 @@ void PiecePool::recycle(CapturePiece* piece) {
   auto* pool = static_cast<PiecePool*>(piece->owner);
   const auto index = static_cast<size_t>(piece - pool->table_.get());
   // Sequentially consistent here and in wait(): either the waiter sees the bit, or this thread
-  // sees that somebody waits.
+  // sees that there is a waiter.
   pool->free_[index / kBits].fetch_or(uint64_t{1} << (index % kBits), std::memory_order_seq_cst);
   pool->came_back();
 }
