@@ -135,7 +135,7 @@ void BodyExtractor::take_all() {
   for (;;) {
     Body* next = nullptr;
     if (!queue_.try_dequeue(next)) {
-      // The queue keeps the order of one producer only: bodies may stand behind the end's mark.
+      // The queue keeps the order of one producer only: bodies may come after the end's mark.
       if (input_ended_) return;
       queue_.wait_dequeue(next);
     }

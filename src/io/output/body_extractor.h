@@ -21,8 +21,8 @@ namespace tcp_sniffer {
 // out and counted (drop). A body larger than the whole queue is written by the shard itself.
 //
 // The directory is opened once, and every file is made in it by that descriptor, with
-// O_EXCL | O_NOFOLLOW and mode 0600: nothing that lies in the directory, or is put there
-// meanwhile, is followed or written over. Names: core/message/body_file_name.h.
+// O_EXCL | O_NOFOLLOW and mode 0600: nothing that is in the directory, or is put there meanwhile,
+// is followed or overwritten. Names: core/message/body_file_name.h.
 //
 // Each body that put() is given has one fate, and one counter. A file whose writing fails is
 // removed.
@@ -72,7 +72,7 @@ class BodyExtractor final : public BodySink {
   // queue is empty. Any thread.
   void end_of_input();
   bool done() const { return done_.load(std::memory_order_acquire); }
-  // Bodies that wait are left out, and nobody waits for room any more. Any thread.
+  // Bodies that wait are left out, and no thread waits for room any more. Any thread.
   void abort();
 
   // Any thread.

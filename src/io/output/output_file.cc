@@ -60,7 +60,7 @@ std::string at_byte(uint64_t offset) {
   return " at byte " + std::to_string(offset);
 }
 
-// Where the last whole message ends. `error` says why the file is not to be touched.
+// Where the last whole message ends. `error` is why the file must not be changed.
 uint64_t end_of_frames(int fd, uint64_t size, std::string& error) {
   Window window(fd);
   const std::string_view magic = window.at(0, kFramedMagic.size());

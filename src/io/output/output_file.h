@@ -19,17 +19,17 @@ struct FileEnd {
   bool mended() const { return cut_bytes > 0 || ended_a_line; }
 };
 
-// Looks at the end of the regular file that `fd` has open for writing, and mends it:
+// Looks at the end of the regular file that `fd` has open for writing, and repairs it:
 //
-// - lines: a last line without its line feed gets one. It may be anybody's, so it stays.
-// - framed: the file is walked from its magic, message by message, because its end says nothing
-//   about where the last one begins. What follows the last whole message is cut off. A file that
-//   is none of this program is an error.
+// - lines: a last line without its line feed gets one. It may be another program's, so it stays.
+// - framed: the file is walked from its magic, message by message, because its end does not show
+//   where the last one begins. What follows the last whole message is cut off. A file that was not
+//   written by this program is an error.
 //
 // A file that may not be read is not looked at.
 FileEnd mend_file_end(int fd, bool framed);
 
-// Takes back the last `bytes` bytes that were written through `fd`, unless somebody else has
+// Takes back the last `bytes` bytes that were written through `fd`, unless another program has
 // appended to the file since. False: they are still there.
 bool take_back(int fd, size_t bytes);
 

@@ -151,7 +151,7 @@ void OutputWriter::classify() {
   waiting_since_.reset();
 }
 
-// A terminal that was stopped (Ctrl-S) would hold a write, and so the end of the run, for ever. The
+// A terminal that was stopped (Ctrl-S) would hold a write, and so the end of the run, forever. The
 // flags of the descriptor belong to the shell as well, so the terminal is opened once more.
 void OutputWriter::unblock_terminal() {
   const std::string name = "/proc/self/fd/" + std::to_string(fd_);
@@ -194,7 +194,7 @@ void OutputWriter::run() {
   listener_.on_end();
 }
 
-// After a fault, so that nobody waits for blocks.
+// After a fault, so that no thread waits for blocks.
 void OutputWriter::discard_queue() noexcept {
   abort();
   inside_.store(false, std::memory_order_seq_cst);
@@ -225,7 +225,7 @@ LineBlock* OutputWriter::next_block() {
       held_.pop_front();
     } else if (!queue_.try_dequeue(block)) {
       // The end marker has no order relative to the blocks of other producers: the queue must be
-      // empty behind it.
+      // empty after it.
       if (input_ended_) return nullptr;
       queue_.wait_dequeue(block);
     }
@@ -370,7 +370,7 @@ size_t OutputWriter::messages_that_fit(std::string_view rest, size_t front) {
   }
   const size_t room = kind_ == Kind::kPipe ? room_in_pipe() : room_in_socket();
   if (room >= front) return whole_messages(rest, room, settings_.framed);
-  // A message that is larger than all the room there ever is can not be written in one go.
+  // A message that is larger than the whole pipe cannot be written at once.
   return room == room_max_ ? front : 0;
 }
 
@@ -438,7 +438,7 @@ void OutputWriter::reopen_now() {
   if (settings_.path.empty() || ended()) return;
   const int fresh = open_path();
   if (fresh < 0) {
-    // The old file is better than none, if it is not one that somebody has deleted.
+    // The old file is better than none, unless it was deleted.
     listener_.on_reopen_failed(settings_.path, std::strerror(errno));
     return;
   }

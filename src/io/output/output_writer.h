@@ -27,18 +27,20 @@ size_t first_message(std::string_view data, bool framed);
 uint64_t count_messages(std::string_view data, bool framed);
 
 // The thread that writes the finished lines: the only one that touches the output. Line blocks come
-// through the merged queue of all shards; nothing but whole messages is ever handed to the system,
-// so that an end at any moment leaves no cut line:
+// through the merged queue of all shards. Only whole messages are handed to the system, so that an
+// end at any moment leaves no cut line:
 //
 // - a file takes everything at once;
-// - a terminal gets a few lines at a time, and what it has no room for (it may be stopped) waits;
-// - a pipe or a socket is written only as much as it is certain to have room for, so that no write
-//   can stop half way, nor wait for the reader (a message larger than the pipe goes in pieces; one
-//   that was taken in part is finished first, unless the run is aborted and nobody reads).
+// - a terminal gets a few lines at a time, and lines that it has no room for (it may be stopped)
+//   wait;
+// - to a pipe or a socket only as much is written as it is certain to have room for, so that no
+//   write can stop half way or wait for the reader. A message larger than the pipe goes in pieces;
+//   one that was taken in part is finished first, unless the run is aborted and nothing is read.
 //
 // A reader that has left (EPIPE) is no error: what follows is discarded, and the run ends. Any
-// other error ends it with that error, except a full disk where the settings say otherwise. A file
-// has whole messages only also when a write fails: what was written of the next one is taken back.
+// other error ends the run with that error, except a full disk if it is configured otherwise. A
+// file has only whole messages even when a write fails: the written part of the next one is taken
+// back.
 class OutputWriter {
  public:
   // The most an unprivileged process gets by default (/proc/sys/fs/pipe-max-size).
@@ -90,7 +92,7 @@ class OutputWriter {
     std::function<void(const char* what)> on_fault = [](const char*) {};
   };
   void start(Listener listener);
-  // The last block was put into the queue: the writer ends behind it. Any thread.
+  // The last block was put into the queue: the writer ends after it. Any thread.
   void end_of_input();
   // Whether it has: everything was written, or discarded and counted.
   bool done() const { return done_.load(std::memory_order_acquire); }
@@ -116,9 +118,9 @@ class OutputWriter {
 
  private:
   using Clock = std::chrono::steady_clock;
-  // A nap is an eighth of the time for which nothing was taken, so that a reader who comes back
-  // waits for at most that much longer, and one who never does costs next to nothing. The longest
-  // is what a reader at 500 MB/s takes for a full pipe.
+  // A nap is an eighth of the time for which nothing was taken, so that a reader that comes back
+  // waits at most an eighth longer, and one that never does costs next to nothing. The longest nap
+  // is the time that a reader at 500 MB/s takes for a full pipe.
   static constexpr std::chrono::nanoseconds kNapMin = std::chrono::microseconds(100);
   static constexpr std::chrono::nanoseconds kNapMax = std::chrono::milliseconds(2);
   // After an abort a message that was taken in part is given up when nothing was taken for so long:
@@ -159,7 +161,7 @@ class OutputWriter {
   LineQueue& queue_;
   std::thread thread_;
   Listener listener_;
-  LineBlock wake_;  // in the queue it says nothing but: look at reopen_
+  LineBlock wake_;  // in the queue it only means: look at reopen_
   int fd_ = -1;
   bool owns_fd_ = false;
   bool lacks_reader_ = false;
