@@ -10,9 +10,10 @@ namespace tcp_sniffer {
 class CaptureThread {
  public:
   struct Work {
-    // Takes the frames to the end of the input and tells the shards so. False: the source failed.
+    // Takes the frames to the end of the input, and then sends the shards the end. False: the
+    // source failed.
     std::function<bool()> run;
-    // After an exception in it: tells the shards that wait for the end of the input.
+    // After an exception in it: sends the end to the shards, which wait for it.
     std::function<void()> end_after_fault = [] {};
     // Both are called on the thread, as in RunHost.
     std::function<void()> on_end;

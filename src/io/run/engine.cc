@@ -143,7 +143,7 @@ void Engine::report_fault() noexcept {
   try {
     log_.fatal(ErrorCode::kInternal, std::string("a fault of this program: ") + fault_text_);
   } catch (const std::exception&) {
-    // There is no memory for words. The exit status says it.
+    // There is no memory for an event. The exit status reports it.
   }
 }
 

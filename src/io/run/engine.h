@@ -98,7 +98,7 @@ class Engine {
 
   // The control thread's.
   bool stop_requested_ = false;
-  bool stopping_ = false;  // the captures were told
+  bool stopping_ = false;  // the captures were asked to stop
   bool abort_requested_ = false;
   Clock::time_point stop_at_;
   uint32_t stops_seen_ = 0;

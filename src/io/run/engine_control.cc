@@ -25,13 +25,13 @@ constexpr auto kWaitForConnections = std::chrono::seconds(30);
 
 }  // namespace
 
-// A FIFO as output: the capture begins when somebody reads it, so that nothing is lost before.
+// A FIFO as output: the capture begins when it has a reader, so that nothing is lost before.
 // False: the run was stopped first.
 bool Engine::wait_for_reader() {
   if (!is_fifo(config_.output)) return true;
   bool said = false;
   for (;;) {
-    // An error is left to Outputs::open, whose user may be another one.
+    // An error is left to Outputs::open, which may run as another user.
     if (!outputs_.writer().open() || !outputs_.writer().lacks_reader()) return true;
     if (!said) {
       EventFields fields;
@@ -131,8 +131,8 @@ void Engine::stop_captures() {
   mode_->stop();
 }
 
-// The captures have ended: shards drain and the writer writes what is left – for as long as it
-// takes, after a request to stop until `deadline`, after a second one not at all.
+// The captures have ended: shards drain and the writer writes what is left. Waits for this without
+// a limit, after a request to stop until `deadline`, after a second one not at all.
 void Engine::wait_for_shards(Clock::time_point deadline) {
   mode_->finish();
   bool input_ended = false;
@@ -189,10 +189,10 @@ std::vector<std::string> Engine::unfinished() const {
   return names;
 }
 
-// On the thread of the signals, when the run does not end in order: some thread hangs in a file
-// system or in a fault of this program, and which one cannot matter here. Only the writer is waited
-// for, because its write must not be cut; each of the waits is bounded, and the alarm bounds them
-// all, because a lock may be held for ever, too.
+// On the thread of the signals, when the run does not end in order: any thread may hang in a file
+// system or in a fault of this program. This waits only for the writer, because its write must not
+// be cut. Each of the waits is bounded, and the alarm bounds them all, because a lock may be held
+// forever, too.
 void Engine::leave() {
   static std::atomic<int> status{0};
   status.store(exit_status_, std::memory_order_relaxed);

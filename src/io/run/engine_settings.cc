@@ -81,7 +81,7 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   ShardSettings settings;
   settings.protocols.http.body_max = config.max_body_size;
   const bool extracting = !config.extract_dir.empty();
-  // What nobody will see is not kept: `pretty` shows sizes only.
+  // Bodies that are not shown are not kept: `pretty` shows sizes only.
   if (config.format == OutputFormat::kPretty && !extracting) settings.protocols.http.body_max = 0;
   settings.protocols.http.drop_binary_bodies = config.format == OutputFormat::kNdjson &&
                                                config.binary_body == BinaryBody::kOmit &&

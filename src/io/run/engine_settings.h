@@ -36,9 +36,9 @@ BodyExtractor::Settings extract_settings(const Config& config);
 // dropped and no block has to leave early. Otherwise one thread reads them as it would a live
 // interface.
 bool may_read_in_team(const Config& config);
-// How many threads that is: one more than `shards`, for none has only to read; and not more than
-// there are CPUs, for one that waits must not keep another from running, or than work together
-// well.
+// The number of threads: one more than `shards`, because no thread is only a reader; not more than
+// there are CPUs, because a waiting thread must not keep another one from running; and not more
+// than work well together.
 uint32_t team_threads(const Config& config);
 // How many shards a run has. Reading in a team, one for each thread that was asked for, so that one
 // is free while another is in use.

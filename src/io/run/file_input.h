@@ -20,7 +20,8 @@ class FileInput {
  public:
   FileInput(const RunHost& host, std::vector<std::string> files);
 
-  // Opens what can be told at once. With `parts`, which outlive this, a team reads the files.
+  // Finds the problems that can be found at once. With `parts`, which outlive this, a team reads
+  // the files.
   std::optional<Problem> open(FileParts* parts);
   FileSource& source() { return *source_; }
   // Between the files and the lanes, which outlive it. After open.

@@ -250,8 +250,8 @@ struct MetricsServer::Parts {
 
 MetricsServer::MetricsServer() = default;
 
-// The web server looks for its end only when somebody connects, or every two seconds: so it is
-// knocked at until it has ended.
+// The web server checks whether to end only at a new connection, or every two seconds: so this
+// connects to it until it has ended.
 MetricsServer::~MetricsServer() {
   if (!parts_) return;
   std::atomic<bool> ended{false};
@@ -294,7 +294,8 @@ std::string MetricsServer::start(const std::string& listen, MetricsSources sourc
     parts->exposer = std::make_unique<prometheus::Exposer>(options);
     parts->exposer->RegisterCollectable(parts->collector);
   } catch (const std::exception& exception) {
-    // The web server keeps to itself what the system said. It was not the address: a thread.
+    // The web server does not report the system's error. It was not the address, so it was a
+    // thread.
     const std::string problem = problem_of(listen);
     if (problem.empty()) throw std::runtime_error(can_not_serve(listen, exception.what()));
     return problem;

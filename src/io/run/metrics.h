@@ -47,8 +47,8 @@ class MetricsServer {
   // nothing is known to stand in the way.
   static std::string problem_of(const std::string& listen);
 
-  // `listen` is ADDRESS:PORT, port 0 for any. Empty: it serves; else why it can not. Throws
-  // where the address is not what stands in the way, but a thread that the system refuses.
+  // `listen` is ADDRESS:PORT, port 0 for any. Empty: it serves; else why it cannot. Throws when the
+  // address is good but the system refuses a thread.
   std::string start(const std::string& listen, MetricsSources sources);
   // The port it listens on; 0 before start.
   int port() const;

@@ -82,7 +82,7 @@ int check_files(const Config& config) {
   return status;
 }
 
-// GRO, LRO and their kin distort what is captured; said once for each meaning.
+// GRO, LRO and similar offloads distort what is captured; printed once for each meaning.
 void say_offloads(const std::string& interface) {
   std::string names;
   const std::vector<Offload> active = active_offloads(interface);

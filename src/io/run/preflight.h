@@ -4,8 +4,8 @@
 
 namespace tcp_sniffer {
 
-// --check: says on standard output what would be captured and what stands in the way. Returns the
-// exit status that a run would fail with, or 0.
+// --check: prints to standard output what would be captured and what prevents it. Returns the exit
+// status that a run would fail with, or 0.
 int check(const Config& config);
 
 }  // namespace tcp_sniffer

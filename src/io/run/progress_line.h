@@ -6,8 +6,8 @@
 
 namespace tcp_sniffer {
 
-// How far the capture files are read: a line on the terminal that overwrites itself, for people who
-// wait for a long file. Control thread. The source outlives it.
+// How far the capture files are read: a line on the terminal that overwrites itself, for people
+// that wait for a long file. Control thread. The source outlives it.
 class ProgressLine {
  public:
   using Clock = std::chrono::steady_clock;

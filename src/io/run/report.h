@@ -51,8 +51,8 @@ Totals sum_totals(std::span<const FrameCounters* const> frames,
 // For people (`brief`) without those that are zero.
 void add_ledger(const Totals& totals, bool brief, EventFields& fields);
 
-// What this program and the kernel lost so far, as `loss` tells it: what is not in the output
-// although it was sent past the interface.
+// What this program and the kernel lost so far, as the event `loss` reports it: what is missing in
+// the output although the interface saw it.
 struct Losses {
   uint64_t kernel = 0;       // frames
   uint64_t interface = 0;    // frames
@@ -67,7 +67,7 @@ Losses losses_of(const Totals& totals);
 // What is in `now` beyond `before`, without what is zero.
 void add_losses(const Losses& before, const Losses& now, EventFields& fields);
 
-// Frames of this link type are left out; `field` says where: in which file, on which interface.
+// Frames of this link type are left out; `field` names the file or the interface.
 void report_unsupported(EventLog& log, LinkType link_type, const char* field,
                         const std::string& value);
 

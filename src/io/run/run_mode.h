@@ -59,7 +59,7 @@ class RunMode {
 
   // The published figures of each capture thread. Any thread.
   virtual std::vector<MetricsSources::Capture> statistics() const = 0;
-  // What the `started` event says of the input.
+  // The input's fields of the event `started`.
   virtual void describe(EventFields& fields) const = 0;
   // Reports what only this mode has to report while it runs. Control thread.
   virtual void report(std::chrono::steady_clock::time_point now) = 0;

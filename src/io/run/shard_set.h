@@ -40,8 +40,8 @@ class ShardSet {
   // that runs on the capture thread.
   std::vector<std::unique_ptr<PacketLane>> make_lanes(size_t capture);
 
-  // The output of the shard that runs on this capture thread, for that thread; does nothing when
-  // shards have threads, which look after theirs.
+  // Flushes the output of the shard that runs on this capture thread, for that thread. Does nothing
+  // when shards have threads, which flush their own.
   void flush(size_t capture);
   void flush_when_idle(size_t capture);
   bool has_unsent(size_t capture) const;

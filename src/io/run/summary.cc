@@ -26,7 +26,7 @@ std::string bytes_text(uint64_t bytes) {
   return text + std::string(kUnits[unit]);
 }
 
-// A heading, a figure, and what there is to say about it.
+// A heading, a figure, and a remark.
 struct Line {
   std::string_view heading;
   std::string figure;
@@ -38,7 +38,7 @@ std::string counted(uint64_t count, std::string_view what) {
   return count == 0 ? "" : number(count) + " " + std::string(what);
 }
 
-// The parts that say something, with commas.
+// The parts that are not empty, with commas.
 std::string joined(std::initializer_list<std::string> parts) {
   std::string text;
   for (const std::string& part : parts) {
