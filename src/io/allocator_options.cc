@@ -4,8 +4,8 @@
 
 namespace {
 
-// It keeps what was freed for 25 ms and more by default, and of each thread. Beside memoryLimit
-// that is as much again: freed pieces of one size are of no use for the next larger one.
+// By default it keeps what a thread has freed for 25 ms and more. That can be as much again as
+// memoryLimit, because freed pieces of one size cannot be used for the next larger one.
 [[gnu::constructor]] void give_memory_back_at_once() {
 #if MI_MALLOC_VERSION >= 210
   mi_option_set(mi_option_purge_delay, 0);

@@ -25,7 +25,7 @@ namespace {
 using namespace tcp_sniffer;
 
 // A closed standard descriptor must not become a capture handle's number. The one for standard
-// output can not be written: what would be lost there without a word is an error of the output.
+// output cannot be written, so that lines are not lost without an error of the output.
 void open_standard_descriptors() {
   for (int fd = 0; fd <= 2; fd++) {
     if (fcntl(fd, F_GETFD) >= 0) continue;
@@ -36,7 +36,7 @@ void open_standard_descriptors() {
 }
 
 int print(const std::string& text) {
-  // A text longer than the stream's buffer is refused by fputs, and fflush then has nothing to say.
+  // If a text is longer than the stream's buffer, fputs fails, and fflush then reports no error.
   const bool taken = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
   return taken ? 0 : exit_status(ErrorCode::kOutputFailed);
 }
@@ -105,8 +105,8 @@ int run_command(const std::vector<const char*>& arguments) {
   return 0;
 }
 
-// What has no other way out, as memory or a thread that the system refuses. Written here and not by
-// an EventLog, which needs both.
+// For errors that no part reports, such as memory or a thread that the system refuses. Written here
+// and not by an EventLog, which needs both.
 int say_internal_fault(const char* what) noexcept {
   try {
     const EventFields fields = {{"code", code_name(ErrorCode::kInternal)}};
@@ -126,7 +126,7 @@ int say_internal_fault(const char* what) noexcept {
   return exit_status(ErrorCode::kInternal);
 }
 
-// What the parts of the run do not catch, as on threads that a library has made.
+// For what the parts of the run do not catch, for example on threads that a library has made.
 [[noreturn]] void end_for_internal_fault() noexcept {
   const char* what = "an exception";
   try {

@@ -1,6 +1,6 @@
-// `new` that throws when there is no memory. mimalloc's own, which is C, ends the process with
-// abort() there, without a word. Part of the program alone, where it has mimalloc: what `malloc`
-// gives is mimalloc's as well.
+// `new` that throws when there is no memory. mimalloc's own, which is C, then ends the process with
+// abort() and without a message. Part of the program alone, where it has mimalloc: `malloc` is
+// mimalloc's, too.
 
 #include <algorithm>
 #include <cstddef>
