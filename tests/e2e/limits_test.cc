@@ -46,24 +46,22 @@ class Sink {
 
 using Traffic = std::function<void(Sink&)>;
 
-// `pause`: for how long nobody reads the output, which is a pipe then.
-Finished run_with(const Traffic& traffic, std::vector<std::string> arguments,
-                  std::chrono::milliseconds pause = {}) {
+// `stall`: nobody reads the output, which is a pipe then, until the program stands still.
+Finished run_with(const Traffic& traffic, std::vector<std::string> arguments, bool stall = false) {
   ::signal(SIGPIPE, SIG_IGN);
   Pipe in = make_pipe();
   Pipe lines = make_pipe();
   const Descriptor out = memory_file();
   const Descriptor err = memory_file();
-  const bool pauses = pause.count() > 0;
   arguments.insert(arguments.begin(), {"-r", "-", "--format", "ndjson"});
   Child child(sniffer(std::move(arguments)),
-              {in.read_end.get(), pauses ? lines.write_end.get() : out.get(), err.get()});
+              {in.read_end.get(), stall ? lines.write_end.get() : out.get(), err.get()});
   in.read_end.reset();
   lines.write_end.reset();
   std::string text;
   std::thread reader([&] {
-    if (!pauses) return;
-    std::this_thread::sleep_for(pause);
+    if (!stall) return;
+    EXPECT_TRUE(until_still([&] { return waiting_in(lines.read_end.get()); }));
     text = read_all(lines.read_end.get());
   });
   std::thread feeder([&] {
@@ -76,7 +74,7 @@ Finished run_with(const Traffic& traffic, std::vector<std::string> arguments,
   result.exit = child.wait();
   feeder.join();
   reader.join();
-  result.out = pauses ? text : content_of(out);
+  result.out = stall ? text : content_of(out);
   result.err = content_of(err);
   return result;
 }
@@ -317,7 +315,7 @@ TEST_P(MemoryLimit, HoldsWhenTheReaderOfTheOutputStops) {
           sink.pass_on();
         }
       };
-      const Finished stopped = run_with(traffic, arguments, std::chrono::milliseconds(700));
+      const Finished stopped = run_with(traffic, arguments, true);
       EXPECT_EQ(stopped.exit.code, 0) << stopped.err.substr(0, 2000);
       const Json ledger = event_named(stopped.err, "stopped");
       expect_ledger_closes(ledger);

@@ -25,13 +25,6 @@ class LiveLifecycle : public LiveLab {
     load.exchanges = count;
     EXPECT_EQ(send(load).exchanges, count);
   }
-  static bool until(const std::function<bool()>& done) {
-    for (double end = now_seconds() + 10; now_seconds() < end;) {
-      if (done()) return true;
-      std::this_thread::sleep_for(5ms);
-    }
-    return false;
-  }
 };
 
 TEST_F(LiveLifecycle, StartedSaysWhatWasOpenedAndInstalled) {
@@ -236,7 +229,8 @@ TEST_F(LiveLifecycle, ASecondSignalEndsAtOnceWithoutCuttingALine) {
   sniffer.stop_reading();
   exchange(8000);
   sniffer.signal(SIGTERM);
-  std::this_thread::sleep_for(500ms);
+  ASSERT_TRUE(until([&] { return nice_values(sniffer.pid()).count("capture") == 0; }))
+      << "it stops capturing";
   EXPECT_TRUE(sniffer.events("stopped").empty()) << "the first signal waits for the reader";
   const double asked_at = now_seconds();
   sniffer.signal(SIGINT);
@@ -361,7 +355,7 @@ TEST_F(LiveLifecycle, AConnectionThatNeverEndsIsWaitedForHalfAMinute) {
   ASSERT_TRUE(until([&] { return sniffer.lines() == 2; }));
   const double asked_at = now_seconds();
   sniffer.signal(SIGTERM);
-  std::this_thread::sleep_for(5s);
+  ASSERT_TRUE(until([&] { return sniffer.has_taken(SIGTERM); }));
   EXPECT_EQ(client->run().exchanges, 1u);
   EXPECT_TRUE(until([&] { return sniffer.lines() == 4; })) << "it must go on capturing";
   const Exit exit = sniffer.wait(60s);

@@ -49,7 +49,8 @@ class LiveReplay : public LiveLab {
     const Finished sent = run(client_.command(
         {"tcpreplay", "-i", "left", "--mbps", kSanitized ? "30" : "500", "-K", file_}));
     EXPECT_EQ(sent.exit.code, 0) << sent.err;
-    std::this_thread::sleep_for(300ms);
+    const uint64_t messages = expected("messages") * copies;
+    EXPECT_TRUE(until([&] { return sniffer.lines() >= messages; })) << sniffer.lines();
     EXPECT_EQ(sniffer.stop().code, 0);
     stopped_ = sniffer.stopped();
     expect_ledger_closes(stopped_);
@@ -57,7 +58,7 @@ class LiveReplay : public LiveLab {
     EXPECT_EQ(stopped_["messages"]["requests"], expected("requests") * copies);
     EXPECT_EQ(stopped_["messages"]["responses"], expected("responses") * copies);
     EXPECT_EQ(stopped_["bytes"]["parsed"], expected("streamBytes") * copies);
-    EXPECT_EQ(sniffer.lines(), expected("messages") * copies);
+    EXPECT_EQ(sniffer.lines(), messages);
   }
   uint64_t expected(const char* what) const { return expected_[what].get<uint64_t>(); }
 

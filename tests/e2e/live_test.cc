@@ -153,15 +153,16 @@ TEST_F(LiveLab, DroppingCountsEveryByteThatIsMissingWhileTheReaderStalls) {
   if (IsSkipped()) return;
   if (!start_server()) GTEST_SKIP() << "nginx is not installed";
   uint64_t after_requests = 0;
+  std::atomic<bool> caught_up{false};
   std::string rest;
   LiveSniffer::Options options;
   options.on_output = [&](std::string_view piece) {
     rest += piece;
     size_t begin = 0;
     for (size_t end = 0; (end = rest.find('\n', begin)) != std::string::npos; begin = end + 1) {
-      if (rest.substr(begin, end - begin).find("\"path\":\"/small/after\"") != std::string::npos) {
-        after_requests++;
-      }
+      const std::string_view line = std::string_view(rest).substr(begin, end - begin);
+      if (line.find("\"path\":\"/small/after\"") != line.npos) after_requests++;
+      if (line.find("\"path\":\"/small/probe\"") != line.npos) caught_up = true;
     }
     rest.erase(0, begin);
   };
@@ -172,11 +173,16 @@ TEST_F(LiveLab, DroppingCountsEveryByteThatIsMissingWhileTheReaderStalls) {
   load.path = "/large";
   load.seconds = 2;
   load.per_second = 4000;
-  const LoadResult during = send(load);
+  LoadResult during = send(load);
   sniffer.go_on_reading();
-  std::this_thread::sleep_for(1s);
-  load.path = "/small/after";
   load.seconds = 0;
+  load.path = "/small/probe";
+  load.exchanges = 1;
+  ASSERT_TRUE(until([&] {
+    during.bytes += send(load).bytes;
+    return caught_up.load();
+  }));
+  load.path = "/small/after";
   load.exchanges = 2000;
   load.per_second = 2000;
   const LoadResult after = send(load);
@@ -217,7 +223,7 @@ TEST_F(LiveLab, TerminatedInFullFlowTheLastLineIsWholeAndTheLedgerCloses) {
   load.stop = &enough;
   load.seconds = 60;
   std::thread flow([&] { send(load); });
-  std::this_thread::sleep_for(1s);
+  EXPECT_TRUE(until([&] { return sniffer.lines() > 1000; }));
   const double asked_at = now_seconds();
   const Exit exit = sniffer.stop();
   const double took = now_seconds() - asked_at;
@@ -332,9 +338,8 @@ TEST_F(LiveLab, MemoryStaysFlatAtHalfLoad) {
 
 TEST_F(LiveLab, AnIdleCaptureUsesHardlyAnyProcessorTime) {
   if (IsSkipped()) return;
-  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80"});
+  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--stats-interval-ms", "3000"});
   ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
-  std::this_thread::sleep_for(200ms);
   const auto ticks = [&] {
     const std::string stat =
         content_of(std::filesystem::path("/proc/" + std::to_string(sniffer.pid()) + "/stat"));
@@ -346,9 +351,10 @@ TEST_F(LiveLab, AnIdleCaptureUsesHardlyAnyProcessorTime) {
     }
     return sum;
   };
+  ASSERT_TRUE(sniffer.wait_for("stats", 1)) << "it has begun";
   const uint64_t before = ticks();
-  std::this_thread::sleep_for(3s);
-  // A tick of this clock is 10 ms; 1 % of 3 s is three of them.
+  ASSERT_TRUE(sniffer.wait_for("stats", 2));
+  // A tick of this clock is 10 ms; 1 % of the 3 s between two reports is three of them.
   EXPECT_LE(ticks() - before, kSanitized ? 10u : 3u);
   EXPECT_EQ(sniffer.stop().code, 0);
 }

@@ -1,7 +1,6 @@
 // What a run loses it says, at the level warn, whatever is lost and however the run is configured.
 
 #include <gtest/gtest.h>
-#include <sys/ioctl.h>
 
 #include <chrono>
 #include <string>
@@ -48,18 +47,6 @@ Sent traffic(Traffic kind) {
   return {maker.take(), exchanges * 2};
 }
 
-// What has come through a pipe that is not read stands still.
-void wait_until_stuck(int fd) {
-  int before = -1;
-  for (int still = 0; still < 20;) {
-    int unread = 0;
-    ::ioctl(fd, FIONREAD, &unread);
-    still = unread > 0 && unread == before ? still + 1 : 0;
-    before = unread;
-    std::this_thread::sleep_for(10ms);
-  }
-}
-
 uint64_t whole_messages_in(std::string_view text) {
   uint64_t whole = 0;
   for (const Json& line : json_lines(text)) whole += line.contains("incomplete") ? 0 : 1;
@@ -90,7 +77,7 @@ TEST_P(EveryLoss, OfAReaderThatStandsStillIsToldAtLevelWarn) {
     for (int i = 0; i < 60000 && !running.fed(); i++) std::this_thread::sleep_for(1ms);
     ASSERT_TRUE(running.fed());
   }
-  wait_until_stuck(running.out());
+  ASSERT_TRUE(until_still([&] { return waiting_in(running.out()); }));
   running.child().signal(SIGTERM);
   EXPECT_EQ(running.child().wait(120s).code, 0);
   const std::string said = running.said();

@@ -329,7 +329,7 @@ TEST(SlowReader, AtStopLinesNobodyTakesInTimeAreDiscardedAndCounted) {
       lines++;
       std::this_thread::sleep_for(1ms);
     }
-    std::this_thread::sleep_for(300ms);
+    ASSERT_TRUE(until_still([&] { return waiting_in(running.out()); }));
     const auto begin = std::chrono::steady_clock::now();
     running.child().signal(SIGTERM);
     const Exit exit = running.child().wait(120s);
@@ -352,11 +352,9 @@ TEST(SlowReader, ASecondSignalEndsAtOnceWithoutCuttingALine) {
   for (const char* shards : {"0", "2"}) {
     SCOPED_TRACE("shards " + std::string(shards));
     Running running({"--shards", shards, "--drain-timeout-ms", "60000"}, many_exchanges(40000));
-    pollfd ready{running.out(), POLLIN, 0};
-    ASSERT_EQ(::poll(&ready, 1, 30000), 1);
-    std::this_thread::sleep_for(200ms);
+    ASSERT_TRUE(until_still([&] { return waiting_in(running.out()); }));
     running.child().signal(SIGINT);
-    std::this_thread::sleep_for(300ms);
+    ASSERT_TRUE(until([&] { return running.child().has_taken(SIGINT); }));
     running.child().signal(SIGINT);
     const Exit exit = running.child().wait(55s);
     EXPECT_TRUE(exit.in_time);
@@ -396,7 +394,7 @@ TEST(SlowReader, WithOverloadDropWholeLinesAreDroppedAndCounted) {
   // With nobody reading, the capture is taken in to its end all the same.
   for (int i = 0; i < 30000 && !running.fed(); i++) std::this_thread::sleep_for(1ms);
   EXPECT_TRUE(running.fed()) << "the reader of the output held up the capture";
-  std::this_thread::sleep_for(100ms);
+  ASSERT_TRUE(until_still([&] { return waiting_in(running.out()); }));
   running.child().signal(SIGTERM);
   EXPECT_EQ(running.child().wait(120s).code, 0);
   const std::string text = read_all(running.out());

@@ -59,6 +59,8 @@ std::string many_exchanges(int exchanges) {
   return maker.bytes();
 }
 
+const std::regex kProgress("\r\033\\[K *([0-9]+) %  ([0-9]+) MB/s  ([0-9]+) s left\r");
+
 TEST(OnATerminal, AReaderOfALongCaptureSeesHowFarItIsAndHowLongItWillTake) {
   const TemporaryFolder folder;
   write_file(folder / "long.pcap", many_exchanges(20000));
@@ -71,10 +73,9 @@ TEST(OnATerminal, AReaderOfALongCaptureSeesHowFarItIsAndHowLongItWillTake) {
   terminal.program.reset();
 
   // Nobody reads the messages yet, so the run lasts as long as this test likes.
-  const std::regex progress("\r\033\\[K *([0-9]+) %  ([0-9]+) MB/s  ([0-9]+) s left\r");
-  const std::string shown = terminal.read(&progress);
+  const std::string shown = terminal.read(&kProgress);
   std::smatch found;
-  ASSERT_TRUE(std::regex_search(shown, found, progress)) << shown;
+  ASSERT_TRUE(std::regex_search(shown, found, kProgress)) << shown;
   EXPECT_LE(std::stoi(found[1]), 100);
 
   std::thread reader([&] {
@@ -100,7 +101,14 @@ TEST(OnATerminal, NoProgressIsWrittenWhereStandardErrorIsNone) {
   Child child(sniffer({"-r", (folder / "long.pcap").string(), "--format", "pretty"}),
               {-1, pipe.write_end.get(), err.get()});
   pipe.write_end.reset();
-  std::this_thread::sleep_for(2s);  // progress would have begun
+  // One that began later and shows its progress: so the first would, too.
+  {
+    Terminal terminal;
+    Pipe unread = make_pipe();
+    Child shows(sniffer({"-r", (folder / "long.pcap").string(), "--format", "pretty"}),
+                {-1, unread.write_end.get(), terminal.program.get()});
+    EXPECT_TRUE(std::regex_search(terminal.read(&kProgress), kProgress));
+  }
   char bytes[65536];
   while (::read(pipe.read_end.get(), bytes, sizeof(bytes)) > 0) {
   }

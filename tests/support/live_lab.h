@@ -231,6 +231,7 @@ class LiveSniffer {
   }
 
   void signal(int number) const { child_->signal(number); }
+  bool has_taken(int number) const { return child_->has_taken(number); }
   pid_t pid() const { return child_->pid(); }
   Exit wait(std::chrono::milliseconds longest = std::chrono::seconds(60)) {
     const Exit exit = child_->wait(longest);

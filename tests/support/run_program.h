@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -103,6 +104,36 @@ inline void write_file(const std::filesystem::path& path, std::string_view conte
   ASSERT_TRUE(out.good()) << path;
 }
 
+// Waits until `done` holds: true; false when it does not within a time that only a fault needs.
+inline bool until(const std::function<bool()>& done) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!done()) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+// Waits until a number that grows has begun to and then stands still, because what makes it grow is
+// held up.
+inline bool until_still(const std::function<uint64_t()>& number) {
+  uint64_t before = 0;
+  int unchanged = 0;
+  return until([&] {
+    const uint64_t now = number();
+    unchanged = now == 0 || now != before ? 0 : unchanged + 1;
+    before = now;
+    return unchanged == 200;
+  });
+}
+
+// The bytes that wait in a pipe.
+inline uint64_t waiting_in(int read_end) {
+  int size = 0;
+  EXPECT_EQ(::ioctl(read_end, FIONREAD, &size), 0);
+  return static_cast<uint64_t>(size);
+}
+
 struct Exit {
   int code = -1;   // -1: it did not end by itself
   int signal = 0;  // that ended it
@@ -155,6 +186,16 @@ class Child {
     if (pid_ > 0) ::kill(pid_, number);
   }
   pid_t pid() const { return pid_; }
+
+  // Whether the program has taken the signal, which it reads from a descriptor.
+  bool has_taken(int number) const {
+    std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
+    for (std::string line; std::getline(status, line);) {
+      if (!line.starts_with("ShdPnd:")) continue;
+      return (std::strtoull(line.c_str() + 7, nullptr, 16) >> (number - 1) & 1) == 0;
+    }
+    return true;
+  }
 
   Exit wait(std::chrono::milliseconds longest = std::chrono::minutes(5)) {
     const auto deadline = std::chrono::steady_clock::now() + longest;

@@ -242,11 +242,7 @@ TEST(FileTeam, AnOutputThatIsNotReadHoldsTheTeamAndCostsNothing) {
   ASSERT_TRUE(one.read());
   TeamRun several(much_to_read(), 3, 1);
   ASSERT_TRUE(several.read([&] {
-    uint64_t before = UINT64_MAX;
-    for (uint64_t now = 0; now != before || now == 0; now = several.source().bytes_read()) {
-      before = now;
-      std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    }
+    EXPECT_TRUE(until_still([&] { return several.source().bytes_read(); }));
     EXPECT_LT(several.source().bytes_read(), one.source().bytes_read());
   }));
   EXPECT_EQ(several.lines(), one.lines());

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <iterator>
 #include <memory>
@@ -33,6 +34,20 @@ using End = OutputWriter::End;
 bool wait_until(const std::function<bool()>& done) {
   for (int i = 0; i < 60000 && !done(); i++) std::this_thread::sleep_for(1ms);
   return done();
+}
+
+// How often the threads that were started here have given up the processor to wait.
+uint64_t waits_of_other_threads() {
+  uint64_t waits = 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    if (task.path().filename() == std::to_string(::gettid())) continue;
+    std::ifstream status(task.path() / "status");
+    const std::string name = "voluntary_ctxt_switches:";
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with(name)) waits += std::stoull(line.substr(name.size()));
+    }
+  }
+  return waits;
 }
 
 std::string line_of(uint64_t number, size_t size) {
@@ -375,7 +390,7 @@ TEST_P(EveryMedium, AnAbortAtAnyMomentCutsNoLineAndCountsWhatWasNotTaken) {
     Output output(ends.write_end.get());
     output.start();
     std::thread stop([&] {
-      std::this_thread::sleep_for(std::chrono::microseconds(round * 700));
+      EXPECT_TRUE(wait_until([&] { return output.writer().written() >= round * 100; }));
       output.lines().abandon();
       output.writer().abort();
     });
@@ -520,7 +535,8 @@ TEST(OutputWriter, WaitingForAReaderWhoStandsStillCostsNextToNothing) {
   output.put_now(line_of(2, 540'000));
   ASSERT_TRUE(wait_until([&] { return output.writer().written() == 1; }));
   const auto before = processor_time();
-  std::this_thread::sleep_for(300ms);
+  const uint64_t waits_before = waits_of_other_threads();
+  EXPECT_TRUE(wait_until([&] { return waits_of_other_threads() >= waits_before + 100; }));
   EXPECT_LT(processor_time() - before, 60ms);
   Reader reader(std::move(pipe.read_end));
   output.finish();
