@@ -9,6 +9,7 @@
 #include "core/net/packet_block.h"
 #include "core/net/port_set.h"
 #include "core/protocol/protocols.h"
+#include "core/redaction/rules.h"
 #include "core/tcp/reassembler.h"
 #include "core/tcp/segment_trace.h"
 #include "shard/census.h"
@@ -25,6 +26,7 @@ struct ShardSettings {
   ProtocolSettings protocols;
   ReassemblySettings reassembly;
   LineOptions lines;
+  RedactionRules redaction;
   PortSet ports;
   int64_t idle_timeout_ns = 300'000'000'000;
   uint64_t connections_max = 100000;   // over all shards

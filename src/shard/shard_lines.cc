@@ -14,7 +14,7 @@ namespace {
 // A size that the line does not exceed, whatever its bytes are. Most lines are far shorter: the
 // exact bound (MessageLineWriter::size_max) is computed only when memory is short. The head counts
 // twice, because of rawHeaders and latin1.
-size_t size_bound(const Message& message) {
+size_t size_bound_as_sent(const Message& message) {
   size_t text = message.body.size() + size_t{2} * message.headers_size;
   size_t parts = message.headers.size();
   if (!message.trailers.empty()) [[unlikely]] {
@@ -39,13 +39,16 @@ int64_t steady_ns() {
 }  // namespace
 
 ShardLines::ShardLines(const LineOptions& options, bool number_frames, const BodySettings& bodies,
-                       BufferPool& pool, LineOutput& output, ShardCounters& counters)
+                       const RedactionRules& redaction, BufferPool& pool, LineOutput& output,
+                       ShardCounters& counters)
     : writer_(options),
       number_frames_(number_frames),
       bodies_(bodies),
-      plain_(number_frames && !bodies.decode && bodies.extract == nullptr),
+      plain_(number_frames && !bodies.decode && bodies.extract == nullptr && !redaction.any()),
       pool_(pool),
       decoder_(pool, bodies.decoded_max, steady_ns),
+      redacts_(redaction.any()),
+      redactor_(redaction),
       output_(output),
       counters_(counters) {}
 
@@ -62,6 +65,7 @@ void ShardLines::with_body(Message message) {
   const bool decodes = bodies_.decode && !message.body.empty();
   const Message as_sent = message;
   if (decodes) decode(message);
+  if (redacts_) redactor_.redact(message);
   if (bodies_.extract != nullptr && message.direction == MessageDirection::kResponse) {
     // A whole body that cannot be decoded to its end is still whole as it was sent.
     const bool only_decoding_failed = body_is_incomplete(message) && !body_is_incomplete(as_sent);
@@ -90,6 +94,10 @@ void ShardLines::decode(Message& message) {
                                ? ShardCounter::bodies_too_slow
                                : ShardCounter::bodies_limited);
   }
+}
+
+size_t ShardLines::size_bound(const Message& message) const {
+  return size_bound_as_sent(message) + (redacts_ ? escaped_size_max(2 * redactor_.growth()) : 0);
 }
 
 inline void ShardLines::end_line(const Message& message) {
@@ -146,7 +154,9 @@ void ShardLines::cut_body(Message& message) {
   counters_.add(ShardCounter::incomplete_limit);
 }
 
-void ShardLines::on_unanswered(const Message& request) {
+void ShardLines::on_unanswered(const Message& as_sent) {
+  Message request = as_sent;
+  if (redacts_) redactor_.redact(request);
   if (!output_.begin_line(size_bound(request))) return;
   writer_.write_unanswered(request, output_);
   output_.end_line(0, request.first_byte_ns);

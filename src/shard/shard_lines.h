@@ -8,6 +8,7 @@
 #include "core/message/body_sink.h"
 #include "core/message/content_decoder.h"
 #include "core/message/message_output.h"
+#include "core/redaction/message_redactor.h"
 #include "shard/line_output.h"
 
 namespace tcp_sniffer {
@@ -19,16 +20,17 @@ struct BodySettings {
   BodySink* extract = nullptr;  // extractDir: gets every response; outlives the shard
 };
 
-// Finished messages: bodies decoded and handed to the extraction, then lines in the shard's line
-// output. Part of its shard: same thread, same lifetime.
+// Finished messages: bodies decoded, secrets hidden, bodies handed to the extraction, then lines in
+// the shard's line output. Part of its shard: same thread, same lifetime.
 class ShardLines final : public MessageOutput {
  public:
   // Pool, output and counters outlive it.
   ShardLines(const LineOptions& options, bool number_frames, const BodySettings& bodies,
-             BufferPool& pool, LineOutput& output, ShardCounters& counters);
+             const RedactionRules& redaction, BufferPool& pool, LineOutput& output,
+             ShardCounters& counters);
 
   void on_message(const Message& message) override;
-  void on_unanswered(const Message& request) override;
+  void on_unanswered(const Message& as_sent) override;
 
   // Gives back the memory that is kept from one message to the next.
   void release_memory() { decoder_.release(); }
@@ -40,6 +42,7 @@ class ShardLines final : public MessageOutput {
  private:
   void with_body(Message message);
   void decode(Message& message);
+  size_t size_bound(const Message& message) const;
   void write(const Message& message);
   void write_up_to(size_t bound, const Message& message);
   void write_long(Message message);
@@ -53,6 +56,8 @@ class ShardLines final : public MessageOutput {
   const bool plain_;  // messages are written as they come
   BufferPool& pool_;
   ContentDecoder decoder_;
+  const bool redacts_;
+  MessageRedactor redactor_;
   LineOutput& output_;
   ShardCounters& counters_;
   Histogram latencies_;

@@ -86,12 +86,9 @@ bool HeaderObjectWriter::write_fields(std::span<const HeaderField> fields, std::
 uint32_t HeaderObjectWriter::plain_run_end(std::span<const HeaderField> fields,
                                            uint32_t first) const {
   const auto count = static_cast<uint32_t>(fields.size());
-  if (!has_repeats_ && !redaction_.any_header()) return count;
+  if (!has_repeats_) return count;
   for (uint32_t i = first; i < count; ++i) {
-    if (has_repeats_ && (repeats_.is_repeat(i) || repeats_.next(i) != HeaderRepeats::kNone)) {
-      return i;
-    }
-    if (redaction_.covers_field(fields[i].name, fields[i].value)) return i;
+    if (repeats_.is_repeat(i) || repeats_.next(i) != HeaderRepeats::kNone) return i;
   }
   return count;
 }
@@ -136,8 +133,7 @@ bool HeaderObjectWriter::write_name_and_values(std::span<const HeaderField> fiel
   append_verbatim(several ? ":[" : ":", sink);
   for (uint32_t i = first; i != HeaderRepeats::kNone; i = next_of_name(i)) {
     if (i != first) append_verbatim(",", sink);
-    const bool redact = redaction_.covers_field(fields[i].name, fields[i].value);
-    if (!write_value(fields[i], redact, utf8, sink)) return false;
+    if (!write_value(fields[i], utf8, sink)) return false;
   }
   append_verbatim(several ? "]," : ",", sink);
   return true;
@@ -153,9 +149,7 @@ bool HeaderObjectWriter::write_name(std::string_view name, bool utf8, LineSink& 
   return true;
 }
 
-bool HeaderObjectWriter::write_value(const HeaderField& field, bool redact, bool utf8,
-                                     LineSink& sink) {
-  if (redact) return write_string(kRedacted, utf8, sink);
+bool HeaderObjectWriter::write_value(const HeaderField& field, bool utf8, LineSink& sink) {
   if (!field.folded) return write_string(field.value, utf8, sink);
   unfold(field.value, unfolded_);
   return write_string(unfolded_, utf8, sink);
@@ -180,11 +174,10 @@ void HeaderObjectWriter::write_raw(std::span<const HeaderField> fields, LineSink
   append_verbatim("[", sink);
   for (uint32_t i = 0; i < fields.size(); ++i) {
     const bool utf8 = is_latin1_.empty() || !is_latin1_[i];
-    const bool redact = redaction_.covers_field(fields[i].name, fields[i].value);
     append_verbatim(i == 0 ? "[" : ",[", sink);
     write_string(fields[i].name, utf8, sink);
     append_verbatim(",", sink);
-    write_string(redact ? kRedacted : fields[i].value, utf8, sink);
+    write_string(fields[i].value, utf8, sink);
     append_verbatim("]", sink);
   }
   append_verbatim("]", sink);

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "core/line/json_string.h"
-#include "core/line/redaction.h"
 #include "core/message/header_repeats.h"
 #include "core/message/message.h"
 
@@ -21,9 +20,9 @@ namespace tcp_sniffer {
 // (RFC 9112 section 5.2). One per line writer.
 class HeaderObjectWriter {
  public:
-  // Both arguments outlive the writer.
-  HeaderObjectWriter(const EscapeKernels& kernels, const Redaction& redaction)
-      : kernels_(kernels), strings_(kernels), redaction_(redaction) {}
+  // `kernels` outlives the writer.
+  explicit HeaderObjectWriter(const EscapeKernels& kernels)
+      : kernels_(kernels), strings_(kernels) {}
 
   // Appends `{"name":"value",…}`. `group` is the name of the object, for `latin1`, to which
   // `"group.name",` is appended for each field that is not UTF-8.
@@ -31,11 +30,11 @@ class HeaderObjectWriter {
              LineSink& latin1);
 
   // Appends `[["Name","value"],…]` as sent, for the fields of the last write(): the same ones
-  // are latin1 (listed there under `headers.NAME`), the same values redacted.
+  // are latin1 (listed there under `headers.NAME`).
   void write_raw(std::span<const HeaderField> fields, LineSink& sink) const;
 
  private:
-  // Where the run of fields from `first` on ends whose names occur once and are not redacted.
+  // Where the run of fields from `first` on ends whose names occur once.
   uint32_t plain_run_end(std::span<const HeaderField> fields, uint32_t first) const;
   // Writes what it can of the run; returns the first field not written.
   uint32_t write_plain_run(std::span<const HeaderField> fields, uint32_t first, uint32_t end,
@@ -47,7 +46,7 @@ class HeaderObjectWriter {
   bool write_name_and_values(std::span<const HeaderField> fields, uint32_t first, bool utf8,
                              LineSink& sink);
   bool write_name(std::string_view name, bool utf8, LineSink& sink) const;
-  bool write_value(const HeaderField& field, bool redact, bool utf8, LineSink& sink);
+  bool write_value(const HeaderField& field, bool utf8, LineSink& sink);
   // False when `utf8` is asked of text that is not.
   bool write_string(std::string_view text, bool utf8, LineSink& sink) const;
   uint32_t next_of_name(uint32_t field) const;
@@ -55,7 +54,6 @@ class HeaderObjectWriter {
 
   const EscapeKernels& kernels_;
   JsonStringWriter strings_;
-  const Redaction& redaction_;
   HeaderRepeats repeats_;
   bool has_repeats_ = false;
   bool wide_names_are_latin1_ = false;  // names that are not ASCII, of the object being written

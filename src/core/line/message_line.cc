@@ -84,11 +84,7 @@ std::string_view body_text(const Message& message) {
 }
 
 MessageLineWriter::MessageLineWriter(const LineOptions& options, const EscapeKernels& kernels)
-    : options_(options),
-      strings_(kernels),
-      redaction_(options.redact_headers, options.redact_query),
-      headers_(kernels, redaction_),
-      pretty_(options.colours, kernels, redaction_) {}
+    : options_(options), strings_(kernels), headers_(kernels), pretty_(options.colours, kernels) {}
 
 void MessageLineWriter::write(const Message& message, LineSink& sink) {
   switch (options_.format) {
@@ -198,7 +194,7 @@ void MessageLineWriter::append_command_line(const Message& message, LineSink& si
 void MessageLineWriter::append_start_line(const Message& message, LineSink& sink) {
   if (message.direction == MessageDirection::kRequest) {
     append_text_field(",\"method\":", message.method, "\"method\",", sink);
-    append_text_field(",\"path\":", redaction_.redact_target(message.target), "\"path\",", sink);
+    append_text_field(",\"path\":", message.target, "\"path\",", sink);
   } else {
     if (message.status != 0) [[likely]] {
       char* out = put(sink.reserve(kFixedPartMax), ",\"statusCode\":");

@@ -10,7 +10,6 @@
 #include "core/line/json_string.h"
 #include "core/line/line_sink.h"
 #include "core/line/pretty_line.h"
-#include "core/line/redaction.h"
 #include "core/line/time_text.h"
 #include "core/message/message.h"
 
@@ -20,12 +19,10 @@ struct LineOptions {
   enum Format : uint8_t { kNdjson, kFramed, kPretty };
 
   Format format = kNdjson;
-  bool extended = false;       // fields: extended
-  bool raw_headers = false;    // rawHeaders
-  bool binary_base64 = false;  // binaryBody: base64
-  bool colours = false;        // pretty only
-  std::vector<std::string> redact_headers;
-  std::vector<std::string> redact_query;
+  bool extended = false;                // fields: extended
+  bool raw_headers = false;             // rawHeaders
+  bool binary_base64 = false;           // binaryBody: base64
+  bool colours = false;                 // pretty only
   std::vector<std::string> link_names;  // interface names by link_id, for `interface`
 };
 
@@ -89,7 +86,6 @@ class MessageLineWriter {
 
   LineOptions options_;
   JsonStringWriter strings_;
-  Redaction redaction_;
   HeaderObjectWriter headers_;
   TimeText time_;
   ConnectionTexts connections_;

@@ -162,12 +162,11 @@ void PrettyLineWriter::append_url(const Columns& columns, const Message& message
     if (message.request_host.empty()) {
       append_verbatim(endpoint_text(message.receiver).view(), sink);
     } else {
-      const bool redact = redaction_.covers_field("host", message.request_host);
-      append_shown(redact ? kRedacted : message.request_host, sink);
+      append_shown(message.request_host, sink);
     }
     if (!columns.target.starts_with('/') && !columns.target.empty()) append_spaces(1, sink);
   }
-  append_shown(redaction_.redact_target(columns.target), sink);
+  append_shown(columns.target, sink);
 }
 
 // Text from the wire: as in JSON, and without what turns or hides the text around it.

@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "core/line/json_string.h"
-#include "core/line/redaction.h"
 #include "core/line/time_text.h"
 #include "core/message/message.h"
 
@@ -23,9 +22,8 @@ namespace tcp_sniffer {
 // writer.
 class PrettyLineWriter {
  public:
-  // `redaction` outlives the writer.
-  PrettyLineWriter(bool colours, const EscapeKernels& kernels, Redaction& redaction)
-      : colours_(colours), strings_(kernels), redaction_(redaction) {}
+  PrettyLineWriter(bool colours, const EscapeKernels& kernels)
+      : colours_(colours), strings_(kernels) {}
 
   // Appends the line of a final response, nothing for a request or an interim response.
   void write(const Message& message, LineSink& sink);
@@ -50,7 +48,6 @@ class PrettyLineWriter {
 
   const bool colours_;
   JsonStringWriter strings_;
-  Redaction& redaction_;
   TimeText time_;
 };
 

@@ -77,6 +77,15 @@ std::optional<ConfigError> check_cpus(const Config& config, const Environment& e
   return {};
 }
 
+std::optional<ConfigError> check_secrets(const Config& config) {
+  if (config.hex_dump && redacts(config)) {
+    return error(
+        "hexDump: true together with redactHeaders or redactQuery; the bytes of segments cannot be "
+        "redacted; allowed: hexDump false, or nothing to redact");
+  }
+  return {};
+}
+
 std::optional<ConfigError> check_limits(const Config& config) {
   if (config.reassembly_buffer_size > config.memory_limit) {
     return error("reassemblyBufferSize: " + std::to_string(config.reassembly_buffer_size) +
@@ -133,11 +142,16 @@ void resolve_defaults(Config& config, const Environment& environment) {
   }
 }
 
+bool redacts(const Config& config) {
+  return !config.redact_headers.empty() || !config.redact_query.empty();
+}
+
 std::optional<ConfigError> check_config(const Config& config, const Environment& environment) {
   if (auto wrong = check_input(config, environment)) return wrong;
   if (auto wrong = check_threads(config)) return wrong;
   if (auto wrong = check_cpus(config, environment)) return wrong;
   if (auto wrong = check_limits(config)) return wrong;
+  if (auto wrong = check_secrets(config)) return wrong;
   return check_supported(config);
 }
 

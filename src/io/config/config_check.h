@@ -31,6 +31,9 @@ Environment current_environment();
 // logFormat is text or json.
 void resolve_defaults(Config& config, const Environment& environment);
 
+// Whether anything is to be redacted.
+bool redacts(const Config& config);
+
 // The rules that span keys, on a resolved configuration. Returns nothing, or the first rule broken.
 std::optional<ConfigError> check_config(const Config& config, const Environment& environment);
 

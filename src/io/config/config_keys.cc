@@ -139,7 +139,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .meaning = "headers and trailers whose values are written as \"[redacted]\""},
     {.name = "redactQuery", .value_name = "NAME,...", .group = KeyGroup::kOutput,
      .target = &Config::redact_query, .text_kind = TextKind::kName,
-     .meaning = "query parameters whose values are written as \"[redacted]\" in path"},
+     .meaning = "query parameters whose values are written as \"[redacted]\" wherever a message repeats its target"
+     " (referer, location and others)"},
     {.name = "extractDir", .value_name = "DIRECTORY", .group = KeyGroup::kOutput,
      .target = &Config::extract_dir, .text_kind = TextKind::kPath,
      .meaning = "write each response body to a file in this directory"},

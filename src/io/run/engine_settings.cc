@@ -103,8 +103,8 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   settings.lines.raw_headers = config.raw_headers;
   settings.lines.binary_base64 = config.binary_body == BinaryBody::kBase64;
   settings.lines.colours = colours;
-  settings.lines.redact_headers = config.redact_headers;
-  settings.lines.redact_query = config.redact_query;
+  settings.redaction.headers = config.redact_headers;
+  settings.redaction.query = config.redact_query;
   settings.bodies.decode = config.decode_bodies;
   settings.bodies.decoded_max = settings.protocols.http.body_max;
   settings.ports = PortSet(config.ports);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "io/base/version.h"
+#include "io/config/config_check.h"
 #include "io/run/summary.h"
 
 namespace tcp_sniffer {
@@ -67,8 +68,10 @@ void Reporter::report(Clock::time_point now) {
 
 void Reporter::report_events() {
   EventRecord record;
+  // What a sample shows may be a part of a target.
+  const bool with_samples = parts_.config.log_samples && !redacts(parts_.config);
   while (parts_.events.take(record)) {
-    tcp_sniffer::report(record, parts_.config.log_samples, parts_.log);
+    tcp_sniffer::report(record, with_samples, parts_.log);
   }
 }
 

@@ -199,23 +199,5 @@ TEST(PrettyLine, NothingFromTheWireTurnsOrHidesTheTextAroundIt) {
   }
 }
 
-TEST(PrettyLine, TheHostIsRedactedWhenAsked) {
-  LineOptions options = pretty();
-  options.redact_headers = {"host"};
-  EXPECT_TRUE(contains(line_of(response(), options), "  [redacted]/path?q=1\n"));
-  options.redact_headers = {"authorization"};
-  Message message = response();
-  message.request_host = "a\rAuthorization: secret";
-  EXPECT_TRUE(contains(line_of(message, options), "  [redacted]/path?q=1\n"));
-  message.request_target = "http://user:secret@a/";
-  EXPECT_TRUE(contains(line_of(message, options), "  http://[redacted]@a/\n"));
-}
-
-TEST(PrettyLine, QueryValuesAreRedactedHereToo) {
-  LineOptions options = pretty();
-  options.redact_query = {"q"};
-  EXPECT_TRUE(contains(line_of(response(), options), "/path?q=[redacted]\n"));
-}
-
 }  // namespace
 }  // namespace tcp_sniffer::pretty_line_test

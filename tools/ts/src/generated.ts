@@ -716,7 +716,7 @@ export interface EngineConfig {
   rawHeaders?: boolean;
   /** Headers and trailers whose values are written as "[redacted]". */
   redactHeaders?: string[];
-  /** Query parameters whose values are written as "[redacted]" in path. */
+  /** Query parameters whose values are written as "[redacted]" wherever a message repeats its target (referer, location and others). */
   redactQuery?: string[];
   /** Write each response body to a file in this directory. */
   extractDir?: string;

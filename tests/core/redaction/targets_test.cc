@@ -1,4 +1,4 @@
-#include "core/line/redaction.h"
+#include "core/redaction/targets.h"
 
 #include <gtest/gtest.h>
 
@@ -8,15 +8,45 @@
 #include <string_view>
 #include <vector>
 
+#include "core/redaction/placeholder.h"
 #include "support/repetitions.h"
 
-namespace tcp_sniffer::redaction_test {
+namespace tcp_sniffer::targets_test {
 namespace {
 
-std::string target(std::string_view text, const std::vector<std::string>& query = {"token"},
-                   const std::vector<std::string>& headers = {}) {
-  Redaction redaction(headers, query);
-  return std::string(redaction.redact_target(text));
+class Hider {
+ public:
+  explicit Hider(const std::vector<std::string>& query) : names_(query), scanner_(names_) {}
+
+  std::string target(std::string_view text) {
+    Spans spans;
+    scanner_.scan_target(text, spans);
+    return without(text, spans);
+  }
+  std::string text(std::string_view text) {
+    Spans spans;
+    scanner_.scan_text(text, spans);
+    return without(text, spans);
+  }
+
+ private:
+  static std::string without(std::string_view text, Spans& spans) {
+    std::string out;
+    Placeholder placeholder;
+    spans.write_without(text, placeholder, out);
+    return out;
+  }
+
+  FieldNames names_;
+  TargetScanner scanner_;
+};
+
+std::string target(std::string_view text, const std::vector<std::string>& query = {"token"}) {
+  return Hider(query).target(text);
+}
+
+std::string text(std::string_view text_of, const std::vector<std::string>& query = {"token"}) {
+  return Hider(query).text(text_of);
 }
 
 TEST(RedactTarget, ReplacesTheValueOfEachSpellingOfAName) {
@@ -63,45 +93,92 @@ TEST(RedactTarget, LeavesOtherParametersAsTheyWere) {
                            "http://a.example:80/@scope/x", "http://[::1]:80/", "/a@b:c/d"}) {
     EXPECT_EQ(target(text), text);
   }
-  EXPECT_EQ(target("http://user:secret@a/?token=secret", {}), "http://user:secret@a/?token=secret")
-      << "nothing is redacted unless asked";
 }
 
-TEST(RedactTarget, HidesTheUserOfAnAuthorityWhenAnythingIsRedacted) {
-  for (const auto& [query, headers] :
-       {std::pair<std::vector<std::string>, std::vector<std::string>>{{"x"}, {}},
-        {{}, {"authorization"}}}) {
-    EXPECT_EQ(target("http://user:secret@a/b", query, headers), "http://[redacted]@a/b");
-    EXPECT_EQ(target("HTTPS://secret@a", query, headers), "HTTPS://[redacted]@a");
-    EXPECT_EQ(target("user:secret@a:443", query, headers), "[redacted]@a:443");
-    EXPECT_EQ(target("//user:secret@a/b", query, headers), "//[redacted]@a/b");
-    EXPECT_EQ(target("http://user:se@cret@a/b@c", query, headers), "http://[redacted]@a/b@c");
-    EXPECT_EQ(target("http://user:se/cret@a/b", query, headers), "http://[redacted]@a/b");
-    EXPECT_EQ(target("http://user:se?cret@a/b", query, headers), "http://[redacted]@a/b");
+TEST(RedactTarget, HidesTheUserOfAnAuthority) {
+  EXPECT_EQ(target("http://user:secret@a/b"), "http://[redacted]@a/b");
+  EXPECT_EQ(target("HTTPS://secret@a"), "HTTPS://[redacted]@a");
+  EXPECT_EQ(target("user:secret@a:443"), "[redacted]@a:443");
+  EXPECT_EQ(target("//user:secret@a/b"), "//[redacted]@a/b");
+  EXPECT_EQ(target("http://user:se@cret@a/b@c"), "http://[redacted]@a/b@c");
+  EXPECT_EQ(target("http://user:se/cret@a/b"), "http://[redacted]@a/b");
+  EXPECT_EQ(target("http://user:se?cret@a/b"), "http://[redacted]@a/b");
+  EXPECT_EQ(target("/?to=http%3A%2F%2Fuser%3Asecret%40a"), "/?to=[redacted]");
+}
+
+TEST(RedactTarget, ANameIsAPathOfElements) {
+  for (const char* name : {"number", "card[number]", "Card.Number", "a[0][number][1]"}) {
+    EXPECT_EQ(target("/?" + std::string(name) + "=secret", {"number"}),
+              "/?" + std::string(name) + "=[redacted]");
+  }
+  for (const char* name : {"card[number]", "card.number", "order.card[0].NUMBER", "card_number",
+                           "card%5Bnumber%5D", "card[number][]"}) {
+    EXPECT_EQ(target("/?" + std::string(name) + "=secret", {"card.number"}),
+              "/?" + std::string(name) + "=[redacted]");
+  }
+  EXPECT_EQ(target("/?number=1&card=2&number[card]=3&cards[number]=4", {"card.number"}),
+            "/?number=1&card=2&number[card]=3&cards[number]=4");
+}
+
+TEST(RedactTarget, ANameNeedNotBeAscii) {
+  EXPECT_EQ(target("/?密码=secret&b=1", {"密码"}), "/?密码=[redacted]&b=1");
+  EXPECT_EQ(target("/?%E5%AF%86%E7%A0%81=secret", {"密码"}), "/?%E5%AF%86%E7%A0%81=[redacted]");
+  EXPECT_EQ(target("/?ключ=1", {"密码"}), "/?ключ=1");
+}
+
+TEST(RedactText, HidesCopiesOfATargetInTheValuesOfHeaders) {
+  EXPECT_EQ(text("http://a/b?token=secret&c=1#d"), "http://a/b?token=[redacted]&c=1#d");
+  EXPECT_EQ(text("/b?c=1#token=secret"), "/b?c=1#token=[redacted]");
+  EXPECT_EQ(text("0; url=/b?token=secret"), "0; url=/b?token=[redacted]");
+  EXPECT_EQ(text("0; url=\"/b?token=secret\""), "0; url=\"/b?token=[redacted]\"");
+  EXPECT_EQ(text("0; url='/b?token=secret'"), "0; url='/b?token=[redacted]");
+  EXPECT_EQ(text("</a?token=secret>; rel=\"next\", </b?token=se>cret>;x"),
+            "</a?token=[redacted]>; rel=\"next\", </b?token=[redacted]>;x");
+  EXPECT_EQ(text("Digest uri=\"/a?token=se\"cret\", nc=1"),
+            "Digest uri=\"/a?token=[redacted]\", nc=1");
+  EXPECT_EQ(text("http://a/?url=%2Fx%3F%74oken%3Dsecret&c=1"), "http://a/?url=[redacted]&c=1");
+  EXPECT_EQ(text("x\r\n token=secret"), "x\r\n token=[redacted]");
+  EXPECT_EQ(text("https://login.example/cb?next=https://a/?b=2&token=sec;re,t"),
+            "https://login.example/cb?next=https://a/?b=2&token=[redacted]");
+}
+
+TEST(RedactText, HidesTheUsersOfAuthorities) {
+  EXPECT_EQ(text("http://user:secret@a/b"), "http://[redacted]@a/b");
+  EXPECT_EQ(text("//user:secret@a/b"), "//[redacted]@a/b");
+  EXPECT_EQ(text("<http://u:secret@a/>, <http://u:se/cret@b/>"),
+            "<http://[redacted]@a/>, <http://[redacted]@b/>");
+  EXPECT_EQ(text("0; url=ftp://secret@a"), "0; url=ftp://[redacted]@a");
+}
+
+TEST(RedactText, LeavesOtherTextAsItWas) {
+  for (const char* other : {"max-age=3, public", "text/html; charset=utf-8", "W/\"a=b\"",
+                            "someone@a.example", "http://a:80/@scope", "tokens=1; xtoken=2",
+                            "Basic dXNlcjpzZWNyZXQ=", "100%", "</a?b=1>; rel=\"next\""}) {
+    EXPECT_EQ(text(other), other);
   }
 }
 
 TEST(RedactHeader, ComparesNamesAsTheMostLenientReaderWould) {
-  const Redaction redaction({"Authorization", "x-api-key"}, {});
+  const HeaderNames names({"Authorization", "x-api-key"});
   for (const char* name :
        {"authorization", "AUTHORIZATION", "Authorization\r", "\rAuthorization", "Autho\rrization",
         "Authorization \t", "Authorization\x0b", "Authorization\xa0",
         "\xef\xbb\xbf"
         "Authorization"}) {
-    EXPECT_TRUE(redaction.covers_header(name)) << name;
+    EXPECT_TRUE(names.cover(name)) << name;
   }
-  EXPECT_TRUE(redaction.covers_header("X_Api_Key"));
+  EXPECT_TRUE(names.cover("X_Api_Key"));
   for (const char* name : {"", "Authorizatio", "Authorizations", "Proxy-Authorization"}) {
-    EXPECT_FALSE(redaction.covers_header(name)) << name;
+    EXPECT_FALSE(names.cover(name)) << name;
   }
 }
 
 TEST(RedactHeader, ALineInsideAValueCounts) {
-  const Redaction redaction({"Authorization"}, {});
-  EXPECT_TRUE(redaction.covers_field("Host", "a\rAuthorization: secret"));
-  EXPECT_TRUE(redaction.covers_field("Host", "a\r\n b\r\n Authorization : secret"));
-  EXPECT_FALSE(redaction.covers_field("Host", "a\rb"));
-  EXPECT_FALSE(redaction.covers_field("Host", "Authorization: a"));
+  const HeaderNames names({"Authorization"});
+  EXPECT_TRUE(names.cover_field("Host", "a\rAuthorization: secret"));
+  EXPECT_TRUE(names.cover_field("Host", "a\r\n b\r\n Authorization : secret"));
+  EXPECT_FALSE(names.cover_field("Host", "a\rb"));
+  EXPECT_FALSE(names.cover_field("Host", "Authorization: a"));
 }
 
 // ---------------------------------------------------------------- random targets
@@ -193,42 +270,42 @@ class Maker {
 };
 
 TEST(RedactTarget, RandomTargetsShowWhatTheyMayAndNothingElse) {
-  Redaction redaction({}, {"token", "api_key"});
+  Hider hider({"token", "api_key"});
   for (uint64_t seed = 1; seed <= seeds(20000); ++seed) {
     Maker made(seed);
     made.make();
-    const std::string shown(redaction.redact_target(made.text));
+    const std::string shown = hider.target(made.text);
     for (const std::string& value : made.hidden) {
       ASSERT_EQ(shown.find(value), std::string::npos) << made.text << "\n" << shown;
     }
     for (const std::string& value : made.kept) {
       ASSERT_NE(shown.find(value), std::string::npos) << made.text << "\n" << shown;
     }
-    const std::string again(redaction.redact_target(shown));
-    ASSERT_EQ(again, shown) << "what is hidden once stays as it is";
+    ASSERT_EQ(hider.target(shown), shown) << "what is hidden once stays as it is";
   }
 }
 
 TEST(RedactTarget, AnyBytesAreTaken) {
-  Redaction redaction({"a"}, {"t"});
+  Hider hider({"t"});
   constexpr std::string_view kLetters("tT%u0072=&?;#/@:+[] \0\xe4", 22);
   std::mt19937_64 random(1);
   for (uint64_t round = 0; round < seeds(100000); ++round) {
-    std::string text;
+    std::string made;
     for (uint64_t size = random() % 24; size > 0; --size) {
-      text += kLetters[random() % kLetters.size()];
+      made += kLetters[random() % kLetters.size()];
     }
-    const std::string shown(redaction.redact_target(text));
+    hider.text(made);
+    const std::string shown = hider.target(made);
     // Without a placeholder it is as it was sent.
     if (shown.find("[redacted]") == std::string::npos) {
-      ASSERT_EQ(shown, text);
+      ASSERT_EQ(shown, made);
     }
     ASSERT_EQ(
         shown.find("&t=") == std::string::npos || shown.find("&t=[redacted]") != std::string::npos,
         true)
-        << text;
+        << made;
   }
 }
 
 }  // namespace
-}  // namespace tcp_sniffer::redaction_test
+}  // namespace tcp_sniffer::targets_test

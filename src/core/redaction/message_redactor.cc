@@ -1,0 +1,72 @@
+#include "core/redaction/message_redactor.h"
+
+#include "core/base/ascii_case.h"
+
+namespace tcp_sniffer {
+
+void MessageRedactor::redact(Message& message) {
+  texts_used_ = 0;
+  growth_ = 0;
+  const bool is_http = message.protocol.empty();
+  message.method = text_without(message.method);
+  message.target = is_http ? target_without(message.target) : text_without(message.target);
+  message.reason = text_without(message.reason);
+  message.request_method = text_without(message.request_method);
+  message.request_target =
+      is_http ? target_without(message.request_target) : text_without(message.request_target);
+  if (!message.request_host.empty()) {
+    HeaderField host{"host", message.request_host};
+    redact_field(host);
+    message.request_host = host.value;
+  }
+  redact_fields(message.headers, header_fields_);
+  redact_fields(message.trailers, trailer_fields_);
+}
+
+void MessageRedactor::redact_fields(std::span<const HeaderField>& fields,
+                                    std::vector<HeaderField>& redacted) {
+  redacted.assign(fields.begin(), fields.end());
+  for (HeaderField& field : redacted) redact_field(field);
+  fields = redacted;
+}
+
+void MessageRedactor::redact_field(HeaderField& field) {
+  if (headers_.cover_field(field.name, field.value)) {
+    field.value = kRedacted;
+    field.folded = false;
+    return;
+  }
+  // A line without a colon of its own may be taken for a name: the start of a target.
+  const std::string_view name = text_without(field.name);
+  if (name.data() != field.name.data()) {
+    field = {name, kRedacted, false};
+    return;
+  }
+  // The value of Host is an authority.
+  const bool is_host = equal_ignoring_case(field.name, "host");
+  field.value = is_host ? target_without(field.value) : text_without(field.value);
+}
+
+std::string_view MessageRedactor::target_without(std::string_view target) {
+  spans_.clear();
+  targets_.scan_target(target, spans_);
+  return written(target);
+}
+
+std::string_view MessageRedactor::text_without(std::string_view text) {
+  spans_.clear();
+  targets_.scan_text(text, spans_);
+  return written(text);
+}
+
+std::string_view MessageRedactor::written(std::string_view text) {
+  if (spans_.empty()) return text;
+  if (texts_used_ == texts_.size()) texts_.emplace_back();
+  std::string& out = texts_[texts_used_++];
+  out.clear();
+  spans_.write_without(text, placeholder_, out);
+  if (out.size() > text.size()) growth_ += out.size() - text.size();
+  return out;
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,153 @@
+#include "core/redaction/targets.h"
+
+#include <algorithm>
+
+#include "core/base/ascii_case.h"
+
+namespace tcp_sniffer {
+namespace {
+
+constexpr size_t kNone = std::string_view::npos;
+
+// What separates words of a text, besides what separates parameters.
+constexpr std::string_view kTextSeparators = "?&;#/=, \t\r\n\"'<>";
+constexpr std::string_view kWordEnds = " \t\r\n\"'<>";
+
+std::string_view behind_last(std::string_view text, std::string_view separators) {
+  const size_t last = text.find_last_of(separators);
+  return last == kNone ? text : text.substr(last + 1);
+}
+
+bool is_scheme(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    const char lower = ascii_lower(c);
+    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' ||
+           c == '.';
+  });
+}
+
+// Where the authority of a target begins (RFC 9112 section 3.2: absolute form, authority form);
+// npos: it has none.
+size_t authority_begin(std::string_view target) {
+  if (target.starts_with("//")) return 2;
+  if (target.starts_with('/') || target.starts_with('*')) return kNone;
+  const size_t scheme = target.find("://");
+  return scheme != kNone && is_scheme(target.substr(0, scheme)) ? scheme + 3 : 0;
+}
+
+// A host and perhaps a port, so that an '@' behind it belongs to the path.
+bool is_host_and_port(std::string_view authority) {
+  const size_t bracket = authority.rfind(']');
+  const size_t colon = authority.find(':', bracket == kNone ? 0 : bracket);
+  if (colon == kNone) return true;
+  const std::string_view port = authority.substr(colon + 1);
+  return std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// The '@' behind user and password of the authority that `rest` begins with; npos: it has none.
+size_t userinfo_end(std::string_view rest) {
+  const std::string_view authority = rest.substr(0, rest.find_first_of("/?#\\"));
+  const size_t at_sign = authority.rfind('@');
+  if (at_sign != kNone) return at_sign;
+  return is_host_and_port(authority) ? kNone : rest.rfind('@');  // a password with a '/' in it
+}
+
+// Hides the users of each authority in a text.
+void scan_authorities(std::string_view text, Spans& spans) {
+  const size_t last_at_sign = text.rfind('@');
+  if (last_at_sign == kNone) return;
+  for (size_t at = text.starts_with("//") ? 0 : text.find("://"); at != kNone && at < last_at_sign;
+       at = text.find("://", at)) {
+    at = text.find("//", at) + 2;
+    const std::string_view rest = text.substr(at);
+    const size_t end = userinfo_end(rest.substr(0, rest.find_first_of(kWordEnds)));
+    if (end == kNone) continue;
+    spans.add(at, at + end);
+    at += end;
+  }
+}
+
+// Whether what follows the '>' or the quote at `at` ends what it encloses (RFC 8288 section 3).
+bool ends_enclosed(std::string_view text, size_t at) {
+  const size_t next = text.find_first_not_of(" \t\r\n", at + 1);
+  return next == kNone || text[next] == ';' || text[next] == ',';
+}
+
+}  // namespace
+
+void TargetScanner::scan_target(std::string_view target, Spans& spans) {
+  kind_ = Kind::kTarget;
+  in_angle_ = in_quotes_ = false;
+  const size_t authority = authority_begin(target);
+  size_t at = 0;
+  if (authority != kNone) {
+    const size_t end = userinfo_end(target.substr(authority));
+    if (end != kNone) {
+      spans.add(authority, authority + end);
+      at = authority + end;
+    }
+  }
+  scan_parameters(target, at, spans);
+}
+
+void TargetScanner::scan_text(std::string_view text, Spans& spans) {
+  if (text.find_first_of("=%@") == kNone) return;
+  kind_ = Kind::kText;
+  in_angle_ = in_quotes_ = false;
+  scan_authorities(text, spans);
+  scan_parameters(text, 0, spans);
+}
+
+void TargetScanner::scan_parameters(std::string_view text, size_t at, Spans& spans) {
+  in_path_ = true;
+  const std::string_view separators =
+      kind_ == Kind::kText ? kTextSeparators : FieldNames::kSeparators;
+  while (at < text.size()) {
+    const size_t end = std::min(text.find_first_of(separators, at), text.size());
+    const std::string_view component = text.substr(at, end - at);
+    decoded_.assign(component);
+    for (int i = 0; i < kDecodingsMax && undo_percent_encoding(decoded_); ++i) {
+    }
+    size_t next = end;
+    if (holds_secret(decoded_)) {
+      next = value_end(text, end);
+      spans.add(at, next);
+    } else if (end < text.size() && text[end] == '=') {
+      const bool has_blank = component.find_first_of(" \t") != kNone;
+      if (names_.cover(behind_last(decoded_, FieldNames::kSeparators)) ||
+          (has_blank && names_.cover(behind_last(decoded_, " \t")))) {
+        next = value_end(text, end + 1);
+        spans.add(end + 1, next);
+      }
+    }
+    if (next < text.size()) pass(text[next]);
+    at = next + 1;
+  }
+}
+
+// Where the value that begins at `from` ends.
+size_t TargetScanner::value_end(std::string_view text, size_t from) {
+  size_t end = std::min(text.find_first_of(in_path_ ? "?&" : "&", from), text.size());
+  if (!in_angle_ && !in_quotes_) return end;
+  const char closing = in_angle_ ? '>' : '"';
+  size_t close = text.find(closing, from);
+  while (close < end && !ends_enclosed(text, close)) close = text.find(closing, close + 1);
+  return std::min(end, close);
+}
+
+// A parameter or a user in what a component became by decoding.
+bool TargetScanner::holds_secret(std::string_view decoded) const {
+  for (size_t equals = 0; (equals = decoded.find('=', equals)) != kNone; ++equals) {
+    if (names_.cover(behind_last(decoded.substr(0, equals), FieldNames::kSeparators))) return true;
+  }
+  const size_t authority = decoded.find("://");
+  return authority != kNone && userinfo_end(decoded.substr(authority + 3)) != kNone;
+}
+
+void TargetScanner::pass(char separator) {
+  if (separator == '?' || separator == '#') in_path_ = false;
+  if (separator == '"') in_quotes_ = !in_quotes_;
+  if (separator == '<' || separator == '>') in_angle_ = separator == '<';
+}
+
+}  // namespace tcp_sniffer
