@@ -61,7 +61,8 @@ void dispatch(benchmark::State& state, const std::string& options, bool copies) 
     }
     dispatcher.finish();
     state.SetIterationTime(thread_seconds() - before);
-    if (!source.error().empty()) state.SkipWithError(source.error().c_str());
+    if (source.problem().code != ErrorCode::kNone)
+      state.SkipWithError(source.problem().message().c_str());
     packets += dispatcher.counters().get(FrameCounter::dispatched);
   }
   state.SetItemsProcessed(static_cast<int64_t>(packets));

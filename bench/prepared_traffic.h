@@ -87,7 +87,8 @@ class Blocks {
     Dispatcher dispatcher({}, {&lane_}, nullptr);
     while (source.poll(dispatcher) == SourceStatus::kMore) {
     }
-    if (!source.error().empty()) throw std::runtime_error(source.error());
+    if (source.problem().code != ErrorCode::kNone)
+      throw std::runtime_error(source.problem().message());
     dispatcher.finish();
     for (const auto& block : lane_.blocks()) packets_ += block->count;
   }

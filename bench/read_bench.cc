@@ -116,7 +116,8 @@ void file_source(benchmark::State& state) {
     FileSource source({file.path()}, pool);
     Toucher toucher(state.range(1) != 0);
     while (source.poll(toucher) == SourceStatus::kMore) continue;
-    if (!source.error().empty()) state.SkipWithError(source.error().c_str());
+    if (source.problem().code != ErrorCode::kNone)
+      state.SkipWithError(source.problem().message().c_str());
     benchmark::DoNotOptimize(toucher.total);
     frames += toucher.count;
   }

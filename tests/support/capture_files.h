@@ -84,7 +84,7 @@ inline std::string drain(FileSource& source, Collector& collector) {
       case SourceStatus::kEnd:
         return "";
       case SourceStatus::kError:
-        return source.error();
+        return source.problem().message();
     }
   }
 }

@@ -108,11 +108,11 @@ Handle compiling_handle(LinkType link_type, CaptureFilter::Use use) {
   return handle;
 }
 
-std::variant<FilterProgram, std::string> compile_text(pcap_t* handle, const std::string& text) {
+std::variant<FilterProgram, Problem> compile_text(pcap_t* handle, const std::string& text) {
   auto program = std::make_unique<bpf_program>();
   constexpr int kOptimize = 1;
   if (pcap_compile(handle, program.get(), text.c_str(), kOptimize, PCAP_NETMASK_UNKNOWN) != 0) {
-    return std::string(pcap_geterr(handle));
+    return Problem{ErrorCode::kInvalidConfig, "", pcap_geterr(handle)};
   }
   return FilterProgram(std::move(program));
 }
@@ -127,7 +127,7 @@ std::string judge(const std::string& user, CaptureFilter::Use use) {
     if (handle == nullptr) return "out of memory";
     const auto result = compile_text(handle.get(), user);
     if (std::holds_alternative<FilterProgram>(result)) return "";
-    if (complaint.empty()) complaint = std::get<std::string>(result);
+    if (complaint.empty()) complaint = std::get<Problem>(result).words;
   }
   return complaint;
 }
@@ -199,21 +199,25 @@ bool FilterProgram::matches(std::span<const uint8_t> data, uint32_t wire_size) c
          0;
 }
 
-std::variant<CaptureFilter, std::string> CaptureFilter::make(Options options) {
+std::variant<CaptureFilter, Problem> CaptureFilter::make(Options options) {
   if (is_blank(options.user)) options.user.clear();
   if (!options.user.empty()) {
-    const std::string shown = "filter: " + quote_text(options.user, CaptureFilter::kFilterShownMax);
+    const auto rejected = [&](const std::string& words) {
+      const std::string shown = quote_text(options.user, CaptureFilter::kFilterShownMax);
+      return Problem{ErrorCode::kInvalidConfig, "filter: " + shown + " ", words};
+    };
     if (const auto word = refused_word(options.user)) {
-      return shown + " has the word " + std::string(*word) +
-             ", which moves the offsets of all that follows it; allowed: a filter without it "
-             "(tagged frames are captured anyway, and the filter is applied behind their tags)";
+      return rejected(
+          "has the word " + std::string(*word) +
+          ", which moves the offsets of all that follows it; allowed: a filter without it "
+          "(tagged frames are captured anyway, and the filter is applied behind their tags)");
     }
     if (options.user.find('\0') != std::string::npos) {
-      return shown + " has a zero byte; allowed: a filter as in the manual page pcap-filter";
+      return rejected("has a zero byte; allowed: a filter as in the manual page pcap-filter");
     }
     if (const std::string words = judge(options.user, options.use); !words.empty()) {
-      return shown + " is refused by libpcap: " + words +
-             "; allowed: a filter as in the manual page pcap-filter";
+      return rejected("is refused by libpcap: " + words +
+                      "; allowed: a filter as in the manual page pcap-filter");
     }
   }
   return CaptureFilter(std::move(options));
@@ -258,8 +262,8 @@ std::string CaptureFilter::text(LinkType link_type, bool with_ports) const {
   return level + " or (vlan and (" + level + " or (vlan and (" + tagged + "))))";
 }
 
-std::variant<CaptureFilter::Compiled, std::string> CaptureFilter::compile(
-    pcap* handle, LinkType link_type) const {
+std::variant<CaptureFilter::Compiled, Problem> CaptureFilter::compile(pcap* handle,
+                                                                      LinkType link_type) const {
   const bool has_ports = options_.use == Use::kLive && !options_.ports.empty();
   const bool tries_ports = has_ports && port_ranges(options_.ports).size() <= kPortClausesMax;
   std::string words = text(link_type, tries_ports);
@@ -270,14 +274,13 @@ std::variant<CaptureFilter::Compiled, std::string> CaptureFilter::compile(
     words = text(link_type, false);
     result = compile_text(handle, words);
   }
-  if (auto* error = std::get_if<std::string>(&result)) return std::move(*error);
+  if (auto* problem = std::get_if<Problem>(&result)) return std::move(*problem);
   return Compiled{std::move(std::get<FilterProgram>(result)), std::move(words)};
 }
 
-std::variant<CaptureFilter::Compiled, std::string> CaptureFilter::compile(
-    LinkType link_type) const {
+std::variant<CaptureFilter::Compiled, Problem> CaptureFilter::compile(LinkType link_type) const {
   const Handle handle = compiling_handle(link_type, options_.use);
-  if (handle == nullptr) return "out of memory";
+  if (handle == nullptr) return Problem{ErrorCode::kInternal, "", "out of memory"};
   return compile(handle.get(), link_type);
 }
 
@@ -322,7 +325,7 @@ const FilterProgram* CaptureFilter::program_for(LinkType link_type) {
     slots_.back().program = std::make_unique<FilterProgram>(std::move(*program));
     return slots_.back().program.get();
   }
-  const std::string& words = std::get<std::string>(result);
+  const std::string& words = std::get<Problem>(result).words;
   // A filter that nothing of this link type can pass is no mistake, and what no decoder reads is
   // left out anyway.
   if (on_problem_ && is_supported(link_type) &&

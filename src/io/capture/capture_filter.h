@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/net/link_type.h"
+#include "io/base/problem.h"
 #include "io/capture/packet_source.h"
 
 struct bpf_program;
@@ -70,7 +71,7 @@ class CaptureFilter {
   };
 
   // The error names the key, the value and libpcap's words.
-  static std::variant<CaptureFilter, std::string> make(Options options);
+  static std::variant<CaptureFilter, Problem> make(Options options);
 
   // The same filter, for another thread.
   CaptureFilter fresh() const { return CaptureFilter(options_); }
@@ -81,11 +82,12 @@ class CaptureFilter {
   };
 
   // Live: the filter for an activated handle. Compiled on the handle itself, because the kernel may
-  // have moved VLAN tags out of the frame, which only libpcap knows. The error is libpcap's.
-  std::variant<Compiled, std::string> compile(pcap* handle, LinkType link_type) const;
+  // have moved VLAN tags out of the frame, which only libpcap knows. The problem has libpcap's
+  // words; what was tried is left to the caller.
+  std::variant<Compiled, Problem> compile(pcap* handle, LinkType link_type) const;
 
   // The same for a handle that does not exist, as `--check` and tests want it.
-  std::variant<Compiled, std::string> compile(LinkType link_type) const;
+  std::variant<Compiled, Problem> compile(LinkType link_type) const;
 
   // Whether the frame passes; live, one that has passed in the kernel. Compiled at the first frame
   // of each link type. A filter that makes no sense for a link type lets none of its frames pass,

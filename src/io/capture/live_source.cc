@@ -138,9 +138,9 @@ std::optional<Problem> LiveSource::activate(const LiveOptions& options) {
 std::optional<Problem> LiveSource::install(const CaptureFilter& filter,
                                            const LiveOptions& options) {
   auto result = filter.compile(handle_, link_type_);
-  if (const auto* words = std::get_if<std::string>(&result)) {
-    return Problem{ErrorCode::kInvalidConfig, "",
-                   "filter: refused by libpcap for " + quote_text(interface_) + ": " + *words};
+  if (auto* problem = std::get_if<Problem>(&result)) {
+    problem->tried = "filter: refused by libpcap for " + quote_text(interface_) + ": ";
+    return std::move(*problem);
   }
   auto& compiled = std::get<CaptureFilter::Compiled>(result);
   if (options.fanout_group) {

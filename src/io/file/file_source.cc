@@ -40,8 +40,9 @@ std::string foreign_text(const uint8_t* first) {
          ", but pcap, pcapng, or one of them compressed with gzip or zstd, is needed";
 }
 
-std::string about(const std::string& path, const std::string& text) {
-  return (path == "-" ? "standard input" : quote_text(path, PATH_MAX)) + " " + text;
+Problem about(const std::string& path, const std::string& words) {
+  const std::string file = path == "-" ? "standard input" : quote_text(path, PATH_MAX);
+  return {ErrorCode::kInputFile, file + " ", words};
 }
 
 }  // namespace
@@ -54,12 +55,12 @@ FileSource::~FileSource() {
   if (piece_ != nullptr) piece_->release();
 }
 
-std::string FileSource::problem_of(const std::string& path) {
-  if (path == "-") return "";
+std::optional<Problem> FileSource::problem_of(const std::string& path) {
+  if (path == "-") return {};
   ByteReader reader;
   if (!reader.open(path)) return about(path, reader.error());
   struct stat status {};
-  if (fstat(reader.fd(), &status) != 0 || !S_ISREG(status.st_mode)) return "";
+  if (fstat(reader.fd(), &status) != 0 || !S_ISREG(status.st_mode)) return {};
   uint8_t first[kCaptureMagicSize] = {};
   size_t size = 0;
   while (size < kCaptureMagicSize) {
@@ -71,12 +72,12 @@ std::string FileSource::problem_of(const std::string& path) {
   if (size == 0) return about(path, "is empty");
   // A file that is cut this early is reported, with its place, when it is read.
   if (size < kCaptureMagicSize || PcapFormat::is_magic(first) || PcapngFormat::is_magic(first))
-    return "";
+    return {};
   return about(path, foreign_text(first));
 }
 
-std::string FileSource::missing(const std::string& path) {
-  if (path == "-" || faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) == 0) return "";
+std::optional<Problem> FileSource::missing(const std::string& path) {
+  if (path == "-" || faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) == 0) return {};
   return about(path, std::string("cannot be opened: ") + std::strerror(errno));
 }
 
@@ -346,8 +347,8 @@ std::string FileSource::at_byte() const {
   return " at byte " + std::to_string(begin_offset_);
 }
 
-void FileSource::fail(const std::string& text) {
-  error_ = about(paths_[next_path_ - 1], text);
+void FileSource::fail(const std::string& words) {
+  problem_ = about(paths_[next_path_ - 1], words);
   failed_ = true;
 }
 

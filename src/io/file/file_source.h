@@ -4,11 +4,13 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "io/base/problem.h"
 #include "io/capture/packet_source.h"
 #include "io/file/byte_reader.h"
 #include "io/file/file_parts.h"
@@ -46,12 +48,12 @@ class FileSource final : public PacketSource {
   // `parts` may be nullptr, and otherwise outlives this object.
   FileSource(std::vector<std::string> paths, PiecePool& pool, FileParts* parts = nullptr);
   ~FileSource() override;
-  // Why no capture can be read from `path`, as far as that is known without waiting for bytes;
-  // empty when it may be one.
-  static std::string problem_of(const std::string& path);
-  // Why `path` cannot be opened; empty when it may be. Opens nothing, so that a FIFO's writer
-  // notices nothing.
-  static std::string missing(const std::string& path);
+  // Why no capture can be read from `path`, as far as it can be told without waiting for bytes.
+  // Nothing: it may be one.
+  static std::optional<Problem> problem_of(const std::string& path);
+  // Why `path` cannot be opened; nothing when it may be. Opens nothing, so that a FIFO's writer
+  // sees nothing.
+  static std::optional<Problem> missing(const std::string& path);
 
   // Whether `path` is a regular file (or standard input comes from one) that needs no
   // decompressing, so that it can be read in parts. A pipe is not touched.
@@ -62,7 +64,7 @@ class FileSource final : public PacketSource {
 
   SourceStatus poll(FrameSink& sink) override;
   // Why poll() returned kError: the file, and what is wrong with it.
-  const std::string& error() const { return error_; }
+  const Problem& problem() const { return problem_; }
 
   // What the caller has read beforehand, when it is of the file that is being read. Taken over in
   // any case. At most one before each row of polls.
@@ -96,7 +98,7 @@ class FileSource final : public PacketSource {
   Refill ended(ReadStatus status);
   bool make_room();
   bool end_file();
-  void fail(const std::string& text);
+  void fail(const std::string& words);
   std::string at_byte() const;
 
   PiecePool& pool_;
@@ -118,7 +120,7 @@ class FileSource final : public PacketSource {
   uint64_t skip_offset_ = 0;   // where the passage that is passed over began
   bool waiting_for_piece_ = false;
   bool failed_ = false;
-  std::string error_;
+  Problem problem_;
 
   uint64_t bytes_total_ = 0;
   uint64_t bytes_of_ended_files_ = 0;

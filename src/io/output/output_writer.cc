@@ -465,11 +465,12 @@ bool OutputWriter::write_magic() {
 
 void OutputWriter::output_ended(int error) {
   if (end() != End::kNone) return;
-  if (error != EPIPE && error != ECONNRESET) {
-    error_ = (settings_.path.empty() ? std::string("standard output") : settings_.path) +
-             " can not be written: " + std::strerror(error);
+  const bool reader_left = error == EPIPE || error == ECONNRESET;
+  if (!reader_left) {
+    const std::string output = settings_.path.empty() ? "standard output" : settings_.path;
+    problem_ = {ErrorCode::kOutputFailed, output + " can not be written: ", std::strerror(error)};
   }
-  end_.store(error_.empty() ? End::kReaderLeft : End::kFailed, std::memory_order_release);
+  end_.store(reader_left ? End::kReaderLeft : End::kFailed, std::memory_order_release);
   listener_.on_end();
 }
 

@@ -106,7 +106,7 @@ class OutputWriter {
   void reopen();
 
   End end() const { return end_.load(std::memory_order_acquire); }
-  const std::string& error() const { return error_; }  // after end() is kFailed
+  const Problem& problem() const { return problem_; }  // after end() is kFailed
   uint64_t written() const { return written_.load(std::memory_order_relaxed); }
   // Because the disk was full.
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
@@ -186,7 +186,7 @@ class OutputWriter {
   std::atomic<uint64_t> dropped_{0};
   std::atomic<uint64_t> bytes_{0};
   Histogram delays_;
-  std::string error_;
+  Problem problem_;
 };
 
 }  // namespace tcp_sniffer

@@ -100,9 +100,7 @@ std::optional<Problem> Engine::start_metrics() {
   sources.writer = &outputs_.writer();
   sources.lines = &lines_;
   metrics_ = std::make_unique<MetricsServer>();
-  const std::string error = metrics_->start(config_.metrics_listen, std::move(sources));
-  if (error.empty()) return {};
-  return Problem{ErrorCode::kInvalidConfig, "", error};
+  return metrics_->start(config_.metrics_listen, std::move(sources));
 }
 
 void Engine::start_threads() {

@@ -27,15 +27,12 @@ FileInput::FileInput(const RunHost& host, std::vector<std::string> files)
 
 std::optional<Problem> FileInput::open(FileParts* parts) {
   auto filter = CaptureFilter::make(filter_options(host_.config));
-  if (const auto* error = std::get_if<std::string>(&filter)) {
-    return Problem{ErrorCode::kInvalidConfig, "", *error};
-  }
+  if (const auto* problem = std::get_if<Problem>(&filter)) return *problem;
   // What comes before a bad file is still delivered; one that is not there is reported at once.
-  std::string problem = FileSource::problem_of(files_[0]);
-  for (size_t i = 1; i < files_.size() && problem.empty(); i++) {
-    problem = FileSource::missing(files_[i]);
+  if (auto problem = FileSource::problem_of(files_[0])) return problem;
+  for (size_t i = 1; i < files_.size(); i++) {
+    if (auto problem = FileSource::missing(files_[i])) return problem;
   }
-  if (!problem.empty()) return Problem{ErrorCode::kInputFile, "", problem};
   source_ = std::make_unique<FileSource>(files_, pieces_, parts);
   filter_ = std::make_unique<CaptureFilter>(std::get<CaptureFilter>(std::move(filter)));
   progress_.emplace(*source_, host_.started_at);
@@ -62,10 +59,6 @@ std::unique_ptr<Dispatcher> FileInput::make_dispatcher(const std::vector<PacketL
     report_unsupported(host_.log, link_type, "error", why);
   });
   return dispatcher;
-}
-
-Problem FileInput::problem() const {
-  return {ErrorCode::kInputFile, "", source_->error()};
 }
 
 void FileInput::describe(EventFields& fields) const {

@@ -29,7 +29,7 @@ class FileInput {
   // Any thread, after open.
   void wake() noexcept { source_->wake(); }
   // Why reading failed.
-  Problem problem() const;
+  const Problem& problem() const { return source_->problem(); }
 
   void describe(EventFields& fields) const;
   // With `format: pretty`, shows how far the files are read.

@@ -23,9 +23,7 @@ LiveRun::LiveRun(const RunHost& host) : host_(host), hash_secret_(random_number(
 
 std::optional<Problem> LiveRun::open() {
   auto made = CaptureFilter::make(filter_options(host_.config));
-  if (const auto* error = std::get_if<std::string>(&made)) {
-    return Problem{ErrorCode::kInvalidConfig, "", *error};
-  }
+  if (const auto* problem = std::get_if<Problem>(&made)) return *problem;
   const auto& filter = std::get<CaptureFilter>(made);
   // Chosen once: every capture thread has the same one.
   const auto interface = interface_or_default(host_.config.interface);

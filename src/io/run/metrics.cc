@@ -90,8 +90,9 @@ std::pair<std::string, std::string> parts_of(const std::string& listen) {
   return {host, listen.substr(colon + 1)};
 }
 
-std::string can_not_serve(const std::string& listen, const std::string& why) {
-  return "metricsListen: nothing can be served on " + listen + ": " + why;
+Problem cannot_serve(const std::string& listen, const std::string& words) {
+  return {ErrorCode::kInvalidConfig, "metricsListen: nothing can be served on " + listen + ": ",
+          words};
 }
 
 // Takes the address as the web server does, and gives it back. The errno; 0: it can be had.
@@ -271,20 +272,21 @@ MetricsServer::~MetricsServer() {
   ending.join();
 }
 
-std::string MetricsServer::problem_of(const std::string& listen) {
+std::optional<Problem> MetricsServer::problem_of(const std::string& listen) {
   const auto [host, port] = parts_of(listen);
   addrinfo hints{};
   hints.ai_flags = AI_NUMERICSERV | AI_PASSIVE;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   const int unknown = getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
-  if (unknown != 0) return can_not_serve(listen, gai_strerror(unknown));
+  if (unknown != 0) return cannot_serve(listen, gai_strerror(unknown));
   const int error = error_of_binding(*found);
   freeaddrinfo(found);
-  return error == 0 ? std::string() : can_not_serve(listen, std::strerror(error));
+  if (error == 0) return {};
+  return cannot_serve(listen, std::strerror(error));
 }
 
-std::string MetricsServer::start(const std::string& listen, MetricsSources sources) {
+std::optional<Problem> MetricsServer::start(const std::string& listen, MetricsSources sources) {
   auto parts = std::make_unique<Parts>();
   parts->collector = std::make_shared<Collector>(std::move(sources));
   try {
@@ -296,9 +298,8 @@ std::string MetricsServer::start(const std::string& listen, MetricsSources sourc
   } catch (const std::exception& exception) {
     // The web server does not report the system's error. It was not the address, so it was a
     // thread.
-    const std::string problem = problem_of(listen);
-    if (problem.empty()) throw std::runtime_error(can_not_serve(listen, exception.what()));
-    return problem;
+    if (auto problem = problem_of(listen)) return problem;
+    throw std::runtime_error(cannot_serve(listen, exception.what()).message());
   }
   const std::vector<int> ports = parts->exposer->GetListeningPorts();
   parts->port = ports.empty() ? 0 : ports.front();

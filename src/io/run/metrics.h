@@ -1,11 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/counters.h"
 #include "core/base/histogram.h"
+#include "io/base/problem.h"
 #include "io/capture/live_source.h"
 #include "io/output/output_writer.h"
 #include "shard/packet_lane.h"
@@ -43,13 +45,13 @@ class MetricsServer {
   MetricsServer(const MetricsServer&) = delete;
   MetricsServer& operator=(const MetricsServer&) = delete;
 
-  // Why nothing can be served on `listen`, found out by taking the address for a moment; empty when
-  // nothing is known to stand in the way.
-  static std::string problem_of(const std::string& listen);
+  // Why nothing can be served on `listen`, found out by taking the address for a moment. Nothing:
+  // no obstacle is known.
+  static std::optional<Problem> problem_of(const std::string& listen);
 
-  // `listen` is ADDRESS:PORT, port 0 for any. Empty: it serves; else why it cannot. Throws when the
-  // address is good but the system refuses a thread.
-  std::string start(const std::string& listen, MetricsSources sources);
+  // `listen` is ADDRESS:PORT, port 0 for any. Nothing: it serves. Throws when the address is good
+  // and the system refuses a thread.
+  std::optional<Problem> start(const std::string& listen, MetricsSources sources);
   // The port it listens on; 0 before start.
   int port() const;
 

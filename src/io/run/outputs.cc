@@ -87,7 +87,7 @@ void Outputs::abort_bodies() {
 
 std::optional<Problem> Outputs::problem() const {
   if (writer_.end() != OutputWriter::End::kFailed) return {};
-  return Problem{ErrorCode::kOutputFailed, "", writer_.error()};
+  return writer_.problem();
 }
 
 void Outputs::add_to(Totals& totals) const {

@@ -72,8 +72,8 @@ int check_files(const Config& config) {
   int status = check_user(config);
   for (const std::string& path : files_to_read(config)) {
     say("file:       " + (path == "-" ? std::string("standard input") : path));
-    if (const std::string problem = FileSource::problem_of(path); !problem.empty()) {
-      keep_first(status, say_problem({ErrorCode::kInputFile, "", problem}));
+    if (const auto problem = FileSource::problem_of(path)) {
+      keep_first(status, say_problem(*problem));
     } else if (const auto link_type = read_file_head(path).link_type) {
       say_link_type(*link_type);
     }
@@ -100,14 +100,16 @@ void say_offloads(const std::string& interface) {
 }
 
 // The kernel takes the memory of its buffers when the capture is opened; looking takes none.
-std::string problem_of_buffers(const Config& config) {
+std::optional<Problem> problem_of_buffers(const Config& config) {
   const uint64_t wanted_mib = config.capture_threads * config.buffer_size_mib;
   const uint64_t machine_mib = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                                    static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) >>
                                20;
-  if (wanted_mib <= machine_mib) return "";
-  return "the capture buffers (captureThreads times bufferSizeMiB) take " +
-         std::to_string(wanted_mib) + " MiB, and the machine has " + std::to_string(machine_mib);
+  if (wanted_mib <= machine_mib) return {};
+  return Problem{ErrorCode::kCaptureOpenFailed, "",
+                 "the capture buffers (captureThreads times bufferSizeMiB) take " +
+                     std::to_string(wanted_mib) + " MiB, and the machine has " +
+                     std::to_string(machine_mib)};
 }
 
 int check_live(const Config& config, const CaptureFilter& filter) {
@@ -135,9 +137,7 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   if (!live.warning().empty()) say("note:       " + live.warning());
   if (live.interface() != "any") say_offloads(live.interface());
   int status = check_user(config);
-  if (const std::string problem = problem_of_buffers(config); !problem.empty()) {
-    keep_first(status, say_problem({ErrorCode::kCaptureOpenFailed, "", problem}));
-  }
+  if (const auto problem = problem_of_buffers(config)) keep_first(status, say_problem(*problem));
   return status;
 }
 
@@ -164,19 +164,15 @@ int check_outputs(const Config& config) {
     look_at("debug log:  " + config.debug_log, DebugLog::problem_of(config.debug_log));
   }
   if (!config.metrics_listen.empty()) {
-    const std::string words = MetricsServer::problem_of(config.metrics_listen);
     look_at("metrics:    " + config.metrics_listen,
-            words.empty() ? std::nullopt
-                          : std::optional(Problem{ErrorCode::kInvalidConfig, "", words}));
+            MetricsServer::problem_of(config.metrics_listen));
   }
   return status;
 }
 
 int check_all(const Config& config) {
   auto filter = CaptureFilter::make(filter_options(config));
-  if (const auto* error = std::get_if<std::string>(&filter)) {
-    return say_problem({ErrorCode::kInvalidConfig, "", *error});
-  }
+  if (const auto* problem = std::get_if<Problem>(&filter)) return say_problem(*problem);
   int status =
       config.live() ? check_live(config, std::get<CaptureFilter>(filter)) : check_files(config);
   say("ports:      " + ports_text(config));

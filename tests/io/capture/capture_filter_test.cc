@@ -69,18 +69,18 @@ const Bytes kFragment6 = ipv6(44, Bytes{6, 0, 0, 8, 0, 0, 0, 1} + Bytes(64, 9));
 
 CaptureFilter make(CaptureFilter::Options options) {
   auto result = CaptureFilter::make(std::move(options));
-  EXPECT_TRUE(std::holds_alternative<CaptureFilter>(result)) << std::get<std::string>(result);
+  EXPECT_TRUE(std::holds_alternative<CaptureFilter>(result)) << std::get<Problem>(result).message();
   return std::get<CaptureFilter>(std::move(result));
 }
 
 std::string refusal(const std::string& user, Use use = Use::kLive) {
   auto result = CaptureFilter::make({{80}, user, false, use});
-  return std::holds_alternative<std::string>(result) ? std::get<std::string>(result) : "";
+  return std::holds_alternative<Problem>(result) ? std::get<Problem>(result).message() : "";
 }
 
 CaptureFilter::Compiled compile(const CaptureFilter& filter, LinkType link_type) {
   auto result = filter.compile(link_type);
-  if (auto* error = std::get_if<std::string>(&result)) ADD_FAILURE() << *error;
+  if (auto* problem = std::get_if<Problem>(&result)) ADD_FAILURE() << problem->message();
   return std::get<CaptureFilter::Compiled>(std::move(result));
 }
 

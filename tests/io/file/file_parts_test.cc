@@ -46,7 +46,7 @@ ReadAll read_in_parts(const std::vector<std::string>& paths, size_t held_max = 0
       SourceStatus status = SourceStatus::kMore;
       while (status == SourceStatus::kMore) status = source.poll(collector);
       ended = status != SourceStatus::kIdle;
-      if (status == SourceStatus::kError) error = source.error();
+      if (status == SourceStatus::kError) error = source.problem().message();
       collector.let_go();
     }
   }
@@ -127,7 +127,7 @@ TEST_F(FilePartsTest, WhatWasReadOfAFileThatHasEndedIsThrownAway) {
     source.offer(FileParts::read(parts.take(), own.take(own.piece_size())));
     while (status != SourceStatus::kEnd) {
       status = source.poll(collector);
-      ASSERT_NE(status, SourceStatus::kError) << source.error();
+      ASSERT_NE(status, SourceStatus::kError) << source.problem().message();
     }
   }
   EXPECT_TRUE(collector.frames == expected.frames);

@@ -190,7 +190,7 @@ TEST_F(FileSourceStreamTest, APipeThatGivesOneByteAtATimeIsReadToItsEnd) {
     FileSource source({"-"}, pool);
     Collector collector;
     for (const uint8_t byte : bytes) {
-      EXPECT_NE(source.poll(collector), SourceStatus::kError) << source.error();
+      EXPECT_NE(source.poll(collector), SourceStatus::kError) << source.problem().message();
       input.send({byte});
     }
     input.finish();

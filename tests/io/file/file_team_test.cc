@@ -70,7 +70,7 @@ class TeamRun {
   const std::vector<std::string>& lines() const { return lines_; }
   uint32_t begun() const { return begun_; }
   size_t blocks_made() const { return team_->blocks_made(); }
-  std::string error() const { return source_->error(); }
+  std::string error() const { return source_->problem().message(); }
   Dispatcher& dispatcher() { return *dispatcher_; }
   FileSource& source() { return *source_; }
   std::atomic<bool>& stop() { return stop_; }

@@ -498,7 +498,7 @@ TEST_P(EveryMedium, AReaderThatHasLeftEndsTheOutputQuietly) {
   EXPECT_TRUE(wait_until([&] { return output.told() > 0; }));
   output.put_now("late\n");
   output.finish();
-  EXPECT_EQ(output.writer().error(), "");
+  EXPECT_EQ(output.writer().problem().message(), "");
   EXPECT_GE(output.writer().discarded(), 2u);
   EXPECT_LE(output.writer().written(), GetParam() == Medium::kTcp ? 10u : 0u);
   output.expect_every_message_counted();
@@ -576,7 +576,8 @@ TEST(OutputWriterErrors, AFullDiskIsAnErrorAndEverythingBehindItIsCounted) {
   output.put_now("three\n");
   output.finish();
   EXPECT_EQ(output.writer().end(), End::kFailed);
-  EXPECT_EQ(output.writer().error(), "/dev/full can not be written: No space left on device");
+  EXPECT_EQ(output.writer().problem().message(),
+            "/dev/full can not be written: No space left on device");
   EXPECT_EQ(output.writer().written(), 0u);
   EXPECT_EQ(output.writer().discarded(), 3u);
   EXPECT_EQ(output.writer().bytes(), 0u);
@@ -596,7 +597,7 @@ TEST(OutputWriterErrors, OfABlockThatFitsInPartTheWholeLinesCountAsWritten) {
   output.finish();
   ::setrlimit(RLIMIT_FSIZE, &before);
   EXPECT_EQ(output.writer().end(), End::kFailed);
-  EXPECT_EQ(output.writer().error(),
+  EXPECT_EQ(output.writer().problem().message(),
             (folder / "lines").string() + " can not be written: File too large");
   EXPECT_EQ(output.writer().written(), 25u);
   EXPECT_EQ(output.writer().discarded(), 75u);

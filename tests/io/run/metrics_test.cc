@@ -55,7 +55,7 @@ class MetricsTest : public testing::Test {
     sources.shards = {{&shards_[0], &latencies_[0]}, {&shards_[1], &latencies_[1]}};
     sources.writer = &writer_;
     sources.lines = &lines_;
-    ASSERT_EQ(server_.start("127.0.0.1:0", std::move(sources)), "");
+    ASSERT_FALSE(server_.start("127.0.0.1:0", std::move(sources)));
     ASSERT_GT(server_.port(), 0);
   }
 
@@ -136,15 +136,18 @@ TEST_F(MetricsTest, AnAddressThatIsTakenIsAnError) {
   sources.writer = &writer_;
   sources.lines = &lines_;
   const std::string address = "127.0.0.1:" + std::to_string(server_.port());
-  const std::string problem = second.start(address, std::move(sources));
-  EXPECT_EQ(problem,
+  const std::optional<Problem> problem = second.start(address, std::move(sources));
+  ASSERT_TRUE(problem);
+  EXPECT_EQ(problem->message(),
             "metricsListen: nothing can be served on " + address + ": Address already in use");
-  EXPECT_EQ(MetricsServer::problem_of(address), problem);
+  const std::optional<Problem> foreseen = MetricsServer::problem_of(address);
+  ASSERT_TRUE(foreseen);
+  EXPECT_EQ(foreseen->message(), problem->message());
 }
 
 TEST_F(MetricsTest, AnAddressThatIsFreeHasNoProblem) {
   for (const char* free : {"127.0.0.1:0", "[::1]:0"}) {
-    EXPECT_EQ(MetricsServer::problem_of(free), "") << free;
+    EXPECT_FALSE(MetricsServer::problem_of(free)) << free;
   }
 }
 
