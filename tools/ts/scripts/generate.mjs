@@ -1,5 +1,5 @@
 // Writes src/generated.ts from tools/schema: the types of messages, events and configuration, the
-// getters of a message and the configuration's rules. `--check` only says whether the file is the
+// getters of a message and the engine's defaults. `--check` only says whether the file is the
 // one that the schemas give (exit code 1 when not); a test runs it.
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -131,6 +131,16 @@ function getters(schema, root) {
     .join('\n');
 }
 
+function declareDefaults({ properties }) {
+  const lines = Object.entries(properties)
+    .filter(([, property]) => property.default !== undefined)
+    .map(([key, property]) => `  ${key}: ${JSON.stringify(property.default)},\n`);
+  return (
+    '/** The defaults of the engine that do not depend on where it runs. */\n' +
+    `export const engineDefaults = {\n${lines.join('')}} as const;\n`
+  );
+}
+
 function generate() {
   const message = load('message');
   const event = load('event');
@@ -158,11 +168,7 @@ function generate() {
       .join('')}}\n`,
     `export const engineEventNames = ${JSON.stringify(events.map((schema) => schema['x-event']))} as const;\n`,
     declare('EngineConfig', config, config),
-    `/** The rules that config.ts reads: tools/schema/config.schema.json. */\nexport const configSchema = ${JSON.stringify(
-      { properties: config.properties, errors: config['x-errors'] },
-      null,
-      2,
-    )} as const;\n`,
+    declareDefaults(config),
   ];
   return parts.join('\n');
 }

@@ -1,13 +1,6 @@
-import {
-  bytesOf,
-  engineKeys,
-  keyProblem,
-  spanningProblem,
-  unknownKeyProblem,
-} from './config-rules.js';
 import { messageBytesMaxOf } from './decoder.js';
 import { SnifferError } from './errors.js';
-import type { EngineConfig } from './generated.js';
+import { type EngineConfig, engineDefaults } from './generated.js';
 import type { Message } from './message.js';
 import { quoted } from './printable.js';
 import type { Transport } from './source.js';
@@ -145,7 +138,9 @@ function refuseUnknown(
   known: readonly string[],
 ): void {
   for (const name of Object.keys(value)) {
-    if (!known.includes(name)) refuse(`${key}: ${unknownKeyProblem(name, value[name], known)}`);
+    if (!known.includes(name)) {
+      refuse(`${key}: unknown key ${quoted(name)}; allowed: ${known.join(', ')}`);
+    }
   }
 }
 
@@ -284,10 +279,25 @@ function checkOwn(own: PackageConfig): void {
   }
 }
 
+/** A size as the engine reads it, `64K` or `1MiB` too. What the engine rejects counts as nothing. */
+function bytesOf(value: unknown, fallback: number): number {
+  if (value === undefined) return fallback;
+  const [, digits, unit = ''] = /^(\d+)([KMGT]?)(?:IB)?$/.exec(String(value).toUpperCase()) ?? [];
+  return Number(digits ?? 0) * 1024 ** ' KMGT'.indexOf(unit);
+}
+
+/** What JSON cannot carry to the engine, which rejects everything else itself. */
+function refuseWhatIsNotJson(key: string, value: unknown): void {
+  if (!['function', 'symbol', 'bigint'].includes(typeof value)) return;
+  refuse(
+    `${key}: a ${typeof value} cannot be given to the engine; allowed: the engine's keys, ${packageKeys.join(', ')}`,
+  );
+}
+
 /**
- * Checks a configuration by the engine's rules, in its words, and by the package's own. Throws a
- * SnifferError with the code INVALID_CONFIG at the first fault. Keys whose value is undefined are
- * not given.
+ * Checks the package's own keys, and takes the configuration apart. Throws a SnifferError with the
+ * code INVALID_CONFIG at the first fault. Keys whose value is undefined are not given. The engine
+ * checks its keys itself when it starts.
  */
 export function checkConfig(
   config: SnifferConfig,
@@ -297,31 +307,23 @@ export function checkConfig(
   if (!isObject(given)) refuse(`config: ${show(given)} where an object is expected`);
   const engine: Record<string, unknown> = {};
   const own: Record<string, unknown> = {};
-  // The engine's order, so that both find the same fault first.
-  for (const key of Object.keys(given).sort()) {
-    const value = given[key];
+  for (const [key, value] of Object.entries(given)) {
     if (value === undefined) continue;
     if (packageKeySet.has(key)) {
       own[key] = value;
-      continue;
+    } else {
+      refuseWhatIsNotJson(key, value);
+      engine[key] = value;
     }
-    if (!engineKeys.has(key)) {
-      refuse(unknownKeyProblem(key, value, [...engineKeys, ...packageKeys]));
-    }
-    const problem = keyProblem(key, value);
-    if (problem !== null) refuse(problem);
-    engine[key] = value;
   }
   const engineConfig = engine as EngineConfig;
-  const problem = spanningProblem(engineConfig);
-  if (problem !== null) refuse(problem);
   const format = engineConfig.format ?? 'ndjson';
   if (format === 'pretty') {
     refuse('format: "pretty" is for people, not for programs; allowed here: ndjson, framed');
   }
   if (engineConfig.output !== undefined && engineConfig.output !== '-') {
     refuse(
-      `output: ${quoted(engineConfig.output)} would keep the messages from this process; allowed here: not given`,
+      `output: ${show(engineConfig.output)} would keep the messages from this process; allowed here: not given`,
     );
   }
   checkOwn(own as PackageConfig);
@@ -332,8 +334,8 @@ export function checkConfig(
     restart: checkRestart(config),
     workers: checkWorkers(config),
     messageBytesMax: messageBytesMaxOf(
-      bytesOf(engineConfig.maxBodySize, 'maxBodySize'),
-      bytesOf(engineConfig.maxHeaderBytes, 'maxHeaderBytes'),
+      bytesOf(engineConfig.maxBodySize, engineDefaults.maxBodySize),
+      bytesOf(engineConfig.maxHeaderBytes, engineDefaults.maxHeaderBytes),
     ),
   };
 }

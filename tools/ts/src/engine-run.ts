@@ -3,7 +3,12 @@ import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { CheckedConfig } from './config.js';
 import { codeOfExitedEngine, SnifferError } from './errors.js';
-import type { EngineEvent, StartedEvent, StoppedEvent } from './generated.js';
+import {
+  type EngineEvent,
+  engineDefaults,
+  type StartedEvent,
+  type StoppedEvent,
+} from './generated.js';
 import {
   type ByteSource,
   DescriptorSource,
@@ -21,7 +26,6 @@ const eventLengthMax = 1_048_576;
 const stopGraceMs = 10_000;
 const killGraceMs = 5_000;
 const waitForConnectionsMs = 30_000;
-const drainTimeoutDefaultMs = 5_000;
 
 /** How a run ended. `error` is set unless the exit status was 0. */
 export interface RunEnd {
@@ -142,7 +146,7 @@ export class EngineRun {
     // The end of standard input stops a live capture; one of files is stopped by the signal.
     if (this.#config.engine.files === undefined) this.#child.stdin?.end();
     else this.#child.kill('SIGTERM');
-    const { drainTimeoutMs = drainTimeoutDefaultMs, waitForConnections } = this.#config.engine;
+    const { drainTimeoutMs, waitForConnections } = { ...engineDefaults, ...this.#config.engine };
     const patience = stopGraceMs + drainTimeoutMs + (waitForConnections ? waitForConnectionsMs : 0);
     const signal = setTimeout(() => this.#child.kill('SIGTERM'), patience);
     const kill = setTimeout(() => this.#child.kill('SIGKILL'), patience + killGraceMs);

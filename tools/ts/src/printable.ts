@@ -32,11 +32,6 @@ export function printable(text: string): string {
   return out;
 }
 
-/** Whether the text can be written as UTF-8: it has no half of a surrogate pair. */
-export function isUtf8Text(text: string): boolean {
-  return !/\p{Surrogate}/u.test(text);
-}
-
 /** printable(), in double quotes, cut after about `sizeMax` bytes. */
 export function quoted(text: string, sizeMax = 64): string {
   let kept = '';

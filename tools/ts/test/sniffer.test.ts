@@ -110,8 +110,8 @@ test('ABadBinaryPathIsSaid', async () => {
 
 test('AnInvalidConfigurationStartsNothing', async () => {
   const log = join(temporaryDir(), 'log');
-  const sniffer = fakeSniffer({ log }, { ports: [70000] });
-  await assert.rejects(sniffer.start(), hasCode('INVALID_CONFIG', /^ports: 70000 is out of range/));
+  const sniffer = fakeSniffer({ log }, { outputUrl: 'no url' });
+  await assert.rejects(sniffer.start(), hasCode('INVALID_CONFIG', /^outputUrl: "no url" is not a/));
   assert.throws(() => readFileSync(log), /ENOENT/);
 });
 
@@ -390,7 +390,7 @@ test('ACrashIsThrownIntoTheLoopAfterTheLastMessage', async () => {
 
 test('AStartThatFailsIsThrownIntoTheLoop', async () => {
   await assert.rejects(async () => {
-    for await (const _message of createSniffer({ ports: [0] })) assert.fail('a message');
+    for await (const _message of createSniffer({ outputUrl: 'no url' })) assert.fail('a message');
   }, hasCode('INVALID_CONFIG'));
 });
 
