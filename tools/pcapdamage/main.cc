@@ -9,28 +9,18 @@
 #include <vector>
 
 #include "capture_file.h"
+#include "common/option_checks.h"
 #include "damage.h"
 
 namespace {
 
 using pcapdamage::DamageOptions;
+using tcp_sniffer::fraction;
+using tcp_sniffer::whole;
 
 constexpr std::size_t kFramesMax = 10'000'000;
 constexpr std::size_t kSizeMax = 1 << 30;
 constexpr std::size_t kFragmentMin = 56;  // IPv6 header, fragment header, 8 bytes
-
-CLI::Validator probability() {
-  const auto check = [](const std::string& text) -> std::string {
-    double value = 0;
-    const bool is_one = CLI::detail::lexical_cast(text, value) && value >= 0 && value <= 1;
-    return is_one ? "" : "'" + text + "' is no probability from 0 to 1";
-  };
-  return {check, "0 to 1"};
-}
-
-CLI::Range whole(std::size_t least, std::size_t most) {
-  return {least, most, std::to_string(least) + " to " + std::to_string(most)};
-}
 
 // "7" or "9-12", counted from 1.
 void add_frames(const std::string& part, std::set<std::size_t>& frames) {
@@ -60,7 +50,7 @@ void add_options(CLI::App& app, DamageOptions& options) {
       ->delimiter(',')
       ->allow_extra_args(false);
   app.add_option("--drop-random", options.drop_probability, "remove each frame, with a probability")
-      ->check(probability());
+      ->check(fraction());
   app.add_option("--wrap-after", options.wrap_after,
                  "sequence numbers pass 2^32 after so many bytes of each direction");
   app.add_option("--fragment", options.fragment_bytes,
@@ -69,13 +59,13 @@ void add_options(CLI::App& app, DamageOptions& options) {
   app.add_flag("--fragment-reverse", options.fragment_reverse, "the last fragment comes first");
   app.add_option("--duplicate", options.duplicate_probability,
                  "copy each frame, with a probability")
-      ->check(probability());
+      ->check(fraction());
   app.add_option("--duplicate-distance", options.duplicate_distance,
                  "the copy comes up to so many frames later")
       ->check(whole(1, kSizeMax))
       ->capture_default_str();
   app.add_option("--reorder", options.reorder_probability, "move each frame, with a probability")
-      ->check(probability());
+      ->check(fraction());
   app.add_option("--reorder-distance", options.reorder_distance, "it comes up to so many later")
       ->check(whole(1, kSizeMax))
       ->capture_default_str();

@@ -7,8 +7,8 @@
 int main(int argc, char** argv) {
   using namespace tcp_sniffer::pcapgen;
   const ParsedOptions parsed = parse_options(argc, argv);
-  if (parsed.help) {
-    std::fputs(help_text(), stdout);
+  if (!parsed.help.empty()) {
+    std::fputs(parsed.help.c_str(), stdout);
     return 0;
   }
   if (!parsed.error.empty()) {

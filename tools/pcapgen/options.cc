@@ -1,358 +1,196 @@
 #include "options.h"
 
-#include <getopt.h>
+#include <CLI/CLI.hpp>
+#include <map>
+#include <string>
 
-#include <cctype>
-#include <charconv>
-#include <cmath>
-#include <optional>
-#include <string_view>
-#include <system_error>
+#include "common/option_checks.h"
 
 namespace tcp_sniffer::pcapgen {
 namespace {
 
-constexpr std::uint64_t kMaximum = UINT64_MAX;
+constexpr std::size_t kPortsMax = 1000;
+constexpr std::size_t kTagsMax = 2;
+constexpr double kRateMin = 1e3;
+constexpr double kRateMax = 1e12;
 
-enum Code : int {
-  kHelp = 256,
-  kExpected,
-  kLines,
-  kConnections,
-  kExchanges,
-  kPorts,
-  kMtu,
-  kIpv6,
-  kVlan,
-  kRate,
-  kNanosecond,
-  kNoChecksums,
-  kNoTcpTimestamps,
-  kFragments,
-  kLoss,
-  kReorder,
-  kReorderDistance,
-  kDuplicate,
-  kRetransmit,
-  kHoles,
-  kChunked,
-  kGzip,
-  kPost,
-  kBodyless,
-  kUntilClose,
-  kResets,
-  kPipeline,
-  kSynFlood,
-  kPortScan,
-  kNoise,
-  kGarbage,
-  kGarbageBytes,
-};
+constexpr const char* kDescription =
+    "Writes a capture of HTTP/1.1 traffic whose messages are known. Equal options give equal "
+    "files.\n"
+    "\n"
+    "Beside the capture it writes FILE.expected.json: what is in the capture, counted.\n"
+    "\n"
+    "Workloads:\n"
+    "  bulk   60/30/10 % API JSON (0.3-4 KB), pages (10-60 KB), files (0.2-1 MB);\n"
+    "         30 requests a connection\n"
+    "  api    about 1.5 KB an exchange, 500 a connection, 8 % POST\n"
+    "  short  one exchange a connection\n"
+    "  idle   many open connections, a message now and then, never closed\n"
+    "  mixed  all of these, with the disturbances of real networks\n"
+    "\n"
+    "Sizes are written as 500M, 1G or 65536, in powers of 1024; rates in powers of 1000.\n";
 
-constexpr option kLongOptions[] = {
-    {"help", no_argument, nullptr, kHelp},
-    {"workload", required_argument, nullptr, 'w'},
-    {"output", required_argument, nullptr, 'o'},
-    {"size", required_argument, nullptr, 's'},
-    {"seed", required_argument, nullptr, 'S'},
-    {"concurrency", required_argument, nullptr, 'c'},
-    {"expected", required_argument, nullptr, kExpected},
-    {"lines", no_argument, nullptr, kLines},
-    {"connections", required_argument, nullptr, kConnections},
-    {"exchanges", required_argument, nullptr, kExchanges},
-    {"ports", required_argument, nullptr, kPorts},
-    {"mtu", required_argument, nullptr, kMtu},
-    {"ipv6", required_argument, nullptr, kIpv6},
-    {"vlan", required_argument, nullptr, kVlan},
-    {"rate", required_argument, nullptr, kRate},
-    {"nanosecond", no_argument, nullptr, kNanosecond},
-    {"no-checksums", no_argument, nullptr, kNoChecksums},
-    {"no-tcp-timestamps", no_argument, nullptr, kNoTcpTimestamps},
-    {"fragments", required_argument, nullptr, kFragments},
-    {"loss", required_argument, nullptr, kLoss},
-    {"reorder", required_argument, nullptr, kReorder},
-    {"reorder-distance", required_argument, nullptr, kReorderDistance},
-    {"duplicate", required_argument, nullptr, kDuplicate},
-    {"retransmit", required_argument, nullptr, kRetransmit},
-    {"holes", required_argument, nullptr, kHoles},
-    {"chunked", required_argument, nullptr, kChunked},
-    {"gzip", required_argument, nullptr, kGzip},
-    {"post", required_argument, nullptr, kPost},
-    {"bodyless", required_argument, nullptr, kBodyless},
-    {"until-close", required_argument, nullptr, kUntilClose},
-    {"resets", required_argument, nullptr, kResets},
-    {"pipeline", required_argument, nullptr, kPipeline},
-    {"syn-flood", required_argument, nullptr, kSynFlood},
-    {"port-scan", required_argument, nullptr, kPortScan},
-    {"noise", required_argument, nullptr, kNoise},
-    {"garbage", required_argument, nullptr, kGarbage},
-    {"garbage-bytes", required_argument, nullptr, kGarbageBytes},
-    {nullptr, 0, nullptr, 0},
-};
+const std::map<std::string, Workload> kWorkloads = {{"bulk", Workload::kBulk},
+                                                    {"api", Workload::kApi},
+                                                    {"short", Workload::kShort},
+                                                    {"idle", Workload::kIdle},
+                                                    {"mixed", Workload::kMixed}};
 
-// Takes one value at a time and keeps the first error.
-class Reader {
+// The options of one group of the help text.
+class Group {
  public:
-  std::string error;
+  Group(CLI::App& app, std::string title) : app_(app), title_(std::move(title)) {}
 
-  void fail(std::string_view name, std::string_view value, std::string_view allowed) {
-    if (!error.empty()) return;
-    error =
-        "--" + std::string(name) + ": '" + std::string(value) + "' is not " + std::string(allowed);
+  template <typename Value>
+  CLI::Option* add(const char* names, Value& value, const char* meaning) {
+    return app_.add_option(names, value, meaning)->group(title_);
+  }
+  void number(const char* names, std::uint64_t& value, std::uint64_t least, std::uint64_t most,
+              const char* meaning) {
+    add(names, value, meaning)->check(whole(least, most))->capture_default_str();
+  }
+  void size(const char* names, std::uint64_t& value, const char* meaning) {
+    constexpr std::uint64_t kSizeMax = 1ULL << 60U;
+    add(names, value, meaning)
+        ->transform(CLI::AsSizeValue(false).description(""))
+        ->check(whole(1, kSizeMax).description(""))
+        ->type_name("SIZE")
+        ->capture_default_str();
+  }
+  void share(const char* name, double& value, const char* meaning) {
+    add(name, value, meaning)->check(fraction())->capture_default_str();
+  }
+  void list(const char* name, std::vector<std::uint16_t>& value, std::uint16_t most,
+            const char* meaning) {
+    add(name, value, meaning)->delimiter(',')->allow_extra_args(false)->check(whole(1, most));
+  }
+  void flag(const char* name, bool& value, const char* meaning) {
+    app_.add_flag(name, value, meaning)->group(title_);
   }
 
-  void integer(std::string_view name, std::string_view value, std::uint64_t low, std::uint64_t high,
-               std::uint64_t& out) {
-    std::uint64_t parsed = 0;
-    const auto [end, status] = std::from_chars(value.data(), value.data() + value.size(), parsed);
-    if (status != std::errc{} || end != value.data() + value.size() || parsed < low ||
-        parsed > high) {
-      const std::string upper = high == kMaximum ? "up" : "to " + std::to_string(high);
-      fail(name, value, "a whole number from " + std::to_string(low) + " " + upper);
-      return;
-    }
-    out = parsed;
-  }
-
-  void fraction(std::string_view name, std::string_view value, double& out) {
-    double parsed = 0;
-    const auto [end, status] = std::from_chars(value.data(), value.data() + value.size(), parsed);
-    if (status != std::errc{} || end != value.data() + value.size() ||
-        !(parsed >= 0 && parsed <= 1)) {
-      fail(name, value, "a fraction from 0 to 1");
-      return;
-    }
-    out = parsed;
-  }
-
-  // A number with an optional suffix: K, M, G, T, in powers of `base`.
-  std::optional<double> scaled(std::string_view value, double base) {
-    double parsed = 0;
-    const char* const last = value.data() + value.size();
-    const auto [end, status] = std::from_chars(value.data(), last, parsed);
-    if (status != std::errc{} || !std::isfinite(parsed) || parsed < 0 || last - end > 1) {
-      return std::nullopt;
-    }
-    if (end == last) return parsed;
-    constexpr std::string_view kSuffixes = "KMGT";
-    const auto power =
-        kSuffixes.find(static_cast<char>(std::toupper(static_cast<unsigned char>(*end))));
-    if (power == std::string_view::npos) return std::nullopt;
-    return parsed * std::pow(base, static_cast<double>(power + 1));
-  }
-
-  void size(std::string_view name, std::string_view value, std::uint64_t& out) {
-    const std::optional<double> parsed = scaled(value, 1024);
-    if (!parsed || *parsed < 1 || *parsed > 0x1p60) {
-      fail(name, value, "a size such as 500M, 1G or 65536");
-      return;
-    }
-    out = static_cast<std::uint64_t>(*parsed);
-  }
-
-  void rate(std::string_view name, std::string_view value, double& out) {
-    const std::optional<double> parsed = scaled(value, 1000);
-    if (!parsed || *parsed < 1000 || *parsed > 1e12) {
-      fail(name, value, "a rate in bit/s from 1K to 1T");
-      return;
-    }
-    out = *parsed;
-  }
-
-  void list(std::string_view name, std::string_view value, std::uint64_t high,
-            std::size_t entries_max, std::vector<std::uint16_t>& out) {
-    out.clear();
-    const std::string_view whole = value;
-    while (error.empty()) {
-      const std::size_t comma = value.find(',');
-      std::uint64_t entry = 0;
-      integer(name, value.substr(0, comma), 1, high, entry);
-      out.push_back(static_cast<std::uint16_t>(entry));
-      if (comma == std::string_view::npos) break;
-      value.remove_prefix(comma + 1);
-    }
-    if (out.size() > entries_max) {
-      fail(name, whole, "a list of at most " + std::to_string(entries_max) + " numbers");
-    }
-  }
+ private:
+  CLI::App& app_;
+  const std::string title_;
 };
 
-std::optional<Workload> workload_from(std::string_view name) {
-  for (const Workload workload :
-       {Workload::kBulk, Workload::kApi, Workload::kShort, Workload::kIdle, Workload::kMixed}) {
-    if (name == workload_name(workload)) return workload;
-  }
-  return std::nullopt;
+void add_capture(CLI::App& app, Options& options) {
+  Group group(app, "Capture");
+  group.add("-o,--output", options.output, "the capture (pcap); - is standard output");
+  group.add("-w,--workload", options.workload, "bulk (unless given), api, short, idle or mixed")
+      ->transform(CLI::CheckedTransformer(kWorkloads).description(""))
+      ->type_name("NAME");
+  group.size("-s,--size", options.size_bytes,
+             "about so many bytes: exchanges that are open then still come to their end; "
+             "idle: no meaning");
+  group.add("-S,--seed", options.seed, "of everything random")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  group.number("-c,--concurrency", options.concurrency, 1, 1'000'000,
+               "connections open at a time; mixed: 1000 unless given");
+  group.number("--connections", options.connections_max, 1, 1'000'000'000,
+               "at most so many connections, 0: any number; idle: exactly so many, 1000000 unless "
+               "given");
+  group.number("--exchanges", options.exchanges, 1, 1'000'000'000,
+               "exchanges a connection, 0: the workload's own number; idle: over the whole "
+               "capture, 2 unless given");
+  group.add("--expected", options.expected, "the counts go here instead");
+  group.flag("--lines", options.lines,
+             "also write FILE.expected.ndjson: one JSON object a message");
 }
 
-// A workload's own character; what the command line says comes later and wins.
-void set_workload_defaults(Options& options) {
+void add_network(CLI::App& app, Options& options) {
+  Group group(app, "Network");
+  group.list("--ports", options.ports, 65535, "server ports, 80 unless given");
+  group.number("--mtu", options.mtu, 256, 9216, "bytes of an IP packet");
+  group.share("--ipv6", options.ipv6, "of the connections");
+  group.list("--vlan", options.vlans, 4094, "an 802.1Q tag, or two: 802.1ad and 802.1Q");
+  group.add("--rate", options.rate_bits, "packet time advances at so many bit/s, 1K to 1T")
+      ->transform(CLI::AsSizeValue(true).description(""))
+      ->type_name("BITS")
+      ->capture_default_str();
+  group.flag("--nanosecond", options.nanosecond, "nanosecond time stamps in the file");
+  group.flag("--no-checksums{false}", options.checksums,
+             "leave the TCP checksum 0, as offloading does");
+  group.flag("--no-tcp-timestamps{false}", options.tcp_timestamps,
+             "without the TCP timestamps option");
+}
+
+void add_disturbances(CLI::App& app, Options& options) {
+  Group group(app, "Disturbances (fractions of the packets; 0 unless given but in mixed)");
+  group.share("--fragments", options.fragments,
+              "of the packets with payload are sent as IP fragments");
+  group.share("--loss", options.loss, "missing in the capture though the receiver got them");
+  group.share("--reorder", options.reorder, "captured later than sent");
+  group.number("--reorder-distance", options.reorder_distance, 1, 10000,
+               "by up to so many packets of their connection");
+  group.share("--duplicate", options.duplicate,
+              "captured twice, half of them later and with other borders");
+  group.share("--retransmit", options.retransmit,
+              "lost before the capture, retransmitted after duplicate ACKs");
+  group.number("--holes", options.holes, 0, 4096,
+               "every flight of 2N segments opens N holes before one is filled");
+}
+
+void add_http(CLI::App& app, Options& options) {
+  Group group(app, "HTTP");
+  group.share("--chunked", options.chunked, "of the responses with a body");
+  group.share("--gzip", options.gzip, "of the text responses");
+  group.share("--post", options.post, "of the requests; api, short 0.08, mixed 0.1 unless given");
+  group.share("--bodyless", options.bodyless, "of the exchanges: HEAD, 204 or 304");
+  group.share("--until-close", options.until_close,
+              "of the last responses: the body ends with the connection");
+  group.number("--pipeline", options.pipeline, 1, 200, "up to so many requests before a response");
+  group.share("--resets", options.resets, "of the connections end with RST");
+}
+
+void add_bystanders(CLI::App& app, Options& options) {
+  Group group(app, "Besides (fractions of the packets, garbage: of the connections)");
+  group.share("--syn-flood", options.syn_flood, "SYNs from random addresses");
+  group.share("--port-scan", options.port_scan, "SYNs to one port after the other, and their RSTs");
+  group.share("--noise", options.noise, "ARP, UDP, ICMP and cut-off frames");
+  group.share("--garbage", options.garbage, "connections that speak something else than HTTP");
+  group.size("--garbage-bytes", options.garbage_bytes, "bytes in such a connection");
+}
+
+// A workload's own character, as far as the command line does not say otherwise.
+void set_workload_defaults(const CLI::App& app, Options& options) {
+  const auto unless_given = [&](const char* name, auto& value, auto own) {
+    if (app.count(name) == 0) value = own;
+  };
   switch (options.workload) {
     case Workload::kApi:
     case Workload::kShort:
-      options.post = 0.08;
+      unless_given("--post", options.post, 0.08);
       break;
     case Workload::kIdle:
-      options.connections_max = 1'000'000;
-      options.exchanges = 2;
+      unless_given("--connections", options.connections_max, 1'000'000U);
+      unless_given("--exchanges", options.exchanges, 2U);
       break;
     case Workload::kMixed:
-      options.concurrency = 1000;
-      options.post = 0.1;
-      options.ipv6 = 0.2;
-      options.chunked = 0.3;
-      options.gzip = 0.3;
-      options.bodyless = 0.05;
-      options.until_close = 0.02;
-      options.resets = 0.02;
-      options.pipeline = 3;
-      options.reorder = 0.002;
-      options.duplicate = 0.001;
-      options.retransmit = 0.002;
-      options.syn_flood = 0.01;
-      options.port_scan = 0.005;
-      options.noise = 0.01;
-      options.garbage = 0.01;
+      unless_given("--concurrency", options.concurrency, 1000U);
+      unless_given("--post", options.post, 0.1);
+      unless_given("--ipv6", options.ipv6, 0.2);
+      unless_given("--chunked", options.chunked, 0.3);
+      unless_given("--gzip", options.gzip, 0.3);
+      unless_given("--bodyless", options.bodyless, 0.05);
+      unless_given("--until-close", options.until_close, 0.02);
+      unless_given("--resets", options.resets, 0.02);
+      unless_given("--pipeline", options.pipeline, 3U);
+      unless_given("--reorder", options.reorder, 0.002);
+      unless_given("--duplicate", options.duplicate, 0.001);
+      unless_given("--retransmit", options.retransmit, 0.002);
+      unless_given("--syn-flood", options.syn_flood, 0.01);
+      unless_given("--port-scan", options.port_scan, 0.005);
+      unless_given("--noise", options.noise, 0.01);
+      unless_given("--garbage", options.garbage, 0.01);
       break;
     case Workload::kBulk:
       break;
   }
 }
 
-void apply(int code, std::string_view name, std::string_view value, Options& options,
-           Reader& reader) {
-  switch (code) {
-    case 'o':
-      options.output = value;
-      break;
-    case 's':
-      reader.size(name, value, options.size_bytes);
-      break;
-    case 'S':
-      reader.integer(name, value, 0, kMaximum, options.seed);
-      break;
-    case 'c':
-      reader.integer(name, value, 1, 1'000'000, options.concurrency);
-      break;
-    case kExpected:
-      options.expected = value;
-      break;
-    case kLines:
-      options.lines = true;
-      break;
-    case kConnections:
-      reader.integer(name, value, 1, 1'000'000'000, options.connections_max);
-      break;
-    case kExchanges:
-      reader.integer(name, value, 1, 1'000'000'000, options.exchanges);
-      break;
-    case kPorts:
-      reader.list(name, value, 65535, 1000, options.ports);
-      break;
-    case kMtu:
-      reader.integer(name, value, 256, 9216, options.mtu);
-      break;
-    case kIpv6:
-      reader.fraction(name, value, options.ipv6);
-      break;
-    case kVlan:
-      reader.list(name, value, 4094, 2, options.vlans);
-      break;
-    case kRate:
-      reader.rate(name, value, options.rate_bits);
-      break;
-    case kNanosecond:
-      options.nanosecond = true;
-      break;
-    case kNoChecksums:
-      options.checksums = false;
-      break;
-    case kNoTcpTimestamps:
-      options.tcp_timestamps = false;
-      break;
-    case kFragments:
-      reader.fraction(name, value, options.fragments);
-      break;
-    case kLoss:
-      reader.fraction(name, value, options.loss);
-      break;
-    case kReorder:
-      reader.fraction(name, value, options.reorder);
-      break;
-    case kReorderDistance:
-      reader.integer(name, value, 1, 10000, options.reorder_distance);
-      break;
-    case kDuplicate:
-      reader.fraction(name, value, options.duplicate);
-      break;
-    case kRetransmit:
-      reader.fraction(name, value, options.retransmit);
-      break;
-    case kHoles:
-      reader.integer(name, value, 0, 4096, options.holes);
-      break;
-    case kChunked:
-      reader.fraction(name, value, options.chunked);
-      break;
-    case kGzip:
-      reader.fraction(name, value, options.gzip);
-      break;
-    case kPost:
-      reader.fraction(name, value, options.post);
-      break;
-    case kBodyless:
-      reader.fraction(name, value, options.bodyless);
-      break;
-    case kUntilClose:
-      reader.fraction(name, value, options.until_close);
-      break;
-    case kResets:
-      reader.fraction(name, value, options.resets);
-      break;
-    case kPipeline:
-      reader.integer(name, value, 1, 200, options.pipeline);
-      break;
-    case kSynFlood:
-      reader.fraction(name, value, options.syn_flood);
-      break;
-    case kPortScan:
-      reader.fraction(name, value, options.port_scan);
-      break;
-    case kNoise:
-      reader.fraction(name, value, options.noise);
-      break;
-    case kGarbage:
-      reader.fraction(name, value, options.garbage);
-      break;
-    case kGarbageBytes:
-      reader.size(name, value, options.garbage_bytes);
-      break;
-    default:
-      break;
-  }
-}
-
-const char* long_name(int code) {
-  for (const option* entry = kLongOptions; entry->name != nullptr; ++entry) {
-    if (entry->val == code) return entry->name;
-  }
-  return "";
-}
-
-template <typename Visit>
-bool each_option(int argc, char** argv, Visit visit) {
-  optind = 0;  // glibc: begin again
-  opterr = 1;
-  while (true) {
-    const int code = getopt_long(argc, argv, "hw:o:s:S:c:", kLongOptions, nullptr);
-    if (code == -1) return true;
-    if (code == '?') return false;
-    visit(code == 'h' ? static_cast<int>(kHelp) : code,
-          optarg == nullptr ? std::string_view{} : optarg);
-  }
-}
-
 std::string contradictions(const Options& options) {
+  // Checked here, because CLI11 would name this before an option that it does not know.
   if (options.output.empty()) return "--output: a file is needed, or '-' for standard output";
   if (options.output == "-" && options.lines && options.expected.empty()) {
     return "--lines: standard output carries the capture; say --expected=FILE as well";
@@ -361,50 +199,41 @@ std::string contradictions(const Options& options) {
     return "--garbage: the idle workload has none";
   }
   if (options.loss >= 1) return "--loss: '1' would leave an empty capture";
+  if (!(options.rate_bits >= kRateMin && options.rate_bits <= kRateMax)) {
+    return "--rate: not from 1K to 1T";
+  }
+  if (options.ports.size() > kPortsMax) return "--ports: more than " + std::to_string(kPortsMax);
+  if (options.vlans.size() > kTagsMax) return "--vlan: more than " + std::to_string(kTagsMax);
   return {};
 }
 
 }  // namespace
 
 const char* workload_name(Workload workload) {
-  switch (workload) {
-    case Workload::kBulk:
-      return "bulk";
-    case Workload::kApi:
-      return "api";
-    case Workload::kShort:
-      return "short";
-    case Workload::kIdle:
-      return "idle";
-    case Workload::kMixed:
-      return "mixed";
+  for (const auto& [name, value] : kWorkloads) {
+    if (value == workload) return name.c_str();
   }
   return "";
 }
 
-ParsedOptions parse_options(int argc, char** argv) {
+ParsedOptions parse_options(int argc, const char* const* argv) {
   ParsedOptions result;
-  Reader reader;
-  const bool known = each_option(argc, argv, [&](int code, std::string_view value) {
-    if (code == kHelp) result.help = true;
-    if (code != 'w') return;
-    if (const auto workload = workload_from(value)) {
-      result.options.workload = *workload;
-    } else {
-      reader.fail("workload", value, "one of bulk, api, short, idle, mixed");
-    }
-  });
-  if (!known) {
-    result.error = "unknown or incomplete option";
+  Options& options = result.options;
+  CLI::App app(kDescription, "pcapgen");
+  for (const auto add : {add_capture, add_network, add_disturbances, add_http, add_bystanders}) {
+    add(app, options);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    result.help = app.help();
+    return result;
+  } catch (const CLI::ParseError& error) {
+    result.error = error.what();
     return result;
   }
-  if (result.help) return result;
-  set_workload_defaults(result.options);
-  each_option(argc, argv, [&](int code, std::string_view value) {
-    apply(code, long_name(code), value, result.options, reader);
-  });
-  if (optind < argc) reader.fail("output", argv[optind], "an option; name the file with -o FILE");
-  result.error = reader.error.empty() ? contradictions(result.options) : reader.error;
+  set_workload_defaults(app, options);
+  result.error = contradictions(options);
   return result;
 }
 

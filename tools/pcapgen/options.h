@@ -57,13 +57,11 @@ struct Options {
 
 struct ParsedOptions {
   Options options;
+  std::string help;   // not empty: it was asked for
   std::string error;  // empty: the options are valid
-  bool help = false;
 };
 
-// Reads GNU style options. An error names the option, the value and what is allowed.
-ParsedOptions parse_options(int argc, char** argv);
-
-const char* help_text();
+// An error names the option, and mostly what is allowed.
+ParsedOptions parse_options(int argc, const char* const* argv);
 
 }  // namespace tcp_sniffer::pcapgen
