@@ -242,14 +242,15 @@ size_t HttpDirection::continue_broken_body(const Input& input) {
   return size;
 }
 
-// A request whose body has no known end ends where it is answered.
-void HttpDirection::end_broken_request() {
+// A request whose body has no known end ends where it is answered. Returns whether one ended.
+bool HttpDirection::end_broken_request() {
   if (here_.phase != HttpPhase::kBodyUntilClose || !here_.open->broken_body ||
       here_.open->direction != MessageDirection::kRequest) {
-    return;
+    return false;
   }
   finish();
   start_search(false);
+  return true;
 }
 
 // Memory comes in steps: a body whose length is announced gets its final size, but at most four

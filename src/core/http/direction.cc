@@ -143,6 +143,7 @@ size_t HttpDirection::response_room(std::string_view head, uint64_t start_offset
                                     bool force) {
   constexpr size_t kAll = ~size_t{0};
   if (!must_wait(start_offset, candidate)) return kAll;
+  if (other().end_broken_request()) return kAll;
   OpenMessage* asker = peer().open;
   if (asker != nullptr && asker->expects_continue) {
     if (!note_answer(*asker, head, start_offset) && !force) return kStatusBytes - head.size();

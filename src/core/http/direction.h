@@ -87,7 +87,7 @@ class HttpDirection {
   void take_body(OpenMessage& open, std::string_view bytes, const SegmentMeta& meta);
   static void note_behind_cut(OpenMessage& open, std::string_view bytes);
   size_t continue_broken_body(const Input& input);
-  void end_broken_request();
+  bool end_broken_request();
   void finish();
   void after_message();
   void make_tunnel();

@@ -234,7 +234,7 @@ void HttpDirection::note_gap(uint64_t length, bool message_begins) {
 // is over, or there is no room. So the line of the request comes first, with what was captured of
 // it. What may still come of its body is passed over, for where it ends is known.
 void HttpDirection::give_out_request() {
-  if (here_.open == nullptr || here_.open->given_out) return;
+  if (end_broken_request() || here_.open == nullptr || here_.open->given_out) return;
   OpenMessage& open = *here_.open;
   const Incomplete cause =
       context_.ending == Incomplete::kNo ? Incomplete::kLimit : context_.ending;
