@@ -65,7 +65,7 @@ class SegmentScriptReader {
     if ((second & 8) != 0) settings.protocols.http.body_max = 7;
     settings.bodies.decoded_max = settings.protocols.http.body_max;
     settings.check_tcp_options = (second & 16) != 0;
-    if ((second & 32) != 0) settings.lines.redact_headers = {"host", "authorization"};
+    if ((second & 32) != 0) settings.redaction.headers = {"host", "authorization"};
     if ((second & 64) != 0) settings.connections_max = 2;
     if ((second & 128) != 0) settings.reassembly.buffer_max = 4096;
     const uint32_t start = input_.u32();
