@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "core/base/number_text.h"
 #include "core/net/ip_text.h"
 #include "io/event/event_log.h"
 
@@ -10,27 +11,23 @@ namespace tcp_sniffer {
 
 namespace {
 
-std::string text_of(const IpAddress& ip, uint16_t port, bool mapped_on_wire) {
-  char text[kIpTextMax];
-  std::string address(text, write_ip(text, ip, mapped_on_wire));
-  if (!is_v4_mapped(ip) || mapped_on_wire) address = "[" + address + "]";
-  return address + ":" + std::to_string(port);
+std::string text_of(const Endpoint& endpoint) {
+  char text[kIpAndPortTextMax];
+  return {text, write_ip_and_port(text, endpoint)};
 }
 
 std::string hex(std::span<const uint8_t> bytes) {
-  constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   for (const uint8_t byte : bytes) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
+    text += kHexDigits[byte >> 4];
+    text += kHexDigits[byte & 15];
   }
   return text;
 }
 
 std::string hex_id(uint64_t id) {
-  std::string text(16, '0');
-  for (size_t i = 0; i < 16; i++) text[15 - i] = "0123456789abcdef"[id >> (4 * i) & 15];
-  return text;
+  char text[16];
+  return {text, write_hex16(text, id)};
 }
 
 std::string_view nature_word(StreamNature nature) {
@@ -45,14 +42,10 @@ std::string_view nature_word(StreamNature nature) {
 }
 
 EventFields fields_of(const EventRecord& record, bool with_samples) {
-  const bool from_low = record.side == Side::kLow;
   EventFields fields;
   fields["connectionId"] = hex_id(record.connection_id);
-  const bool mapped = record.key.mapped_on_wire != 0;
-  const std::string low = text_of(record.key.low_ip, record.key.low_port, mapped);
-  const std::string high = text_of(record.key.high_ip, record.key.high_port, mapped);
-  fields["from"] = from_low ? low : high;
-  fields["to"] = from_low ? high : low;
+  fields["from"] = text_of(endpoint_of(record.key, record.side));
+  fields["to"] = text_of(endpoint_of(record.key, other(record.side)));
   fields["packetTime"] = utc_timestamp(record.time_ns / 1000);
   switch (record.kind) {
     case EventKind::kConnectionEvicted:
