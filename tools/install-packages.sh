@@ -29,7 +29,7 @@ fail() {
 
 mapfile -t wanted < <(wanted_packages "$@")
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-  fail "this is not Debian or Ubuntu: packages can not be installed from here." \
+  fail "this is not Debian or Ubuntu: packages cannot be installed from here." \
     "What is needed, by its Debian names: ${wanted[*]}" \
     "With all that in place: cmake --preset release && cmake --build --preset release"
 fi

@@ -30,7 +30,7 @@ void open_standard_descriptors() {
   for (int fd = 0; fd <= 2; fd++) {
     if (fcntl(fd, F_GETFD) >= 0) continue;
     if (open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd) {
-      throw std::runtime_error("a standard descriptor is closed, and /dev/null can not be opened");
+      throw std::runtime_error("a standard descriptor is closed, and /dev/null cannot be opened");
     }
   }
 }

@@ -19,7 +19,7 @@ std::thread start_thread(const char* name, Function function) {
     return thread;
   } catch (const std::system_error& error) {
     throw std::system_error(error.code(),
-                            std::string("the thread \"") + name + "\" can not be started");
+                            std::string("the thread \"") + name + "\" cannot be started");
   }
 }
 

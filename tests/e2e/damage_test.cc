@@ -130,7 +130,7 @@ bool reads_like_a_message(const Json& line) {
   return line["headers"].value("host", "") == "not-a-request";
 }
 
-// Returns the number of lines that are no messages, and can not be told from them.
+// Returns the number of lines that are no messages, and cannot be told from them.
 size_t expect_nothing_made_up(const Truth& truth, const std::vector<Json>& lines) {
   std::map<std::string, size_t> seen;
   size_t misread = 0;
@@ -234,7 +234,7 @@ TEST_P(DamagedCapture, NothingIsMadeUpAndWhatIsWholeComesOut) {
   size_t misread = 0;
   for (uint64_t seed = first_seed; seed < first_seed + repeats; seed++) {
     Damage damage = random_damage(seed, whole.frames.size());
-    // pcapdamage can not renumber what it does not understand: fragments, jumbograms.
+    // pcapdamage cannot renumber what it does not understand: fragments, jumbograms.
     if (!all_segments) damage.others.wrap_after.reset();
     SCOPED_TRACE(GetParam().filename().string() + ": " + damage.text);
     CaptureFile damaged = whole;

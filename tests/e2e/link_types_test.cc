@@ -1,4 +1,4 @@
-// The link type of a capture: that it is said, and what is said of one that can not be read.
+// The link type of a capture: that it is said, and what is said of one that cannot be read.
 
 #include <gtest/gtest.h>
 #include <linux/if_tun.h>
@@ -89,7 +89,7 @@ TEST_F(LinkTypes, StartedAndTheCheckNameTheOneOfTheFirstFile) {
   const Finished check = run_sniffer({"--check", "-r", pcap, strange});
   EXPECT_EQ(check.exit.code, 0);
   EXPECT_NE(check.out.find("link type:  113\n"), std::string::npos) << check.out;
-  EXPECT_NE(check.out.find("link type:  147, whose frames can not be read"), std::string::npos)
+  EXPECT_NE(check.out.find("link type:  147, whose frames cannot be read"), std::string::npos)
       << check.out;
 }
 
@@ -119,7 +119,7 @@ TEST_F(LiveLinkTypes, AnInterfaceThatCanNotBeReadIsSaidAtTheStart) {
     made = ::ioctl(tun.get(), TUNSETIFF, &request) == 0 &&
            ::ioctl(tun.get(), TUNSETLINK, ARPHRD_IEEE802_TR) == 0;
   });
-  if (!made) GTEST_SKIP() << "an interface of another kind can not be made here";
+  if (!made) GTEST_SKIP() << "an interface of another kind cannot be made here";
   ASSERT_TRUE(server_.ip("link set ring up"));
   LiveSniffer sniffer(server_, {"-i", "ring", "-p", "80"});
   ASSERT_TRUE(sniffer.wait_for("unsupported_link_type")) << sniffer.said();

@@ -179,7 +179,7 @@ std::vector<Loss> losses() {
        {23},
        {{"200 to GET /gzip", "200 to GET /gzip, gap of 1448 at [[1452,1448]]"}},
        {}},
-      // What comes behind a lost chunk size can not be told from data: how much is missing is not
+      // What comes behind a lost chunk size cannot be told from data: how much is missing is not
       // known, and the rest of the body is passed over.
       {"AChunkSizeAndDataBehindIt",
        chunked,

@@ -1,5 +1,5 @@
 // Bodies that hold HTTP as text, with losses: how often the search for the next message takes such
-// text for one. What can be told apart must be; where it can not, the rate is measured and bounded.
+// text for one. What can be told apart must be; where it cannot, the rate is measured and bounded.
 
 #include <gtest/gtest.h>
 

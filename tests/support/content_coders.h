@@ -59,7 +59,7 @@ inline std::string zstd(std::string_view text, int window_log = 0) {
   ZSTD_inBuffer in{text.data(), text.size(), 0};
   ZSTD_outBuffer written{out.data(), out.size(), 0};
   if (window_log != 0) {
-    // The size is only known at the end, so that it can not make the window smaller.
+    // The size is only known at the end, so that it cannot make the window smaller.
     ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, window_log);
     ZSTD_compressStream2(context, &written, &in, ZSTD_e_continue);
   }

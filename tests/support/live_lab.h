@@ -61,7 +61,7 @@ class Host {
       if (::setns(space.get(), CLONE_NEWNET) == 0) {
         work();
       } else {
-        ADD_FAILURE() << "the namespace " << name_ << " can not be entered";
+        ADD_FAILURE() << "the namespace " << name_ << " cannot be entered";
       }
     }).join();
   }
@@ -298,14 +298,14 @@ class LiveLab : public testing::Test {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) {
-      GTEST_SKIP() << "network namespaces can not be made here (run as root)";
+      GTEST_SKIP() << "network namespaces cannot be made here (run as root)";
     }
     if (!shell("ip netns add " + client_.name()) || !shell("ip netns add " + server_.name())) {
-      GTEST_SKIP() << "network namespaces can not be made here";
+      GTEST_SKIP() << "network namespaces cannot be made here";
     }
     if (!shell("ip link add left netns " + client_.name() + " type veth peer name right netns " +
                server_.name())) {
-      GTEST_SKIP() << "a veth pair can not be made here";
+      GTEST_SKIP() << "a veth pair cannot be made here";
     }
     ASSERT_TRUE(client_.ip("link set lo up") && client_.ip("link set left mtu 9000 up") &&
                 client_.ip("addr add 10.77.0.1/24 dev left") &&

@@ -1,4 +1,4 @@
-// The clients of the recordings that curl can not be: client.mjs SCENE HOST [PORT]
+// The clients of the recordings that curl cannot be: client.mjs SCENE HOST [PORT]
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';

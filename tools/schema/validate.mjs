@@ -7,7 +7,7 @@
 //
 // Exit code 0: every line is valid; 1: the first faults are printed; 2: it could not be tried.
 // It knows the keywords that the schemas use and refuses a schema that uses another one, so a rule
-// can not be skipped silently. test/schema.test.ts compares its verdicts with Ajv's.
+// cannot be skipped silently. test/schema.test.ts compares its verdicts with Ajv's.
 
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';

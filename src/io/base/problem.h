@@ -10,7 +10,7 @@ namespace tcp_sniffer {
 // at the start and for those of input and output. The network's errors are counters instead.
 struct Problem {
   ErrorCode code = ErrorCode::kNone;
-  // What was tried, and with what, up to the words: "output out.json can not be opened: ". Empty
+  // What was tried, and with what, up to the words: "output out.json cannot be opened: ". Empty
   // where the words say it.
   std::string tried;
   std::string words;

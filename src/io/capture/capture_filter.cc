@@ -331,7 +331,7 @@ const FilterProgram* CaptureFilter::program_for(LinkType link_type) {
   if (on_problem_ && is_supported(link_type) &&
       words.find("rejects all packets") == std::string::npos) {
     on_problem_(link_type, "filter: " + quote_text(options_.user, kFilterShownMax) +
-                               " can not be applied to it: " + words);
+                               " cannot be applied to it: " + words);
   }
   return nullptr;
 }

@@ -30,8 +30,7 @@ size_t framed_size(std::string_view data) {
 }
 
 Problem cannot_open(const std::string& path, int error) {
-  return {ErrorCode::kOutputFailed,
-          "output " + path + " can not be opened: ", std::strerror(error)};
+  return {ErrorCode::kOutputFailed, "output " + path + " cannot be opened: ", std::strerror(error)};
 }
 
 }  // namespace
@@ -104,7 +103,7 @@ std::optional<Problem> OutputWriter::open() {
   if (problem.empty()) return {};
   const std::string output =
       settings_.path.empty() ? "standard output" : "output " + settings_.path;
-  return Problem{ErrorCode::kOutputFailed, output + " can not be appended to: ", problem};
+  return Problem{ErrorCode::kOutputFailed, output + " cannot be appended to: ", problem};
 }
 
 // Where a file is gone on with. Returns why it must not be.
@@ -468,7 +467,7 @@ void OutputWriter::output_ended(int error) {
   const bool reader_left = error == EPIPE || error == ECONNRESET;
   if (!reader_left) {
     const std::string output = settings_.path.empty() ? "standard output" : settings_.path;
-    problem_ = {ErrorCode::kOutputFailed, output + " can not be written: ", std::strerror(error)};
+    problem_ = {ErrorCode::kOutputFailed, output + " cannot be written: ", std::strerror(error)};
   }
   end_.store(reader_left ? End::kReaderLeft : End::kFailed, std::memory_order_release);
   listener_.on_end();

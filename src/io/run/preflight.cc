@@ -53,7 +53,7 @@ std::string ports_text(const Config& config) {
 
 void say_link_type(LinkType link_type) {
   say("link type:  " + std::to_string(static_cast<int>(link_type)) +
-      (is_supported(link_type) ? "" : ", whose frames can not be read and are left out"));
+      (is_supported(link_type) ? "" : ", whose frames cannot be read and are left out"));
 }
 
 // For good: what the run opens from then on is looked at as that user.

@@ -163,7 +163,7 @@ void report_unsupported(EventLog& log, LinkType link_type, const char* field,
   fields["linkType"] = static_cast<int>(link_type);
   fields[field] = value;
   log.emit(LogLevel::kWarn, event::kUnsupportedLinkType,
-           "frames of this link type can not be read: they are left out", fields);
+           "frames of this link type cannot be read: they are left out", fields);
 }
 
 void report(const EventRecord& record, bool with_samples, EventLog& log) {

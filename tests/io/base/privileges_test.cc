@@ -189,7 +189,7 @@ TEST_F(LivePrivileges, OneCapabilityIsEnough) {
                     "--bounding-set=-all,+net_raw"};
   LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--user", "65534"}, options);
   if (!sniffer.wait_for("started")) {
-    GTEST_SKIP() << "the build can not be run by another user: " << sniffer.said();
+    GTEST_SKIP() << "the build cannot be run by another user: " << sniffer.said();
   }
   EXPECT_GE(threads_without_rights(sniffer.pid(), false), 6u) << "it is that user already";
   Load load;

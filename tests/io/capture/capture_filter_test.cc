@@ -483,7 +483,7 @@ TEST(FileFilterTest, AFilterThatDoesNotFitALinkTypeSaysSoOnce) {
   }
   ASSERT_EQ(said.size(), 1u);
   EXPECT_EQ(said[0].first, LinkType::kRaw);
-  EXPECT_NE(said[0].second.find("can not be applied"), std::string::npos) << said[0].second;
+  EXPECT_NE(said[0].second.find("cannot be applied"), std::string::npos) << said[0].second;
 
   CaptureFilter ip6 = make({{}, "ip6", true, Use::kFiles});
   ip6.set_on_problem(on_problem);

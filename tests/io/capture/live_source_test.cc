@@ -105,12 +105,12 @@ class LiveSourceTest : public testing::Test {
     if (unshare(CLONE_NEWNET) != 0) {
       close(old_namespace_);
       old_namespace_ = -1;
-      GTEST_SKIP() << "a network namespace can not be made here (run as root)";
+      GTEST_SKIP() << "a network namespace cannot be made here (run as root)";
     }
     if (!run("ip link set lo up") || !run("ip link add left type veth peer name right") ||
         !run("sysctl -qw net.ipv6.conf.all.disable_ipv6=1") || !run("ip link set left up") ||
         !run("ip link set right up") || !cable_carries()) {
-      GTEST_SKIP() << "a veth pair can not be made here";
+      GTEST_SKIP() << "a veth pair cannot be made here";
     }
   }
   void TearDown() override {

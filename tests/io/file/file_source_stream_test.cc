@@ -92,7 +92,7 @@ TEST_F(FileSourceStreamTest, ACompressedFileCutAnywhereSaysSo) {
       const std::string expected =
           size < 4 ? " is cut at byte "
                    : " data is cut at byte " + std::to_string(size) + " of the compressed file";
-      // The three bytes of a magic can not be told from any other short file.
+      // The three bytes of a magic cannot be told from any other short file.
       EXPECT_TRUE(got.error.find(expected) != std::string::npos ||
                   (size == 3 && got.error.find("gzip data is cut") != std::string::npos))
           << got.error;

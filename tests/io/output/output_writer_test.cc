@@ -553,7 +553,7 @@ TEST(OutputWriterErrors, AnOutputThatCanNotBeOpenedIsNamed) {
   OutputWriter writer(OutputWriter::Settings{.path = path}, queue);
   const auto problem = writer.open();
   ASSERT_TRUE(problem);
-  EXPECT_EQ(problem->message(), "output " + path + " can not be opened: No such file or directory");
+  EXPECT_EQ(problem->message(), "output " + path + " cannot be opened: No such file or directory");
 }
 
 TEST(OutputWriterErrors, ADescriptorThatCanNotBeWrittenIsRefusedBeforeTheRun) {
@@ -577,7 +577,7 @@ TEST(OutputWriterErrors, AFullDiskIsAnErrorAndEverythingBehindItIsCounted) {
   output.finish();
   EXPECT_EQ(output.writer().end(), End::kFailed);
   EXPECT_EQ(output.writer().problem().message(),
-            "/dev/full can not be written: No space left on device");
+            "/dev/full cannot be written: No space left on device");
   EXPECT_EQ(output.writer().written(), 0u);
   EXPECT_EQ(output.writer().discarded(), 3u);
   EXPECT_EQ(output.writer().bytes(), 0u);
@@ -598,7 +598,7 @@ TEST(OutputWriterErrors, OfABlockThatFitsInPartTheWholeLinesCountAsWritten) {
   ::setrlimit(RLIMIT_FSIZE, &before);
   EXPECT_EQ(output.writer().end(), End::kFailed);
   EXPECT_EQ(output.writer().problem().message(),
-            (folder / "lines").string() + " can not be written: File too large");
+            (folder / "lines").string() + " cannot be written: File too large");
   EXPECT_EQ(output.writer().written(), 25u);
   EXPECT_EQ(output.writer().discarded(), 75u);
 }

@@ -196,7 +196,7 @@ export class LineDecoder implements Decoder {
 
 /**
  * CONTRACT's framed form: eight bytes of magic, then per message two little-endian 32-bit lengths,
- * JSON, body. A length that can not be true has no end to search for, so it throws OUTPUT_CORRUPT.
+ * JSON, body. A length that cannot be true has no end to search for, so it throws OUTPUT_CORRUPT.
  */
 export class FrameDecoder implements Decoder {
   readonly #input = new Input();
@@ -272,7 +272,7 @@ export class FrameDecoder implements Decoder {
       if (this.#jsonSize < 2 || this.#jsonSize + this.#bodySize > this.#messageBytesMax) {
         throw new SnifferError(
           'OUTPUT_CORRUPT',
-          `a frame of ${this.#jsonSize} + ${this.#bodySize} bytes can not be`,
+          `a frame of ${this.#jsonSize} + ${this.#bodySize} bytes cannot be`,
         );
       }
     }

@@ -94,7 +94,7 @@ export class EngineRun {
       };
       child.once('error', (cause) => {
         finish(
-          new SnifferError('BINARY_NOT_EXECUTABLE', `the engine can not be run: ${cause.message}`, {
+          new SnifferError('BINARY_NOT_EXECUTABLE', `the engine cannot be run: ${cause.message}`, {
             cause,
           }),
         );
@@ -125,7 +125,7 @@ export class EngineRun {
       });
     } catch (cause) {
       source?.close();
-      throw new SnifferError('BINARY_NOT_EXECUTABLE', `the engine can not be run: ${cause}`, {
+      throw new SnifferError('BINARY_NOT_EXECUTABLE', `the engine cannot be run: ${cause}`, {
         cause,
       });
     } finally {
@@ -216,7 +216,7 @@ function errorOfExit(
   if (exitCode === 0) return undefined;
   const code = codeOfExitedEngine(fatal?.code as string | undefined, exitCode ?? undefined);
   const how = signal === null ? `exit status ${exitCode}` : `signal ${signal}`;
-  const said = code === 'BINARY_NOT_EXECUTABLE' ? 'can not be run:' : 'ended with';
+  const said = code === 'BINARY_NOT_EXECUTABLE' ? 'cannot be run:' : 'ended with';
   return new SnifferError(code, fatal?.message ?? `the engine ${said} ${how}`, {
     ...(exitCode === null ? {} : { exitCode }),
     ...(signal === null ? {} : { signal }),

@@ -10,11 +10,11 @@ export type SnifferErrorCode =
   | 'INTERNAL'
   /** The engine's binary is not where it was said to be, or nowhere. */
   | 'BINARY_NOT_FOUND'
-  /** It is there, but can not be run. */
+  /** It is there, but cannot be run. */
   | 'BINARY_NOT_EXECUTABLE'
   /** The engine ended by a signal, or with an exit code that has no word of its own. */
   | 'ENGINE_CRASHED'
-  /** The engine's output is no longer a sequence of messages, and can not become one again. */
+  /** The engine's output is no longer a sequence of messages, and cannot become one again. */
   | 'OUTPUT_CORRUPT'
   /** start() on a sniffer that has run, or is running. */
   | 'INVALID_STATE';

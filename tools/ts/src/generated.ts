@@ -407,7 +407,7 @@ export interface StartedEvent extends EngineEvent {
   shards: number;
 }
 
-/** Frames of this link type can not be read and are left out; once for each. */
+/** Frames of this link type cannot be read and are left out; once for each. */
 export interface UnsupportedLinkTypeEvent extends EngineEvent {
   /** Its number. */
   linkType: number;
@@ -415,7 +415,7 @@ export interface UnsupportedLinkTypeEvent extends EngineEvent {
   file?: string;
   /** Live. */
   interface?: string;
-  /** Why the filter can not be applied to such frames. */
+  /** Why the filter cannot be applied to such frames. */
   error?: string;
 }
 

@@ -97,7 +97,7 @@ parentPort?.on('message', (order: WorkerOrder) => {
     try {
       parentPort?.postMessage(reply);
     } catch (error) {
-      // A result that can not be cloned.
+      // A result that cannot be cloned.
       noteError(reply, error);
       parentPort?.postMessage({ ...reply, results: [] });
     }

@@ -104,7 +104,7 @@ test('ABadBinaryPathIsSaid', async () => {
   writeFileSync(plain, '\x7fELF, but not really');
   await assert.rejects(
     createSniffer({ ports: [80], binaryPath: plain }).start(),
-    hasCode('BINARY_NOT_EXECUTABLE', /can not be run/),
+    hasCode('BINARY_NOT_EXECUTABLE', /cannot be run/),
   );
 });
 

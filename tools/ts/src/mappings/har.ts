@@ -143,7 +143,7 @@ function bytesOf(message: MessageLike): Buffer | undefined {
   return Buffer.from(message.body, message.bodyEncoding === 'base64' ? 'base64' : 'utf8');
 }
 
-/** Undoes a content coding that a browser would undo; undefined when it can not be. */
+/** Undoes a content coding that a browser would undo; undefined when it cannot be. */
 function decoded(message: MessageLike, bytes: Buffer): Buffer | undefined {
   const coding = headerValues(message, 'content-encoding').join(',').trim().toLowerCase();
   const whole = !message.bodyTruncated && message.incomplete === undefined;
