@@ -29,11 +29,11 @@ namespace tcp_sniffer {
   X(dispatched, "frames", "dispatched", "segments given to a shard")                               \
   X(received_bytes, "capture", "bytes", "captured bytes of all frames")                            \
   X(dropped_overload_bytes, "capture", "dropped_overload_bytes", "payload of dropped segments")    \
-  X(dropped_untold, "capture", "dropped_untold", "dropped segments whose connection was not told") \
+  X(dropped_untold, "capture", "dropped_untold", "dropped segments that no note to a shard names") \
   X(fragments_apart, "capture", "fragments_apart",                                                 \
     "segments of IPv6 fragments in a thread that may not have their connection")                   \
   X(uncopied_bytes, "capture", "uncopied_bytes",                                                   \
-    "payload that nobody looks at and that was not copied for its shard")                          \
+    "payload that is not needed and was not copied for its shard")                                 \
   X(clock_jumps, "capture", "clock_jumps", "jumps of packet time that were believed")              \
   X(opened_vlan, "encapsulation", "vlan", "VLAN tags opened around segments")                      \
   X(opened_mpls, "encapsulation", "mpls", "MPLS label stacks opened around segments")              \
@@ -58,7 +58,7 @@ namespace tcp_sniffer {
   X(segments, "tcp", "segments", "segments processed")                                            \
   X(captured, "bytes", "captured", "payload bytes of processed segments")                         \
   X(parsed, "bytes", "parsed", "payload bytes that are part of a message")                        \
-  X(tunnel, "bytes", "tunnel", "payload bytes behind CONNECT or Upgrade")                         \
+  X(tunnel, "bytes", "tunnel", "payload bytes after CONNECT or Upgrade")                          \
   X(ignored_stream, "bytes", "ignored_stream", "payload bytes of streams that are not HTTP")      \
   X(skipped_in_resync, "bytes", "skipped_in_resync", "bytes passed over to find a message")       \
   X(bridged_late, "bytes", "bridged_late", "bytes that came after their hole was given up")       \
@@ -98,7 +98,7 @@ namespace tcp_sniffer {
   X(messages_written, "messages", "written", "messages handed to the output")                     \
   X(messages_dropped_overload, "messages", "dropped_overload",                                    \
     "messages the output had no room for")                                                        \
-  X(messages_discarded, "messages", "discarded", "messages nobody took before the end")           \
+  X(messages_discarded, "messages", "discarded", "messages that were not read before the end")    \
   X(requests, "messages", "requests", "requests among the parsed")                                \
   X(responses, "messages", "responses", "responses among the parsed, interim ones included")      \
   X(interim, "messages", "interim", "1xx responses")                                              \
@@ -129,7 +129,7 @@ namespace tcp_sniffer {
   X(bodies_limited, "bodies", "limited", "coded bodies beyond a limit of ratio, memory or depth") \
   X(bodies_too_slow, "bodies", "too_slow", "coded bodies that took too long to decode")           \
   X(line_bytes, "output", "bytes", "bytes of the lines handed to the output")                     \
-  X(events_dropped, "events", "dropped", "events nobody had room for")
+  X(events_dropped, "events", "dropped", "events for which there was no room")
 
 #define X(name, group, label, meaning) name,
 enum class FrameCounter : uint8_t { TCP_SNIFFER_FRAME_COUNTERS(X) kCount };

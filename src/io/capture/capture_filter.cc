@@ -210,7 +210,7 @@ std::variant<CaptureFilter, Problem> CaptureFilter::make(Options options) {
       return rejected(
           "has the word " + std::string(*word) +
           ", which moves the offsets of all that follows it; allowed: a filter without it "
-          "(tagged frames are captured anyway, and the filter is applied behind their tags)");
+          "(tagged frames are captured anyway, and the filter is applied after their tags)");
     }
     if (options.user.find('\0') != std::string::npos) {
       return rejected("has a zero byte; allowed: a filter as in the manual page pcap-filter");

@@ -37,7 +37,7 @@ bool Engine::wait_for_reader() {
       EventFields fields;
       fields["file"] = config_.output;
       log_.emit(LogLevel::kWarn, event::kNoReader,
-                "nobody reads the output: the capture begins when somebody does", fields);
+                "the output has no reader: the capture begins when it has one", fields);
       said = true;
     }
     pollfd watched[2] = {{control_event_.fd(), POLLIN, 0},

@@ -227,7 +227,7 @@ class MetricsServer::Collector final : public prometheus::Collectable {
         writer.bytes());
     one("tcp_sniffer_output_dropped_total", "messages dropped because the disk was full",
         MetricType::Counter, writer.dropped());
-    one("tcp_sniffer_output_discarded_total", "messages nobody took before the end",
+    one("tcp_sniffer_output_discarded_total", "messages that were not read before the end",
         MetricType::Counter, writer.discarded());
     one("tcp_sniffer_output_queue_blocks", "line blocks that wait for the writer",
         MetricType::Gauge, sources_.lines->size_approx());

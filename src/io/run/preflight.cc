@@ -155,7 +155,7 @@ int check_outputs(const Config& config) {
   look_at("output:     " + (config.output.empty() ? "standard output" : config.output),
           OutputWriter::problem_of(config.output));
   if (lacks_reader(config.output)) {
-    say("note:       nobody reads this FIFO: the capture begins when somebody does");
+    say("note:       this FIFO has no reader: the capture begins when it has one");
   }
   if (!config.extract_dir.empty()) {
     look_at("bodies:     " + config.extract_dir, BodyExtractor(extract_settings(config)).open());
@@ -189,7 +189,7 @@ int check_all(const Config& config) {
 int check(const Config& config) {
   const int status = check_all(config);
   const bool waits = lacks_reader(config.output);
-  say(status != 0 ? "not ready" : waits ? "ready when somebody reads the output" : "ready");
+  say(status != 0 ? "not ready" : waits ? "ready when the output has a reader" : "ready");
   const bool told = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
   return status == 0 && !told ? exit_status(ErrorCode::kOutputFailed) : status;
 }

@@ -395,7 +395,7 @@ TEST(UserFilterTest, WordsThatMoveOffsetsAreRefused) {
       EXPECT_EQ(refusal(user), "filter: \"" + user + "\" has the word " + word +
                                    ", which moves the offsets of all that follows it; allowed: a "
                                    "filter without it (tagged frames are captured anyway, and the "
-                                   "filter is applied behind their tags)");
+                                   "filter is applied after their tags)");
     }
   }
 }

@@ -80,7 +80,7 @@ TEST(Summary, EachLossHasALineWithItsCause) {
             "                       3  connections: no room (maxConcurrentConnections, "
             "memoryLimit)\n"
             "                     100  messages: the output was too slow, or its disk full\n"
-            "                       5  messages: nobody took them before the end\n"
+            "                       5  messages: not read before the end\n"
             "                      14  bodies: the disk of extractDir was too slow\n"
             "                      13  bodies: extractMaxBytes or extractMaxFiles\n"
             "                      15  bodies: their files could not be written\n");

@@ -432,7 +432,7 @@ export interface NoPacketsEvent extends EngineEvent {
   filter: string;
 }
 
-/** The output is a FIFO that nobody reads: the capture begins when somebody does. */
+/** The output is a FIFO without a reader: the capture begins when it has one. */
 export interface NoReaderEvent extends EngineEvent {
   file: string;
 }
@@ -593,7 +593,7 @@ export interface DrainIncompleteEvent extends EngineEvent {
 export interface EventsSuppressedEvent extends EngineEvent {
 }
 
-/** Events that nobody took in time. */
+/** Events for which there was no room. */
 export interface EventsDroppedEvent extends EngineEvent {
 }
 
