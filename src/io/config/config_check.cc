@@ -14,10 +14,6 @@
 namespace tcp_sniffer {
 namespace {
 
-ConfigError error(std::string message) {
-  return {.message = std::move(message)};
-}
-
 std::optional<ConfigError> check_input(const Config& config, const Environment& environment) {
   if (!config.interface.empty() && !config.files.empty()) {
     return error("interface: " + quote_text(config.interface) + " and files: " +

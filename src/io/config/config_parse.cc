@@ -16,10 +16,6 @@ namespace {
 
 using nlohmann::json;
 
-ConfigError error(std::string message) {
-  return {.message = std::move(message)};
-}
-
 std::string unknown_key(const std::string& name, const json& value) {
   std::string out = "unknown key " + quote_text(name);
   if (value.is_primitive()) {

@@ -4,10 +4,15 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "io/config/config_keys.h"
 
 namespace tcp_sniffer {
+
+inline ConfigError error(std::string message) {
+  return {.message = std::move(message)};
+}
 
 // Sets the key's member from a JSON value. Returns nothing, or what is wrong: the value, the
 // fault, and what is allowed ("70000 is out of range; allowed: ..."). The member is unchanged or

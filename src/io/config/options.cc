@@ -50,10 +50,6 @@ constexpr std::string_view kBufferSizeAlias = "buffer-size-mi-b";
 // How many values one list flag takes: as many as a command line can hold.
 constexpr int kFlagValuesMax = 1 << 20;
 
-ConfigError error(std::string message) {
-  return {.message = std::move(message)};
-}
-
 std::string label(const KeySpec& key) {
   return std::string(key.name) + " (--" + flag_name(key.name) + ")";
 }
