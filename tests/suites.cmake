@@ -39,6 +39,17 @@ add_test(NAME format_check_notices_a_fault
     ${CMAKE_CURRENT_BINARY_DIR}/wrong_format)
 set_tests_properties(format format_check_notices_a_fault PROPERTIES SKIP_RETURN_CODE 77)
 
+cmake_host_system_information(RESULT cpus QUERY NUMBER_OF_LOGICAL_CORES)
+if(NOT TCP_SNIFFER_SANITIZE)
+  add_test(NAME tidy COMMAND ${PROJECT_SOURCE_DIR}/tools/tidy.py -p ${PROJECT_BINARY_DIR})
+  add_test(NAME tidy_notices_a_fault
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/house/tidy_notices_a_fault.sh
+      ${CMAKE_CURRENT_BINARY_DIR}/suspicious)
+  # It keeps all processors busy.
+  set_tests_properties(tidy PROPERTIES PROCESSORS ${cpus} TIMEOUT 1800)
+  set_tests_properties(tidy tidy_notices_a_fault PROPERTIES SKIP_RETURN_CODE 77)
+endif()
+
 add_test(NAME documents_list_every_key COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:tcp-sniffer>
   -DDOCUMENT=${PROJECT_SOURCE_DIR}/docs/configuration.md
   -P ${CMAKE_CURRENT_SOURCE_DIR}/house/documented_keys.cmake)
@@ -63,7 +74,6 @@ add_test(NAME documents_have_the_picture_of_today
 # tests, `ctest -C sanitizers` those and the suites of the sanitizer builds beside it, which must
 # have been built. One summary for all.
 if(NOT TCP_SNIFFER_SANITIZE)
-  cmake_host_system_information(RESULT cpus QUERY NUMBER_OF_LOGICAL_CORES)
   foreach(preset asan-ubsan tsan)
     add_test(NAME suite.${preset} CONFIGURATIONS sanitizers
       COMMAND ${CMAKE_CTEST_COMMAND} --preset ${preset} --no-tests=error --parallel ${cpus}

@@ -253,10 +253,10 @@ std::string CaptureFilter::plain_text(bool with_ports) const {
 // and two tags; after a third tag everything. Plain traffic comes first, so it passes no other
 // test.
 std::string CaptureFilter::text(LinkType link_type, bool with_ports) const {
-  const std::string plain = plain_text(with_ports);
+  std::string plain = plain_text(with_ports);
   if (options_.use == Use::kFiles || !typed_header(link_type)) return plain;
   const std::string level = "(" + plain + ") or " + std::string(kLinkEncapsulations);
-  const std::string tagged = level + " or " + std::string(kTagged);
+  std::string tagged = level + " or " + std::string(kTagged);
   // libpcap has no `vlan` for cooked captures.
   if (link_type != LinkType::kEthernet) return tagged;
   return level + " or (vlan and (" + level + " or (vlan and (" + tagged + "))))";

@@ -85,6 +85,7 @@ std::vector<std::string> files_to_read(const Config& config) {
   }
   std::ranges::stable_sort(placed, {}, &Placed::time_ns);
   std::vector<std::string> ordered;
+  ordered.reserve(placed.size());
   for (Placed& file : placed) ordered.push_back(std::move(file.path));
   return ordered;
 }

@@ -131,7 +131,7 @@ class FileTeam::Lane final : public PacketLane {
   std::atomic<uint32_t> in_flight_{0};
 };
 
-FileTeam::FileTeam(Parties parties, uint32_t threads)
+FileTeam::FileTeam(const Parties& parties, uint32_t threads)
     : parties_(parties), shard_stages_(std::make_unique<Stage[]>(parties.shards.size())) {
   for (size_t i = 0; i < parties_.shards.size(); i++) {
     lanes_.push_back(std::make_unique<Lane>(*this, i));

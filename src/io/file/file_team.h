@@ -80,7 +80,7 @@ class FileTeam {
   static constexpr size_t kBlocksForSegments = 32;
   static constexpr size_t kBlocksForShard = 2;
 
-  FileTeam(Parties parties, uint32_t threads);
+  FileTeam(const Parties& parties, uint32_t threads);
   ~FileTeam();
   FileTeam(const FileTeam&) = delete;
   FileTeam& operator=(const FileTeam&) = delete;

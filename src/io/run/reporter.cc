@@ -31,6 +31,7 @@ Reporter::Reporter(const Parts& parts, Clock::time_point started_at)
 Totals Reporter::totals() const {
   const std::vector<MetricsSources::Capture> captures = parts_.mode.statistics();
   std::vector<const FrameCounters*> frames;
+  frames.reserve(captures.size());
   for (const auto& capture : captures) frames.push_back(capture.counters);
   Totals totals = sum_totals(frames, parts_.shards.counters());
   parts_.outputs.add_to(totals);

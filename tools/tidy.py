@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Checks src/ with clang-tidy, as .clang-tidy says: tools/tidy.py [-p BUILD] [FOLDER...]
+
+BUILD is a build folder in which tcp-sniffer was built, build/release by default: its
+compile_commands.json has the commands. FOLDER is one of src/, such as core/tcp; without any, all
+are checked. Most of the time goes into the headers of libraries, so the files of a folder are
+checked as one where their names allow it.
+
+Versions of clang-tidy find different things, so only version 14 counts. Without it the exit code
+is 77, a skipped test; 1 where TCP_SNIFFER_FAIL_ON_SKIP is set, as in CI.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SOURCES = os.path.join(ROOT, "src")
+# Their files use the same names in unnamed namespaces, so each file is checked alone.
+ALONE = {"core/http", "core/line", "core/net"}
+
+
+def find_clang_tidy():
+    for name in ("clang-tidy-14", "clang-tidy"):
+        path = shutil.which(name)
+        if path and "version 14." in subprocess.run(
+                [path, "--version"], capture_output=True, text=True, check=False).stdout:
+            return path
+    print("clang-tidy 14 is not installed: tools/install-packages.sh test", file=sys.stderr)
+    sys.exit(1 if os.environ.get("TCP_SNIFFER_FAIL_ON_SKIP") else 77)
+
+
+def sources_of(commands):
+    """(file, its compile command) of each file in src/. CMake compiles some as one, with a file
+    that includes them."""
+    for entry in commands:
+        files = [entry["file"]]
+        if "/Unity/" in entry["file"]:
+            with open(entry["file"], encoding="utf-8") as unity:
+                files = re.findall(r'#include "([^"]*)"', unity.read())
+        for file in files:
+            if file.startswith(SOURCES + os.sep):
+                yield file, entry
+
+
+def units_of(build, folders):
+    """What clang-tidy is run on, the largest first: the compile commands of files that include
+    those of src/, and are written to BUILD/tidy."""
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+        commands = json.load(file)
+    groups = {}
+    for source, entry in sorted(sources_of(commands), key=lambda pair: pair[0]):
+        name = os.path.relpath(os.path.splitext(source)[0], SOURCES)
+        folder = os.path.dirname(name)
+        if not folders or folder in folders:
+            groups.setdefault(name if folder in ALONE else folder, []).append((source, entry))
+    units = []
+    for name, members in groups.items():
+        unit = os.path.join(build, "tidy", name.replace(os.sep, "_") + ".cc")
+        with open(unit, "w", encoding="utf-8") as file:
+            file.writelines(f'#include "{source}"\n' for source, _ in members)
+        entry = members[0][1]
+        units.append({"directory": entry["directory"], "file": unit,
+                      "command": entry["command"].replace(entry["file"], unit)})
+    return sorted(units, key=lambda unit: os.path.getsize(unit["file"]), reverse=True)
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("-p", dest="build", default=os.path.join(ROOT, "build/release"))
+    arguments.add_argument("folders", nargs="*")
+    options = arguments.parse_args()
+    clang_tidy = find_clang_tidy()
+    build = os.path.abspath(options.build)
+    os.makedirs(os.path.join(build, "tidy"), exist_ok=True)
+    units = units_of(build, {folder.rstrip("/").removeprefix("src/")
+                             for folder in options.folders})
+    if not units:
+        sys.exit("no file to check")
+    with open(os.path.join(build, "tidy/compile_commands.json"), "w", encoding="utf-8") as file:
+        json.dump(units, file)
+
+    def check(unit):
+        # bugprone-suspicious-include is about files that include .cc files.
+        return subprocess.run(
+            [clang_tidy, "--quiet", "-p", os.path.join(build, "tidy"),
+             "--config-file=" + os.path.join(ROOT, ".clang-tidy"),
+             "--checks=-bugprone-suspicious-include", unit["file"]],
+            capture_output=True, text=True, check=False)
+
+    found = set()
+    failed = False
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for result in pool.map(check, units):
+            if result.returncode == 0:
+                continue
+            failed = True
+            # A fault of a header comes up in each file that includes it.
+            text = result.stdout.strip() or result.stderr.strip()
+            if text not in found:
+                found.add(text)
+                print(text, flush=True)
+    sys.exit(1 if failed else 0)
+
+
+main()
