@@ -199,13 +199,20 @@ void LineOutput::end_line(uint64_t messages, int64_t time_ns) {
   block_->messages += messages;
   line_bytes_ += size();
   begin_ = end_ = limit_ = nullptr;
-  if (block_->oversized) {
-    // What the finished line does not need is free for others.
-    constexpr size_t kPage = 4096;
-    block_->touched = std::max(block_->touched, (block_->used + kPage - 1) / kPage * kPage);
-    recharge(*block_, block_->touched);
-  }
+  if (block_->oversized) free_untouched(block_->used);
   if (block_->oversized || block_->used + kLineBlockBytes / 8 > block_->capacity) flush();
+}
+
+void LineOutput::cancel_line() {
+  if (block_->oversized) free_untouched(block_->used + size());
+  begin_ = end_ = limit_ = nullptr;
+}
+
+// What lines do not need of an oversized block is free for others.
+void LineOutput::free_untouched(size_t used) {
+  constexpr size_t kPage = 4096;
+  block_->touched = std::max(block_->touched, (used + kPage - 1) / kPage * kPage);
+  recharge(*block_, block_->touched);
 }
 
 void LineOutput::flush() {

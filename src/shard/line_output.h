@@ -74,6 +74,9 @@ class LineOutput final : public LineSink {
   // Ends it: [begin, end) are its bytes, `messages` the messages it stands for.
   void end_line(uint64_t messages, int64_t time_ns);
 
+  // Takes back all of the line that was begun.
+  void cancel_line();
+
   // Hands over what is finished, even if the block is not full. Not within a line.
   void flush();
   // The same when nothing else is to be done, unless kBlocksAhead blocks wait for the writer. A
@@ -113,6 +116,7 @@ class LineOutput final : public LineSink {
   LineBlock* make_oversized(size_t capacity);
   void open(LineBlock* block);
   void enlarge(size_t capacity);
+  void free_untouched(size_t used);
   void recharge(LineBlock& block, size_t bytes);
   LineBlock* take_spare();
   void drop_spares();

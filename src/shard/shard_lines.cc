@@ -1,36 +1,12 @@
 #include "shard/shard_lines.h"
 
-#include <algorithm>
 #include <chrono>
 
-#include "core/base/limits.h"
-#include "core/line/json_escape.h"
 #include "core/message/body_file_name.h"
 
 namespace tcp_sniffer {
 
 namespace {
-
-// A size that the line does not exceed, whatever its bytes are. Most lines are far shorter: the
-// exact bound (MessageLineWriter::size_max) is computed only when memory is short. The head counts
-// twice, because of rawHeaders and latin1.
-size_t size_bound_as_sent(const Message& message) {
-  size_t text = message.body.size() + size_t{2} * message.headers_size;
-  size_t parts = message.headers.size();
-  if (!message.trailers.empty()) [[unlikely]] {
-    parts += message.trailers.size();
-    for (const HeaderField& field : message.trailers) {
-      text += size_t{2} * (field.name.size() + field.value.size());
-    }
-  }
-  // Of commands, replies, and a request that its response's line names, these have no head.
-  text += message.method.size() + message.target.size() + message.reason.size() +
-          message.request_method.size() + message.request_target.size() +
-          message.request_host.size();
-  parts += message.body_gaps.size();
-  return MessageLineWriter::kFixedSize + escaped_size_max(text) +
-         parts * size_t{2} * MessageLineWriter::kFieldSize;
-}
 
 int64_t steady_ns() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
@@ -44,23 +20,26 @@ ShardLines::ShardLines(const LineOptions& options, bool number_frames, const Bod
     : writer_(options),
       number_frames_(number_frames),
       bodies_(bodies),
-      plain_(number_frames && !bodies.decode && bodies.extract == nullptr && !redaction.any()),
-      pool_(pool),
+      by_exchange_(options.by_exchange && options.format != LineOptions::kPretty),
+      plain_(number_frames && !bodies.decode && bodies.extract == nullptr && !redaction.any() &&
+             !by_exchange_),
       decoder_(pool, bodies.decoded_max, steady_ns),
       redacts_(redaction.any()),
       redactor_(redaction),
       output_(output),
-      counters_(counters) {}
+      counters_(counters),
+      room_(writer_, redactor_, pool, output, counters),
+      exchanges_(writer_, room_, pool, output, counters, latencies_) {}
 
-void ShardLines::on_message(const Message& message) {
+void ShardLines::on_message(const Message& message, ConnectionIdentity& connection) {
   if (plain_) [[likely]] {
     write(message);
   } else {
-    with_body(message);
+    with_body(message, connection);
   }
 }
 
-void ShardLines::with_body(Message message) {
+void ShardLines::with_body(Message message, ConnectionIdentity& connection) {
   if (!number_frames_) message.first_frame = message.last_frame = 0;
   const bool decodes = bodies_.decode && !message.body.empty();
   const Message as_sent = message;
@@ -71,7 +50,11 @@ void ShardLines::with_body(Message message) {
     const bool only_decoding_failed = body_is_incomplete(message) && !body_is_incomplete(as_sent);
     bodies_.extract->put(only_decoding_failed ? as_sent : message);
   }
-  write(message);
+  if (by_exchange_) {
+    exchanges_.take(message, connection);
+  } else {
+    write(message);
+  }
   if (decodes) decoder_.release_output();
 }
 
@@ -96,70 +79,29 @@ void ShardLines::decode(Message& message) {
   }
 }
 
-size_t ShardLines::size_bound(const Message& message) const {
-  return size_bound_as_sent(message) + (redacts_ ? escaped_size_max(2 * redactor_.growth()) : 0);
-}
-
-inline void ShardLines::end_line(const Message& message) {
+inline void ShardLines::write(const Message& message) {
+  if (!room_.write(message, [this](const Message& shown) { writer_.write(shown, output_); })) {
+    return room_.drop(1);
+  }
   output_.end_line(1, message.last_byte_ns);
   counters_.add(ShardCounter::messages_written);
   if (message.has_latency) latencies_.add(message.latency_ns);
 }
 
-inline void ShardLines::write_up_to(size_t bound, const Message& message) {
-  if (!output_.begin_line(bound)) return drop();
-  writer_.write(message, output_);
-  end_line(message);
-}
-
-void ShardLines::write(const Message& message) {
-  const size_t bound = size_bound(message);
-  if (bound > kLineBlockBytes && !output_.can_hold(bound)) [[unlikely]] {
-    return write_long(message);
-  }
-  write_up_to(bound, message);
-}
-
-void ShardLines::drop() {
-  counters_.add(output_.abandoned() ? ShardCounter::messages_discarded
-                                    : ShardCounter::messages_dropped_overload);
-}
-
-// Memory is short: the lines before it are waited for, and if that is not enough, the line has as
-// much of the body as there is memory for.
-void ShardLines::write_long(Message message) {
-  LineOutput::Room room = output_.begin_long_line(writer_.size_max(message));
-  if (room == LineOutput::Room::kNever) {
-    cut_body(message);
-    const size_t bound = size_bound(message);
-    if (bound <= kLineBlockBytes) return write_up_to(bound, message);
-    room = output_.begin_long_line(writer_.size_max(message));
-  }
-  if (room != LineOutput::Room::kEnough) return drop();
-  writer_.write(message, output_);
-  end_line(message);
-}
-
-void ShardLines::cut_body(Message& message) {
-  // A line that fits a block needs none.
-  Message empty = message;
-  empty.body = {};
-  const size_t rest = kLineBlockBytes - std::min<size_t>(kLineBlockBytes, size_bound(empty));
-  const size_t fits = writer_.body_that_fits(message, output_.room_for_line());
-  message.body = message.body.substr(0, std::max(fits, rest / kEscapedByteMax));
-  message.body_truncated = true;
-  pool_.refuse();
-  if (message.incomplete != Incomplete::kNo) return;
-  message.incomplete = Incomplete::kLimit;
-  counters_.add(ShardCounter::incomplete_limit);
-}
-
 void ShardLines::on_unanswered(const Message& as_sent) {
   Message request = as_sent;
   if (redacts_) redactor_.redact(request);
-  if (!output_.begin_line(size_bound(request))) return;
+  if (!output_.begin_line(room_.bound_of(request))) return;
   writer_.write_unanswered(request, output_);
   output_.end_line(0, request.first_byte_ns);
+}
+
+void ShardLines::on_orphan(ConnectionIdentity& connection, uint64_t exchange, Orphan orphan) {
+  if (by_exchange_) exchanges_.on_orphan(connection, exchange, orphan);
+}
+
+void ShardLines::on_connection_over(ConnectionIdentity& connection, Incomplete cause) {
+  exchanges_.on_connection_over(connection, cause);
 }
 
 }  // namespace tcp_sniffer

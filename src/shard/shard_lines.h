@@ -9,7 +9,9 @@
 #include "core/message/content_decoder.h"
 #include "core/message/message_output.h"
 #include "core/redaction/message_redactor.h"
+#include "shard/exchange_lines.h"
 #include "shard/line_output.h"
+#include "shard/line_room.h"
 
 namespace tcp_sniffer {
 
@@ -21,7 +23,8 @@ struct BodySettings {
 };
 
 // Finished messages: bodies decoded, secrets hidden, bodies handed to the extraction, then lines in
-// the shard's line output. Part of its shard: same thread, same lifetime.
+// the shard's line output, each by itself or joined to exchanges. Part of its shard: same thread,
+// same lifetime.
 class ShardLines final : public MessageOutput {
  public:
   // Pool, output and counters outlive it.
@@ -29,9 +32,13 @@ class ShardLines final : public MessageOutput {
              const RedactionRules& redaction, BufferPool& pool, LineOutput& output,
              ShardCounters& counters);
 
-  void on_message(const Message& message) override;
+  void on_message(const Message& message, ConnectionIdentity& connection) override;
   void on_unanswered(const Message& as_sent) override;
+  void on_orphan(ConnectionIdentity& connection, uint64_t exchange, Orphan orphan) override;
+  void on_connection_over(ConnectionIdentity& connection, Incomplete cause) override;
 
+  // Memory is short: what waits for other messages gives way until a quarter is free.
+  void make_room() { exchanges_.make_room(); }
   // Gives back the memory that is kept from one message to the next.
   void release_memory() { decoder_.release(); }
 
@@ -40,27 +47,23 @@ class ShardLines final : public MessageOutput {
   void publish() { latencies_.publish(); }
 
  private:
-  void with_body(Message message);
+  void with_body(Message message, ConnectionIdentity& connection);
   void decode(Message& message);
-  size_t size_bound(const Message& message) const;
   void write(const Message& message);
-  void write_up_to(size_t bound, const Message& message);
-  void write_long(Message message);
-  void cut_body(Message& message);
-  void end_line(const Message& message);
-  void drop();
 
   MessageLineWriter writer_;
   const bool number_frames_;
   const BodySettings bodies_;
-  const bool plain_;  // messages are written as they come
-  BufferPool& pool_;
+  const bool by_exchange_;  // records: exchange
+  const bool plain_;        // messages are written as they come
   ContentDecoder decoder_;
   const bool redacts_;
   MessageRedactor redactor_;
   LineOutput& output_;
   ShardCounters& counters_;
   Histogram latencies_;
+  LineRoom room_;
+  ExchangeLines exchanges_;
 };
 
 }  // namespace tcp_sniffer

@@ -100,15 +100,16 @@ void Shard::evict(Connection* connection, const char* from) {
 }
 
 // What is given up when memory runs short, in this order (thresholds in core/base/buffer_pool.h):
-// 1. after a block, connections that hold far more than they delivered, the worst first, even if
-//    they are active;
-// 2. bodies are cut where they grow (BufferPool::spares);
-// 3. after the block, connections that hold memory and are idle, the least recently active first;
-// 4. new connections are refused (insert), until after the block those are given up that hold most
+// 1. after a block, requests that wait for their responses leave without them, the oldest first;
+// 2. connections that hold far more than they delivered, the worst first, even if they are active;
+// 3. bodies are cut where they grow (BufferPool::spares);
+// 4. after the block, connections that hold memory and are idle, the least recently active first;
+// 5. new connections are refused (insert), until after the block those are given up that hold most
 //    for what they delivered, of any kind.
 // So what is cut makes room for what comes, and connections that are active during an attack are
 // not touched.
 void Shard::relieve_memory() {
+  lines_.make_room();
   // A search looks at each connection: at most at four a segment, if it brings nothing.
   const uint64_t segments = counters_.get(ShardCounter::segments);
   if (pool_.is_tight() && segments - burdens_searched_at_ >= table_.size() / 4) {

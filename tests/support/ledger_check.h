@@ -40,7 +40,7 @@ inline void expect_ledger_closes(const nlohmann::json& stopped) {
 
   const auto& messages = stopped["messages"];
   EXPECT_EQ(messages["parsed"],
-            ledger_sum(messages, {"written", "dropped_overload", "discarded", "queued"}))
+            ledger_sum(messages, {"written", "dropped_overload", "discarded", "queued", "held"}))
       << messages;
   EXPECT_EQ(messages["parsed"], ledger_sum(messages, {"requests", "responses"})) << messages;
 
@@ -52,6 +52,7 @@ inline void expect_ledger_closes(const nlohmann::json& stopped) {
   EXPECT_EQ(frames["fragment_held"], 0);
   EXPECT_EQ(bytes["buffered"], 0);
   EXPECT_EQ(messages["queued"], 0);
+  EXPECT_EQ(messages["held"], 0);
   EXPECT_EQ(connections["open"], 0);
   EXPECT_EQ(connections["half_open"], 0);
   EXPECT_EQ(stopped["memory"]["bytes"], 0);

@@ -108,8 +108,8 @@ class ShardHarness {
     EXPECT_EQ(count(C::messages_parsed),
               count(C::messages_written) + count(C::messages_dropped_overload));
     EXPECT_EQ(count(C::messages_parsed), count(C::requests) + count(C::responses));
-    for (const C gauge : {C::buffered, C::reorder_buffers, C::memory_bytes, C::connections_open,
-                          C::connections_half_open}) {
+    for (const C gauge : {C::buffered, C::reorder_buffers, C::memory_bytes, C::messages_held,
+                          C::connections_open, C::connections_half_open}) {
       EXPECT_EQ(count(gauge), 0u) << kShardCounters.at(static_cast<size_t>(gauge)).name;
     }
     EXPECT_EQ(count(C::connections_opened),

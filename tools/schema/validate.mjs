@@ -134,11 +134,12 @@ export function check(schema, value, at, root, out) {
   }
 }
 
-/** `kind` is message, framed, event or config. Gives the faults of a value as lines. */
+/** `kind` is message, framed, exchange, event or config. Gives the faults of a value as lines. */
 export function validator(kind) {
-  const file = kind === 'framed' ? 'message' : kind;
+  const isPart = kind === 'framed' || kind === 'exchange';
+  const file = isPart ? 'message' : kind;
   const root = JSON.parse(readFileSync(new URL(`${file}.schema.json`, import.meta.url), 'utf8'));
-  const schema = kind === 'framed' ? root.$defs.framed : root;
+  const schema = isPart ? root.$defs[kind] : root;
   return (value) => {
     const out = [];
     check(schema, value, '$', root, out);
@@ -147,8 +148,8 @@ export function validator(kind) {
 }
 
 function main([kind, file = '-']) {
-  if (!['message', 'framed', 'event', 'config'].includes(kind)) {
-    process.stderr.write('usage: validate.mjs message|framed|event|config [FILE]\n');
+  if (!['message', 'framed', 'exchange', 'event', 'config'].includes(kind)) {
+    process.stderr.write('usage: validate.mjs message|framed|exchange|event|config [FILE]\n');
     return 2;
   }
   const faultsOf = validator(kind);

@@ -99,6 +99,7 @@ namespace tcp_sniffer {
   X(messages_dropped_overload, "messages", "dropped_overload",                                    \
     "messages the output had no room for")                                                        \
   X(messages_discarded, "messages", "discarded", "messages that were not read before the end")    \
+  X(messages_held, "messages", "held", "messages that wait for the rest of their exchange (g)")   \
   X(requests, "messages", "requests", "requests among the parsed")                                \
   X(responses, "messages", "responses", "responses among the parsed, interim ones included")      \
   X(interim, "messages", "interim", "1xx responses")                                              \
@@ -108,6 +109,14 @@ namespace tcp_sniffer {
   X(unpaired, "messages", "unpaired", "responses whose request is not known")                     \
   X(commands_forgotten, "messages", "commands_forgotten",                                         \
     "commands beyond those a connection remembers")                                               \
+  X(exchanges_whole, "exchanges", "whole", "lines of exchanges that have all they should")        \
+  X(exchanges_request_not_captured, "exchanges", "request_not_captured",                          \
+    "lines of responses without their request")                                                   \
+  X(exchanges_response_not_captured, "exchanges", "response_not_captured",                        \
+    "lines of requests whose response is not known")                                              \
+  X(exchanges_no_response, "exchanges", "no_response", "lines of requests that nobody answered")  \
+  X(exchanges_left_early, "exchanges", "left_early",                                              \
+    "requests that did not wait for their response, for a limit")                                 \
   X(incomplete_gap, "incomplete", "gap", "messages with bytes the capture lost")                  \
   X(incomplete_closed, "incomplete", "closed", "messages cut by the end of their connection")     \
   X(incomplete_evicted, "incomplete", "evicted", "messages cut by eviction")                      \

@@ -86,7 +86,9 @@ size_t HttpDirection::head_in_segment(const Input& input, const HttpHead& head) 
   message.headers_size = static_cast<uint32_t>(head.size);
   if (direction == MessageDirection::kRequest) {
     open_exchange(head, input.meta, input.offset, message.exchange);
-    complete_exchange(message.exchange, input.meta.time_ns, body.size());
+    if (!complete_exchange(message.exchange, input.meta.time_ns, body.size())) {
+      message.unanswerable = Incomplete::kLimit;
+    }
     engine_.emitter_.emit(context_.identity, side_, message);
   } else {
     describe_request(message, exchange, input.meta.time_ns);
@@ -114,7 +116,7 @@ void HttpDirection::head_in_open_message(const HttpHead& head, Exchange* exchang
   Framing framing;
   if (open.direction == MessageDirection::kRequest) {
     framing = request_framing(head);
-    open_exchange(head, open.first, open.start_offset, open.exchange);
+    open_exchange(head, open);
   } else {
     framing = response_framing(
         head, exchange != nullptr ? exchange->method : RequestMethodKind::kUnknown);
@@ -314,9 +316,7 @@ void HttpDirection::take_body(OpenMessage& open, std::string_view bytes, const S
 
 void HttpDirection::finish() {
   OpenMessage& open = *here_.open;
-  if (open.direction == MessageDirection::kRequest) {
-    complete_exchange(open.exchange, open.last.time_ns, open.body_size);
-  }
+  if (open.direction == MessageDirection::kRequest) complete_exchange(open);
   if (!open.given_out) emit_open_message(open.headers_cut);
   after_message();
 }

@@ -39,6 +39,7 @@ struct HttpStream {
   bool inside : 1 = false;          // kSearch: the first line has begun
   bool skipped_lines : 1 = false;   // kStart: empty lines stand in front of the next message
   bool skipped_blanks : 1 = false;  // … or blanks
+  bool ended : 1 = false;           // its end is final, and what came before it was taken
   uint8_t quiet_since = 0;          // when the latest response without exchange ended; 0 = none
   uint32_t held_frame = 0;          // low bits of the frame whose bytes were refused at first
 };

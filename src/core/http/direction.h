@@ -126,9 +126,12 @@ class HttpDirection {
   void interrupt_head(Incomplete cause);
 
   // ---- pairing.cc
-  void open_exchange(const HttpHead& head, const SegmentMeta& first, uint64_t start_offset,
+  bool open_exchange(const HttpHead& head, const SegmentMeta& first, uint64_t start_offset,
                      uint64_t& number);
-  void complete_exchange(uint64_t number, int64_t last_byte_ns, uint64_t body_size);
+  void open_exchange(const HttpHead& head, OpenMessage& open);
+  bool complete_exchange(uint64_t number, int64_t last_byte_ns, uint64_t body_size);
+  void complete_exchange(OpenMessage& open);
+  void lose_response(const Exchange& exchange);
   Exchange* find_exchange(uint64_t start_offset, const SegmentMeta& first, uint16_t status);
   Exchange* find_exchange_after_loss(uint64_t start_offset, const SegmentMeta& first, bool interim);
   void note_size(size_t size);

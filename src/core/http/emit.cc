@@ -73,6 +73,7 @@ void HttpDirection::emit_open_message(bool partial_head) {
   message.headers_incomplete = partial_head;
   message.after_gap = open.after_gap;
   message.exchange = open.exchange;
+  message.unanswerable = open.unanswerable;
   message.first_byte_ns = open.first.time_ns;
   message.last_byte_ns = open.last.time_ns;
   message.first_frame = open.first.frame;

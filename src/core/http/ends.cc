@@ -134,8 +134,8 @@ void HttpDirection::interrupt_head(Incomplete cause) {
     other().give_out_request();
   }
   if (open.direction == MessageDirection::kRequest) {
-    open_exchange(head, open.first, open.start_offset, open.exchange);
-    complete_exchange(open.exchange, open.last.time_ns, 0);
+    open_exchange(head, open);
+    complete_exchange(open);
   } else {
     take_exchange(find_exchange(open.start_offset, open.first, head.start.status), true);
   }
@@ -144,6 +144,7 @@ void HttpDirection::interrupt_head(Incomplete cause) {
 }
 
 void HttpDirection::end_of_stream(bool reset) {
+  here_.ended = true;
   if (http_.order_waits()) waits_its_turn(true);
   if (here_.open != nullptr) end_message(reset);
 }

@@ -93,7 +93,26 @@ void HttpEngine::close(HttpContext& context, Incomplete cause) {
     }
   }
   emit_unanswered(context);
+  settle_unanswered(context);
   ExchangeRing(context.http, pool_).clear();
+}
+
+// What is known of the responses that did not come: there are none when the server has ended its
+// stream and nothing is missing in front of its end; or they may be what is missing. For all others
+// the reason is that the connection is over.
+void HttpEngine::settle_unanswered(HttpContext& context) {
+  ExchangeRing ring(context.http, pool_);
+  bool in_order = true;
+  for (uint32_t i = 0; i < ring.size(); i++) {
+    const Exchange& exchange = ring.at(i);
+    const HttpStream& server = context.http.streams[static_cast<size_t>(other(exchange.side))];
+    in_order &= !exchange.after_loss && !server.order_lost;
+    if (in_order && server.ended && server.phase == HttpPhase::kStart) {
+      emitter_.end_without_response(context.identity, exchange.number);
+    } else if (server.order_lost && server.lossy && !server.unplaced) {
+      emitter_.lose_response(context.identity, exchange.number, Incomplete::kGap);
+    }
+  }
 }
 
 // Requests that no response will answer any more.

@@ -93,6 +93,7 @@ class HttpEngine {
   friend class HttpDirection;
 
   void emit_unanswered(HttpContext& context);
+  void settle_unanswered(HttpContext& context);
 
   HttpSettings settings_;
   BufferPool& pool_;

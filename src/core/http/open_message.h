@@ -67,7 +67,8 @@ struct OpenMessage {
   uint8_t behind_cut_size : 2 = 0;  // bytes that followed the kept part of the body …
   std::array<char, 3> behind_cut{};
   Incomplete cause = Incomplete::kNo;
-  Anomalies anomalies;  // those that the head does not show
+  Incomplete unanswerable = Incomplete::kNo;  // of a request: Message::unanswerable
+  Anomalies anomalies;                        // those that the head does not show
 
   // expects_continue
   uint64_t answer_offset = 0;   // of the response that waits, in the other stream

@@ -38,8 +38,8 @@ std::string_view host_of(const HttpHead& head) {
 
 // A request begins: it gets its number and waits for its response. What is beyond the limit is
 // given out but not remembered, so order proves nothing from there on. It is whole, so nothing of
-// it is incomplete: its response has no exchange.
-void HttpDirection::open_exchange(const HttpHead& head, const SegmentMeta& first,
+// it is incomplete: its response has no exchange. False: it is not remembered.
+bool HttpDirection::open_exchange(const HttpHead& head, const SegmentMeta& first,
                                   uint64_t start_offset, uint64_t& number) {
   number = http_.next_exchange++;
   ExchangeRing ring = exchanges();
@@ -56,7 +56,7 @@ void HttpDirection::open_exchange(const HttpHead& head, const SegmentMeta& first
     }
     here_.order_lost = true;
     note_unseen(head.size);
-    return;
+    return false;
   }
   exchange->number = static_cast<uint32_t>(number);
   exchange->start_low = static_cast<uint32_t>(start_offset);
@@ -67,21 +67,43 @@ void HttpDirection::open_exchange(const HttpHead& head, const SegmentMeta& first
   here_.order_lost = false;
   exchange->first_byte_ns = first.time_ns;
   exchange->method = method_kind(head);
-  if (!engine_.settings_.keep_request_text) return;
-  exchange->text.keep(engine_.pool_, head.start.method, head.start.target, host_of(head));
+  if (engine_.settings_.keep_request_text) {
+    exchange->text.keep(engine_.pool_, head.start.method, head.start.target, host_of(head));
+  }
+  return true;
 }
 
-void HttpDirection::complete_exchange(uint64_t number, int64_t last_byte_ns, uint64_t body_size) {
+void HttpDirection::open_exchange(const HttpHead& head, OpenMessage& open) {
+  if (!open_exchange(head, open.first, open.start_offset, open.exchange)) {
+    open.unanswerable = Incomplete::kLimit;
+  }
+}
+
+// False: it is not remembered, or was given up as lost.
+bool HttpDirection::complete_exchange(uint64_t number, int64_t last_byte_ns, uint64_t body_size) {
   ExchangeRing ring = exchanges();
   for (uint32_t i = ring.size(); i-- > 0;) {
     Exchange& exchange = ring.at(i);
-    if (exchange.number < number) return;  // it is not remembered
+    if (exchange.number < number) return false;
     if (exchange.number != number) continue;
     exchange.complete = true;
     exchange.last_byte_ns = last_byte_ns;
     exchange.body_size = body_size;
-    return;
+    return true;
   }
+  return false;
+}
+
+void HttpDirection::complete_exchange(OpenMessage& open) {
+  if (!complete_exchange(open.exchange, open.last.time_ns, open.body_size) &&
+      open.unanswerable == Incomplete::kNo) {
+    open.unanswerable = Incomplete::kGap;
+  }
+}
+
+// Whatever answers it can not be told from what answers others.
+void HttpDirection::lose_response(const Exchange& exchange) {
+  engine_.emitter_.lose_response(context_.identity, exchange.number, Incomplete::kGap);
 }
 
 // The least that a request of this client takes, as far as is known.
@@ -140,6 +162,7 @@ bool HttpDirection::begins_alone(const SegmentMeta& first, bool uncertain) {
   if (!uncertain) return false;
   const bool quiet = was_quiet(first.time_ns);
   if (!quiet && (http_.pipelines || (!http_.waits && outstanding_max() > 0))) return false;
+  for (uint32_t i = 0; i < ring.size(); i++) lose_response(ring.at(i));
   ring.clear();
   be_certain();
   if (quiet) peer().order_lost = false;
@@ -214,6 +237,7 @@ void HttpDirection::note_answer_to_any() {
     http_.pipelines = true;  // a request that seemed to begin alone did not
   }
   if (!ring.empty()) {
+    lose_response(ring.front());
     ring.pop_front();
     if (none_waits) http_.unseen_answers--;
   } else if (!none_waits && http_.unseen_answers < UINT8_MAX) {
@@ -255,7 +279,7 @@ void HttpDirection::give_out_request() {
       here_.phase == HttpPhase::kBodyLength && !without_body ? open.remaining : 0;
   open.missing += to_come;
   open.body_size += to_come;
-  complete_exchange(open.exchange, open.last.time_ns, open.body_size);
+  complete_exchange(open);
   emit_open_message(open.headers_cut);
   open.missing -= to_come;
   open.body_size -= to_come;

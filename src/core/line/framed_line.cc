@@ -23,12 +23,16 @@ FramedMessage::FramedMessage(LineSink& sink) : start_(sink.size()) {
   sink.commit(sink.reserve(kHeaderSize) + kHeaderSize);
 }
 
-void FramedMessage::finish(std::string_view body, LineSink& sink) const {
+void FramedMessage::finish(std::initializer_list<std::string_view> bodies, LineSink& sink) const {
   const size_t json_size = sink.size() - start_ - kHeaderSize;
-  append_verbatim(body, sink);
+  size_t body_size = 0;
+  for (const std::string_view body : bodies) {
+    append_verbatim(body, sink);
+    body_size += body.size();
+  }
   char* header = sink.reserve(0) - (sink.size() - start_);
   write_le32(header, json_size);
-  write_le32(header + 4, body.size());
+  write_le32(header + 4, body_size);
 }
 
 }  // namespace tcp_sniffer

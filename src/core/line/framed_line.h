@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <string_view>
 
 #include "core/line/line_sink.h"
@@ -25,8 +26,8 @@ class FramedMessage {
 
   // Leaves room for the lengths; the JSON is appended to the sink after it.
   explicit FramedMessage(LineSink& sink);
-  // Appends the body and fills in the lengths. Both parts are below 4 GiB.
-  void finish(std::string_view body, LineSink& sink) const;
+  // Appends the bodies and fills in the lengths. JSON and bodies are below 4 GiB each.
+  void finish(std::initializer_list<std::string_view> bodies, LineSink& sink) const;
 
  private:
   size_t start_;

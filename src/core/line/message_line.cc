@@ -6,37 +6,10 @@
 #include "core/base/number_text.h"
 #include "core/base/text_encoding.h"
 #include "core/line/framed_line.h"
+#include "core/line/put_text.h"
 #include "core/net/community_id.h"
 
 namespace tcp_sniffer {
-namespace {
-
-// Literal keys and numbers between two pieces of text never need more than this.
-constexpr size_t kFixedPartMax = 512;
-
-template <size_t N>
-char* put(char* out, const char (&literal)[N]) {
-  std::memcpy(out, literal, N - 1);
-  return out + N - 1;
-}
-
-// One of the program's own words, and the quote after it.
-char* put_word(char* out, std::string_view word) {
-  std::memcpy(out, word.data(), word.size());
-  return put(out + word.size(), "\"");
-}
-
-// Copies whole pieces: stores, and reads, up to 31 bytes more than the text has.
-char* put_connection(char* out, const ConnectionText& text) {
-  constexpr size_t kPiece = 32;
-  static_assert(ConnectionText::kEndpointsSizeMax % kPiece == 0);
-  for (size_t at = 0; at < text.size; at += kPiece) {
-    std::memcpy(out + at, text.endpoints.data() + at, kPiece);
-  }
-  return out + text.size;
-}
-
-}  // namespace
 
 std::string_view incomplete_word(Incomplete incomplete) {
   switch (incomplete) {
@@ -110,32 +83,43 @@ void MessageLineWriter::write_ndjson(const Message& message, LineSink& sink) {
 void MessageLineWriter::write_framed(const Message& message, LineSink& sink) {
   const FramedMessage frame(sink);
   append_fields(message, sink);
-  std::string_view body;
-  if (message.body_kept) {
-    body = body_text(message);
-    const bool text = is_utf8(body);
-    if (!text) body = message.body;
-    append_verbatim(text ? ",\"bodyEncoding\":\"utf8\"" : ",\"bodyEncoding\":\"binary\"", sink);
-  }
+  const std::string_view body = append_framed_body(message, sink);
   append_verbatim("}", sink);
-  frame.finish(body, sink);
+  frame.finish({body}, sink);
+}
+
+// Tells what the body is, which is returned: its bytes belong behind the JSON.
+std::string_view MessageLineWriter::append_framed_body(const Message& message, LineSink& sink) {
+  if (!message.body_kept) return {};
+  const std::string_view body = body_text(message);
+  const bool text = is_utf8(body);
+  append_verbatim(text ? ",\"bodyEncoding\":\"utf8\"" : ",\"bodyEncoding\":\"binary\"", sink);
+  return text ? body : message.body;
 }
 
 void MessageLineWriter::append_fields(const Message& message, LineSink& sink) {
   latin1_.clear();
   append_identity(message, sink);
   if (!message.protocol.empty()) [[unlikely]] {
+    append_protocol(message.protocol, sink);
     append_command_line(message, sink);
   } else {
     append_start_line(message, sink);
     append_headers(message, sink);
   }
-  append_measures(message, sink);
+  append_measures(message, message.has_latency, sink);
   append_losses(message, sink);
   if (message.anomalies.any()) [[unlikely]]
     append_anomalies(message.anomalies, sink);
-  if (options_.extended) append_extended(message, sink);
-  if (latin1_.size() == 0) return;
+  if (options_.extended) {
+    append_interface(message, sink);
+    append_frames(message, sink);
+    append_capture(message, sink);
+  }
+  if (latin1_.size() > 0) append_latin1(sink);
+}
+
+void MessageLineWriter::append_latin1(LineSink& sink) const {
   const std::string_view names = latin1_.view();
   append_verbatim(",\"latin1\":[", sink);
   append_verbatim(names.substr(0, names.size() - 1), sink);
@@ -178,10 +162,13 @@ void MessageLineWriter::append_text_field(std::string_view key, std::string_view
   append_verbatim(latin1_name, latin1_);
 }
 
-void MessageLineWriter::append_command_line(const Message& message, LineSink& sink) {
+void MessageLineWriter::append_protocol(std::string_view protocol, LineSink& sink) {
   append_verbatim(",\"protocol\":\"", sink);
-  append_verbatim(message.protocol, sink);
+  append_verbatim(protocol, sink);
   append_verbatim("\"", sink);
+}
+
+void MessageLineWriter::append_command_line(const Message& message, LineSink& sink) {
   if (message.direction == MessageDirection::kRequest) {
     append_text_field(",\"method\":", message.method, "\"method\",", sink);
     append_text_field(",\"argument\":", message.target, "\"argument\",", sink);
@@ -219,7 +206,7 @@ void MessageLineWriter::append_headers(const Message& message, LineSink& sink) {
   headers_.write(message.trailers, "trailers", sink, latin1_);
 }
 
-void MessageLineWriter::append_measures(const Message& message, LineSink& sink) {
+void MessageLineWriter::append_measures(const Message& message, bool with_latency, LineSink& sink) {
   char* out = put(sink.reserve(kFixedPartMax), ",\"bodySize\":");
   out = write_unsigned(out, message.body_size);
   if (message.body_truncated) out = put(out, ",\"bodyTruncated\":true");
@@ -232,7 +219,7 @@ void MessageLineWriter::append_measures(const Message& message, LineSink& sink) 
   }
   out = put(out, ",\"durationMs\":");
   out = write_milliseconds(out, elapsed_ns(message.first_byte_ns, message.last_byte_ns));
-  if (message.has_latency) {
+  if (with_latency) {
     out = write_milliseconds(put(out, ",\"latencyMs\":"), message.latency_ns);
   }
   sink.commit(out);
@@ -274,17 +261,25 @@ void MessageLineWriter::append_anomalies(Anomalies anomalies, LineSink& sink) {
   append_verbatim("]", sink);
 }
 
-void MessageLineWriter::append_extended(const Message& message, LineSink& sink) {
-  if (message.link_id < options_.link_names.size()) {
-    append_text_field(",\"interface\":", options_.link_names[message.link_id], "\"interface\",",
-                      sink);
-  }
+// With fields: extended: the interface, then what its frames tell of the message, then what the
+// capture tells of the connection.
+void MessageLineWriter::append_interface(const Message& message, LineSink& sink) {
+  if (message.link_id >= options_.link_names.size()) return;
+  append_text_field(",\"interface\":", options_.link_names[message.link_id], "\"interface\",",
+                    sink);
+}
+
+void MessageLineWriter::append_frames(const Message& message, LineSink& sink) {
   char* out = sink.reserve(kFixedPartMax);
   if (message.first_frame != 0) {
     out = write_unsigned(put(out, ",\"firstFrame\":"), message.first_frame);
     out = write_unsigned(put(out, ",\"lastFrame\":"), message.last_frame);
   }
-  out = write_unsigned(put(out, ",\"headersSize\":"), message.headers_size);
+  sink.commit(write_unsigned(put(out, ",\"headersSize\":"), message.headers_size));
+}
+
+void MessageLineWriter::append_capture(const Message& message, LineSink& sink) {
+  char* out = sink.reserve(kFixedPartMax);
   if (message.vlan != 0) out = write_unsigned(put(out, ",\"vlan\":"), message.vlan);
   out = put(out, ",\"communityId\":\"");
   out = put(write_community_id(out, message.receiver, message.destination), "\"");

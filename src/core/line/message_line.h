@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/line/connection_text.h"
@@ -19,11 +20,28 @@ struct LineOptions {
   enum Format : uint8_t { kNdjson, kFramed, kPretty };
 
   Format format = kNdjson;
+  bool by_exchange = false;             // records: exchange (kPretty has no other form)
   bool extended = false;                // fields: extended
   bool raw_headers = false;             // rawHeaders
   bool binary_base64 = false;           // binaryBody: base64
   bool colours = false;                 // pretty only
   std::vector<std::string> link_names;  // interface names by link_id, for `interface`
+};
+
+// What the line of an exchange is made of: each message either as such, or as the text that
+// write_part has made of it before.
+struct ExchangeParts {
+  const Message* about = nullptr;  // one of its messages, or what they have in common
+  Orphan orphan;
+  const Message* request = nullptr;
+  std::string_view request_text;   // instead of it
+  std::string_view request_body;   // … and what write_part returned
+  int64_t request_first_ns = 0;    // … and its time; of the request in any case
+  std::string_view interim_texts;  // apart by commas
+  const Message* interim = nullptr;
+  const Message* response = nullptr;
+
+  bool has_request() const { return request != nullptr || !request_text.empty(); }
 };
 
 // Turns finished messages into the bytes that go out: NDJSON lines, frames (framed_line.h) or
@@ -59,6 +77,15 @@ class MessageLineWriter {
   // one is larger.
   size_t body_that_fits(const Message& message, size_t size) const;
 
+  // ---- exchange_line.cc: with `records: exchange` (not kPretty)
+
+  // Appends the object of one message, as it stands in its exchange's line, without its latency
+  // when that stands in the line. With kFramed it is without the body, which is returned: its bytes
+  // belong behind the line's JSON.
+  std::string_view write_part(const Message& message, LineSink& sink);
+  // Appends one whole line or frame.
+  void write_exchange(const ExchangeParts& parts, LineSink& sink);
+
   // To be called for a request whose response will not come any more (the connection ended, was
   // evicted or drained): with kPretty appends the request's own line, else nothing. Needs
   // direction, method, target, request_host, body_size, receiver, first_byte_ns, incomplete.
@@ -73,13 +100,22 @@ class MessageLineWriter {
   void append_fields(const Message& message, LineSink& sink);
   void append_identity(const Message& message, LineSink& sink);
   static void append_proxied(const ProxiedEndpoints& proxied, LineSink& sink);
+  static void append_protocol(std::string_view protocol, LineSink& sink);
   void append_command_line(const Message& message, LineSink& sink);
   void append_start_line(const Message& message, LineSink& sink);
   void append_headers(const Message& message, LineSink& sink);
-  void append_measures(const Message& message, LineSink& sink);
+  void append_measures(const Message& message, bool with_latency, LineSink& sink);
   void append_losses(const Message& message, LineSink& sink);
+  void append_shared(const ExchangeParts& parts, LineSink& sink);
+  std::pair<std::string_view, std::string_view> append_exchange(const ExchangeParts& parts,
+                                                                LineSink& sink);
+  static std::string_view append_framed_body(const Message& message, LineSink& sink);
+  static void append_orphan(Orphan orphan, LineSink& sink);
   static void append_anomalies(Anomalies anomalies, LineSink& sink);
-  void append_extended(const Message& message, LineSink& sink);
+  void append_interface(const Message& message, LineSink& sink);
+  void append_frames(const Message& message, LineSink& sink);
+  void append_capture(const Message& message, LineSink& sink);
+  void append_latin1(LineSink& sink) const;
   void append_body(const Message& message, LineSink& sink);
   void append_text_field(std::string_view key, std::string_view text, std::string_view latin1_name,
                          LineSink& sink);

@@ -111,7 +111,7 @@ bool names_host(std::string_view method, std::string_view target) {
 
 void PrettyLineWriter::write(const Message& message, LineSink& sink) {
   if (message.direction == MessageDirection::kRequest) return;
-  if (message.status >= 100 && message.status < 200 && message.status != 101) return;
+  if (message.is_interim()) return;
   const bool is_http = message.protocol.empty();
   const ShortText status_number = status_text(message.status);
   const std::string_view status = !is_http              ? message.method

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "core/base/growing_text.h"
@@ -8,6 +9,16 @@
 #include "core/net/segment_meta.h"
 
 namespace tcp_sniffer {
+
+struct HeldExchange;
+
+// Requests that the output holds until their responses come, in the order of exchanges
+// (`records: exchange`). Its own affair; all of it is gone when the connection is over.
+struct WaitingRequests {
+  HeldExchange* first = nullptr;
+  HeldExchange* last = nullptr;
+  size_t held_bytes = 0;  // of the shard's pool
+};
 
 // What few connections have beside their object. Memory of the shard's pool, taken when the first
 // of it comes and given back with the connection.
@@ -22,6 +33,12 @@ struct ConnectionExtras {
   uint64_t opening_offset = 0;
   SegmentMeta opening_first;  // brought the first of them
   Side opening_side = Side::kLow;
+
+  WaitingRequests waiting;
+
+  bool is_used() const {
+    return is_proxied || protocol_state != nullptr || opening.size > 0 || waiting.first != nullptr;
+  }
 };
 static_assert(sizeof(ConnectionExtras) <= BufferPool::kSizeMin);  // docs/memory.md says so
 

@@ -18,6 +18,13 @@ struct ConnectionIdentity {
   int32_t connect_us = -1;  // SYN to the handshake's ACK; -1 = not seen
   ConnectionExtras* extras = nullptr;
 
+  // The extras, made when there are none; nullptr: no memory.
+  ConnectionExtras* make_extras(BufferPool& pool);
+  void release_unused_extras(BufferPool& pool) {
+    if (extras != nullptr && !extras->is_used()) release_extras(pool);
+  }
+  void release_extras(BufferPool& pool);
+
   const ProxiedEndpoints* proxied() const {
     return extras != nullptr && extras->is_proxied ? &extras->proxied : nullptr;
   }

@@ -52,6 +52,15 @@ struct BodyGap {
 
 constexpr uint64_t kNoExchange = ~uint64_t{0};
 
+// A message that is alone in its exchange says why (docs/messages.md, fields `orphan` and
+// `orphanCause`).
+struct Orphan {
+  enum class Kind : uint8_t { kNo, kRequestNotCaptured, kResponseNotCaptured, kNoResponse };
+
+  Kind kind = Kind::kNo;
+  Incomplete cause = Incomplete::kNo;  // kNo: it is not known, or there is none
+};
+
 // A finished message, put together for the line writer. Every view is valid only during the call
 // it is handed to. Whoever fills it fills every field that applies.
 struct Message {
@@ -97,6 +106,9 @@ struct Message {
   int64_t last_byte_ns = 0;   // packet time of its last byte
   bool has_latency = false;
   int64_t latency_ns = 0;  // may be negative
+  bool unasked = false;    // a response that answers nothing, and needs no request
+  // Of a request whose response will not be told from others: why.
+  Incomplete unanswerable = Incomplete::kNo;
 
   // fields: extended
   uint64_t first_frame = 0;  // 0 = unknown (live)
@@ -105,6 +117,8 @@ struct Message {
   uint16_t vlan = 0;
   uint32_t link_id = 0;
   int64_t connect_ns = -1;  // SYN to ACK of the handshake; -1 = not seen
+
+  bool is_interim() const { return status >= 100 && status < 200 && status != 101; }
 
   // format: pretty prints one line an exchange: the response's line needs its request.
   std::string_view request_method;  // of a response's request, when known

@@ -24,9 +24,7 @@ void MessageEmitter::emit(ConnectionIdentity& identity, Side side, Message& mess
 
   counters_.add(ShardCounter::messages_parsed);
   counters_.add(is_request ? ShardCounter::requests : ShardCounter::responses);
-  if (message.status >= 100 && message.status < 200 && message.status != 101) {
-    counters_.add(ShardCounter::interim);
-  }
+  if (message.is_interim()) counters_.add(ShardCounter::interim);
   if (message.after_gap) counters_.add(ShardCounter::after_gap);
   if (message.http09) counters_.add(ShardCounter::http09);
   if (message.incomplete != Incomplete::kNo) {
@@ -35,7 +33,7 @@ void MessageEmitter::emit(ConnectionIdentity& identity, Side side, Message& mess
     counters_.add(
         static_cast<ShardCounter>(static_cast<uint8_t>(ShardCounter::incomplete_gap) + index));
   }
-  output_.on_message(message);
+  output_.on_message(message, identity);
 }
 
 void MessageEmitter::emit_unanswered(const ConnectionIdentity& identity, Message& request) {

@@ -18,10 +18,22 @@ class MessageEmitter {
   void emit(ConnectionIdentity& identity, Side side, Message& message);
   // A request whose response will not come; the receiver is known.
   void emit_unanswered(const ConnectionIdentity& identity, Message& request);
+  // The request of this exchange has no response that can be told from others.
+  void lose_response(ConnectionIdentity& identity, uint64_t exchange, Incomplete cause) {
+    output_.on_orphan(identity, exchange, {Orphan::Kind::kResponseNotCaptured, cause});
+  }
+  // The server has ended its stream, of which nothing is missing, without answering the request.
+  void end_without_response(ConnectionIdentity& identity, uint64_t exchange) {
+    output_.on_orphan(identity, exchange, {Orphan::Kind::kNoResponse, Incomplete::kNo});
+  }
+  void end_connection(ConnectionIdentity& identity, Incomplete cause) {
+    output_.on_connection_over(identity, cause);
+  }
 
- private:
+  // What every message of the connection has.
   static void add_identity(const ConnectionIdentity& identity, Message& message);
 
+ private:
   ShardCounters& counters_;
   MessageOutput& output_;
 };

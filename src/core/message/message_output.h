@@ -1,17 +1,27 @@
 #pragma once
 
+#include "core/message/connection_identity.h"
 #include "core/message/message.h"
 
 namespace tcp_sniffer {
 
-// Where finished messages go. One call a message, on the shard's thread; every view in the message
-// is valid during the call only. Implemented by the shard (lines), and by tests.
+// Where finished messages go, and what becomes of requests without responses. On the shard's
+// thread; every view in the message is valid during the call only. Implemented by the shard
+// (lines), and by tests.
 class MessageOutput {
  public:
   virtual ~MessageOutput() = default;
-  virtual void on_message(const Message& message) = 0;
-  // A request whose response will not come any more: the connection is over.
+  // One call a message. The connection stays where it is until on_connection_over.
+  virtual void on_message(const Message& message, ConnectionIdentity& connection) = 0;
+  // A request whose response will not come any more: the connection is over. Only for lines that
+  // name a request with its response.
   virtual void on_unanswered(const Message& request) = 0;
+  // No response with the number of this exchange will come: why. Nothing happens when no request
+  // with this number was handed on.
+  virtual void on_orphan(ConnectionIdentity& connection, uint64_t exchange, Orphan orphan) = 0;
+  // No response will come to any request of the connection, which has requests that wait
+  // (ConnectionExtras::waiting).
+  virtual void on_connection_over(ConnectionIdentity& connection, Incomplete cause) = 0;
 };
 
 }  // namespace tcp_sniffer

@@ -97,6 +97,7 @@ void Pop3Engine::pass_over(Context& context, size_t size) {
   context.stream.line.release(pool_);
   interrupt(context, Incomplete::kLimit);
   context.stream.searching = true;
+  lose_replies(context);
   lose_order(context.pop3, context.side);
 }
 
@@ -106,6 +107,15 @@ void Pop3Engine::lose_order(Pop3Connection& pop3, Side side) {
   pop3.forgotten.clear();
   pop3.order_lost = true;
   if (!pop3.server_known || pop3.server == side) pop3.greeted = true;
+}
+
+// Of the commands that wait. Those that wait when a stream is met in its middle are known to be
+// alone when the next command is answered, or at the end.
+void Pop3Engine::lose_replies(Context& context) {
+  auto& waiting = context.pop3.waiting;
+  for (uint32_t i = 0; i < waiting.size(); i++) {
+    emitter_.lose_response(context.identity, waiting.at(i).number, Incomplete::kGap);
+  }
 }
 
 // A piece of a line that is longer than a line may be. In a mail there are such lines, and they
@@ -198,12 +208,14 @@ void Pop3Engine::take_command(Context& context, std::string_view line) {
     command = {pop3.in_auth ? Pop3Verb::kAuth : Pop3Verb::kUnknown, kRedacted, {}};
   }
   // After a loss the answer may have been lost, and this is any line.
-  remember(context, command.name, {command.verb, hidden || (is_answer && pop3.order_lost)});
-  emit_request(context, command, hidden);
+  const bool remembered =
+      remember(context, command.name, {command.verb, hidden || (is_answer && pop3.order_lost)});
+  emit_request(context, command, hidden, remembered);
   pop3.next_exchange++;
 }
 
-void Pop3Engine::remember(Context& context, std::string_view name, Pop3Kind kind) {
+// False: its reply will not be told from others.
+bool Pop3Engine::remember(Context& context, std::string_view name, Pop3Kind kind) {
   Pop3Connection& pop3 = context.pop3;
   pop3.pipelines |= !pop3.nothing_waits();
   if (pop3.forgotten.empty() && !pop3.waiting.full()) {
@@ -212,7 +224,7 @@ void Pop3Engine::remember(Context& context, std::string_view name, Pop3Kind kind
         {pop3.next_exchange, stream.last.time_ns, stream.first.acknowledged, kind, {}});
     std::array<char, 12>& shown = pop3.waiting.back().name;
     name.substr(0, shown.size() - 1).copy(shown.data(), shown.size());
-    return;
+    return true;
   }
   counters_.add(ShardCounter::commands_forgotten);
   if (!pop3.forgotten.empty() && pop3.forgotten.back().kind == kind) {
@@ -222,12 +234,13 @@ void Pop3Engine::remember(Context& context, std::string_view name, Pop3Kind kind
   } else {
     pop3.order_lost = true;
   }
+  return false;
 }
 
 void Pop3Engine::take_reply(Context& context, std::string_view line) {
   Pop3Connection& pop3 = context.pop3;
   Pop3Reply reply = read_pop3_reply(line);
-  pop3.answered_known = false;
+  pop3.answered_known = pop3.greets = false;
   const auto [verb, hidden] = take_answered(context);
   follow_login(pop3, verb, reply.status);
   // Servers quote what they do not know.
@@ -255,12 +268,15 @@ Pop3Kind Pop3Engine::take_answered(Context& context) {
   if (!std::exchange(pop3.greeted, true)) {
     // A client waits for it. What comes when commands wait may answer one of them.
     pop3.order_lost |= !pop3.nothing_waits();
-    is_sure = !pop3.order_lost;
+    is_sure = pop3.greets = !pop3.order_lost;
   } else if (!pop3.waiting.empty()) {
     pop3.answered = pop3.waiting.front();
     pop3.waiting.pop();
     const bool begins_there = pop3.answered.sent_ack == context.stream.first_offset;
     is_sure = pop3.answered_known = !pop3.order_lost || (!pop3.pipelines && begins_there);
+    if (!is_sure) {
+      emitter_.lose_response(context.identity, pop3.answered.number, Incomplete::kGap);
+    }
     kind = pop3.answered.kind;
   } else if (!pop3.forgotten.empty()) {
     is_sure = !pop3.order_lost;
@@ -349,6 +365,7 @@ void Pop3Engine::gap(Pop3Connection& pop3, ConnectionIdentity& identity, Side si
   if (stream.in_body) stream.missing = length;
   interrupt(context, cause == GapCause::kSnaplen ? Incomplete::kSnaplen : Incomplete::kGap);
   stream.searching = true;
+  lose_replies(context);
   lose_order(pop3, side);
   pop3.logged_in = false;
 }
@@ -359,6 +376,7 @@ void Pop3Engine::end_of_stream(Pop3Connection& pop3, ConnectionIdentity& identit
   counters_.add(ShardCounter::skipped_in_resync, context.stream.line.size);
   context.stream.line.release(pool_);
   interrupt(context, Incomplete::kClosed);
+  context.stream.ended = true;
 }
 
 void Pop3Engine::close(Pop3Connection& pop3, ConnectionIdentity& identity, Incomplete cause) {
@@ -370,15 +388,24 @@ void Pop3Engine::close(Pop3Connection& pop3, ConnectionIdentity& identity, Incom
     context.stream.body.release(pool_);
   }
   pop3.reply_text.release(pool_);
+  // The server has ended its stream, and no reply is missing in front of its end.
+  if (pop3.tunnel || pop3.order_lost || !pop3.streams[static_cast<size_t>(pop3.server)].ended) {
+    return;
+  }
+  for (uint32_t i = 0; i < pop3.waiting.size(); i++) {
+    emitter_.end_without_response(identity, pop3.waiting.at(i).number);
+  }
 }
 
-void Pop3Engine::emit_request(Context& context, const Pop3Command& command, bool hidden) {
+void Pop3Engine::emit_request(Context& context, const Pop3Command& command, bool hidden,
+                              bool remembered) {
   Message message;
   message.direction = MessageDirection::kRequest;
   message.method = command.name;
   const bool secret = command.verb == Pop3Verb::kSecret || command.verb == Pop3Verb::kAuth;
   message.target = secret && !hidden ? kRedacted : command.argument;
   message.exchange = context.pop3.next_exchange;
+  if (!remembered) message.unanswerable = Incomplete::kLimit;
   emit(context, message);
 }
 
@@ -396,6 +423,7 @@ void Pop3Engine::emit_reply(Context& context, Pop3Status status, std::string_vie
     message.latency_ns = stream.first.time_ns - pop3.answered.last_byte_ns;
     message.request_method = pop3.answered.name.data();
   } else {
+    message.unasked = pop3.greets;
     counters_.add(ShardCounter::unpaired);
   }
   if (has_body) {

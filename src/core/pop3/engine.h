@@ -43,6 +43,8 @@ template <class Item, uint32_t kSizeMax>
 class Pop3Queue {
  public:
   bool empty() const { return size_ == 0; }
+  uint32_t size() const { return size_; }
+  Item& at(uint32_t index) { return items_[(first_ + index) % kSizeMax]; }
   bool full() const { return size_ == kSizeMax; }
   Item& front() { return items_[first_]; }
   Item& back() { return items_[(first_ + size_ - 1) % kSizeMax]; }
@@ -77,6 +79,7 @@ struct Pop3Stream {
   bool in_long_line = false;  // the beginning of a line that is too long was taken or passed over
   bool searching = false;     // after a loss, or met in its middle: a line must begin first
   bool after_gap = false;
+  bool ended = false;  // its end is final, and what came before it was taken
   Incomplete cause = Incomplete::kNo;
 };
 
@@ -108,6 +111,7 @@ struct Pop3Connection {
   GrowingText reply_text;
   Pop3Exchange answered;  // its command
   bool answered_known = false;
+  bool greets = false;  // the reply is the greeting, surely
 
   bool nothing_waits() const { return waiting.empty() && forgotten.empty(); }
   // Whether a line of the client that is no command may be part of a credential.
@@ -172,16 +176,17 @@ class Pop3Engine {
   void take_long_line(Context& context, std::string_view piece);
   void pass_over(Context& context, size_t size);
   void take_command(Context& context, std::string_view line);
-  void remember(Context& context, std::string_view name, Pop3Kind kind);
+  bool remember(Context& context, std::string_view name, Pop3Kind kind);
+  void lose_replies(Context& context);
   void take_reply(Context& context, std::string_view line);
-  static Pop3Kind take_answered(Context& context);
+  Pop3Kind take_answered(Context& context);
   static void follow_login(Pop3Connection& pop3, Pop3Verb verb, Pop3Status status);
   void take_body_line(Context& context, std::string_view raw);
   void keep_body(Context& context, std::string_view bytes);
   void finish_body(Context& context);
   void interrupt(Context& context, Incomplete cause);
   void emit(Context& context, Message& message);
-  void emit_request(Context& context, const Pop3Command& command, bool hidden);
+  void emit_request(Context& context, const Pop3Command& command, bool hidden, bool remembered);
   void emit_reply(Context& context, Pop3Status status, std::string_view text, bool has_body);
 
   const uint64_t body_max_;  // bytes of a reply kept

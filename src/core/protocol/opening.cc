@@ -59,7 +59,7 @@ uint32_t ProtocolCall::continue_opening(Side side, uint64_t offset, std::span<co
     choice_.set(ProtocolChoice::kOpened, side);
     opening.release(protocols_.pool_);
     take_header(side, header);
-    protocols_.release_unused_extras(identity());
+    identity().release_unused_extras(protocols_.pool_);
   } else {
     opening.size = before;
     take_opening(side);
@@ -70,7 +70,7 @@ uint32_t ProtocolCall::continue_opening(Side side, uint64_t offset, std::span<co
 
 bool ProtocolCall::keep_opening(Side side, uint64_t offset, std::span<const uint8_t> bytes,
                                 const SegmentMeta& meta) {
-  ConnectionExtras* extras = protocols_.extras_of(identity());
+  ConnectionExtras* extras = identity().make_extras(protocols_.pool_);
   if (extras == nullptr || !extras->opening.append(protocols_.pool_, text_of(bytes))) return false;
   extras->opening_side = side;
   extras->opening_offset = offset;
@@ -85,7 +85,7 @@ void ProtocolCall::take_opening(Side side) {
   GrowingText kept = std::exchange(extras.opening, {});
   pass_on(side, extras.opening_offset, {kept.memory.data, kept.size}, extras.opening_first, true);
   kept.release(protocols_.pool_);
-  protocols_.release_unused_extras(identity());
+  identity().release_unused_extras(protocols_.pool_);
 }
 
 void ProtocolCall::take_header(Side side, const ProxyHeader& header) {
@@ -96,7 +96,7 @@ void ProtocolCall::take_header(Side side, const ProxyHeader& header) {
   HttpEngine::start_at_beginning(protocol_.http_, side);
   with_chosen([&](auto& engine, auto& state) { engine.start_at_beginning(state, side); });
   if (!header.has_endpoints) return;
-  ConnectionExtras* extras = protocols_.extras_of(identity());
+  ConnectionExtras* extras = identity().make_extras(protocols_.pool_);
   if (extras == nullptr) return;
   extras->is_proxied = true;
   extras->proxied = header.endpoints;

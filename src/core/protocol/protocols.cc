@@ -82,7 +82,7 @@ size_t Protocols::held_bytes(const ConnectionProtocol& protocol,
   size_t held = HttpEngine::held_bytes(protocol.http_);
   const ConnectionExtras* extras = identity.extras;
   if (extras == nullptr) return held;
-  held += BufferPool::kSizeMin + extras->opening.memory.capacity;
+  held += BufferPool::kSizeMin + extras->opening.memory.capacity + extras->waiting.held_bytes;
   with_chosen(engines_, extras, [&](const auto& engine, const auto& state) {
     held += BufferPool::capacity_of(sizeof(state)) + engine.held_bytes(state);
   });
@@ -98,7 +98,7 @@ void Protocols::choose(ProtocolChoice& choice, ConnectionIdentity& identity,
     using Engine = std::remove_cvref_t<decltype(engine)>;
     using State = typename Engine::State;
     if (!spoken_[++number] || !engine.recognises(identity.key, first_bytes)) return false;
-    ConnectionExtras* extras = extras_of(identity);
+    ConnectionExtras* extras = identity.make_extras(pool_);
     if (extras == nullptr) return true;
     const Buffer memory = pool_.allocate(sizeof(State));
     if (!memory) return true;
@@ -113,29 +113,6 @@ void Protocols::choose(ProtocolChoice& choice, ConnectionIdentity& identity,
     return true;
   };
   std::apply([&](auto&... engine) { (take_one(engine) || ...); }, engines_);
-}
-
-// Made when there are none; nullptr: no memory.
-ConnectionExtras* Protocols::extras_of(ConnectionIdentity& identity) {
-  if (identity.extras != nullptr) return identity.extras;
-  const Buffer memory = pool_.allocate(sizeof(ConnectionExtras));
-  if (memory) identity.extras = new (memory.data) ConnectionExtras;
-  return identity.extras;
-}
-
-void Protocols::release_unused_extras(ConnectionIdentity& identity) {
-  const ConnectionExtras* extras = identity.extras;
-  if (extras != nullptr && !extras->is_proxied && extras->protocol_state == nullptr) {
-    release_extras(identity);
-  }
-}
-
-void Protocols::release_extras(ConnectionIdentity& identity) {
-  if (identity.extras == nullptr) return;
-  identity.extras->opening.release(pool_);
-  Buffer memory = memory_of(*identity.extras);
-  pool_.release(memory);
-  identity.extras = nullptr;
 }
 
 // ---------------------------------------------------------------- one connection
@@ -214,7 +191,12 @@ void ProtocolCall::close() {
       })) {
     protocols_.http_.close(http_, http_.ending);
   }
-  protocols_.release_extras(identity());
+  ConnectionExtras* extras = identity().extras;
+  if (extras == nullptr) return;
+  if (extras->waiting.first != nullptr) {
+    protocols_.emitter_.end_connection(identity(), http_.ending);
+  }
+  identity().release_extras(protocols_.pool_);
 }
 
 }  // namespace tcp_sniffer

@@ -103,9 +103,6 @@ class Protocols {
 
   void choose(ProtocolChoice& choice, ConnectionIdentity& identity,
               std::span<const uint8_t> first_bytes);
-  ConnectionExtras* extras_of(ConnectionIdentity& identity);
-  void release_unused_extras(ConnectionIdentity& identity);
-  void release_extras(ConnectionIdentity& identity);
 
   const std::array<bool, kProtocolNames.size()> spoken_;
   bool is_http_alone_;

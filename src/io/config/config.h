@@ -12,6 +12,7 @@ namespace tcp_sniffer {
 
 // The numeric value of each enumerator is its place in the key's list of words (config_keys.cc).
 enum class OutputFormat : uint8_t { kNdjson, kFramed, kPretty };
+enum class Records : uint8_t { kMessage, kExchange };
 enum class Color : uint8_t { kAuto, kAlways, kNever };
 enum class FieldSet : uint8_t { kStandard, kExtended };
 enum class BinaryBody : uint8_t { kOmit, kBase64 };
@@ -57,7 +58,8 @@ struct Config {
   // What is written.
   std::string output;                           // empty: standard output
   OutputFormat format = OutputFormat::kNdjson;  // resolved: pretty on a terminal
-  Color color = Color::kAuto;                   // resolved: always or never
+  Records records = Records::kMessage;
+  Color color = Color::kAuto;  // resolved: always or never
   FieldSet fields = FieldSet::kStandard;
   uint64_t max_body_size = 1048576;
   BinaryBody binary_body = BinaryBody::kOmit;

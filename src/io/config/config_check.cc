@@ -176,6 +176,7 @@ std::vector<std::string> keys_without_effect(const Config& config) {
   add_if("decodeBodies",
          config.max_body_size == 0 || (config.format == OutputFormat::kPretty && !extracts));
   add_if("color", config.format != OutputFormat::kPretty);
+  add_if("records", config.format == OutputFormat::kPretty);
   add_if("writeIncomplete", !extracts);
   add_if("extractMaxBytes", !extracts);
   add_if("extractMaxFiles", !extracts);

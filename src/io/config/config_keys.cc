@@ -16,6 +16,7 @@ namespace {
 using Words = std::string_view;
 constexpr Words kFileOrderWords[] = {"time", "given"};
 constexpr Words kFormatWords[] = {"ndjson", "framed", "pretty"};
+constexpr Words kRecordsWords[] = {"message", "exchange"};
 constexpr Words kColorWords[] = {"auto", "always", "never"};
 constexpr Words kFieldsWords[] = {"standard", "extended"};
 constexpr Words kBinaryBodyWords[] = {"omit", "base64"};
@@ -116,6 +117,9 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .target = word<&Config::format>(), .words = kFormatWords,
      .default_text = "ndjson; pretty when standard output is a terminal",
      .meaning = "ndjson: one JSON object a line; framed: bodies as raw bytes; pretty: for people"},
+    {.name = "records", .value_name = "WORD", .group = KeyGroup::kOutput,
+     .target = word<&Config::records>(), .words = kRecordsWords,
+     .meaning = "message: a line for each message; exchange: one for a request with its responses"},
     {.name = "color", .value_name = "WORD", .group = KeyGroup::kOutput,
      .target = word<&Config::color>(), .words = kColorWords,
      .meaning = "pretty lines in colour; auto: on a terminal, unless NO_COLOR is set or TERM is dumb"},

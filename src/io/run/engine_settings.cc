@@ -99,6 +99,7 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   settings.reassembly.gap_timeout_ns = static_cast<int64_t>(config.gap_timeout_ms) * kNsPerMs;
   settings.reassembly.buffer_max = config.reassembly_buffer_size;
   settings.lines.format = line_format(config.format);
+  settings.lines.by_exchange = config.records == Records::kExchange;
   settings.lines.extended = config.fields == FieldSet::kExtended;
   settings.lines.raw_headers = config.raw_headers;
   settings.lines.binary_base64 = config.binary_body == BinaryBody::kBase64;

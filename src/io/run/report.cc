@@ -76,10 +76,10 @@ EventFields fields_of(const EventRecord& record, bool with_samples) {
 bool Totals::deterministic() const {
   return of(ShardCounter::connections_evicted) == 0 && of(ShardCounter::connections_refused) == 0 &&
          of(ShardCounter::memory_refusals) == 0 && of(ShardCounter::limits_reached) == 0 &&
-         of(ShardCounter::incomplete_limit) == 0 && dropped_messages() == 0 &&
-         of(ShardCounter::bodies_too_slow) == 0 && of(ShardCounter::tombstones_forgotten) == 0 &&
-         of(FrameCounter::dropped_overload) == 0 && discarded_messages() == 0 &&
-         kernel_dropped == 0;
+         of(ShardCounter::incomplete_limit) == 0 && of(ShardCounter::exchanges_left_early) == 0 &&
+         dropped_messages() == 0 && of(ShardCounter::bodies_too_slow) == 0 &&
+         of(ShardCounter::tombstones_forgotten) == 0 && of(FrameCounter::dropped_overload) == 0 &&
+         discarded_messages() == 0 && kernel_dropped == 0;
 }
 
 Totals sum_totals(std::span<const FrameCounters* const> frames,

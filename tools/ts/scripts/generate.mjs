@@ -15,7 +15,10 @@ function load(name) {
 /** The TypeScript type of a schema; `root` resolves its references. */
 function typeOf(schema, root) {
   if (schema.$ref !== undefined) {
-    const target = root.$defs[schema.$ref.split('/').at(-1)];
+    const target = schema.$ref
+      .slice(2)
+      .split('/')
+      .reduce((parent, key) => parent[key], root);
     return target.title ?? typeOf(target, root);
   }
   if (schema.const !== undefined) return JSON.stringify(schema.const).replaceAll('"', "'");
@@ -120,6 +123,54 @@ function declareMessages({ common, http, pop3 }, root) {
   return parts;
 }
 
+/** A line with records exchange: what is said once, and which halves there are. */
+function declareExchanges({ exchange, exchangeRequest, exchangeResponse }, root) {
+  const halves = new Set(['protocol', 'orphan', 'request', 'interim', 'response']);
+  const shared = Object.fromEntries(
+    Object.entries(exchange.properties).filter(([key]) => !halves.has(key)),
+  );
+  return [
+    declare(exchangeRequest.title, exchangeRequest, root),
+    declare(exchangeResponse.title, exchangeResponse, root),
+    '/** What the lines of all exchanges have in common. */\n' +
+      `export interface CommonExchangeFields ${interfaceBody({ ...exchange, properties: shared }, root, '  ')}\n`,
+    `/** An exchange as a plain object: a line with records exchange, parsed. Without \`orphan\` it has both
+ * halves; only POP3's greeting is a response that answers nothing. */
+export type ExchangeFields = CommonExchangeFields &
+  (
+    | {
+        protocol?: undefined;
+        orphan?: undefined;
+        request: ExchangeRequest;
+        interim?: ExchangeResponse[];
+        response: ExchangeResponse;
+      }
+    | {
+        protocol: 'pop3';
+        orphan?: undefined;
+        request?: ExchangeRequest;
+        interim?: undefined;
+        response: ExchangeResponse;
+      }
+    | {
+        protocol?: 'pop3';
+        orphan: 'responseNotCaptured' | 'noResponse';
+        request: ExchangeRequest;
+        interim?: ExchangeResponse[];
+        response?: undefined;
+      }
+    | {
+        protocol?: 'pop3';
+        orphan: 'requestNotCaptured';
+        request?: undefined;
+        interim?: ExchangeResponse[];
+        response?: ExchangeResponse;
+      }
+  );
+`,
+  ];
+}
+
 function getters(schema, root) {
   const required = new Set(schema.required ?? []);
   return Object.entries(schema.properties)
@@ -158,6 +209,7 @@ function generate() {
     declare('Proxied', message.$defs.proxied, message),
     declareType(message.$defs.headers, message),
     ...declareMessages(message.$defs, message),
+    ...declareExchanges(message.$defs, message),
     '/** The fields of a message as getters; what stands behind them is the subclass\u2019s business. */\n' +
       `export abstract class MessageView {\n  protected abstract fields(): MessageFields;\n\n${getters(common, message)}}\n`,
     declare('EngineEvent', event, event).replace(/}\n$/, '  [field: string]: unknown;\n}\n'),

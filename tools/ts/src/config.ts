@@ -321,6 +321,11 @@ export function checkConfig(
   if (format === 'pretty') {
     refuse('format: "pretty" is for people, not for programs; allowed here: ndjson, framed');
   }
+  if (engineConfig.records === 'exchange') {
+    refuse(
+      'records: "exchange" gives lines that are no messages; allowed here: message, of which pairStream makes exchanges',
+    );
+  }
   if (engineConfig.output !== undefined && engineConfig.output !== '-') {
     refuse(
       `output: ${show(engineConfig.output)} would keep the messages from this process; allowed here: not given`,

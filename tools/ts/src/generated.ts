@@ -115,6 +115,123 @@ export interface Pop3MessageFields extends CommonMessageFields {
 /** One message as a plain object. Where `protocol` is undefined it is of HTTP. */
 export type MessageFields = HttpMessageFields | Pop3MessageFields;
 
+/** The request of an exchange: what is its own. */
+export interface ExchangeRequest {
+  method: string;
+  path?: string;
+  argument?: string;
+  httpVersion?: '0.9' | '1.0' | '1.1';
+  headers?: Headers;
+  rawHeaders?: [string, string][];
+  trailers?: Headers;
+  body?: string;
+  bodyTruncated?: true;
+  bodyEncoding?: 'binary' | 'base64' | 'utf8';
+  bodySize: number;
+  contentDecoded?: string;
+  contentDecodeError?: 'truncated' | 'corrupt' | 'limit';
+  durationMs: number;
+  incomplete?: 'gap' | 'closed' | 'evicted' | 'idle' | 'shutdown' | 'snaplen' | 'limit' | 'parseError';
+  missingBytes?: number;
+  bodyGaps?: [number, number][];
+  headersIncomplete?: true;
+  afterGap?: true;
+  anomalies?: ('leadingBlanks' | 'startLineBlanks' | 'target' | 'version' | 'status' | 'http09' | 'bareLf' | 'bareCr' | 'obsFold' | 'blankBeforeColon' | 'fieldName' | 'noColon' | 'lengthAndCoding' | 'differentLengths' | 'repeatedLength' | 'invalidLength' | 'transferCoding' | 'chunkLine')[];
+  latin1?: string[];
+  firstFrame?: number;
+  lastFrame?: number;
+  headersSize?: number;
+  /** The framed form: how many of the bytes behind the JSON are of this body. */
+  bodyBytes?: number;
+}
+
+/** A response of an exchange: what is its own. latencyMs: interim ones only. */
+export interface ExchangeResponse {
+  timestamp: string;
+  statusCode?: number;
+  status?: '+OK' | '-ERR' | '+';
+  statusText: string;
+  httpVersion?: '0.9' | '1.0' | '1.1';
+  headers?: Headers;
+  rawHeaders?: [string, string][];
+  trailers?: Headers;
+  body?: string;
+  bodyTruncated?: true;
+  bodyEncoding?: 'binary' | 'base64' | 'utf8';
+  bodySize: number;
+  contentDecoded?: string;
+  contentDecodeError?: 'truncated' | 'corrupt' | 'limit';
+  durationMs: number;
+  incomplete?: 'gap' | 'closed' | 'evicted' | 'idle' | 'shutdown' | 'snaplen' | 'limit' | 'parseError';
+  missingBytes?: number;
+  bodyGaps?: [number, number][];
+  headersIncomplete?: true;
+  afterGap?: true;
+  anomalies?: ('leadingBlanks' | 'startLineBlanks' | 'target' | 'version' | 'status' | 'http09' | 'bareLf' | 'bareCr' | 'obsFold' | 'blankBeforeColon' | 'fieldName' | 'noColon' | 'lengthAndCoding' | 'differentLengths' | 'repeatedLength' | 'invalidLength' | 'transferCoding' | 'chunkLine')[];
+  latin1?: string[];
+  firstFrame?: number;
+  lastFrame?: number;
+  headersSize?: number;
+  latencyMs?: number;
+  /** The framed form: how many of the bytes behind the JSON are of this body. */
+  bodyBytes?: number;
+}
+
+/** What the lines of all exchanges have in common. */
+export interface CommonExchangeFields {
+  timestamp: string;
+  connectionId: string;
+  exchange?: number;
+  receiver: Endpoint;
+  destination: Endpoint;
+  proxied?: Proxied;
+  /** The request's last byte to the response's first. May be negative. */
+  latencyMs?: number;
+  /** The request's first byte to the response's last. */
+  totalMs?: number;
+  /** Why the other half is not known. limit: it is a line of its own. */
+  orphanCause?: 'gap' | 'closed' | 'evicted' | 'idle' | 'shutdown' | 'limit';
+  interface?: string;
+  vlan?: number | number[];
+  communityId?: string;
+  connectMs?: number;
+  latin1?: string[];
+}
+
+/** An exchange as a plain object: a line with records exchange, parsed. Without `orphan` it has both
+ * halves; only POP3's greeting is a response that answers nothing. */
+export type ExchangeFields = CommonExchangeFields &
+  (
+    | {
+        protocol?: undefined;
+        orphan?: undefined;
+        request: ExchangeRequest;
+        interim?: ExchangeResponse[];
+        response: ExchangeResponse;
+      }
+    | {
+        protocol: 'pop3';
+        orphan?: undefined;
+        request?: ExchangeRequest;
+        interim?: undefined;
+        response: ExchangeResponse;
+      }
+    | {
+        protocol?: 'pop3';
+        orphan: 'responseNotCaptured' | 'noResponse';
+        request: ExchangeRequest;
+        interim?: ExchangeResponse[];
+        response?: undefined;
+      }
+    | {
+        protocol?: 'pop3';
+        orphan: 'requestNotCaptured';
+        request?: undefined;
+        interim?: ExchangeResponse[];
+        response?: ExchangeResponse;
+      }
+  );
+
 /** The fields of a message as getters; what stands behind them is the subclass’s business. */
 export abstract class MessageView {
   protected abstract fields(): MessageFields;
@@ -702,6 +819,8 @@ export interface EngineConfig {
   output?: string;
   /** Ndjson: one JSON object a line; framed: bodies as raw bytes; pretty: for people. Default: ndjson; pretty when standard output is a terminal. */
   format?: 'ndjson' | 'framed' | 'pretty';
+  /** Message: a line for each message; exchange: one for a request with its responses. */
+  records?: 'message' | 'exchange';
   /** Pretty lines in colour; auto: on a terminal, unless NO_COLOR is set or TERM is dumb. */
   color?: 'auto' | 'always' | 'never';
   /** Extended adds interface, frame numbers, headersSize, vlan, communityId, connectMs. */
@@ -797,6 +916,7 @@ export const engineDefaults = {
   tunnelDepth: 4,
   keyTunnel: true,
   keyVlan: false,
+  records: "message",
   color: "auto",
   fields: "standard",
   maxBodySize: 1048576,

@@ -46,6 +46,10 @@ const refusedHere: [object, string][] = [
     'format: "pretty" is for people, not for programs; allowed here: ndjson, framed',
   ],
   [
+    { ...live, records: 'exchange' },
+    'records: "exchange" gives lines that are no messages; allowed here: message, of which pairStream makes exchanges',
+  ],
+  [
     { ...live, output: 'x.ndjson' },
     'output: "x.ndjson" would keep the messages from this process; allowed here: not given',
   ],

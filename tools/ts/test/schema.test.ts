@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
-import { createSniffer, type MessageFields } from '../src/index.js';
+import { createSniffer, type ExchangeFields, type MessageFields } from '../src/index.js';
 import { makeConversation } from './make-capture.js';
 import { packageDir, pcapsDir, realEngine, temporaryDir } from './support.js';
 
@@ -16,11 +16,12 @@ const own = (await import(validateScript)) as {
 };
 
 function ajvValidator(kind: string): ValidateFunction {
-  const file = kind === 'framed' ? 'message' : kind;
+  const isPart = kind === 'framed' || kind === 'exchange';
+  const file = isPart ? 'message' : kind;
   const schema = JSON.parse(readFileSync(join(schemaDir, `${file}.schema.json`), 'utf8'));
   const ajv = new Ajv2020({ allErrors: true, strict: false });
   ajv.addSchema(schema);
-  const found = ajv.getSchema(kind === 'framed' ? `${schema.$id}#/$defs/framed` : schema.$id);
+  const found = ajv.getSchema(isPart ? `${schema.$id}#/$defs/${kind}` : schema.$id);
   assert.ok(found !== undefined);
   return found as ValidateFunction;
 }
@@ -135,7 +136,7 @@ test('TheGeneratedSourceIsWhatTheSchemasGive', () => {
 });
 
 test('TheSchemasAreSchemas', () => {
-  for (const kind of ['message', 'framed', 'event', 'config']) ajvValidator(kind);
+  for (const kind of ['message', 'framed', 'exchange', 'event', 'config']) ajvValidator(kind);
 });
 
 test('TheMessageSchemaTellsGoodFromBad', () => {
@@ -228,6 +229,31 @@ test('ValidateMjsReadsLinesAndSaysWhichAreBad', () => {
   assert.match(run.stdout, /^line 2: \$\.exchange: -1 is below 0$/m);
   assert.match(run.stdout, /^line 4: /m);
   assert.match(run.stdout, /^4 lines, 2 invalid$/m);
+});
+
+test('ExchangesFitTheirSchema', { skip: realEngine === undefined && 'no engine' }, () => {
+  const files = readdirSync(pcapsDir)
+    .filter((name) => /\.pcap(ng)?$/.test(name))
+    .map((name) => join(pcapsDir, name));
+  const ajv = ajvValidator('exchange');
+  const validate = own.validator('exchange');
+  for (const more of [[], ['--fields', 'extended', '--raw-headers', '--max-body-size', '0']]) {
+    const lines = execFileSync(
+      realEngine ?? '',
+      ['-r', ...files, '--records', 'exchange', '--protocols', 'http,pop3', ...more],
+      { encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'ignore'] },
+    ).split('\n');
+    const exchanges = lines.slice(0, -1).map((line) => JSON.parse(line) as ExchangeFields);
+    assert.ok(exchanges.length > 500);
+    for (const exchange of exchanges) {
+      assert.deepEqual(validate(exchange), [], JSON.stringify(exchange));
+      assert.equal(ajv(exchange), true, JSON.stringify(ajv.errors));
+      const { orphan, request: asked, response: answer } = exchange;
+      if (orphan === 'requestNotCaptured') assert.equal(asked, undefined);
+      if (orphan === 'noResponse') assert.equal(answer, undefined);
+      assert.equal(ajv({ ...exchange, request: undefined, response: answer, orphan: 'no' }), false);
+    }
+  }
 });
 
 /** Everything that the engine says of the bundled captures, in all forms. */

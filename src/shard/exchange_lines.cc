@@ -1,0 +1,263 @@
+#include "shard/exchange_lines.h"
+
+#include <cstring>
+#include <new>
+
+#include "core/message/message_emitter.h"
+
+namespace tcp_sniffer {
+namespace {
+
+constexpr Orphan kLeftEarly = {Orphan::Kind::kResponseNotCaptured, Incomplete::kLimit};
+
+ShardCounter counter_of(Orphan orphan) {
+  switch (orphan.kind) {
+    case Orphan::Kind::kNo:
+      break;
+    case Orphan::Kind::kRequestNotCaptured:
+      return ShardCounter::exchanges_request_not_captured;
+    case Orphan::Kind::kResponseNotCaptured:
+      return ShardCounter::exchanges_response_not_captured;
+    case Orphan::Kind::kNoResponse:
+      return ShardCounter::exchanges_no_response;
+  }
+  return ShardCounter::exchanges_whole;
+}
+
+// Why a response is alone. Where its exchange is known, its request has left before it.
+Orphan orphan_of(const Message& response) {
+  if (response.unasked) return {};
+  return {Orphan::Kind::kRequestNotCaptured,
+          response.exchange == kNoExchange ? Incomplete::kNo : Incomplete::kLimit};
+}
+
+size_t extra_of(const HeldExchange& held) {
+  return held.text_size + held.body_size + held.interim.size;
+}
+
+void put_held(const HeldExchange& held, ExchangeParts& parts) {
+  parts.request_text = held.text();
+  parts.request_body = held.body();
+  parts.request_first_ns = held.first_byte_ns;
+  parts.interim_texts = held.interim.text();
+}
+
+}  // namespace
+
+void ExchangeLines::take(const Message& message, ConnectionIdentity& connection) {
+  if (message.direction == MessageDirection::kRequest) {
+    take_request(message, connection);
+  } else if (message.is_interim()) {
+    take_interim(message, connection);
+  } else {
+    take_response(message, connection);
+  }
+}
+
+void ExchangeLines::take_request(const Message& request, ConnectionIdentity& connection) {
+  if (request.unanswerable != Incomplete::kNo) {
+    if (request.unanswerable == Incomplete::kLimit) {
+      counters_.add(ShardCounter::exchanges_left_early);
+    }
+    write_alone(request, {Orphan::Kind::kResponseNotCaptured, request.unanswerable});
+  } else if (!hold(request, connection)) {
+    counters_.add(ShardCounter::exchanges_left_early);
+    write_alone(request, kLeftEarly);
+  }
+}
+
+void ExchangeLines::take_response(const Message& response, ConnectionIdentity& connection) {
+  HeldExchange* held = nullptr;
+  if (response.exchange != kNoExchange) {
+    release_before(response, connection);
+    held = find(connection, response.exchange);
+  }
+  if (held == nullptr) return write_alone(response, orphan_of(response));
+  if (join(*held, response)) return release(*held);
+  counters_.add(ShardCounter::exchanges_left_early);
+  leave_alone(*held, kLeftEarly);
+  write_alone(response, orphan_of(response));
+}
+
+void ExchangeLines::take_interim(const Message& interim, ConnectionIdentity& connection) {
+  HeldExchange* held =
+      interim.exchange == kNoExchange ? nullptr : find(connection, interim.exchange);
+  if (held == nullptr) return write_alone(interim, orphan_of(interim));
+  const size_t bound = room_.bound_of(interim);
+  const size_t before = held->interim.memory.capacity;
+  bool taken = false;
+  if (room_.begin_easy(bound)) {
+    if (held->interim.size > 0) append_verbatim(",", output_);
+    writer_.write_part(interim, output_);
+    const std::string_view part(output_.begin(), output_.size());
+    taken =
+        pool_.spares(held->interim.size + part.size(), false) && held->interim.append(pool_, part);
+    output_.cancel_line();
+  }
+  if (taken) {
+    held->messages++;
+    connection.extras->waiting.held_bytes += held->interim.memory.capacity - before;
+    counters_.add(ShardCounter::messages_held);
+    return;
+  }
+  counters_.add(ShardCounter::exchanges_left_early);
+  leave_alone(*held, kLeftEarly);
+  write_alone(interim, orphan_of(interim));
+}
+
+// The request's text, put together where lines are. False: there is no memory for it.
+bool ExchangeLines::hold(const Message& request, ConnectionIdentity& connection) {
+  const size_t bound = room_.bound_of(request);
+  if (!room_.begin_easy(bound)) return false;
+  const std::string_view body = writer_.write_part(request, output_);
+  const size_t text_size = output_.size();
+  const size_t size = sizeof(HeldExchange) + text_size + body.size();
+  Buffer memory;
+  if (pool_.spares(size, false) && connection.make_extras(pool_) != nullptr) {
+    memory = pool_.allocate(size);
+  }
+  if (memory) {
+    auto* held = new (memory.data) HeldExchange;
+    held->memory = memory;
+    held->exchange = request.exchange;
+    held->protocol = request.protocol;
+    held->first_byte_ns = request.first_byte_ns;
+    held->last_byte_ns = request.last_byte_ns;
+    held->text_size = text_size;
+    held->body_size = body.size();
+    std::memcpy(held->texts(), output_.begin(), text_size);
+    if (!body.empty()) std::memcpy(held->texts() + text_size, body.data(), body.size());
+    link(*held, connection);
+    counters_.add(ShardCounter::messages_held);
+  } else {
+    connection.release_unused_extras(pool_);
+  }
+  output_.cancel_line();
+  return static_cast<bool>(memory);
+}
+
+// ---------------------------------------------------------------- what waits
+
+void ExchangeLines::link(HeldExchange& held, ConnectionIdentity& connection) {
+  held.connection = &connection;
+  WaitingRequests& waiting = connection.extras->waiting;
+  waiting.held_bytes += held.held_bytes();
+  // Nearly always it is the last.
+  HeldExchange* before = waiting.last;
+  while (before != nullptr && before->exchange > held.exchange) before = before->previous;
+  held.previous = before;
+  held.next = before == nullptr ? waiting.first : before->next;
+  (held.previous == nullptr ? waiting.first : held.previous->next) = &held;
+  (held.next == nullptr ? waiting.last : held.next->previous) = &held;
+  held.older = youngest_;
+  (youngest_ == nullptr ? oldest_ : youngest_->younger) = &held;
+  youngest_ = &held;
+}
+
+void ExchangeLines::release(HeldExchange& held) {
+  ConnectionIdentity& connection = *held.connection;
+  WaitingRequests& waiting = connection.extras->waiting;
+  waiting.held_bytes -= held.held_bytes();
+  (held.previous == nullptr ? waiting.first : held.previous->next) = held.next;
+  (held.next == nullptr ? waiting.last : held.next->previous) = held.previous;
+  (held.older == nullptr ? oldest_ : held.older->younger) = held.younger;
+  (held.younger == nullptr ? youngest_ : held.younger->older) = held.older;
+  counters_.subtract(ShardCounter::messages_held, held.messages);
+  held.interim.release(pool_);
+  Buffer memory = held.memory;
+  held.~HeldExchange();
+  pool_.release(memory);
+  connection.release_unused_extras(pool_);
+}
+
+// Nearly always the first.
+HeldExchange* ExchangeLines::find(const ConnectionIdentity& connection, uint64_t exchange) const {
+  if (connection.extras == nullptr) return nullptr;
+  HeldExchange* held = connection.extras->waiting.first;
+  while (held != nullptr && held->exchange < exchange) held = held->next;
+  return held != nullptr && held->exchange == exchange ? held : nullptr;
+}
+
+// Responses come in the order of their requests: what waits before this one's has lost its own.
+void ExchangeLines::release_before(const Message& response, ConnectionIdentity& connection) {
+  while (connection.extras != nullptr && connection.extras->waiting.first != nullptr &&
+         connection.extras->waiting.first->exchange < response.exchange) {
+    leave_alone(*connection.extras->waiting.first,
+                {Orphan::Kind::kResponseNotCaptured, Incomplete::kGap});
+  }
+}
+
+void ExchangeLines::on_orphan(ConnectionIdentity& connection, uint64_t exchange, Orphan orphan) {
+  HeldExchange* held = find(connection, exchange);
+  if (held != nullptr) leave_alone(*held, orphan);
+}
+
+void ExchangeLines::on_connection_over(ConnectionIdentity& connection, Incomplete cause) {
+  while (connection.extras != nullptr && connection.extras->waiting.first != nullptr) {
+    leave_alone(*connection.extras->waiting.first, {Orphan::Kind::kResponseNotCaptured, cause});
+  }
+}
+
+void ExchangeLines::make_room() {
+  while (oldest_ != nullptr && pool_.excess() > 0) {
+    counters_.add(ShardCounter::exchanges_left_early);
+    leave_alone(*oldest_, kLeftEarly);
+  }
+}
+
+// ---------------------------------------------------------------- lines
+
+// False: there is no room for both in one line.
+bool ExchangeLines::join(const HeldExchange& held, const Message& response) {
+  const size_t bound = room_.bound_of(response) + extra_of(held);
+  if (!room_.begin_easy(bound)) return false;
+  ExchangeParts parts;
+  parts.about = parts.response = &response;
+  put_held(held, parts);
+  writer_.write_exchange(parts, output_);
+  end_line(held.messages + 1, response.last_byte_ns, {});
+  if (response.has_latency) latencies_.add(response.latency_ns);
+  return true;
+}
+
+void ExchangeLines::write_alone(const Message& message, Orphan orphan) {
+  const bool is_request = message.direction == MessageDirection::kRequest;
+  const bool is_written = room_.write(message, [&](const Message& shown) {
+    ExchangeParts parts;
+    parts.about = &shown;
+    parts.orphan = orphan;
+    parts.request_first_ns = shown.first_byte_ns;
+    (is_request ? parts.request : shown.is_interim() ? parts.interim : parts.response) = &shown;
+    writer_.write_exchange(parts, output_);
+  });
+  if (!is_written) return room_.drop(1);
+  end_line(1, message.last_byte_ns, orphan);
+  if (message.has_latency) latencies_.add(message.latency_ns);
+}
+
+void ExchangeLines::leave_alone(HeldExchange& held, Orphan orphan) {
+  Message about;
+  MessageEmitter::add_identity(*held.connection, about);
+  about.protocol = held.protocol;
+  about.exchange = held.exchange;
+  const size_t bound = room_.bound_of(about) + extra_of(held);
+  if (room_.begin(bound)) {
+    ExchangeParts parts;
+    parts.about = &about;
+    parts.orphan = orphan;
+    put_held(held, parts);
+    writer_.write_exchange(parts, output_);
+    end_line(held.messages, held.last_byte_ns, orphan);
+  } else {
+    room_.drop(held.messages);
+  }
+  release(held);
+}
+
+void ExchangeLines::end_line(uint64_t messages, int64_t time_ns, Orphan orphan) {
+  output_.end_line(messages, time_ns);
+  counters_.add(ShardCounter::messages_written, messages);
+  counters_.add(counter_of(orphan));
+}
+
+}  // namespace tcp_sniffer
