@@ -25,7 +25,7 @@ ShardLines::ShardLines(const LineOptions& options, bool number_frames, const Bod
              !by_exchange_),
       decoder_(pool, bodies.decoded_max, steady_ns),
       redacts_(redaction.any()),
-      redactor_(redaction),
+      redactor_(redaction, pool),
       output_(output),
       counters_(counters),
       room_(writer_, redactor_, pool, output, counters),
@@ -41,14 +41,15 @@ void ShardLines::on_message(const Message& message, ConnectionIdentity& connecti
 
 void ShardLines::with_body(Message message, ConnectionIdentity& connection) {
   if (!number_frames_) message.first_frame = message.last_frame = 0;
-  const bool decodes = bodies_.decode && !message.body.empty();
+  const bool decodes = (bodies_.decode || redactor_.searches_bodies()) && !message.body.empty();
   const Message as_sent = message;
   if (decodes) decode(message);
-  if (redacts_) redactor_.redact(message);
+  if (redacts_) redact(message);
   if (bodies_.extract != nullptr && message.direction == MessageDirection::kResponse) {
     // A whole body that cannot be decoded to its end is still whole as it was sent.
     const bool only_decoding_failed = body_is_incomplete(message) && !body_is_incomplete(as_sent);
-    bodies_.extract->put(only_decoding_failed ? as_sent : message);
+    const bool as_it_was = only_decoding_failed && !redactor_.searches_bodies();
+    bodies_.extract->put(as_it_was ? as_sent : message);
   }
   if (by_exchange_) {
     exchanges_.take(message, connection);
@@ -56,6 +57,22 @@ void ShardLines::with_body(Message message, ConnectionIdentity& connection) {
     write(message);
   }
   if (decodes) decoder_.release_output();
+  redactor_.release_body();
+}
+
+void ShardLines::redact(Message& message) {
+  const MessageRedactor::Body outcome = redactor_.redact(message);
+  if (outcome == MessageRedactor::Body::kNotSearched) return;
+  counters_.add(ShardCounter::bodies_searched);
+  switch (outcome) {
+    case MessageRedactor::Body::kNotSearched:
+    case MessageRedactor::Body::kUnchanged:
+      return counters_.add(ShardCounter::bodies_unchanged);
+    case MessageRedactor::Body::kHidden:
+      return counters_.add(ShardCounter::bodies_redacted);
+    case MessageRedactor::Body::kWithheld:
+      return counters_.add(ShardCounter::bodies_withheld);
+  }
 }
 
 void ShardLines::decode(Message& message) {

@@ -40,7 +40,10 @@ class ShardLines final : public MessageOutput {
   // Memory is short: what waits for other messages gives way until a quarter is free.
   void make_room() { exchanges_.make_room(); }
   // Gives back the memory that is kept from one message to the next.
-  void release_memory() { decoder_.release(); }
+  void release_memory() {
+    decoder_.release();
+    redactor_.release_body();
+  }
 
   // `latencyMs` of the responses that went to the output.
   const Histogram& latencies() const { return latencies_; }
@@ -49,6 +52,7 @@ class ShardLines final : public MessageOutput {
  private:
   void with_body(Message message, ConnectionIdentity& connection);
   void decode(Message& message);
+  void redact(Message& message);
   void write(const Message& message);
 
   MessageLineWriter writer_;

@@ -44,6 +44,10 @@ inline void expect_ledger_closes(const nlohmann::json& stopped) {
       << messages;
   EXPECT_EQ(messages["parsed"], ledger_sum(messages, {"requests", "responses"})) << messages;
 
+  const auto& bodies = stopped["bodies"];
+  EXPECT_EQ(bodies["searched"], ledger_sum(bodies, {"redacted", "unchanged", "withheld"}))
+      << bodies;
+
   const auto& connections = stopped["connections"];
   EXPECT_EQ(connections["opened"],
             ledger_sum(connections, {"closed", "idle", "evicted", "reused", "drained", "open"}))

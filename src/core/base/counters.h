@@ -137,6 +137,10 @@ namespace tcp_sniffer {
   X(bodies_broken, "bodies", "broken", "coded bodies that were truncated or corrupt")             \
   X(bodies_limited, "bodies", "limited", "coded bodies beyond a limit of ratio, memory or depth") \
   X(bodies_too_slow, "bodies", "too_slow", "coded bodies that took too long to decode")           \
+  X(bodies_searched, "bodies", "searched", "bodies searched for what is to be redacted")          \
+  X(bodies_redacted, "bodies", "redacted", "of them, those in which something was hidden")        \
+  X(bodies_unchanged, "bodies", "unchanged", "of them, those that held nothing to hide")          \
+  X(bodies_withheld, "bodies", "withheld", "of them, those that could not be read")               \
   X(line_bytes, "output", "bytes", "bytes of the lines handed to the output")                     \
   X(events_dropped, "events", "dropped", "events for which there was no room")
 

@@ -210,6 +210,7 @@ void MessageLineWriter::append_measures(const Message& message, bool with_latenc
   char* out = put(sink.reserve(kFixedPartMax), ",\"bodySize\":");
   out = write_unsigned(out, message.body_size);
   if (message.body_truncated) out = put(out, ",\"bodyTruncated\":true");
+  if (message.body_withheld) out = put(out, ",\"bodyRedacted\":\"unreadable\"");
   if (!message.content_decoded.empty()) {
     out = put_word(put(out, ",\"contentDecoded\":\""), message.content_decoded);
   }

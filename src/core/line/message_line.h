@@ -49,10 +49,10 @@ struct ExchangeParts {
 // scratch memory between messages, so the bytes of a message depend on the message alone.
 //
 // Order of the JSON fields: timestamp, connectionId, exchange, direction, receiver, destination,
-// proxied, method and path | statusCode and statusText, httpVersion, headers, rawHeaders, trailers,
-// bodySize, bodyTruncated, contentDecoded, contentDecodeError, durationMs, latencyMs, incomplete,
-// missingBytes, bodyGaps, headersIncomplete, afterGap, anomalies, interface, firstFrame, lastFrame,
-// headersSize, vlan, communityId, connectMs, latin1, bodyEncoding, body.
+// proxied, method and path | statusCode and statusText, httpVersion, headers, rawHeaders,
+// trailers, bodySize, bodyTruncated, bodyRedacted, contentDecoded, contentDecodeError, durationMs,
+// latencyMs, incomplete, missingBytes, bodyGaps, headersIncomplete, afterGap, anomalies, interface,
+// firstFrame, lastFrame, headersSize, vlan, communityId, connectMs, latin1, bodyEncoding, body.
 class MessageLineWriter {
  public:
   explicit MessageLineWriter(const LineOptions& options,

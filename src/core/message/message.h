@@ -80,6 +80,7 @@ struct Message {
   Anomalies anomalies;
 
   bool body_kept = true;          // false with maxBodySize 0: no `body` field at all
+  bool body_withheld = false;     // it could not be searched for what is to be redacted
   bool body_binary = false;       // known not to be UTF-8, and therefore not kept
   bool body_truncated = false;    // captured bytes were left out because of maxBodySize
   bool body_cut_is_none = false;  // … and they show that the character cut there is none

@@ -3,8 +3,44 @@
 #include "core/base/ascii_case.h"
 
 namespace tcp_sniffer {
+namespace {
 
-void MessageRedactor::redact(Message& message) {
+// A text that grows in the pool, as long as there is memory.
+struct PoolWriter {
+  GrowingText& text;
+  BufferPool& pool;
+  bool has_room = true;
+
+  void append(std::string_view bytes) { has_room = has_room && text.append(pool, bytes); }
+};
+
+}  // namespace
+
+MessageRedactor::Body MessageRedactor::redact(Message& message) {
+  const Body outcome = redact_body(message);  // its type is in the headers
+  redact_head(message);
+  return outcome;
+}
+
+MessageRedactor::Body MessageRedactor::redact_body(Message& message) {
+  body_.size = 0;
+  if (!searches_bodies_ || !message.body_kept || message.body.empty()) return Body::kNotSearched;
+  spans_.clear();
+  PoolWriter out{body_, pool_};
+  const bool is_readable = bodies_.scan(message, spans_);
+  if (is_readable && spans_.empty()) return Body::kUnchanged;
+  if (is_readable) spans_.write_without(message.body, placeholder_, out);
+  if (is_readable && out.has_room) {
+    message.body = body_.text();
+    return Body::kHidden;
+  }
+  message.body = {};
+  message.body_kept = false;
+  message.body_withheld = true;
+  return Body::kWithheld;
+}
+
+void MessageRedactor::redact_head(Message& message) {
   texts_used_ = 0;
   growth_ = 0;
   const bool is_http = message.protocol.empty();
@@ -32,8 +68,9 @@ void MessageRedactor::redact_fields(std::span<const HeaderField>& fields,
 
 void MessageRedactor::redact_field(HeaderField& field) {
   if (headers_.cover_field(field.name, field.value)) {
-    field.value = kRedacted;
-    field.folded = false;
+    spans_.clear();
+    spans_.add(0, field.value.size());
+    field = {field.name, written(field.value), false};
     return;
   }
   // A line without a colon of its own may be taken for a name: the start of a target.
@@ -50,12 +87,14 @@ void MessageRedactor::redact_field(HeaderField& field) {
 std::string_view MessageRedactor::target_without(std::string_view target) {
   spans_.clear();
   targets_.scan_target(target, spans_);
+  patterns_.scan(target, spans_);
   return written(target);
 }
 
 std::string_view MessageRedactor::text_without(std::string_view text) {
   spans_.clear();
   targets_.scan_text(text, spans_);
+  patterns_.scan(text, spans_);
   return written(text);
 }
 

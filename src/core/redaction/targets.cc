@@ -11,6 +11,7 @@ constexpr size_t kNone = std::string_view::npos;
 
 // What separates words of a text, besides what separates parameters.
 constexpr std::string_view kTextSeparators = "?&;#/=, \t\r\n\"'<>";
+constexpr std::string_view kBodySeparators = "?&;#/=, \t\r\n\"'<>{}()|\\";
 constexpr std::string_view kWordEnds = " \t\r\n\"'<>";
 
 std::string_view behind_last(std::string_view text, std::string_view separators) {
@@ -77,6 +78,7 @@ bool ends_enclosed(std::string_view text, size_t at) {
 
 void TargetScanner::scan_target(std::string_view target, Spans& spans) {
   kind_ = Kind::kTarget;
+  is_cut_ = false;
   in_angle_ = in_quotes_ = false;
   const size_t authority = authority_begin(target);
   size_t at = 0;
@@ -93,31 +95,51 @@ void TargetScanner::scan_target(std::string_view target, Spans& spans) {
 void TargetScanner::scan_text(std::string_view text, Spans& spans) {
   if (text.find_first_of("=%@") == kNone) return;
   kind_ = Kind::kText;
+  is_cut_ = false;
   in_angle_ = in_quotes_ = false;
   scan_authorities(text, spans);
   scan_parameters(text, 0, spans);
 }
 
+void TargetScanner::scan_form(std::string_view form, bool is_cut, Spans& spans) {
+  kind_ = Kind::kForm;
+  is_cut_ = is_cut;
+  in_angle_ = in_quotes_ = false;
+  scan_parameters(form, 0, spans);
+}
+
+void TargetScanner::scan_body(std::string_view text, Spans& spans) {
+  if (text.find_first_of("=%") == kNone) return;
+  kind_ = Kind::kBody;
+  is_cut_ = false;
+  in_angle_ = in_quotes_ = false;
+  scan_parameters(text, 0, spans);
+}
+
 void TargetScanner::scan_parameters(std::string_view text, size_t at, Spans& spans) {
-  in_path_ = true;
-  const std::string_view separators =
-      kind_ == Kind::kText ? kTextSeparators : FieldNames::kSeparators;
-  while (at < text.size()) {
+  in_path_ = kind_ == Kind::kTarget || kind_ == Kind::kText;
+  const std::string_view separators = kind_ == Kind::kText   ? kTextSeparators
+                                      : kind_ == Kind::kBody ? kBodySeparators
+                                                             : FieldNames::kSeparators;
+  while (at < text.size() && !spans.too_many()) {
     const size_t end = std::min(text.find_first_of(separators, at), text.size());
     const std::string_view component = text.substr(at, end - at);
     decoded_.assign(component);
     for (int i = 0; i < kDecodingsMax && undo_percent_encoding(decoded_); ++i) {
     }
     size_t next = end;
-    if (holds_secret(decoded_)) {
+    if (decoded_.size() != component.size() && holds_secret(decoded_)) {
       next = value_end(text, end);
-      spans.add(at, next);
+      spans.add({at, next, ValueCoding::kPercent, true, false});
+    } else if (is_secret_decoded(component)) {
+      spans.add(at, end, ValueCoding::kPercent);
     } else if (end < text.size() && text[end] == '=') {
       const bool has_blank = component.find_first_of(" \t") != kNone;
       if (names_.cover(behind_last(decoded_, FieldNames::kSeparators)) ||
           (has_blank && names_.cover(behind_last(decoded_, " \t")))) {
         next = value_end(text, end + 1);
-        spans.add(end + 1, next);
+        const bool is_cut = is_cut_ && next == text.size();
+        spans.add({end + 1, next, ValueCoding::kPercent, is_cut, false});
       }
     }
     if (next < text.size()) pass(text[next]);
@@ -128,6 +150,11 @@ void TargetScanner::scan_parameters(std::string_view text, size_t at, Spans& spa
 // Where the value that begins at `from` ends.
 size_t TargetScanner::value_end(std::string_view text, size_t from) {
   size_t end = std::min(text.find_first_of(in_path_ ? "?&" : "&", from), text.size());
+  if (kind_ == Kind::kBody) {
+    end = std::min(text.find_first_of("& \t\r\n\"'<>", from), text.size());
+    while (end > from && end < text.size() && text[end - 1] == '\\') --end;  // of the quote
+    return end;
+  }
   if (!in_angle_ && !in_quotes_) return end;
   const char closing = in_angle_ ? '>' : '"';
   size_t close = text.find(closing, from);
@@ -140,8 +167,19 @@ bool TargetScanner::holds_secret(std::string_view decoded) const {
   for (size_t equals = 0; (equals = decoded.find('=', equals)) != kNone; ++equals) {
     if (names_.cover(behind_last(decoded.substr(0, equals), FieldNames::kSeparators))) return true;
   }
+  if (keys_ != nullptr && keys_->find(decoded)) return true;
+  if (kind_ == Kind::kForm || kind_ == Kind::kBody) return false;
   const size_t authority = decoded.find("://");
   return authority != kNone && userinfo_end(decoded.substr(authority + 3)) != kNone;
+}
+
+// What a pattern matches only when it is decoded.
+bool TargetScanner::is_secret_decoded(std::string_view component) {
+  if (patterns_ == nullptr || patterns_->empty()) return false;
+  if (component.find_first_of("%+") == kNone) return false;
+  plain_.assign(decoded_);
+  std::replace(plain_.begin(), plain_.end(), '+', ' ');
+  return patterns_->match(plain_);
 }
 
 void TargetScanner::pass(char separator) {

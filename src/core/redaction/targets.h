@@ -4,7 +4,9 @@
 #include <string>
 #include <string_view>
 
+#include "core/redaction/key_scanner.h"
 #include "core/redaction/names.h"
+#include "core/redaction/patterns.h"
 #include "core/redaction/spans.h"
 
 namespace tcp_sniffer {
@@ -20,25 +22,38 @@ class TargetScanner {
  public:
   static constexpr int kDecodingsMax = 4;  // encodings of encodings that are undone
 
-  explicit TargetScanner(const FieldNames& names) : names_(names) {}
+  // What patterns match, and the keys of JSON, are looked for in what is only seen by decoding.
+  // nullptr: not. Both outlive the scanner.
+  explicit TargetScanner(const FieldNames& names, const Patterns* patterns = nullptr,
+                         KeyScanner* keys = nullptr)
+      : names_(names), patterns_(patterns), keys_(keys) {}
 
   // A request target (RFC 9112 section 3.2).
   void scan_target(std::string_view target, Spans& spans);
   // A header's value, a reason phrase, any text of a head: Referer, Location, Link and others hold
   // copies of targets. A value inside of <> or of quotes also ends where they do.
   void scan_text(std::string_view text, Spans& spans);
+  // A body of the type application/x-www-form-urlencoded; `is_cut`: more follows that is not here.
+  void scan_form(std::string_view form, bool is_cut, Spans& spans);
+  // Any other text of a body. A value also ends at a blank, a quote, and a '<' or '>'.
+  void scan_body(std::string_view text, Spans& spans);
 
  private:
-  enum class Kind : uint8_t { kTarget, kText };
+  enum class Kind : uint8_t { kTarget, kText, kForm, kBody };
 
   void scan_parameters(std::string_view text, size_t at, Spans& spans);
   size_t value_end(std::string_view text, size_t from);
   bool holds_secret(std::string_view decoded) const;
+  bool is_secret_decoded(std::string_view component);
   void pass(char separator);
 
   const FieldNames& names_;
+  const Patterns* const patterns_;
+  KeyScanner* const keys_;
   std::string decoded_;
+  std::string plain_;
   Kind kind_ = Kind::kTarget;
+  bool is_cut_ = false;
   bool in_path_ = false;   // no '?' or '#' yet
   bool in_angle_ = false;  // of a text: behind a '<' …
   bool in_quotes_ = false;

@@ -17,6 +17,7 @@ enum class Color : uint8_t { kAuto, kAlways, kNever };
 enum class FieldSet : uint8_t { kStandard, kExtended };
 enum class BinaryBody : uint8_t { kOmit, kBase64 };
 enum class GapPolicy : uint8_t { kEvidence, kBuffer };
+enum class RedactMode : uint8_t { kMask, kHash };
 enum class Overload : uint8_t { kBlock, kDrop };
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 enum class LogFormat : uint8_t { kAuto, kText, kJson };
@@ -67,7 +68,12 @@ struct Config {
   bool raw_headers = false;
   std::vector<std::string> redact_headers;  // in lower case
   std::vector<std::string> redact_query;
-  std::string extract_dir;  // empty: off
+  std::vector<std::string> redact_body;
+  std::vector<std::string> redact_pattern;
+  RedactMode redact_mode = RedactMode::kMask;
+  std::string redact_key_file;  // empty: none
+  std::string redact_key;       // resolved: its content
+  std::string extract_dir;      // empty: off
   bool write_incomplete = false;
   uint64_t extract_max_bytes = uint64_t{10} << 30;
   uint64_t extract_max_files = 100000;

@@ -76,8 +76,15 @@ std::optional<ConfigError> check_cpus(const Config& config, const Environment& e
 std::optional<ConfigError> check_secrets(const Config& config) {
   if (config.hex_dump && redacts(config)) {
     return error(
-        "hexDump: true together with redactHeaders or redactQuery; the bytes of segments cannot be "
-        "redacted; allowed: hexDump false, or nothing to redact");
+        "hexDump: true together with something to redact; the bytes of segments cannot be "
+        "redacted; allowed: hexDump false, or no redactHeaders, redactQuery, redactBody and "
+        "redactPattern");
+  }
+  if (redacts(config) && config.redact_mode == RedactMode::kHash &&
+      config.redact_key_file.empty()) {
+    return error(
+        "redactMode: \"hash\" without a key; allowed: mask, or redactKeyFile with the file that "
+        "has the key");
   }
   return {};
 }
@@ -138,8 +145,12 @@ void resolve_defaults(Config& config, const Environment& environment) {
   }
 }
 
+bool redacts_bodies(const Config& config) {
+  return !config.redact_body.empty() || !config.redact_pattern.empty();
+}
+
 bool redacts(const Config& config) {
-  return !config.redact_headers.empty() || !config.redact_query.empty();
+  return !config.redact_headers.empty() || !config.redact_query.empty() || redacts_bodies(config);
 }
 
 std::optional<ConfigError> check_config(const Config& config, const Environment& environment) {
@@ -175,6 +186,9 @@ std::vector<std::string> keys_without_effect(const Config& config) {
   add_if("extractDir", config.max_body_size == 0);
   add_if("decodeBodies",
          config.max_body_size == 0 || (config.format == OutputFormat::kPretty && !extracts));
+  const bool hashes = redacts(config) && config.redact_mode == RedactMode::kHash;
+  add_if("redactMode", !redacts(config));
+  add_if("redactKeyFile", !hashes);
   add_if("color", config.format != OutputFormat::kPretty);
   add_if("records", config.format == OutputFormat::kPretty);
   add_if("writeIncomplete", !extracts);

@@ -31,7 +31,8 @@ Environment current_environment();
 // logFormat is text or json.
 void resolve_defaults(Config& config, const Environment& environment);
 
-// Whether anything is to be redacted.
+// Whether anything is to be redacted, in bodies and at all.
+bool redacts_bodies(const Config& config);
 bool redacts(const Config& config);
 
 // The rules that span keys, on a resolved configuration. Returns nothing, or the first rule broken.

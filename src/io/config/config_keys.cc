@@ -21,6 +21,7 @@ constexpr Words kColorWords[] = {"auto", "always", "never"};
 constexpr Words kFieldsWords[] = {"standard", "extended"};
 constexpr Words kBinaryBodyWords[] = {"omit", "base64"};
 constexpr Words kGapPolicyWords[] = {"evidence", "buffer"};
+constexpr Words kRedactModeWords[] = {"mask", "hash"};
 constexpr Words kOverloadWords[] = {"block", "drop"};
 constexpr Words kLogLevelWords[] = {"debug", "info", "warn", "error"};
 constexpr Words kLogFormatWords[] = {"auto", "text", "json"};
@@ -145,6 +146,20 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .target = &Config::redact_query, .text_kind = TextKind::kName,
      .meaning = "query parameters whose values are written as \"[redacted]\" wherever a message repeats its target"
      " (referer, location and others)"},
+    {.name = "redactBody", .value_name = "NAME,...", .group = KeyGroup::kOutput,
+     .target = &Config::redact_body, .text_kind = TextKind::kName,
+     .meaning = "JSON keys, form fields and parts of multipart bodies whose values are hidden; "
+     "card.number is number within card. Coded bodies are decoded; a body that cannot be read is left out"},
+    {.name = "redactPattern", .value_name = "REGEX", .group = KeyGroup::kOutput,
+     .target = &Config::redact_pattern, .text_kind = TextKind::kPattern,
+     .meaning = "what matches this expression (RE2) is hidden in targets, headers and bodies"},
+    {.name = "redactMode", .value_name = "WORD", .group = KeyGroup::kOutput,
+     .target = word<&Config::redact_mode>(), .words = kRedactModeWords,
+     .meaning = "what stands in the place of a hidden value. mask: [redacted]; hash: 16 hexadecimal digits "
+     "of its HMAC-SHA-256, the same for the same value"},
+    {.name = "redactKeyFile", .value_name = "FILE", .group = KeyGroup::kOutput,
+     .target = &Config::redact_key_file, .text_kind = TextKind::kPath,
+     .meaning = "with redactMode hash: the file with the key, which only its owner may read"},
     {.name = "extractDir", .value_name = "DIRECTORY", .group = KeyGroup::kOutput,
      .target = &Config::extract_dir, .text_kind = TextKind::kPath,
      .meaning = "write each response body to a file in this directory"},

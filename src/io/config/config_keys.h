@@ -28,6 +28,7 @@ enum class TextKind : uint8_t {
   kPath,        // not empty; from the command line any bytes, for file systems know no encoding
   kHeaderName,  // an HTTP field name; kept in lower case
   kListener,    // ADDRESS:PORT
+  kPattern,     // a regular expression that RE2 takes; keeps its commas
 };
 
 // One of a few words, kept as an enum whose values count from 0 in the words' order.

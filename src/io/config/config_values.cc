@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "core/base/text_encoding.h"
+#include "core/redaction/patterns.h"
 #include "io/base/printable.h"
 
 namespace tcp_sniffer {
@@ -149,6 +150,12 @@ Fault read_text(const KeySpec& key, const json& value, std::string& out) {
   }
   if (key.text_kind == TextKind::kListener && !complete_listener(text)) {
     return fault(key, shown(value), "is not an address and port");
+  }
+  if (key.text_kind == TextKind::kPattern) {
+    const std::string wrong = Patterns::fault_of(text);
+    if (!wrong.empty()) {
+      return fault(key, shown(value), "is not a regular expression: " + printable(wrong));
+    }
   }
   out = std::move(text);
   return {};
@@ -348,6 +355,9 @@ std::string allowed_text(const KeySpec& key) {
       break;
     case TextKind::kHeaderName:
       what = "header names";
+      break;
+    case TextKind::kPattern:
+      what = "regular expressions of RE2, not empty";
       break;
     case TextKind::kListener:
       what = "ADDRESS:PORT or a port, from 1 to 65535";

@@ -14,6 +14,7 @@
 #include "io/config/config_parse.h"
 #include "io/config/config_values.h"
 #include "io/config/file_word.h"
+#include "io/config/key_file.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -61,9 +62,10 @@ std::string without_blanks_around(std::string_view text) {
   return std::string(text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin));
 }
 
-// Paths keep their commas; every other list is split at them, and blanks beside them mean nothing.
+// Paths and patterns keep their commas; every other list is split at them, and blanks beside them
+// mean nothing.
 std::vector<std::string> split_items(const KeySpec& key, const std::vector<std::string>& texts) {
-  if (key.text_kind == TextKind::kPath) return texts;
+  if (key.text_kind == TextKind::kPath || key.text_kind == TextKind::kPattern) return texts;
   std::vector<std::string> items;
   for (const std::string& text : texts) {
     size_t begin = 0;
@@ -382,6 +384,9 @@ ParseResult parse(std::span<const char* const> arguments, Environment& environme
   if (auto wrong = line.apply(config)) return *wrong;
   resolve_defaults(config, environment);
   if (auto wrong = check_config(config, environment)) return *wrong;
+  if (redacts(config) && config.redact_mode == RedactMode::kHash) {
+    if (auto wrong = read_key_file(config.redact_key_file, config.redact_key)) return *wrong;
+  }
   invocation.config = config;
   return invocation;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/limits.h"
+#include "io/config/config_check.h"
 #include "io/file/file_team.h"
 #include "shard/census.h"
 #include "shard/pin_thread.h"
@@ -83,9 +84,9 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   const bool extracting = !config.extract_dir.empty();
   // Bodies that are not shown are not kept: `pretty` shows sizes only.
   if (config.format == OutputFormat::kPretty && !extracting) settings.protocols.http.body_max = 0;
-  settings.protocols.http.drop_binary_bodies = config.format == OutputFormat::kNdjson &&
-                                               config.binary_body == BinaryBody::kOmit &&
-                                               !config.decode_bodies && !extracting;
+  settings.protocols.http.drop_binary_bodies =
+      config.format == OutputFormat::kNdjson && config.binary_body == BinaryBody::kOmit &&
+      !config.decode_bodies && !redacts_bodies(config) && !extracting;
   settings.protocols.http.header_bytes_max = static_cast<uint32_t>(config.max_header_bytes);
   settings.protocols.http.headers_max = static_cast<uint32_t>(config.max_headers);
   settings.protocols.http.outstanding_max = static_cast<uint32_t>(config.max_outstanding_requests);
@@ -106,6 +107,9 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   settings.lines.colours = colours;
   settings.redaction.headers = config.redact_headers;
   settings.redaction.query = config.redact_query;
+  settings.redaction.body = config.redact_body;
+  settings.redaction.patterns = config.redact_pattern;
+  settings.redaction.hash_key = config.redact_key;
   settings.bodies.decode = config.decode_bodies;
   settings.bodies.decoded_max = settings.protocols.http.body_max;
   settings.ports = PortSet(config.ports);

@@ -39,7 +39,8 @@ Message response() {
 
 std::string line_of(Message message, const RedactionRules& rules,
                     LineOptions::Format format = LineOptions::kNdjson) {
-  MessageRedactor redactor(rules);
+  BufferPool pool(size_t{1} << 26);
+  MessageRedactor redactor(rules, pool);
   redactor.redact(message);
   LineOptions options;
   options.format = format;
@@ -176,7 +177,8 @@ TEST(MessageRedactor, APrettyLineHidesTheHostAndTheTarget) {
 }
 
 TEST(MessageRedactor, SaysByHowMuchTheTextsHaveGrown) {
-  MessageRedactor redactor({.query = {"t"}});
+  BufferPool pool(size_t{1} << 20);
+  MessageRedactor redactor({.query = {"t"}}, pool);
   Message message = request();
   message.target = "/?t=&t=";
   redactor.redact(message);

@@ -32,7 +32,7 @@ class Hider {
  private:
   static std::string without(std::string_view text, Spans& spans) {
     std::string out;
-    Placeholder placeholder;
+    Placeholder placeholder("");
     spans.write_without(text, placeholder, out);
     return out;
   }

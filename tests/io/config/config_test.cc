@@ -339,6 +339,10 @@ TEST(ConfigTest, DefaultsAreThoseOfTheContract) {
       {"rawHeaders", "false"},
       {"redactHeaders", "none"},
       {"redactQuery", "none"},
+      {"redactBody", "none"},
+      {"redactPattern", "none"},
+      {"redactMode", "mask"},
+      {"redactKeyFile", "none"},
       {"defrag", "true"},
       {"verifyChecksums", "false"},
       {"checkTcpOptions", "false"},
@@ -564,6 +568,25 @@ TEST(ConfigTest, KeysThatChangeNothingInThisRunAreFound) {
   EXPECT_TRUE(
       keys_without_effect(accepted(R"({"ports":[80],"snaplen":100,"debug":true,"debugLog":"x"})"))
           .empty());
+}
+
+TEST(ConfigTest, APatternThatRe2DoesNotTakeIsRejectedWithItsWords) {
+  EXPECT_EQ(
+      refusal(R"({"redactPattern":["a(b"]})"),
+      "redactPattern: \"a(b\" is not a regular expression: missing ): a(b; allowed: a list of "
+      "regular expressions of RE2, not empty");
+  EXPECT_EQ(accepted(R"({"ports":[80],"redactPattern":["\\d{4,6}"]})").redact_pattern,
+            std::vector<std::string>{"\\d{4,6}"});
+}
+
+TEST(ConfigTest, WhatCannotBeRedactedIsRejected) {
+  EXPECT_NE(refusal(R"({"ports":[80],"hexDump":true,"redactBody":["a"]})").find("hexDump: true"),
+            std::string::npos);
+  EXPECT_NE(refusal(R"({"ports":[80],"redactMode":"hash","redactBody":["a"]})").find("redactMode"),
+            std::string::npos);
+  EXPECT_EQ(
+      keys_without_effect(accepted(R"({"ports":[80],"redactMode":"hash","redactKeyFile":"x"})")),
+      (std::vector<std::string>{"redactMode", "redactKeyFile"}));
 }
 
 TEST(ConfigTest, OneLineIsReadFromStandardInputAndNothingBehindIt) {

@@ -34,11 +34,13 @@ export interface CommonMessageFields {
   body?: string;
   /** Body bytes were captured and left out because of maxBodySize. */
   bodyTruncated?: true;
+  /** With redactBody or redactPattern: the body could not be searched for what is to be hidden, so it is left out. */
+  bodyRedacted?: 'unreadable';
   /** binary: not UTF-8 and left out; base64: body is base64 text. The framed form says utf8 or binary. */
   bodyEncoding?: 'binary' | 'base64' | 'utf8';
   /** Bytes of the body as sent, after de-chunking, missing bytes included. */
   bodySize: number;
-  /** With decodeBodies: the content codings that were undone, as in gzip or deflate, gzip. Sizes and gaps are those of the body as sent. */
+  /** With decodeBodies, redactBody or redactPattern: the content codings that were undone, as in gzip or deflate, gzip. Sizes and gaps are those of the body as sent. */
   contentDecoded?: string;
   /** Why a coded body was not decoded to its end; body is what came of it, or as sent when nothing did. */
   contentDecodeError?: 'truncated' | 'corrupt' | 'limit';
@@ -314,12 +316,17 @@ export abstract class MessageView {
     return this.fields().bodyTruncated;
   }
 
+  /** With redactBody or redactPattern: the body could not be searched for what is to be hidden, so it is left out. */
+  get bodyRedacted(): 'unreadable' | undefined {
+    return this.fields().bodyRedacted;
+  }
+
   /** Bytes of the body as sent, after de-chunking, missing bytes included. */
   get bodySize(): number {
     return this.fields().bodySize;
   }
 
-  /** With decodeBodies: the content codings that were undone, as in gzip or deflate, gzip. Sizes and gaps are those of the body as sent. */
+  /** With decodeBodies, redactBody or redactPattern: the content codings that were undone, as in gzip or deflate, gzip. Sizes and gaps are those of the body as sent. */
   get contentDecoded(): string | undefined {
     return this.fields().contentDecoded;
   }
@@ -571,7 +578,7 @@ export interface StatsEvent extends EngineEvent {
   memory?: Counters;
   incomplete?: Counters;
   http?: Counters;
-  /** With decodeBodies. */
+  /** With decodeBodies, and of bodies that are searched for what is to be hidden. */
   bodies?: Counters;
   /** With extractDir. */
   extracted?: ExtractedCounters;
@@ -731,7 +738,7 @@ export interface StoppedEvent extends EngineEvent {
   memory?: Counters;
   incomplete?: Counters;
   http?: Counters;
-  /** With decodeBodies. */
+  /** With decodeBodies, and of bodies that are searched for what is to be hidden. */
   bodies?: Counters;
   /** With extractDir. */
   extracted?: ExtractedCounters;
@@ -777,7 +784,7 @@ export interface EngineEvents {
 
 export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","no_reader","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","output_resumed","output_full","output_mended","extract_failed","debug_log_failed","loss","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
-/** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
+/** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, pattern is an expression that RE2 takes, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {
   /** The interface to capture on; any and lo work too (live only). Default: first interface that is up and not loopback. */
   interface?: string;
@@ -837,6 +844,14 @@ export interface EngineConfig {
   redactHeaders?: string[];
   /** Query parameters whose values are written as "[redacted]" wherever a message repeats its target (referer, location and others). */
   redactQuery?: string[];
+  /** JSON keys, form fields and parts of multipart bodies whose values are hidden; card.number is number within card. Coded bodies are decoded; a body that cannot be read is left out. */
+  redactBody?: string[];
+  /** What matches this expression (RE2) is hidden in targets, headers and bodies. */
+  redactPattern?: string[];
+  /** What stands in the place of a hidden value. mask: [redacted]; hash: 16 hexadecimal digits of its HMAC-SHA-256, the same for the same value. */
+  redactMode?: 'mask' | 'hash';
+  /** With redactMode hash: the file with the key, which only its owner may read. */
+  redactKeyFile?: string;
   /** Write each response body to a file in this directory. */
   extractDir?: string;
   /** With extractDir: incomplete bodies too. */
@@ -923,6 +938,7 @@ export const engineDefaults = {
   binaryBody: "omit",
   decodeBodies: false,
   rawHeaders: false,
+  redactMode: "mask",
   writeIncomplete: false,
   extractMaxBytes: 10737418240,
   extractMaxFiles: 100000,
