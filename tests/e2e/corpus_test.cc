@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,7 @@ constexpr WrongExpectation kWrongExpectations[] = {
      "the next status line: the answer to a HEAD; the expectation takes the first 689 bytes of "
      "the second head for the body of the first"},
     {"zeek.zeek__testing_btest_Traces_mixed-vlan-mpls.pcap",
-     "EXTRA line 4 10.20.80.1:50343>10.0.0.15:80 response",
+     "EXTRA 10.20.80.1:50343>10.0.0.15:80 response",
      "frame 37 is a request of HTTP/0.9, and what follows it is the answer, a body alone; the "
      "expectation holds no answer"},
 };
@@ -58,6 +59,10 @@ std::vector<std::string> complaints_about(const std::filesystem::path& file,
   EXPECT_NE(compared.out.find("RESULT"), std::string::npos) << compared.out << compared.err;
   std::vector<std::string> complaints = lines_of(compared.out);
   std::erase_if(complaints, [](const std::string& line) { return !counts(line); });
+  // In which line a message stands is not fixed: the connections have no order among each other.
+  for (std::string& complaint : complaints) {
+    complaint = std::regex_replace(complaint, std::regex("^EXTRA line [0-9]+"), "EXTRA");
+  }
   return complaints;
 }
 
