@@ -77,9 +77,9 @@ size_t HttpDirection::take_expected(const Input& input) {
       starts_like_message(text) && what_follows(text, 0) == Follows::kRequest;
   Follows follows = what_follows(text, open.remaining);
   if (before > 0) {
-    if (open.remaining == before && request_begins) {
-      follows = Follows::kBody;  // it came whole, and the next request with this segment
-    } else if (open.undecided.append(engine_.pool_, text)) {
+    // A body that came whole ends here, and the next request comes with this segment.
+    const bool is_whole = open.remaining == before && request_begins;
+    if (!is_whole && open.undecided.append(engine_.pool_, text)) {
       follows = what_follows(open.undecided.text(), open.remaining);
       if (follows != Follows::kUndecided) open.undecided.size = before;
     } else {
