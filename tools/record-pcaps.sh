@@ -106,7 +106,7 @@ start_servers() {
   $inside python3 -m http.server -d "$work/site" 8000 >"$work/python.log" 2>&1 & server_pids+=($!)
   $inside haproxy -db -f "$work/haproxy.cfg" & server_pids+=($!)
   $inside dovecot -F -c "$work/dovecot.conf" & server_pids+=($!)
-  for port in 80 110 3000 3128 8000 8080 8081 8091 8092 8093 9000; do
+  for port in 80 110 3000 3128 8000 8080 8081 8091 8092 8093 8094 8096 9000; do
     for attempt in {1..100}; do
       in_server bash -c "exec 3<>/dev/tcp/127.0.0.1/$port" 2>/dev/null && break
       ((attempt < 100)) || { echo "record-pcaps.sh: no server on port $port" >&2; exit 1; }
@@ -267,6 +267,20 @@ proxied() {
   request -k "https://$HOST:8093/style.css" "https://$HOST:8093/api/products"
 }
 
+# What HAProxy sends to nginx, and nginx to the API: each adds whom it was asked by. The client makes up
+# an address, and repeats its token.
+forwarded() {
+  local token='token=8f14e45fceea167a' made_up='X-Forwarded-For: 192.0.2.66'
+  for port in 8094 8096; do
+    request -H "$made_up" -d 'user=ada&password=lovelace' "http://$HOST:$port/api/login?$token" \
+      --next -s -H 'Content-Type: application/json' -e "http://$HOST:$port/shop?$token" \
+      -d '{"product":1,"card":{"number":"4111 1111 1111 1111"},"mail":"ada@shop.example"}' \
+      "http://$HOST:$port/api/cart?$token"
+    request -g -H 'Forwarded: for=unknown' -F 'user=ada' -F 'password=lovelace' \
+      "http://[$HOST6]:$port/api/upload"
+  done
+}
+
 download() {
   # 100 ms between the requests: holes are given up while the connection lives, too.
   request --rate 600/m "http://$HOST/style.css" "http://$HOST/tides.csv" "http://$HOST/photo.bin" \
@@ -289,6 +303,7 @@ record_all() {
   record pop3 pop3.pcap eth0 tcp
   record download download.pcap eth0 tcp
   record proxied proxied.pcap lo 'tcp port 8090'
+  record forwarded forwarded.pcap lo 'tcp port 8090 or tcp port 8095 or tcp port 3000'
   # No filter: "tcp" alone would miss every later fragment.
   RECORD_IN=$CLIENT record routed fragments_ipv4.pcap eth1 ip
   record two_requests nanoseconds.pcap eth0 --time-stamp-precision=nano tcp

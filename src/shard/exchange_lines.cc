@@ -120,6 +120,7 @@ bool ExchangeLines::hold(const Message& request, ConnectionIdentity& connection)
     auto* held = new (memory.data) HeldExchange;
     held->memory = memory;
     held->exchange = request.exchange;
+    held->client = request.client;
     held->protocol = request.protocol;
     held->first_byte_ns = request.first_byte_ns;
     held->last_byte_ns = request.last_byte_ns;
@@ -238,6 +239,7 @@ void ExchangeLines::write_alone(const Message& message, Orphan orphan) {
 void ExchangeLines::leave_alone(HeldExchange& held, Orphan orphan) {
   Message about;
   MessageEmitter::add_identity(*held.connection, about);
+  about.client = held.client;
   about.protocol = held.protocol;
   about.exchange = held.exchange;
   const size_t bound = room_.bound_of(about) + extra_of(held);

@@ -30,6 +30,7 @@ struct HeldExchange {
   HeldExchange* younger = nullptr;
   ConnectionIdentity* connection = nullptr;
   uint64_t exchange = 0;
+  ClientAddress client;
   std::string_view protocol;  // one of the program's own words
   int64_t first_byte_ns = 0;
   int64_t last_byte_ns = 0;

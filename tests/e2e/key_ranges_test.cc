@@ -118,6 +118,18 @@ void check_tunnel_depth(const End& end) {
   }
 }
 
+void check_trusted_proxies(const End& end) {
+  CaptureMaker maker;
+  auto connection = maker.open();
+  std::string list = "192.0.2.200";
+  for (int i = 100; i > 0; --i) list += ", 192.0.2." + std::to_string(i);
+  maker.segment(connection, CaptureMaker::kClient,
+                "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: " + list + "\r\n\r\n");
+  const Outcome outcome = end.read(maker);
+  ASSERT_EQ(outcome.messages.size(), 1u);
+  EXPECT_EQ(outcome.messages[0]["client"], end.at_most ? "192.0.2.100" : "10.0.0.0");
+}
+
 // Lengths up to the largest that the wire can announce, of which little comes.
 void check_max_body_size(const End& end) {
   const std::string part(40'000, 'b');
@@ -330,6 +342,7 @@ const std::map<std::string_view, Check>& checks() {
       {"sampleRate", check_sample_rate},
       {"sampleSeed", check_sample_seed},
       {"tunnelDepth", check_tunnel_depth},
+      {"trustedProxies", check_trusted_proxies},
       {"maxBodySize", check_max_body_size},
       {"extractMaxBytes", [](const End& end) { check_extract_max(end, 1); }},
       {"extractMaxFiles", [](const End& end) { check_extract_max(end, 1); }},

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,36 @@ TEST_P(EveryCapture, GivesItsExpectedLines) {
   const std::vector<std::string> expected = lines_of(content_of(golden));
   EXPECT_FALSE(expected.empty()) << golden << " has no lines";
   EXPECT_EQ(lines, expected);
+}
+
+// What the load balancer sends, with the clients and without the secrets.
+TEST(ForwardedCapture, NamesTheClientsAndHidesTheSecrets) {
+  const std::filesystem::path path = capture("forwarded.pcap");
+  const std::filesystem::path golden = path.string() + ".redacted.ndjson";
+  for (const char* shards : {"0", "1", "4"}) {
+    const Finished run = run_sniffer(reading(
+        path, {"--ports", "8090,8095", "--trusted-proxies", "1", "--redact-headers", "set-cookie",
+               "--redact-query", "token", "--redact-body", "password,card.number",
+               "--redact-pattern", "[a-z]+@[a-z.]+", "--shards", shards}));
+    EXPECT_EQ(run.exit.code, 0) << run.err;
+    const std::vector<std::string> lines = sorted_lines(run.out);
+    if (std::getenv("TCP_SNIFFER_WRITE_EXPECTED") != nullptr) write_file(golden, joined(lines));
+    EXPECT_EQ(lines, lines_of(content_of(golden)));
+    for (const char* secret : {"lovelace", "4111", "8f14e45f", "ada@"}) {
+      EXPECT_EQ(run.out.find(secret), std::string::npos) << secret;
+    }
+  }
+}
+
+// What nginx sends to the API: two proxies have added to the list, which the client began.
+TEST(ForwardedCapture, NamesTheSameClientsBehindTheSecondProxy) {
+  const Finished run = run_sniffer(
+      reading(capture("forwarded.pcap"), {"--ports", "3000", "--trusted-proxies", "2"}));
+  std::multiset<std::string> clients;
+  for (const Json& line : json_lines(run.out)) clients.insert(line.value("client", "none"));
+  EXPECT_EQ(clients.count("10.77.0.1"), 8u);
+  EXPECT_EQ(clients.count("fd77::1"), 4u);
+  EXPECT_EQ(clients.size(), 12u);
 }
 
 TEST_P(EveryCapture, GivesTheSameLinesForEveryNumberOfShardsAndItsLedgerCloses) {

@@ -147,6 +147,8 @@ class HttpDirection {
   bool was_quiet(int64_t now_ns);
   void count_unpaired(int64_t last_byte_ns);
   void give_out_request();
+  ClientAddress client_of_response();
+  void keep_text(Exchange& exchange, const HttpHead& head);
   void describe_request(Message& message, const Exchange* exchange, int64_t first_byte_ns);
   void take_exchange(Exchange* exchange, bool is_final);
 

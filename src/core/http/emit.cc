@@ -80,6 +80,7 @@ void HttpDirection::emit_open_message(bool partial_head) {
   message.last_frame = open.last.frame;
   message.headers_size = static_cast<uint32_t>(open.head.size);
   if (message.direction == MessageDirection::kResponse) {
+    message.client = client_of_response();
     message.has_latency = open.has_request_time;
     message.latency_ns = open.first.time_ns - open.request_last_ns;
     message.request_body_size = open.request_body_size;

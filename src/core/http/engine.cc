@@ -13,7 +13,7 @@ HttpEngine::HttpEngine(const HttpSettings& settings, BufferPool& pool, ShardCoun
     : settings_(settings),
       pool_(pool),
       counters_(counters),
-      emitter_(counters, output),
+      emitter_(settings.client, counters, output),
       events_(events),
       heads_(settings.header_bytes_max, settings.headers_max),
       trailers_(settings.header_bytes_max, settings.headers_max) {}
@@ -129,6 +129,7 @@ void HttpEngine::emit_unanswered(HttpContext& context) {
     request.body_size = exchange.body_size;
     request.first_byte_ns = exchange.first_byte_ns;
     request.exchange = exchange.number;
+    if (settings_.client.follow_headers()) request.client = exchange.text.client();
     emitter_.emit_unanswered(context.identity, request);
   }
 }

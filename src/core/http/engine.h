@@ -8,6 +8,7 @@
 #include "core/base/growing_text.h"
 #include "core/http/connection.h"
 #include "core/http/head.h"
+#include "core/message/client_address.h"
 #include "core/message/connection_identity.h"
 #include "core/message/event_record.h"
 #include "core/message/message_emitter.h"
@@ -23,6 +24,7 @@ struct HttpSettings {
   uint32_t outstanding_max = 256;      // maxOutstandingRequests
   // Nobody will see bodies that are not UTF-8 (binaryBody: omit): they are counted, not kept.
   bool drop_binary_bodies = false;
+  ClientRules client{};            // clientHeader, trustedProxies
   bool keep_request_text = false;  // format pretty: the response's line names its request
 };
 

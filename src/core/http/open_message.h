@@ -75,7 +75,7 @@ struct OpenMessage {
   GrowingText undecided;        // bytes behind the head: a body or the next request
   SegmentMeta undecided_first;  // brought the first of them
 
-  // format pretty: what the response's line says of its request
+  // What the response's line says of its request.
   RequestText request_text;
   uint64_t request_body_size = 0;
 };

@@ -67,10 +67,35 @@ bool HttpDirection::open_exchange(const HttpHead& head, const SegmentMeta& first
   here_.order_lost = false;
   exchange->first_byte_ns = first.time_ns;
   exchange->method = method_kind(head);
-  if (engine_.settings_.keep_request_text) {
-    exchange->text.keep(engine_.pool_, head.start.method, head.start.target, host_of(head));
-  }
+  keep_text(*exchange, head);
   return true;
+}
+
+// What the response's line will say of the request.
+void HttpDirection::keep_text(Exchange& exchange, const HttpHead& head) {
+  const HttpSettings& settings = engine_.settings_;
+  const bool follow = settings.client.follow_headers();
+  if (!follow && !settings.keep_request_text) return;
+  IpAddress client{};
+  if (follow) {
+    const auto forwarded = forwarded_client(settings.client, head.fields);
+    client = forwarded ? *forwarded : endpoint_of(context_.identity.key, side_).ip;
+  }
+  if (settings.keep_request_text) {
+    exchange.text.keep(engine_.pool_, client, head.start.method, head.start.target, host_of(head));
+  } else {
+    exchange.text.keep(engine_.pool_, client, {}, {}, {});
+  }
+}
+
+// Whose request the open response answers; an interim one has left it in its exchange.
+ClientAddress HttpDirection::client_of_response() {
+  const OpenMessage& open = *here_.open;
+  if (!engine_.settings_.client.follow_headers() || open.exchange == kNoExchange) return {};
+  if (open.request_text) return open.request_text.client();
+  ExchangeRing ring = exchanges();
+  if (ring.empty() || ring.front().number != open.exchange) return {};
+  return ring.front().text.client();
 }
 
 void HttpDirection::open_exchange(const HttpHead& head, OpenMessage& open) {
@@ -299,6 +324,7 @@ void HttpDirection::describe_request(Message& message, const Exchange* exchange,
   message.latency_ns = first_byte_ns - exchange->last_byte_ns;
   message.request_body_size = exchange->body_size;
   if (!exchange->text) return;
+  if (engine_.settings_.client.follow_headers()) message.client = exchange->text.client();
   message.request_method = exchange->text.method();
   message.request_target = exchange->text.target();
   message.request_host = exchange->text.host();

@@ -4,25 +4,29 @@
 #include <string_view>
 
 #include "core/base/buffer_pool.h"
+#include "core/message/message.h"
+#include "core/net/flow_key.h"
 
 namespace tcp_sniffer {
 
-// What the line of a response says of its request (format pretty). Empty when nothing of it is
-// kept. Plain data in memory of the shard's pool: whoever holds it releases it.
+// What the line of a response says of its request: the texts with format pretty, and the client.
+// Empty when nothing of it is kept. Plain data in memory of the shard's pool: whoever holds it
+// releases it.
 class RequestText {
  public:
   static constexpr size_t kTargetMax = 1024;  // of a longer target, the beginning is kept
   static constexpr size_t kHostMax = 255;
 
   // Replaces nothing: this one is empty before. It stays empty when there is no memory.
-  void keep(BufferPool& pool, std::string_view method, std::string_view target,
-            std::string_view host);
+  void keep(BufferPool& pool, const IpAddress& client, std::string_view method,
+            std::string_view target, std::string_view host);
   void release(BufferPool& pool) { pool.release(memory_); }
 
   explicit operator bool() const { return static_cast<bool>(memory_); }
   std::string_view method() const;
   std::string_view target() const;
   std::string_view host() const;
+  ClientAddress client() const;
 
  private:
   // They stand at the beginning of the memory, and the three texts behind them.
@@ -30,6 +34,7 @@ class RequestText {
     uint8_t method = 0;
     uint8_t host = 0;
     uint16_t target = 0;
+    IpAddress client{};
   };
 
   Sizes sizes() const;

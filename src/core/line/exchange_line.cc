@@ -73,7 +73,7 @@ void MessageLineWriter::append_orphan(Orphan orphan, LineSink& sink) {
 }
 
 // What is said once: order of the fields: timestamp, connectionId, exchange, receiver, destination,
-// proxied, protocol, latencyMs, totalMs, orphan, orphanCause, interface, vlan, communityId,
+// proxied, client, protocol, latencyMs, totalMs, orphan, orphanCause, interface, vlan, communityId,
 // connectMs, latin1.
 void MessageLineWriter::append_shared(const ExchangeParts& parts, LineSink& sink) {
   const Message& about = *parts.about;
@@ -92,6 +92,8 @@ void MessageLineWriter::append_shared(const ExchangeParts& parts, LineSink& sink
   sink.commit(put_connection(put(out, ",\"receiver\":"), connection));
   if (about.proxied != nullptr) [[unlikely]]
     append_proxied(*about.proxied, sink);
+  if (about.client.is_known) [[unlikely]]
+    append_client(about.client, sink);
   if (!about.protocol.empty()) [[unlikely]]
     append_protocol(about.protocol, sink);
   out = sink.reserve(kFixedPartMax);

@@ -8,6 +8,7 @@
 #include "core/line/framed_line.h"
 #include "core/line/put_text.h"
 #include "core/net/community_id.h"
+#include "core/net/ip_text.h"
 
 namespace tcp_sniffer {
 
@@ -145,6 +146,13 @@ void MessageLineWriter::append_identity(const Message& message, LineSink& sink) 
   sink.commit(put_connection(out, connection));
   if (message.proxied != nullptr) [[unlikely]]
     append_proxied(*message.proxied, sink);
+  if (message.client.is_known) [[unlikely]]
+    append_client(message.client, sink);
+}
+
+void MessageLineWriter::append_client(const ClientAddress& client, LineSink& sink) {
+  char* out = put(sink.reserve(kFixedPartMax), ",\"client\":\"");
+  sink.commit(put(write_ip(out, client.ip), "\""));
 }
 
 void MessageLineWriter::append_proxied(const ProxiedEndpoints& proxied, LineSink& sink) {

@@ -49,7 +49,7 @@ struct ExchangeParts {
 // scratch memory between messages, so the bytes of a message depend on the message alone.
 //
 // Order of the JSON fields: timestamp, connectionId, exchange, direction, receiver, destination,
-// proxied, method and path | statusCode and statusText, httpVersion, headers, rawHeaders,
+// proxied, client, method and path | statusCode and statusText, httpVersion, headers, rawHeaders,
 // trailers, bodySize, bodyTruncated, bodyRedacted, contentDecoded, contentDecodeError, durationMs,
 // latencyMs, incomplete, missingBytes, bodyGaps, headersIncomplete, afterGap, anomalies, interface,
 // firstFrame, lastFrame, headersSize, vlan, communityId, connectMs, latin1, bodyEncoding, body.
@@ -99,6 +99,7 @@ class MessageLineWriter {
   // The object up to where `bodyEncoding` would follow, without its closing brace.
   void append_fields(const Message& message, LineSink& sink);
   void append_identity(const Message& message, LineSink& sink);
+  static void append_client(const ClientAddress& client, LineSink& sink);
   static void append_proxied(const ProxiedEndpoints& proxied, LineSink& sink);
   static void append_protocol(std::string_view protocol, LineSink& sink);
   void append_command_line(const Message& message, LineSink& sink);

@@ -61,6 +61,12 @@ struct Orphan {
   Incomplete cause = Incomplete::kNo;  // kNo: it is not known, or there is none
 };
 
+// Whose request it is, behind the proxies that are trusted.
+struct ClientAddress {
+  bool is_known = false;
+  IpAddress ip{};
+};
+
 // A finished message, put together for the line writer. Every view is valid only during the call
 // it is handed to. Whoever fills it fills every field that applies.
 struct Message {
@@ -100,6 +106,7 @@ struct Message {
 
   Endpoint receiver;
   Endpoint destination;
+  ClientAddress client;                       // the real one, when that was asked for and is known
   const ProxiedEndpoints* proxied = nullptr;  // of the connection's PROXY header; nullptr = none
   uint64_t connection_id = 0;
   uint64_t exchange = kNoExchange;

@@ -15,12 +15,29 @@ void MessageEmitter::add_identity(const ConnectionIdentity& identity, Message& m
   message.connect_ns = identity.connect_us < 0 ? -1 : int64_t{identity.connect_us} * 1000;
 }
 
+// A response has its client from its request, when that is known.
+void MessageEmitter::add_client(const ConnectionIdentity& identity, Message& message) const {
+  const IpAddress peer = endpoint_of(identity.key, other(identity.roles.server())).ip;
+  if (identity.proxied() != nullptr) {
+    message.client.ip = identity.proxied()->source.ip;
+  } else if (clients_.trusted_proxies == 0 || !message.protocol.empty()) {
+    message.client.ip = peer;
+  } else if (message.direction == MessageDirection::kRequest && !message.client.is_known) {
+    message.client.ip = forwarded_client(clients_, message.headers).value_or(peer);
+  } else if (!message.client.is_known) {
+    return;
+  }
+  message.client.is_known = true;
+}
+
 void MessageEmitter::emit(ConnectionIdentity& identity, Side side, Message& message) {
   const bool is_request = message.direction == MessageDirection::kRequest;
   identity.roles.note_message(side, is_request, message.after_gap);
   // A first byte that came again took longer than the last one.
   message.last_byte_ns = std::max(message.first_byte_ns, message.last_byte_ns);
   add_identity(identity, message);
+  if (clients_.wanted) [[unlikely]]
+    add_client(identity, message);
 
   counters_.add(ShardCounter::messages_parsed);
   counters_.add(is_request ? ShardCounter::requests : ShardCounter::responses);
@@ -38,6 +55,8 @@ void MessageEmitter::emit(ConnectionIdentity& identity, Side side, Message& mess
 
 void MessageEmitter::emit_unanswered(const ConnectionIdentity& identity, Message& request) {
   add_identity(identity, request);
+  if (clients_.wanted) [[unlikely]]
+    add_client(identity, request);
   output_.on_unanswered(request);
 }
 

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <utility>
+
 #include "core/base/counters.h"
+#include "core/message/client_address.h"
 #include "core/message/connection_identity.h"
 #include "core/message/message.h"
 #include "core/message/message_output.h"
@@ -11,8 +14,8 @@ namespace tcp_sniffer {
 // and hands it to the output. One per shard.
 class MessageEmitter {
  public:
-  MessageEmitter(ShardCounters& counters, MessageOutput& output)
-      : counters_(counters), output_(output) {}
+  MessageEmitter(ClientRules clients, ShardCounters& counters, MessageOutput& output)
+      : clients_(std::move(clients)), counters_(counters), output_(output) {}
 
   // `side` sent the message. Fixes the connection's receiver when it is not known yet.
   void emit(ConnectionIdentity& identity, Side side, Message& message);
@@ -34,6 +37,9 @@ class MessageEmitter {
   static void add_identity(const ConnectionIdentity& identity, Message& message);
 
  private:
+  void add_client(const ConnectionIdentity& identity, Message& message) const;
+
+  const ClientRules clients_;
   ShardCounters& counters_;
   MessageOutput& output_;
 };

@@ -54,7 +54,7 @@ Protocols::Protocols(const ProtocolSettings& settings, BufferPool& pool, ShardCo
       pool_(pool),
       counters_(counters),
       http_(settings.http, pool, counters, output, events),
-      emitter_(counters, output),
+      emitter_(settings.http.client, counters, output),
       engines_(make_engines(std::type_identity<Engines>(), settings.http.body_max, pool, counters,
                             emitter_)) {}
 

@@ -1,6 +1,7 @@
 #include "core/redaction/message_redactor.h"
 
 #include "core/base/ascii_case.h"
+#include "core/net/ip_text.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -57,6 +58,11 @@ void MessageRedactor::redact_head(Message& message) {
   }
   redact_fields(message.headers, header_fields_);
   redact_fields(message.trailers, trailer_fields_);
+  if (message.client.is_known && !patterns_.empty()) {
+    char client[kIpTextMax];
+    const char* end = write_ip(client, message.client.ip);
+    message.client.is_known = !patterns_.match({client, static_cast<size_t>(end - client)});
+  }
 }
 
 void MessageRedactor::redact_fields(std::span<const HeaderField>& fields,

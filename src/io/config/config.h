@@ -66,6 +66,8 @@ struct Config {
   BinaryBody binary_body = BinaryBody::kOmit;
   bool decode_bodies = false;
   bool raw_headers = false;
+  std::string client_header;  // empty: Forwarded or X-Forwarded-For
+  uint64_t trusted_proxies = 0;
   std::vector<std::string> redact_headers;  // in lower case
   std::vector<std::string> redact_query;
   std::vector<std::string> redact_body;

@@ -139,6 +139,14 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      "what comes out"},
     {.name = "rawHeaders", .group = KeyGroup::kOutput, .target = &Config::raw_headers,
      .meaning = "add the headers as sent, in their order"},
+    {.name = "trustedProxies", .value_name = "N", .group = KeyGroup::kOutput,
+     .target = &Config::trusted_proxies, .minimum = 0, .maximum = 100,
+     .meaning = "adds client: how many proxies in front of the server are believed what they add to Forwarded "
+     "or X-Forwarded-For; 0: none, the client is the connection's peer"},
+    {.name = "clientHeader", .value_name = "NAME", .group = KeyGroup::kOutput,
+     .target = &Config::client_header, .text_kind = TextKind::kHeaderName,
+     .meaning = "adds client: the header to which the trusted proxies add the client's address, instead of Forwarded "
+     "and X-Forwarded-For"},
     {.name = "redactHeaders", .value_name = "NAME,...", .group = KeyGroup::kOutput,
      .target = &Config::redact_headers, .text_kind = TextKind::kHeaderName,
      .meaning = "headers and trailers whose values are written as \"[redacted]\""},

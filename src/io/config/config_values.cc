@@ -354,7 +354,7 @@ std::string allowed_text(const KeySpec& key) {
       what = is_list(key) ? "paths, at least one, none empty" : "a path that is not empty";
       break;
     case TextKind::kHeaderName:
-      what = "header names";
+      what = is_list(key) ? "header names" : "a header name";
       break;
     case TextKind::kPattern:
       what = "regular expressions of RE2, not empty";

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/limits.h"
+#include "core/redaction/names.h"
 #include "io/config/config_check.h"
 #include "io/file/file_team.h"
 #include "shard/census.h"
@@ -53,6 +54,20 @@ LineOptions::Format line_format(OutputFormat format) {
   }
 }
 
+ClientRules client_rules(const Config& config) {
+  // What must not be shown in a header must not be shown as the client.
+  const HeaderNames hidden(config.redact_headers);
+  ClientRules rules;
+  rules.wanted = is_given(config, "trustedProxies") || is_given(config, "clientHeader");
+  rules.trusted_proxies = static_cast<uint32_t>(config.trusted_proxies);
+  if (hidden.cover(config.client_header)) rules.trusted_proxies = 0;
+  rules.reads_header = !config.client_header.empty();
+  rules.header = config.client_header;
+  rules.reads_forwarded = !hidden.cover("forwarded");
+  rules.reads_x_forwarded_for = !hidden.cover("x-forwarded-for");
+  return rules;
+}
+
 }  // namespace
 
 DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secret) {
@@ -91,6 +106,7 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   settings.protocols.http.headers_max = static_cast<uint32_t>(config.max_headers);
   settings.protocols.http.outstanding_max = static_cast<uint32_t>(config.max_outstanding_requests);
   settings.protocols.http.keep_request_text = config.format == OutputFormat::kPretty;
+  settings.protocols.http.client = client_rules(config);
   settings.protocols.spoken = {};
   for (const Protocol protocol : config.protocols) {
     settings.protocols.spoken[static_cast<size_t>(protocol)] = true;

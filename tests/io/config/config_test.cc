@@ -343,6 +343,8 @@ TEST(ConfigTest, DefaultsAreThoseOfTheContract) {
       {"redactPattern", "none"},
       {"redactMode", "mask"},
       {"redactKeyFile", "none"},
+      {"trustedProxies", "0"},
+      {"clientHeader", "none"},
       {"defrag", "true"},
       {"verifyChecksums", "false"},
       {"checkTcpOptions", "false"},

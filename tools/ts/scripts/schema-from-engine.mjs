@@ -11,6 +11,11 @@ const sizeText = { type: 'string', pattern: '^[0-9]+[KMGTkmgt]([Ii][Bb])?$' };
 const kinds = {
   'a string': { type: 'string' },
   'a name that is not empty': { type: 'string', minLength: 1, 'x-kind': 'name' },
+  'a header name': {
+    type: 'string',
+    pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+    'x-kind': 'headerName',
+  },
   'a path that is not empty': { type: 'string', minLength: 1, 'x-kind': 'path' },
   'ADDRESS:PORT or a port, from 1 to 65535': {
     type: 'string',

@@ -26,6 +26,8 @@ export interface CommonMessageFields {
   /** Connections that began with a PROXY protocol header: between whom the connection really is. */
   proxied?: Proxied;
   direction: 'request' | 'response';
+  /** With trustedProxies or clientHeader: the client's real address. */
+  client?: string;
   /** Requests. POP3: the command; "[redacted]" for a line that is none and may be a credential. */
   method?: string;
   /** Responses. */
@@ -260,6 +262,11 @@ export abstract class MessageView {
   /** Absent for HTTP. */
   get protocol(): 'pop3' | undefined {
     return this.fields().protocol;
+  }
+
+  /** With trustedProxies or clientHeader: the client's real address. */
+  get client(): string | undefined {
+    return this.fields().client;
   }
 
   /** Requests. POP3: the command; "[redacted]" for a line that is none and may be a credential. */
@@ -840,6 +847,10 @@ export interface EngineConfig {
   decodeBodies?: boolean;
   /** Add the headers as sent, in their order. */
   rawHeaders?: boolean;
+  /** Adds client: how many proxies in front of the server are believed what they add to Forwarded or X-Forwarded-For; 0: none, the client is the connection's peer. */
+  trustedProxies?: number;
+  /** Adds client: the header to which the trusted proxies add the client's address, instead of Forwarded and X-Forwarded-For. */
+  clientHeader?: string;
   /** Headers and trailers whose values are written as "[redacted]". */
   redactHeaders?: string[];
   /** Query parameters whose values are written as "[redacted]" wherever a message repeats its target (referer, location and others). */
@@ -938,6 +949,7 @@ export const engineDefaults = {
   binaryBody: "omit",
   decodeBodies: false,
   rawHeaders: false,
+  trustedProxies: 0,
   redactMode: "mask",
   writeIncomplete: false,
   extractMaxBytes: 10737418240,
