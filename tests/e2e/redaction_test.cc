@@ -87,17 +87,17 @@ std::vector<std::pair<From, std::string>> conversation() {
 }
 
 // The conversation in small segments: once whole, and for each segment once without it and once
-// up to it.
+// up to it; and in whole segments of which only the first bytes are captured, for each number.
 std::string capture_with_every_loss(size_t segment_size) {
   CaptureMaker maker;
   const auto talk = conversation();
   size_t segments = 0;
-  const auto play = [&](size_t lost, size_t last) {
+  const auto play = [&](size_t lost, size_t last, size_t size) {
     auto connection = maker.open();
     size_t number = 0;
     for (const auto& [from, text] : talk) {
-      for (size_t at = 0; at < text.size() && number < last; at += segment_size, ++number) {
-        const std::string piece = text.substr(at, segment_size);
+      for (size_t at = 0; at < text.size() && number < last; at += size, ++number) {
+        const std::string piece = text.substr(at, size);
         if (number == lost) {
           maker.lose(connection, from, piece.size());
         } else {
@@ -109,9 +109,14 @@ std::string capture_with_every_loss(size_t segment_size) {
     maker.close(connection);
   };
   constexpr size_t kNone = SIZE_MAX;
-  play(kNone, kNone);
-  for (size_t i = 0, count = segments; i < count; ++i) play(i, kNone);
-  for (size_t i = 0, count = segments; i < count; ++i) play(kNone, i);
+  play(kNone, kNone, segment_size);
+  for (size_t i = 0, count = segments; i < count; ++i) play(i, kNone, segment_size);
+  for (size_t i = 0, count = segments; i < count; ++i) play(kNone, i, segment_size);
+  for (size_t snaplen = 40; snaplen < 800; ++snaplen) {
+    maker.set_snaplen(snaplen);
+    play(kNone, kNone, 1400);
+  }
+  maker.set_snaplen(SIZE_MAX);
   // A stream that is no HTTP, and one that is met in its middle.
   auto other = maker.open();
   maker.segment(other, CaptureMaker::kClient, kSecret + "%26token%3D" + kSecret + "\r\n");

@@ -170,12 +170,12 @@ void check_any_target(std::string_view target) {
   TargetScanner scanner(names);
   const auto hidden = [](TargetScanner& by, std::string_view text) {
     Spans spans;
-    by.scan_target(text, spans);
+    by.scan_target(text, false, spans);
     std::string out;
     Placeholder placeholder("");
     spans.write_without(text, placeholder, out);
     spans.clear();
-    by.scan_text(text, spans);
+    by.scan_text(text, false, spans);
     return out;
   };
   const std::string once = hidden(scanner, target);

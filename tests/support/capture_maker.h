@@ -113,6 +113,9 @@ class CaptureMaker {
   // Packets from here on lie in this many others: IPv4 in IPv4 (RFC 2003).
   void set_nesting(uint32_t nesting) { nesting_ = nesting; }
 
+  // Of frames from here on, only so many bytes are captured.
+  void set_snaplen(size_t snaplen) { snaplen_ = snaplen; }
+
   // An IPv4 packet without checksums. `fragment`: flags and offset, RFC 791 section 3.1.
   static std::string packet(const Connection& connection, From from, uint8_t protocol, uint16_t id,
                             uint16_t fragment, std::string_view payload) {
@@ -135,9 +138,10 @@ class CaptureMaker {
     time_us_ += 10;
     le32(static_cast<uint32_t>(time_us_ / 1'000'000));
     le32(static_cast<uint32_t>(time_us_ % 1'000'000));
+    const std::string_view captured = bytes.substr(0, snaplen_);
+    le32(static_cast<uint32_t>(captured.size()));
     le32(static_cast<uint32_t>(bytes.size()));
-    le32(static_cast<uint32_t>(bytes.size()));
-    bytes_ += bytes;
+    bytes_ += captured;
     frames_++;
   }
 
@@ -166,6 +170,7 @@ class CaptureMaker {
   uint32_t connections_ = 0;
   uint16_t next_id_ = 1;
   uint32_t nesting_ = 0;
+  size_t snaplen_ = std::string_view::npos;
 };
 
 }  // namespace tcp_sniffer

@@ -45,19 +45,24 @@ void MessageRedactor::redact_head(Message& message) {
   texts_used_ = 0;
   growth_ = 0;
   const bool is_http = message.protocol.empty();
+  const bool is_cut = message.headers_incomplete;
+  const bool start_line_is_cut = is_cut && message.headers.empty();
   message.method = text_without(message.method);
-  message.target = is_http ? target_without(message.target) : text_without(message.target);
-  message.reason = text_without(message.reason);
+  message.target =
+      is_http ? target_without(message.target, start_line_is_cut) : text_without(message.target);
+  message.reason = text_without(message.reason, start_line_is_cut);
   message.request_method = text_without(message.request_method);
-  message.request_target =
-      is_http ? target_without(message.request_target) : text_without(message.request_target);
+  // Of a request it is not known here whether it was cut.
+  const bool has_scheme = message.request_target.find("://") != std::string_view::npos;
+  message.request_target = is_http ? target_without(message.request_target, has_scheme)
+                                   : text_without(message.request_target);
   if (!message.request_host.empty()) {
     HeaderField host{"host", message.request_host};
-    redact_field(host);
+    redact_field(host, false);
     message.request_host = host.value;
   }
-  redact_fields(message.headers, header_fields_);
-  redact_fields(message.trailers, trailer_fields_);
+  redact_fields(is_cut, message.headers, header_fields_);
+  redact_fields(is_cut, message.trailers, trailer_fields_);
   if (message.client.is_known && !patterns_.empty()) {
     char client[kIpTextMax];
     const char* end = write_ip(client, message.client.ip);
@@ -65,14 +70,15 @@ void MessageRedactor::redact_head(Message& message) {
   }
 }
 
-void MessageRedactor::redact_fields(std::span<const HeaderField>& fields,
+// Of those of a head that is cut, the last one may be.
+void MessageRedactor::redact_fields(bool is_cut, std::span<const HeaderField>& fields,
                                     std::vector<HeaderField>& redacted) {
   redacted.assign(fields.begin(), fields.end());
-  for (HeaderField& field : redacted) redact_field(field);
+  for (HeaderField& field : redacted) redact_field(field, is_cut && &field == &redacted.back());
   fields = redacted;
 }
 
-void MessageRedactor::redact_field(HeaderField& field) {
+void MessageRedactor::redact_field(HeaderField& field, bool is_cut) {
   if (headers_.cover_field(field.name, field.value)) {
     spans_.clear();
     spans_.add(0, field.value.size());
@@ -87,19 +93,19 @@ void MessageRedactor::redact_field(HeaderField& field) {
   }
   // The value of Host is an authority.
   const bool is_host = equal_ignoring_case(field.name, "host");
-  field.value = is_host ? target_without(field.value) : text_without(field.value);
+  field.value = is_host ? target_without(field.value, is_cut) : text_without(field.value, is_cut);
 }
 
-std::string_view MessageRedactor::target_without(std::string_view target) {
+std::string_view MessageRedactor::target_without(std::string_view target, bool is_cut) {
   spans_.clear();
-  targets_.scan_target(target, spans_);
+  targets_.scan_target(target, is_cut, spans_);
   patterns_.scan(target, spans_);
   return written(target);
 }
 
-std::string_view MessageRedactor::text_without(std::string_view text) {
+std::string_view MessageRedactor::text_without(std::string_view text, bool is_cut) {
   spans_.clear();
-  targets_.scan_text(text, spans_);
+  targets_.scan_text(text, is_cut, spans_);
   patterns_.scan(text, spans_);
   return written(text);
 }

@@ -61,11 +61,12 @@ class MessageRedactor {
  private:
   Body redact_body(Message& message);
   void redact_head(Message& message);
-  std::string_view target_without(std::string_view target);
-  std::string_view text_without(std::string_view text);
+  std::string_view target_without(std::string_view target, bool is_cut);
+  std::string_view text_without(std::string_view text, bool is_cut = false);
   std::string_view written(std::string_view text);
-  void redact_fields(std::span<const HeaderField>& fields, std::vector<HeaderField>& redacted);
-  void redact_field(HeaderField& field);
+  void redact_fields(bool is_cut, std::span<const HeaderField>& fields,
+                     std::vector<HeaderField>& redacted);
+  void redact_field(HeaderField& field, bool is_cut);
 
   BufferPool& pool_;
   const bool searches_bodies_;

@@ -148,10 +148,10 @@ FieldNames::FieldNames(const std::vector<std::string>& names) {
       std::string_view rest = std::string_view(name).substr(at, end - at);
       at = end + 1;
       Path path;
-      for (const char c : whole_name(rest)) path.whole += whole_char(c);
       for (std::string_view element; !(element = take_element(rest)).empty();) {
         std::string& canonical = path.elements.emplace_back();
         for (const char c : element) canonical += element_char(c);
+        path.whole += (path.whole.empty() ? "" : "_") + canonical;
       }
       if (!path.elements.empty()) paths_.push_back(std::move(path));
     }

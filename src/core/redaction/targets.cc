@@ -45,26 +45,38 @@ bool is_host_and_port(std::string_view authority) {
   return std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// The '@' behind user and password of the authority that `rest` begins with; npos: it has none.
-size_t userinfo_end(std::string_view rest) {
+// What must be hidden of the authority that `rest` begins with, up to the '@' behind user and
+// password; 0: nothing. `last_at_sign` is the last '@' of `rest`, or npos.
+//
+// Where `rest` ends in the authority, the '@' may be cut off: that is so with `is_cut`, and where
+// what stands for a port is none.
+size_t secret_size(std::string_view rest, size_t last_at_sign, bool is_cut) {
   const std::string_view authority = rest.substr(0, rest.find_first_of("/?#\\"));
   const size_t at_sign = authority.rfind('@');
   if (at_sign != kNone) return at_sign;
-  return is_host_and_port(authority) ? kNone : rest.rfind('@');  // a password with a '/' in it
+  const bool has_password = !is_host_and_port(authority);
+  if (has_password && last_at_sign != kNone) return last_at_sign;  // it has a '/' in it
+  return (is_cut || has_password) && authority.size() == rest.size() ? rest.size() : 0;
 }
 
 // Hides the users of each authority in a text.
-void scan_authorities(std::string_view text, Spans& spans) {
-  const size_t last_at_sign = text.rfind('@');
-  if (last_at_sign == kNone) return;
-  for (size_t at = text.starts_with("//") ? 0 : text.find("://"); at != kNone && at < last_at_sign;
+void scan_authorities(std::string_view text, bool is_cut, Spans& spans) {
+  size_t word_end = 0;
+  size_t last_at_sign = kNone;  // of the word
+  for (size_t at = text.starts_with("//") ? 0 : text.find("://"); at != kNone;
        at = text.find("://", at)) {
     at = text.find("//", at) + 2;
-    const std::string_view rest = text.substr(at);
-    const size_t end = userinfo_end(rest.substr(0, rest.find_first_of(kWordEnds)));
-    if (end == kNone) continue;
-    spans.add(at, at + end);
-    at += end;
+    if (at >= word_end) {
+      word_end = std::min(text.find_first_of(kWordEnds, at), text.size());
+      last_at_sign = text.substr(at, word_end - at).rfind('@');
+      if (last_at_sign != kNone) last_at_sign += at;
+    }
+    const bool has_at_sign = last_at_sign != kNone && last_at_sign >= at;
+    const size_t size =
+        secret_size(text.substr(at, word_end - at), has_at_sign ? last_at_sign - at : kNone,
+                    is_cut && word_end == text.size());
+    if (size > 0) spans.add(at, at + size);
+    at += size;
   }
 }
 
@@ -76,29 +88,29 @@ bool ends_enclosed(std::string_view text, size_t at) {
 
 }  // namespace
 
-void TargetScanner::scan_target(std::string_view target, Spans& spans) {
+void TargetScanner::scan_target(std::string_view target, bool is_cut, Spans& spans) {
   kind_ = Kind::kTarget;
-  is_cut_ = false;
+  is_cut_ = is_cut;
   in_angle_ = in_quotes_ = false;
   const size_t authority = authority_begin(target);
   size_t at = 0;
   if (authority != kNone) {
-    const size_t end = userinfo_end(target.substr(authority));
-    if (end != kNone) {
-      spans.add(authority, authority + end);
-      at = authority + end;
+    const std::string_view rest = target.substr(authority);
+    const size_t size = secret_size(rest, rest.rfind('@'), is_cut);
+    if (size > 0) {
+      spans.add({authority, authority + size, ValueCoding::kNone, size == rest.size(), false});
+      at = authority + size;
     }
   }
   scan_parameters(target, at, spans);
 }
 
-void TargetScanner::scan_text(std::string_view text, Spans& spans) {
-  if (text.find_first_of("=%@") == kNone) return;
+void TargetScanner::scan_text(std::string_view text, bool is_cut, Spans& spans) {
   kind_ = Kind::kText;
-  is_cut_ = false;
+  is_cut_ = is_cut;
   in_angle_ = in_quotes_ = false;
-  scan_authorities(text, spans);
-  scan_parameters(text, 0, spans);
+  scan_authorities(text, is_cut, spans);
+  if (text.find_first_of("=%") != kNone) scan_parameters(text, 0, spans);
 }
 
 void TargetScanner::scan_form(std::string_view form, bool is_cut, Spans& spans) {
@@ -170,7 +182,9 @@ bool TargetScanner::holds_secret(std::string_view decoded) const {
   if (keys_ != nullptr && keys_->find(decoded)) return true;
   if (kind_ == Kind::kForm || kind_ == Kind::kBody) return false;
   const size_t authority = decoded.find("://");
-  return authority != kNone && userinfo_end(decoded.substr(authority + 3)) != kNone;
+  if (authority == kNone) return false;
+  const std::string_view rest = decoded.substr(authority + 3);
+  return secret_size(rest, rest.rfind('@'), is_cut_) > 0;
 }
 
 // What a pattern matches only when it is decoded.

@@ -28,12 +28,12 @@ class TargetScanner {
                          KeyScanner* keys = nullptr)
       : names_(names), patterns_(patterns), keys_(keys) {}
 
-  // A request target (RFC 9112 section 3.2).
-  void scan_target(std::string_view target, Spans& spans);
+  // A request target (RFC 9112 section 3.2). `is_cut`: more followed that is not here.
+  void scan_target(std::string_view target, bool is_cut, Spans& spans);
   // A header's value, a reason phrase, any text of a head: Referer, Location, Link and others hold
   // copies of targets. A value inside of <> or of quotes also ends where they do.
-  void scan_text(std::string_view text, Spans& spans);
-  // A body of the type application/x-www-form-urlencoded; `is_cut`: more follows that is not here.
+  void scan_text(std::string_view text, bool is_cut, Spans& spans);
+  // A body of the type application/x-www-form-urlencoded.
   void scan_form(std::string_view form, bool is_cut, Spans& spans);
   // Any other text of a body. A value also ends at a blank, a quote, and a '<' or '>'.
   void scan_body(std::string_view text, Spans& spans);

@@ -18,14 +18,14 @@ class Hider {
  public:
   explicit Hider(const std::vector<std::string>& query) : names_(query), scanner_(names_) {}
 
-  std::string target(std::string_view text) {
+  std::string target(std::string_view text, bool is_cut = false) {
     Spans spans;
-    scanner_.scan_target(text, spans);
+    scanner_.scan_target(text, is_cut, spans);
     return without(text, spans);
   }
-  std::string text(std::string_view text) {
+  std::string text(std::string_view text, bool is_cut = false) {
     Spans spans;
-    scanner_.scan_text(text, spans);
+    scanner_.scan_text(text, is_cut, spans);
     return without(text, spans);
   }
 
@@ -104,6 +104,25 @@ TEST(RedactTarget, HidesTheUserOfAnAuthority) {
   EXPECT_EQ(target("http://user:se/cret@a/b"), "http://[redacted]@a/b");
   EXPECT_EQ(target("http://user:se?cret@a/b"), "http://[redacted]@a/b");
   EXPECT_EQ(target("/?to=http%3A%2F%2Fuser%3Asecret%40a"), "/?to=[redacted]");
+}
+
+TEST(RedactTarget, WhatMayBeAUserWithoutItsEndIsHidden) {
+  Hider hider({"token"});
+  EXPECT_EQ(hider.target("http://user:sec"), "http://[redacted]") << "no port";
+  for (const char* cut : {"http://use", "http://user:12", "user:12", "//use"}) {
+    EXPECT_EQ(hider.target(cut), cut);
+    EXPECT_EQ(hider.text(cut), cut);
+    EXPECT_NE(hider.target(cut, true).find("[redacted]"), std::string::npos) << cut;
+  }
+  EXPECT_EQ(hider.target("http://a:80/x", true), "http://a:80/x");
+  EXPECT_EQ(hider.text("<http://a:80>; x, http://user:12", true),
+            "<http://a:80>; x, http://[redacted]");
+  EXPECT_EQ(hider.text("http://user:sec"), "http://[redacted]");
+}
+
+TEST(RedactTarget, ANameOfAnElementInBracketsIsNotItsFirstPart) {
+  EXPECT_EQ(target("/?user=ada&user[password]=secret", {"user[password]"}),
+            "/?user=ada&user[password]=[redacted]");
 }
 
 TEST(RedactTarget, ANameIsAPathOfElements) {
