@@ -70,6 +70,19 @@ TEST(ClientAddress, NothingIsTrustedUnlessItIsSaidAndNothingIsWrittenUnlessItIsA
   for (const std::string& client : clients_of(two_clients(1400), {})) EXPECT_EQ(client, "");
 }
 
+TEST(ClientAddress, AnExchangeHasItsRequests) {
+  std::vector<std::string> clients =
+      clients_of(two_clients(7), {"--trusted-proxies", "1", "--records", "exchange"});
+  std::sort(clients.begin(), clients.end());
+  EXPECT_EQ(clients, (std::vector<std::string>{kPeer, "2001:db8::2", "203.0.113.1"}));
+  CaptureMaker alone;
+  auto connection = alone.open();
+  alone.segment(connection, CaptureMaker::kClient, request("X-Forwarded-For: 203.0.113.1\r\n"));
+  alone.close(connection);
+  EXPECT_EQ(clients_of(alone, {"--trusted-proxies", "1", "--records", "exchange"}),
+            std::vector<std::string>{"203.0.113.1"});
+}
+
 TEST(ClientAddress, AHeaderThatIsRedactedIsNotRead) {
   for (const std::string& client :
        clients_of(two_clients(1400),

@@ -149,8 +149,9 @@ TEST(Redaction, NoPieceOfASecretIsInAnythingThatIsWritten) {
   std::ofstream(key) << "a key that nobody knows\n";
   ASSERT_EQ(chmod(key.c_str(), 0600), 0);
   int runs = 0;
-  for (const char* format : {"ndjson", "framed", "pretty"}) {
+  for (const std::string kind : {"ndjson", "framed", "pretty", "ndjson of exchanges"}) {
     for (const char* shards : {"0", "1", "4"}) {
+      const std::string format = kind.substr(0, kind.find(' '));
       const std::filesystem::path files = folder.path() / ("files" + std::to_string(runs));
       std::filesystem::create_directory(files);
       const std::string debug_log = (folder.path() / "debug").string();
@@ -186,6 +187,7 @@ TEST(Redaction, NoPieceOfASecretIsInAnythingThatIsWritten) {
           arguments.emplace_back(word);
         }
       }
+      if (kind != format) arguments.insert(arguments.end(), {"--records", "exchange"});
       // Bodies are cut, too.
       if (runs % 3 == 2) arguments.insert(arguments.end(), {"--max-body-size", "61"});
       SCOPED_TRACE(testing::PrintToString(arguments));
@@ -200,8 +202,7 @@ TEST(Redaction, NoPieceOfASecretIsInAnythingThatIsWritten) {
         ++extracted;
       }
       EXPECT_GT(extracted, 0u);
-      EXPECT_NE(run.out.find(std::string(format) == "pretty" ? "/p?token=" : "bob"),
-                std::string::npos);
+      EXPECT_NE(run.out.find(format == "pretty" ? "/p?token=" : "bob"), std::string::npos);
       const Json stopped = event_named(run.err, "stopped");
       expect_ledger_closes(stopped);
       for (const char* counter : {"redacted", "withheld", "unchanged"}) {

@@ -130,6 +130,7 @@ export interface ExchangeRequest {
   trailers?: Headers;
   body?: string;
   bodyTruncated?: true;
+  bodyRedacted?: 'unreadable';
   bodyEncoding?: 'binary' | 'base64' | 'utf8';
   bodySize: number;
   contentDecoded?: string;
@@ -161,6 +162,7 @@ export interface ExchangeResponse {
   trailers?: Headers;
   body?: string;
   bodyTruncated?: true;
+  bodyRedacted?: 'unreadable';
   bodyEncoding?: 'binary' | 'base64' | 'utf8';
   bodySize: number;
   contentDecoded?: string;
@@ -189,6 +191,7 @@ export interface CommonExchangeFields {
   receiver: Endpoint;
   destination: Endpoint;
   proxied?: Proxied;
+  client?: string;
   /** The request's last byte to the response's first. May be negative. */
   latencyMs?: number;
   /** The request's first byte to the response's last. */
