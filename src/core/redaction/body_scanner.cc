@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "core/base/ascii_case.h"
+#include "core/redaction/text_words.h"
 
 namespace tcp_sniffer {
 namespace {
-
-constexpr size_t kNone = std::string_view::npos;
 
 // A body without a type that begins with a delimiter and a part's head.
 std::string sniffed_boundary(std::string_view text) {
@@ -20,16 +19,16 @@ std::string sniffed_boundary(std::string_view text) {
 
 bool begins_like_a_form(std::string_view text) {
   const size_t equals = text.find('=');
-  return equals != kNone && equals > 0 &&
-         text.substr(0, equals).find_first_of(" \t\r\n<>{}\"':;?/\\") == kNone;
+  return equals != kNotFound && equals > 0 &&
+         text.substr(0, equals).find_first_of(" \t\r\n<>{}\"':;?/\\") == kNotFound;
 }
 
 // Where the head of a part ends and its content begins: behind an empty line.
 size_t content_begin(std::string_view part) {
-  size_t begin = kNone;
+  size_t begin = kNotFound;
   for (const std::string_view end : {"\r\n\r\n", "\n\n", "\r\r", "\n\r\n"}) {
     const size_t at = part.find(end);
-    if (at != kNone) begin = std::min(begin, at + end.size());
+    if (at != kNotFound) begin = std::min(begin, at + end.size());
   }
   return begin;
 }
@@ -41,13 +40,13 @@ void for_each_field(std::string_view head, const Use& use) {
     size_t end = head.find_first_of("\r\n", at);
     while (end < head.size()) {  // RFC 5322 section 2.2.3: a line that begins with a blank goes on
       const size_t next = head.find_first_not_of("\r\n", end);
-      if (next == kNone || (head[next] != ' ' && head[next] != '\t')) break;
+      if (next == kNotFound || (head[next] != ' ' && head[next] != '\t')) break;
       end = head.find_first_of("\r\n", next);
     }
     end = std::min(end, head.size());
     const std::string_view line = head.substr(at, end - at);
     const size_t colon = line.find(':');
-    if (colon != kNone) use(line.substr(0, colon), line.substr(colon + 1));
+    if (colon != kNotFound) use(line.substr(0, colon), line.substr(colon + 1));
     at = end + 1;
   }
 }
@@ -135,7 +134,7 @@ bool BodyScanner::scan_parts(const Piece& piece, std::string_view boundary, int 
 void BodyScanner::scan_part(const Piece& part, int depth, Spans& spans) {
   const size_t head_break = next_break(part.begin, part.end);
   const size_t content = content_begin(text_of(part));
-  if (content == kNone || part.begin + content > head_break) {
+  if (content == kNotFound || part.begin + content > head_break) {
     // No head that is known to be whole: an epilogue, or a gap in the head.
     if (!scan_text({part.begin, head_break, part.is_cut}, false, spans)) {
       spans.add(part.begin, head_break);
@@ -160,7 +159,7 @@ void BodyScanner::scan_part(const Piece& part, int depth, Spans& spans) {
     const size_t begin = std::min(value.find_first_not_of(" \t\r\n"), value.size());
     const char kind = ascii_lower(begin < value.size() ? value[begin] : '8');
     coded |= kind != '7' && kind != '8' && kind != 'b';  // 7bit, 8bit, binary …
-    coded |= value.find("64") != kNone;                  // … and not base64
+    coded |= value.find("64") != kNotFound;              // … and not base64
   });
   const BodyType type = read_body_type(fields);
   if (covers_part(head) || coded || type.codings > 0 || !scan_piece(rest, type, depth + 1, spans)) {

@@ -6,17 +6,15 @@
 #include "core/base/ascii_case.h"
 #include "core/base/text_encoding.h"
 #include "core/redaction/names.h"
+#include "core/redaction/text_words.h"
 
 namespace tcp_sniffer {
 namespace {
 
-constexpr size_t kNone = std::string_view::npos;
-constexpr std::string_view kSpace = " \t\r\n";
-
 std::string_view without_space(std::string_view text) {
-  const size_t first = text.find_first_not_of(kSpace);
-  if (first == kNone) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) + 1 - first);
+  const size_t first = text.find_first_not_of(kJsonSpace);
+  if (first == kNotFound) return {};
+  return text.substr(first, text.find_last_not_of(kJsonSpace) + 1 - first);
 }
 
 std::string lower(std::string_view text) {
@@ -60,7 +58,7 @@ void count_codings(std::string_view value, BodyType& type) {
 
 // Appends what is in quotes, or up to ';'.
 void append_value(std::string_view rest, bool extended, std::string& value) {
-  const size_t begin = std::min(rest.find_first_not_of(kSpace), rest.size());
+  const size_t begin = std::min(rest.find_first_not_of(kJsonSpace), rest.size());
   rest.remove_prefix(begin);
   std::string piece;
   if (rest.starts_with('"')) {
@@ -73,8 +71,8 @@ void append_value(std::string_view rest, bool extended, std::string& value) {
   }
   if (extended) {
     const size_t quotes = piece.find('\'');
-    const size_t second = quotes == kNone ? kNone : piece.find('\'', quotes + 1);
-    if (second != kNone) piece.erase(0, second + 1);
+    const size_t second = quotes == kNotFound ? kNotFound : piece.find('\'', quotes + 1);
+    if (second != kNotFound) piece.erase(0, second + 1);
     undo_percent_encoding(piece);
   }
   value += piece;
@@ -98,15 +96,15 @@ bool read_parameter(std::string_view field, std::string_view name, std::string& 
   value.clear();
   for (size_t at = 0; at + name.size() < field.size(); ++at) {
     if (!equal_ignoring_case(field.substr(at, name.size()), name)) continue;
-    if (at > 0 && std::string_view("; \t\r\n,").find(field[at - 1]) == kNone) continue;
+    if (at > 0 && std::string_view("; \t\r\n,").find(field[at - 1]) == kNotFound) continue;
     size_t next = at + name.size();
     bool extended = false;
     while (next < field.size() &&
            (field[next] == '*' || (field[next] >= '0' && field[next] <= '9'))) {
       extended |= field[next++] == '*';
     }
-    next = field.find_first_not_of(kSpace, next);
-    if (next == kNone || field[next] != '=') continue;
+    next = field.find_first_not_of(kJsonSpace, next);
+    if (next == kNotFound || field[next] != '=') continue;
     append_value(field.substr(next + 1), extended, value);
     found = true;
     at = next;
@@ -115,7 +113,7 @@ bool read_parameter(std::string_view field, std::string_view name, std::string& 
 }
 
 bool is_readable(std::string_view text, bool cut_before, bool cut_after) {
-  if (text.find('\0') != kNone) return false;
+  if (text.find('\0') != kNotFound) return false;
   for (int i = 0; cut_before && i < 3 && !text.empty(); ++i) {
     if ((static_cast<unsigned char>(text.front()) & 0xc0) != 0x80) break;
     text.remove_prefix(1);

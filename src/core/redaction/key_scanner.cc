@@ -3,12 +3,11 @@
 #include <algorithm>
 
 #include "core/base/ascii_case.h"
+#include "core/redaction/text_words.h"
 
 namespace tcp_sniffer {
 namespace {
 
-constexpr size_t kNone = std::string_view::npos;
-constexpr std::string_view kSpace = " \t\r\n";
 constexpr std::string_view kBareEnds = " \t\r\n,:{}[]();<>\"'=&?#|";
 
 size_t backslashes_before(std::string_view text, size_t at) {
@@ -29,14 +28,14 @@ size_t level_of_quote(size_t backslashes) {
 size_t level_of_code(size_t backslashes) {
   size_t level = 0;
   for (; backslashes % 2 == 0; backslashes /= 2) {
-    if (backslashes == 0) return kNone;
+    if (backslashes == 0) return kNotFound;
     ++level;
   }
   return level + 1 + level_of_quote((backslashes - 1) / 2);
 }
 
 struct Quote {
-  size_t begin = kNone;  // with its backslashes
+  size_t begin = kNotFound;  // with its backslashes
   size_t end = 0;
   size_t level = 0;
 };
@@ -49,15 +48,15 @@ Quote quote_at(std::string_view text, size_t at, char quote) {
   const std::string_view code = quote == '"' ? "0022" : "0027";
   if (text[at] != 'u' || before == 0 || text.substr(at + 1, 4) != code) return {};
   const size_t level = level_of_code(before);
-  return level == kNone ? Quote{} : Quote{at - before, at + 5, level};
+  return level == kNotFound ? Quote{} : Quote{at - before, at + 5, level};
 }
 
 // The first quote from `from` on that ends a string of this level, or one around it.
 Quote closing_quote(std::string_view text, size_t from, char quote, size_t level) {
   const char signs[] = {quote, 'u'};
-  for (size_t at = from; (at = text.find_first_of({signs, 2}, at)) != kNone; ++at) {
+  for (size_t at = from; (at = text.find_first_of({signs, 2}, at)) != kNotFound; ++at) {
     Quote found = quote_at(text, at, quote);
-    if (found.begin == kNone || found.level > level) continue;
+    if (found.begin == kNotFound || found.level > level) continue;
     // Backslashes that are part of the string's text are not the quote's.
     const size_t own = (size_t{1} << std::min<size_t>(found.level, 32)) - 1;
     if (text[at] == quote) found.begin = at - std::min(at - found.begin, own);
@@ -69,12 +68,12 @@ Quote closing_quote(std::string_view text, size_t from, char quote, size_t level
 
 size_t behind_space(std::string_view text, size_t at) {
   for (;;) {
-    at = std::min(text.find_first_not_of(kSpace, at), text.size());
+    at = std::min(text.find_first_not_of(kJsonSpace, at), text.size());
     // In a string a line break is written \n.
     size_t escape = at;
     while (escape < text.size() && text[escape] == '\\') ++escape;
     if (escape == at || escape == text.size()) return at;
-    if (std::string_view("nrt").find(text[escape]) == kNone) return at;
+    if (std::string_view("nrt").find(text[escape]) == kNotFound) return at;
     at = escape + 1;
   }
 }
@@ -83,7 +82,7 @@ size_t behind_space(std::string_view text, size_t at) {
 size_t container_end(std::string_view text, size_t from, char quote, size_t level) {
   size_t depth = 0;
   const std::string_view signs = quote == '"' ? "{}[]\"u" : "{}[]\"'u";
-  for (size_t at = from; (at = text.find_first_of(signs, at)) != kNone; ++at) {
+  for (size_t at = from; (at = text.find_first_of(signs, at)) != kNotFound; ++at) {
     const char sign = text[at];
     if (sign == '{' || sign == '[') {
       ++depth;
@@ -91,7 +90,7 @@ size_t container_end(std::string_view text, size_t from, char quote, size_t leve
       if (--depth == 0) return at + 1;
     } else {
       const Quote opening = quote_at(text, at, sign == '\'' ? '\'' : '"');
-      if (opening.begin == kNone || opening.level > level) continue;
+      if (opening.begin == kNotFound || opening.level > level) continue;
       if (opening.level < level) return opening.begin;
       at = closing_quote(text, opening.end, sign == '\'' ? '\'' : '"', level).end;
       if (at >= text.size()) break;
@@ -115,9 +114,9 @@ KeyScanner::KeyScanner(const FieldNames& names) : names_(names) {
 void KeyScanner::scan(std::string_view text, Spans& spans) {
   if (names_.empty()) return;
   std::fill(met_until_.begin(), met_until_.end(), 0);
-  const size_t first = text.find_first_not_of(kSpace);
-  is_json_ = first != kNone && (text[first] == '{' || text[first] == '[' || text[first] == '"');
-  for (size_t colon = 0; (colon = text.find(':', colon)) != kNone && !spans.too_many();) {
+  const size_t first = text.find_first_not_of(kJsonSpace);
+  is_json_ = first != kNotFound && (text[first] == '{' || text[first] == '[' || text[first] == '"');
+  for (size_t colon = 0; (colon = text.find(':', colon)) != kNotFound && !spans.too_many();) {
     const Key key = key_before(text, colon);
     if (key.name.empty() || !covers(text, colon, key)) {
       ++colon;
@@ -137,23 +136,23 @@ bool KeyScanner::find(std::string_view text) {
 
 KeyScanner::Key KeyScanner::key_before(std::string_view text, size_t colon) {
   size_t end = colon;
-  while (end > 0 && kSpace.find(text[end - 1]) != kNone) --end;
+  while (end > 0 && kJsonSpace.find(text[end - 1]) != kNotFound) --end;
   const size_t least = end > kKeyMax ? end - kKeyMax : 0;
   if (end == 0) return {};
   for (const char quote : {'"', '\''}) {
     Quote closing = quote_at(text, end - 1, quote);
-    if (closing.begin == kNone && end >= 6) closing = quote_at(text, end - 5, quote);
-    if (closing.begin == kNone || closing.end != end) continue;
+    if (closing.begin == kNotFound && end >= 6) closing = quote_at(text, end - 5, quote);
+    if (closing.begin == kNotFound || closing.end != end) continue;
     for (size_t at = closing.begin; at-- > least;) {
       if (text[at] != quote && text[at] != 'u') continue;
       const Quote opening = quote_at(text, at, quote);
-      if (opening.begin == kNone || opening.level > closing.level) continue;
+      if (opening.begin == kNotFound || opening.level > closing.level) continue;
       return {text.substr(opening.end, closing.begin - opening.end), quote, closing.level};
     }
     return {};
   }
   size_t begin = end;
-  while (begin > least && kBareEnds.find(text[begin - 1]) == kNone) --begin;
+  while (begin > least && kBareEnds.find(text[begin - 1]) == kNotFound) --begin;
   return {text.substr(begin, end - begin), 0, 0};
 }
 
@@ -185,7 +184,7 @@ Spans::Span KeyScanner::value_at(std::string_view text, size_t from, const Key& 
   while (sign + 1 < text.size() && text[sign] == '\\') ++sign;
   for (const char quote : {'"', '\''}) {
     const Quote opening = quote_at(text, sign, quote);
-    if (opening.begin == kNone) continue;
+    if (opening.begin == kNotFound) continue;
     const Quote closing = closing_quote(text, opening.end, quote, opening.level);
     return {opening.end, closing.begin, ValueCoding::kJson, closing.end == closing.begin, false};
   }
@@ -195,7 +194,7 @@ Spans::Span KeyScanner::value_at(std::string_view text, size_t from, const Key& 
     return {begin, end, ValueCoding::kNone, end == text.size(), quoted};
   }
   const bool literal =
-      key.quote != 0 && std::string_view("+-.0123456789tfnNI").find(text[begin]) != kNone;
+      key.quote != 0 && std::string_view("+-.0123456789tfnNI").find(text[begin]) != kNotFound;
   // A text that is no literal may hold anything, to the end of its line.
   const std::string_view ends = literal    ? ",}] \t\r\n\"'<;\\"
                                 : is_json_ ? std::string_view("\r\n\"")

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "core/base/ascii_case.h"
+#include "core/redaction/text_words.h"
 
 namespace tcp_sniffer {
 namespace {
-
-constexpr size_t kNone = std::string_view::npos;
 
 // What separates words of a text, besides what separates parameters.
 constexpr std::string_view kTextSeparators = "?&;#/=, \t\r\n\"'<>";
@@ -16,7 +15,7 @@ constexpr std::string_view kWordEnds = " \t\r\n\"'<>";
 
 std::string_view behind_last(std::string_view text, std::string_view separators) {
   const size_t last = text.find_last_of(separators);
-  return last == kNone ? text : text.substr(last + 1);
+  return last == kNotFound ? text : text.substr(last + 1);
 }
 
 bool is_scheme(std::string_view text) {
@@ -31,16 +30,16 @@ bool is_scheme(std::string_view text) {
 // npos: it has none.
 size_t authority_begin(std::string_view target) {
   if (target.starts_with("//")) return 2;
-  if (target.starts_with('/') || target.starts_with('*')) return kNone;
+  if (target.starts_with('/') || target.starts_with('*')) return kNotFound;
   const size_t scheme = target.find("://");
-  return scheme != kNone && is_scheme(target.substr(0, scheme)) ? scheme + 3 : 0;
+  return scheme != kNotFound && is_scheme(target.substr(0, scheme)) ? scheme + 3 : 0;
 }
 
 // A host and perhaps a port, so that an '@' behind it belongs to the path.
 bool is_host_and_port(std::string_view authority) {
   const size_t bracket = authority.rfind(']');
-  const size_t colon = authority.find(':', bracket == kNone ? 0 : bracket);
-  if (colon == kNone) return true;
+  const size_t colon = authority.find(':', bracket == kNotFound ? 0 : bracket);
+  if (colon == kNotFound) return true;
   const std::string_view port = authority.substr(colon + 1);
   return std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
@@ -53,27 +52,27 @@ bool is_host_and_port(std::string_view authority) {
 size_t secret_size(std::string_view rest, size_t last_at_sign, bool is_cut) {
   const std::string_view authority = rest.substr(0, rest.find_first_of("/?#\\"));
   const size_t at_sign = authority.rfind('@');
-  if (at_sign != kNone) return at_sign;
+  if (at_sign != kNotFound) return at_sign;
   const bool has_password = !is_host_and_port(authority);
-  if (has_password && last_at_sign != kNone) return last_at_sign;  // it has a '/' in it
+  if (has_password && last_at_sign != kNotFound) return last_at_sign;  // it has a '/' in it
   return (is_cut || has_password) && authority.size() == rest.size() ? rest.size() : 0;
 }
 
 // Hides the users of each authority in a text.
 void scan_authorities(std::string_view text, bool is_cut, Spans& spans) {
   size_t word_end = 0;
-  size_t last_at_sign = kNone;  // of the word
-  for (size_t at = text.starts_with("//") ? 0 : text.find("://"); at != kNone;
+  size_t last_at_sign = kNotFound;  // of the word
+  for (size_t at = text.starts_with("//") ? 0 : text.find("://"); at != kNotFound;
        at = text.find("://", at)) {
     at = text.find("//", at) + 2;
     if (at >= word_end) {
       word_end = std::min(text.find_first_of(kWordEnds, at), text.size());
       last_at_sign = text.substr(at, word_end - at).rfind('@');
-      if (last_at_sign != kNone) last_at_sign += at;
+      if (last_at_sign != kNotFound) last_at_sign += at;
     }
-    const bool has_at_sign = last_at_sign != kNone && last_at_sign >= at;
+    const bool has_at_sign = last_at_sign != kNotFound && last_at_sign >= at;
     const size_t size =
-        secret_size(text.substr(at, word_end - at), has_at_sign ? last_at_sign - at : kNone,
+        secret_size(text.substr(at, word_end - at), has_at_sign ? last_at_sign - at : kNotFound,
                     is_cut && word_end == text.size());
     if (size > 0) spans.add(at, at + size);
     at += size;
@@ -83,7 +82,7 @@ void scan_authorities(std::string_view text, bool is_cut, Spans& spans) {
 // Whether what follows the '>' or the quote at `at` ends what it encloses (RFC 8288 section 3).
 bool ends_enclosed(std::string_view text, size_t at) {
   const size_t next = text.find_first_not_of(" \t\r\n", at + 1);
-  return next == kNone || text[next] == ';' || text[next] == ',';
+  return next == kNotFound || text[next] == ';' || text[next] == ',';
 }
 
 }  // namespace
@@ -94,7 +93,7 @@ void TargetScanner::scan_target(std::string_view target, bool is_cut, Spans& spa
   in_angle_ = in_quotes_ = false;
   const size_t authority = authority_begin(target);
   size_t at = 0;
-  if (authority != kNone) {
+  if (authority != kNotFound) {
     const std::string_view rest = target.substr(authority);
     const size_t size = secret_size(rest, rest.rfind('@'), is_cut);
     if (size > 0) {
@@ -110,7 +109,7 @@ void TargetScanner::scan_text(std::string_view text, bool is_cut, Spans& spans) 
   is_cut_ = is_cut;
   in_angle_ = in_quotes_ = false;
   scan_authorities(text, is_cut, spans);
-  if (text.find_first_of("=%") != kNone) scan_parameters(text, 0, spans);
+  if (text.find_first_of("=%") != kNotFound) scan_parameters(text, 0, spans);
 }
 
 void TargetScanner::scan_form(std::string_view form, bool is_cut, Spans& spans) {
@@ -121,7 +120,7 @@ void TargetScanner::scan_form(std::string_view form, bool is_cut, Spans& spans) 
 }
 
 void TargetScanner::scan_body(std::string_view text, Spans& spans) {
-  if (text.find_first_of("=%") == kNone) return;
+  if (text.find_first_of("=%") == kNotFound) return;
   kind_ = Kind::kBody;
   is_cut_ = false;
   in_angle_ = in_quotes_ = false;
@@ -146,7 +145,7 @@ void TargetScanner::scan_parameters(std::string_view text, size_t at, Spans& spa
     } else if (is_secret_decoded(component)) {
       spans.add(at, end, ValueCoding::kPercent);
     } else if (end < text.size() && text[end] == '=') {
-      const bool has_blank = component.find_first_of(" \t") != kNone;
+      const bool has_blank = component.find_first_of(" \t") != kNotFound;
       if (names_.cover(behind_last(decoded_, FieldNames::kSeparators)) ||
           (has_blank && names_.cover(behind_last(decoded_, " \t")))) {
         next = value_end(text, end + 1);
@@ -176,13 +175,13 @@ size_t TargetScanner::value_end(std::string_view text, size_t from) {
 
 // A parameter or a user in what a component became by decoding.
 bool TargetScanner::holds_secret(std::string_view decoded) const {
-  for (size_t equals = 0; (equals = decoded.find('=', equals)) != kNone; ++equals) {
+  for (size_t equals = 0; (equals = decoded.find('=', equals)) != kNotFound; ++equals) {
     if (names_.cover(behind_last(decoded.substr(0, equals), FieldNames::kSeparators))) return true;
   }
   if (keys_ != nullptr && keys_->find(decoded)) return true;
   if (kind_ == Kind::kForm || kind_ == Kind::kBody) return false;
   const size_t authority = decoded.find("://");
-  if (authority == kNone) return false;
+  if (authority == kNotFound) return false;
   const std::string_view rest = decoded.substr(authority + 3);
   return secret_size(rest, rest.rfind('@'), is_cut_) > 0;
 }
@@ -190,7 +189,7 @@ bool TargetScanner::holds_secret(std::string_view decoded) const {
 // What a pattern matches only when it is decoded.
 bool TargetScanner::is_secret_decoded(std::string_view component) {
   if (patterns_ == nullptr || patterns_->empty()) return false;
-  if (component.find_first_of("%+") == kNone) return false;
+  if (component.find_first_of("%+") == kNotFound) return false;
   plain_.assign(decoded_);
   std::replace(plain_.begin(), plain_.end(), '+', ' ');
   return patterns_->match(plain_);
