@@ -51,7 +51,10 @@ if(NOT TCP_SNIFFER_SANITIZE)
 endif()
 
 add_test(NAME documents_list_every_key COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:tcp-sniffer>
-  -DDOCUMENT=${PROJECT_SOURCE_DIR}/docs/configuration.md
+  -DNAME=keys -DDOCUMENT=${PROJECT_SOURCE_DIR}/docs/configuration.md
+  -P ${CMAKE_CURRENT_SOURCE_DIR}/house/documented_keys.cmake)
+add_test(NAME documents_list_every_field COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:tcp-sniffer>
+  -DNAME=fields -DDOCUMENT=${PROJECT_SOURCE_DIR}/docs/fields.md
   -P ${CMAKE_CURRENT_SOURCE_DIR}/house/documented_keys.cmake)
 
 set(documents_check python3 ${CMAKE_CURRENT_SOURCE_DIR}/house/documents.py)

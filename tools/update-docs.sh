@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# Writes the table of keys into docs/configuration.md, as the release build of tcp-sniffer prints it.
+# Writes the tables of keys and of fields into docs/configuration.md and docs/fields.md, as the release build of tcp-sniffer prints it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools/build.sh release tcp-sniffer
 table=$(mktemp)
 trap 'rm -f "$table"' EXIT
-build/release/tcp-sniffer --help-keys-markdown >"$table"
-sed -i -e "/<!-- keys:begin -->/,/<!-- keys:end -->/{/<!-- keys:begin -->/r $table" \
-  -e '/<!-- keys:/!d}' docs/configuration.md
+for name in keys fields; do
+  document=docs/configuration.md
+  [ $name = fields ] && document=docs/fields.md
+  build/release/tcp-sniffer --help-$name-markdown >"$table"
+  sed -i -e "/<!-- $name:begin -->/,/<!-- $name:end -->/{/<!-- $name:begin -->/r $table" \
+    -e "/<!-- $name:/!d}" $document
+done

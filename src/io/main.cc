@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/field/fields.h"
 #include "io/base/version.h"
 #include "io/capture/interfaces.h"
 #include "io/capture/interfaces_text.h"
@@ -93,6 +94,10 @@ int run_command(const std::vector<const char*>& arguments) {
       return print(help_text());
     case Action::kHelpMarkdown:
       return print(keys_markdown());
+    case Action::kHelpFields:
+      return print(fields_text());
+    case Action::kHelpFieldsMarkdown:
+      return print(fields_markdown());
     case Action::kVersion:
       return print(version_text());
     case Action::kListInterfaces:

@@ -7,24 +7,24 @@
 
 namespace tcp_sniffer {
 
-// The head counts twice, because of rawHeaders and latin1.
 size_t LineRoom::bound_of(const Message& message) const {
-  size_t text =
-      message.body.size() + size_t{2} * message.headers_size + size_t{2} * redactor_.growth();
+  const MessageLineWriter::Bounds& bounds = writer_.bounds();
+  size_t text = bounds.body_copies * message.body.size() +
+                bounds.head_copies * (message.headers_size + redactor_.growth());
   size_t parts = message.headers.size();
   if (!message.trailers.empty()) [[unlikely]] {
     parts += message.trailers.size();
     for (const HeaderField& field : message.trailers) {
-      text += size_t{2} * (field.name.size() + field.value.size());
+      text += bounds.head_copies * (field.name.size() + field.value.size());
     }
   }
   // Of commands, replies, and a request that its response's line names, these have no head.
-  text += message.method.size() + message.target.size() + message.reason.size() +
-          message.request_method.size() + message.request_target.size() +
-          message.request_host.size();
+  text += bounds.text_copies * (message.method.size() + message.target.size() +
+                                message.reason.size() + message.request_method.size() +
+                                message.request_target.size() + message.request_host.size());
   parts += message.body_gaps.size();
-  return MessageLineWriter::kFixedSize + escaped_size_max(text) +
-         parts * size_t{2} * MessageLineWriter::kFieldSize;
+  return bounds.fixed_size + escaped_size_max(text) +
+         parts * bounds.head_copies * MessageLineWriter::kFieldSize;
 }
 
 bool LineRoom::begin_long(Message& message) {

@@ -216,7 +216,7 @@ TEST(Pop3Secrets, NoPieceOfOneIsShownWhateverIsLost) {
     settings.lines.raw_headers = true;
     if (seed % 3 == 0) {
       settings.lines.format = LineOptions::kPretty;
-      settings.protocols.http.keep_request_text = true;
+      settings.protocols.http.request_target_max = 1024;
     }
     ShardHarness harness(settings);
     for (const Frame& frame : frames) {

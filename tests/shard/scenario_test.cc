@@ -246,7 +246,7 @@ class Player {
         {"format",
          [&] {
            settings_.lines.format = LineOptions::kPretty;
-           settings_.protocols.http.keep_request_text = true;
+           settings_.protocols.http.request_target_max = 1024;
          }},
         {"ports",
          [&] {

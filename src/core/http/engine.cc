@@ -118,7 +118,7 @@ void HttpEngine::settle_unanswered(HttpContext& context) {
 // Requests that no response will answer any more.
 void HttpEngine::emit_unanswered(HttpContext& context) {
   ExchangeRing ring(context.http, pool_);
-  if (!settings_.keep_request_text) return;
+  if (settings_.request_target_max == 0) return;
   for (uint32_t i = 0; i < ring.size(); i++) {
     const Exchange& exchange = ring.at(i);
     if (!exchange.text || !context.identity.roles.known()) continue;

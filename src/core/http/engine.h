@@ -24,8 +24,9 @@ struct HttpSettings {
   uint32_t outstanding_max = 256;      // maxOutstandingRequests
   // Nobody will see bodies that are not UTF-8 (binaryBody: omit): they are counted, not kept.
   bool drop_binary_bodies = false;
-  ClientRules client{};            // clientHeader, trustedProxies
-  bool keep_request_text = false;  // format pretty: the response's line names its request
+  ClientRules client{};  // clientHeader, trustedProxies
+  // The response's line names its request: of a longer target, as much is kept. 0: nothing is.
+  uint32_t request_target_max = 0;
 };
 
 // One connection, for the length of a call.

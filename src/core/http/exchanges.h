@@ -25,7 +25,7 @@ struct Exchange {
   bool after_loss : 1 = false;  // requests may be missing between the one before and this
   bool alone : 1 = false;       // all that came before it was answered, as far as is known
   Side side = Side::kLow;       // the requester
-  RequestText text;             // format pretty only
+  RequestText text;             // request_target_max
 };
 
 // So that a buffer, whose capacity is a power of two, holds a power of two of them.

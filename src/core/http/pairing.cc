@@ -75,14 +75,15 @@ bool HttpDirection::open_exchange(const HttpHead& head, const SegmentMeta& first
 void HttpDirection::keep_text(Exchange& exchange, const HttpHead& head) {
   const HttpSettings& settings = engine_.settings_;
   const bool follow = settings.client.follow_headers();
-  if (!follow && !settings.keep_request_text) return;
+  if (!follow && settings.request_target_max == 0) return;
   IpAddress client{};
   if (follow) {
     const auto forwarded = forwarded_client(settings.client, head.fields);
     client = forwarded ? *forwarded : endpoint_of(context_.identity.key, side_).ip;
   }
-  if (settings.keep_request_text) {
-    exchange.text.keep(engine_.pool_, client, head.start.method, head.start.target, host_of(head));
+  if (settings.request_target_max > 0) {
+    exchange.text.keep(engine_.pool_, client, head.start.method,
+                       head.start.target.substr(0, settings.request_target_max), host_of(head));
   } else {
     exchange.text.keep(engine_.pool_, client, {}, {}, {});
   }

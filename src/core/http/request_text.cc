@@ -6,12 +6,10 @@ namespace tcp_sniffer {
 
 void RequestText::keep(BufferPool& pool, const IpAddress& client, std::string_view method,
                        std::string_view target, std::string_view host) {
-  target = target.substr(0, kTargetMax);
-  host = host.substr(0, kHostMax);
   memory_ = pool.allocate(sizeof(Sizes) + method.size() + target.size() + host.size());
   if (!memory_) return;
-  const Sizes sizes{static_cast<uint8_t>(method.size()), static_cast<uint8_t>(host.size()),
-                    static_cast<uint16_t>(target.size()), client};
+  const Sizes sizes{static_cast<uint32_t>(method.size()), static_cast<uint32_t>(target.size()),
+                    static_cast<uint32_t>(host.size()), client};
   std::memcpy(memory_.data, &sizes, sizeof(sizes));
   uint8_t* at = memory_.data + sizeof(sizes);
   for (const std::string_view part : {method, target, host}) {

@@ -9,14 +9,11 @@
 
 namespace tcp_sniffer {
 
-// What the line of a response says of its request: the texts with format pretty, and the client.
-// Empty when nothing of it is kept. Plain data in memory of the shard's pool: whoever holds it
-// releases it.
+// What the line of a response says of its request: the texts with format pretty or select, and the
+// client. Empty when nothing of it is kept. Plain data in memory of the shard's pool: whoever holds
+// it releases it.
 class RequestText {
  public:
-  static constexpr size_t kTargetMax = 1024;  // of a longer target, the beginning is kept
-  static constexpr size_t kHostMax = 255;
-
   // Replaces nothing: this one is empty before. It stays empty when there is no memory.
   void keep(BufferPool& pool, const IpAddress& client, std::string_view method,
             std::string_view target, std::string_view host);
@@ -31,9 +28,9 @@ class RequestText {
  private:
   // They stand at the beginning of the memory, and the three texts behind them.
   struct Sizes {
-    uint8_t method = 0;
-    uint8_t host = 0;
-    uint16_t target = 0;
+    uint32_t method = 0;
+    uint32_t target = 0;
+    uint32_t host = 0;
     IpAddress client{};
   };
 

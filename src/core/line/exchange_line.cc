@@ -5,7 +5,9 @@
 
 #include "core/base/number_text.h"
 #include "core/base/text_encoding.h"
+#include "core/field/field_value.h"
 #include "core/line/framed_line.h"
+#include "core/line/list_text.h"
 #include "core/line/message_line.h"
 #include "core/line/put_text.h"
 
@@ -45,8 +47,10 @@ std::string_view MessageLineWriter::write_part(const Message& message, LineSink&
   *(sink.reserve(0) - (sink.size() - start)) = '{';
   append_measures(message, message.has_latency && message.is_interim(), sink);
   append_losses(message, sink);
-  if (message.anomalies.any()) [[unlikely]]
+  if (message.anomalies.any()) [[unlikely]] {
+    append_verbatim(",\"anomalies\":", sink);
     append_anomalies(message.anomalies, sink);
+  }
   if (options_.extended) append_frames(message, sink);
   if (latin1_.size() > 0) append_latin1(sink);
   std::string_view body;
@@ -90,8 +94,10 @@ void MessageLineWriter::append_shared(const ExchangeParts& parts, LineSink& sink
     out = write_unsigned(put(out, ",\"exchange\":"), about.exchange);
   }
   sink.commit(put_connection(put(out, ",\"receiver\":"), connection));
-  if (about.proxied != nullptr) [[unlikely]]
+  if (about.proxied != nullptr) [[unlikely]] {
+    append_verbatim(",\"proxied\":", sink);
     append_proxied(*about.proxied, sink);
+  }
   if (about.client.is_known) [[unlikely]]
     append_client(about.client, sink);
   if (!about.protocol.empty()) [[unlikely]]

@@ -1,8 +1,10 @@
 #include "core/line/header_object.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/base/ascii_case.h"
+#include "core/field/field_value.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -136,6 +138,37 @@ bool HeaderObjectWriter::write_name_and_values(std::span<const HeaderField> fiel
     if (!write_value(fields[i], utf8, sink)) return false;
   }
   append_verbatim(several ? "]," : ",", sink);
+  return true;
+}
+
+HeaderObjectWriter::Written HeaderObjectWriter::write_values(std::span<const HeaderField> fields,
+                                                             std::string_view name,
+                                                             LineSink& sink) {
+  if (find_header(fields, name) == nullptr) return Written::kNothing;
+  const size_t start = sink.size();
+  if (append_values(fields, name, true, sink)) return Written::kUtf8;
+  cut_line(sink, start);
+  append_values(fields, name, false, sink);
+  return Written::kLatin1;
+}
+
+// False when `utf8` is asked of a value that is not.
+bool HeaderObjectWriter::append_values(std::span<const HeaderField> fields, std::string_view name,
+                                       bool utf8, LineSink& sink) {
+  const size_t start = sink.size();
+  size_t values = 0;
+  for (const HeaderField& field : fields) {
+    if (!equal_ignoring_case(field.name, name)) continue;
+    if (values++ > 0) append_verbatim(",", sink);
+    if (!write_value(field, utf8, sink)) return false;
+  }
+  if (values == 1) return true;
+  const size_t size = sink.size() - start;
+  char* end = sink.reserve(2);
+  std::memmove(end - size + 1, end - size, size);
+  end[-static_cast<ptrdiff_t>(size)] = '[';
+  end[1] = ']';
+  sink.commit(end + 2);
   return true;
 }
 

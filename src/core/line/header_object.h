@@ -29,6 +29,11 @@ class HeaderObjectWriter {
   void write(std::span<const HeaderField> fields, std::string_view group, LineSink& sink,
              LineSink& latin1);
 
+  // Appends the value of a header alone, whose name is in lower case and ASCII: a string, or a list
+  // when several have the name.
+  enum class Written : uint8_t { kNothing, kUtf8, kLatin1 };
+  Written write_values(std::span<const HeaderField> fields, std::string_view name, LineSink& sink);
+
   // Appends `[["Name","value"],…]` as sent, for the fields of the last write(): the same ones
   // are latin1 (listed there under `headers.NAME`).
   void write_raw(std::span<const HeaderField> fields, LineSink& sink) const;
@@ -45,6 +50,8 @@ class HeaderObjectWriter {
                    LineSink& sink, LineSink& latin1);
   bool write_name_and_values(std::span<const HeaderField> fields, uint32_t first, bool utf8,
                              LineSink& sink);
+  bool append_values(std::span<const HeaderField> fields, std::string_view name, bool utf8,
+                     LineSink& sink);
   bool write_name(std::string_view name, bool utf8, LineSink& sink) const;
   bool write_value(const HeaderField& field, bool utf8, LineSink& sink);
   // False when `utf8` is asked of text that is not.

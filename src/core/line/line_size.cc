@@ -57,13 +57,16 @@ size_t MessageLineWriter::body_size_max(std::string_view body) const {
 }
 
 size_t MessageLineWriter::size_max(const Message& message) const {
-  size_t size = kFixedSize + escaped(message.method) + escaped(message.target) +
-                escaped(message.reason) + escaped(message.request_target) +
-                escaped(message.request_host) + message.body_gaps.size() * kGapSize;
+  size_t size = escaped(message.method) + escaped(message.target) + escaped(message.reason) +
+                escaped(message.request_target) + escaped(message.request_host);
   const size_t headers = fields_size(message.headers);
   size += with_spare(options_.raw_headers ? 2 * headers : headers);
   size += with_spare(fields_size(message.trailers));
-  if (message.body_kept && !message.body_binary) size += body_size_max(message.body);
+  if (form_ == Form::kSelected) size *= bounds_.head_copies;
+  size += bounds_.fixed_size + message.body_gaps.size() * kGapSize;
+  if (message.body_kept && !message.body_binary) {
+    size += bounds_.body_copies * body_size_max(message.body);
+  }
   return size;
 }
 

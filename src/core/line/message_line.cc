@@ -5,69 +5,45 @@
 #include "core/base/base64.h"
 #include "core/base/number_text.h"
 #include "core/base/text_encoding.h"
+#include "core/field/field_value.h"
 #include "core/line/framed_line.h"
+#include "core/line/list_text.h"
 #include "core/line/put_text.h"
+#include "core/message/body_text.h"
 #include "core/net/community_id.h"
 #include "core/net/ip_text.h"
 
 namespace tcp_sniffer {
 
-std::string_view incomplete_word(Incomplete incomplete) {
-  switch (incomplete) {
-    case Incomplete::kNo:
-      return "";
-    case Incomplete::kGap:
-      return "gap";
-    case Incomplete::kClosed:
-      return "closed";
-    case Incomplete::kEvicted:
-      return "evicted";
-    case Incomplete::kIdle:
-      return "idle";
-    case Incomplete::kShutdown:
-      return "shutdown";
-    case Incomplete::kSnaplen:
-      return "snaplen";
-    case Incomplete::kLimit:
-      return "limit";
-    case Incomplete::kParseError:
-      return "parseError";
-  }
-  return "";
-}
-
-std::string_view content_decode_error_word(ContentDecodeError error) {
-  switch (error) {
-    case ContentDecodeError::kNo:
-      return "";
-    case ContentDecodeError::kTruncated:
-      return "truncated";
-    case ContentDecodeError::kCorrupt:
-      return "corrupt";
-    case ContentDecodeError::kLimit:
-      return "limit";
-  }
-  return "";
-}
-
-std::string_view body_text(const Message& message) {
-  if (message.body_cut_is_none) return message.body;
-  const bool may_be_cut = message.body_truncated || message.incomplete != Incomplete::kNo ||
-                          message.content_decode_error != ContentDecodeError::kNo;
-  return may_be_cut ? without_cut_character(message.body) : message.body;
-}
-
 MessageLineWriter::MessageLineWriter(const LineOptions& options, const EscapeKernels& kernels)
-    : options_(options), strings_(kernels), headers_(kernels), pretty_(options.colours, kernels) {}
+    : options_(options),
+      form_(form_of(options)),
+      strings_(kernels),
+      headers_(kernels),
+      pretty_(options.colours, kernels),
+      selected_(options_, kernels, headers_) {
+  if (form_ != Form::kSelected) return;
+  const size_t copies = selected_.head_copies();
+  bounds_ = {copies, copies, selected_.body_copies(), kFixedSize + selected_.fixed_size()};
+}
+
+MessageLineWriter::Form MessageLineWriter::form_of(const LineOptions& options) {
+  if (!options.select.empty()) return Form::kSelected;
+  return options.format == LineOptions::kFramed   ? Form::kFramed
+         : options.format == LineOptions::kPretty ? Form::kPretty
+                                                  : Form::kNdjson;
+}
 
 void MessageLineWriter::write(const Message& message, LineSink& sink) {
-  switch (options_.format) {
-    case LineOptions::kNdjson:
+  switch (form_) {
+    case Form::kNdjson:
       return write_ndjson(message, sink);
-    case LineOptions::kFramed:
+    case Form::kFramed:
       return write_framed(message, sink);
-    case LineOptions::kPretty:
+    case Form::kPretty:
       return pretty_.write(message, sink);
+    case Form::kSelected:
+      return selected_.write(message, sink);
   }
 }
 
@@ -110,8 +86,10 @@ void MessageLineWriter::append_fields(const Message& message, LineSink& sink) {
   }
   append_measures(message, message.has_latency, sink);
   append_losses(message, sink);
-  if (message.anomalies.any()) [[unlikely]]
+  if (message.anomalies.any()) [[unlikely]] {
+    append_verbatim(",\"anomalies\":", sink);
     append_anomalies(message.anomalies, sink);
+  }
   if (options_.extended) {
     append_interface(message, sink);
     append_frames(message, sink);
@@ -144,8 +122,10 @@ void MessageLineWriter::append_identity(const Message& message, LineSink& sink) 
   const bool request = message.direction == MessageDirection::kRequest;
   out = request ? put(out, "request\",\"receiver\":") : put(out, "response\",\"receiver\":");
   sink.commit(put_connection(out, connection));
-  if (message.proxied != nullptr) [[unlikely]]
+  if (message.proxied != nullptr) [[unlikely]] {
+    append_verbatim(",\"proxied\":", sink);
     append_proxied(*message.proxied, sink);
+  }
   if (message.client.is_known) [[unlikely]]
     append_client(message.client, sink);
 }
@@ -153,13 +133,6 @@ void MessageLineWriter::append_identity(const Message& message, LineSink& sink) 
 void MessageLineWriter::append_client(const ClientAddress& client, LineSink& sink) {
   char* out = put(sink.reserve(kFixedPartMax), ",\"client\":\"");
   sink.commit(put(write_ip(out, client.ip), "\""));
-}
-
-void MessageLineWriter::append_proxied(const ProxiedEndpoints& proxied, LineSink& sink) {
-  char* out = put(sink.reserve(kFixedPartMax), ",\"proxied\":{\"source\":");
-  out = put(write_endpoint(out, proxied.source), ",\"destination\":");
-  out = write_endpoint(out, proxied.destination);
-  sink.commit(proxied.tls ? put(out, ",\"tls\":true}") : put(out, "}"));
 }
 
 void MessageLineWriter::append_text_field(std::string_view key, std::string_view text,
@@ -244,30 +217,11 @@ void MessageLineWriter::append_losses(const Message& message, LineSink& sink) {
   }
   sink.commit(out);
   if (!message.body_gaps.empty()) {
-    append_verbatim(",\"bodyGaps\":[", sink);
-    for (const BodyGap& gap : message.body_gaps) {
-      out = put(sink.reserve(kFixedPartMax), "[");
-      out = write_unsigned(out, gap.offset);
-      out = write_unsigned(put(out, ","), gap.length);
-      sink.commit(put(out, "],"));
-    }
-    cut_line(sink, sink.size() - 1);
-    append_verbatim("]", sink);
+    append_verbatim(",\"bodyGaps\":", sink);
+    append_body_gaps(message.body_gaps, sink);
   }
   if (message.headers_incomplete) append_verbatim(",\"headersIncomplete\":true", sink);
   if (message.after_gap) append_verbatim(",\"afterGap\":true", sink);
-}
-
-void MessageLineWriter::append_anomalies(Anomalies anomalies, LineSink& sink) {
-  append_verbatim(",\"anomalies\":[", sink);
-  for (size_t i = 0; i < kAnomalies; ++i) {
-    const auto anomaly = static_cast<Anomaly>(i);
-    if (!anomalies.has(anomaly)) continue;
-    char* out = put_word(put(sink.reserve(kFixedPartMax), "\""), anomaly_word(anomaly));
-    sink.commit(put(out, ","));
-  }
-  cut_line(sink, sink.size() - 1);
-  append_verbatim("]", sink);
 }
 
 // With fields: extended: the interface, then what its frames tell of the message, then what the

@@ -9,24 +9,14 @@
 #include "core/line/connection_text.h"
 #include "core/line/header_object.h"
 #include "core/line/json_string.h"
+#include "core/line/line_options.h"
 #include "core/line/line_sink.h"
 #include "core/line/pretty_line.h"
+#include "core/line/selected_line.h"
 #include "core/line/time_text.h"
 #include "core/message/message.h"
 
 namespace tcp_sniffer {
-
-struct LineOptions {
-  enum Format : uint8_t { kNdjson, kFramed, kPretty };
-
-  Format format = kNdjson;
-  bool by_exchange = false;             // records: exchange (kPretty has no other form)
-  bool extended = false;                // fields: extended
-  bool raw_headers = false;             // rawHeaders
-  bool binary_base64 = false;           // binaryBody: base64
-  bool colours = false;                 // pretty only
-  std::vector<std::string> link_names;  // interface names by link_id, for `interface`
-};
 
 // What the line of an exchange is made of: each message either as such, or as the text that
 // write_part has made of it before.
@@ -44,9 +34,10 @@ struct ExchangeParts {
   bool has_request() const { return request != nullptr || !request_text.empty(); }
 };
 
-// Turns finished messages into the bytes that go out: NDJSON lines, frames (framed_line.h) or
-// lines for people (pretty_line.h). One per shard, used by one thread; keeps only caches and
-// scratch memory between messages, so the bytes of a message depend on the message alone.
+// Turns finished messages into the bytes that go out: NDJSON lines, frames (framed_line.h), lines
+// for people (pretty_line.h), or what was selected of each message (selected_line.h). One per
+// shard, used by one thread; keeps only caches and scratch memory between messages, so the bytes of
+// a message depend on the message alone.
 //
 // Order of the JSON fields: timestamp, connectionId, exchange, direction, receiver, destination,
 // proxied, client, method and path | statusCode and statusText, httpVersion, headers, rawHeaders,
@@ -69,6 +60,16 @@ class MessageLineWriter {
   // Per field, besides its name and value: quotes, brackets, commas, "[redacted]", and its name in
   // `latin1`.
   static constexpr size_t kFieldSize = 64;
+
+  // What bounds a line: how often bytes of a message's head may stand in it (each may be in
+  // `rawHeaders` and `latin1` as well), those of its other texts, and of its body; and the rest.
+  struct Bounds {
+    size_t head_copies = 2;
+    size_t text_copies = 1;
+    size_t body_copies = 1;
+    size_t fixed_size = kFixedSize;
+  };
+  const Bounds& bounds() const { return bounds_; }
 
   // Room in the sink that `write` of this message surely does not exceed, far less than that of six
   // bytes for each: it looks at each byte of the body.
@@ -100,7 +101,6 @@ class MessageLineWriter {
   void append_fields(const Message& message, LineSink& sink);
   void append_identity(const Message& message, LineSink& sink);
   static void append_client(const ClientAddress& client, LineSink& sink);
-  static void append_proxied(const ProxiedEndpoints& proxied, LineSink& sink);
   static void append_protocol(std::string_view protocol, LineSink& sink);
   void append_command_line(const Message& message, LineSink& sink);
   void append_start_line(const Message& message, LineSink& sink);
@@ -112,7 +112,6 @@ class MessageLineWriter {
                                                                 LineSink& sink);
   static std::string_view append_framed_body(const Message& message, LineSink& sink);
   static void append_orphan(Orphan orphan, LineSink& sink);
-  static void append_anomalies(Anomalies anomalies, LineSink& sink);
   void append_interface(const Message& message, LineSink& sink);
   void append_frames(const Message& message, LineSink& sink);
   void append_capture(const Message& message, LineSink& sink);
@@ -121,20 +120,19 @@ class MessageLineWriter {
   void append_text_field(std::string_view key, std::string_view text, std::string_view latin1_name,
                          LineSink& sink);
 
+  enum class Form : uint8_t { kNdjson, kFramed, kPretty, kSelected };
+  static Form form_of(const LineOptions& options);
+
   LineOptions options_;
+  const Form form_;
+  Bounds bounds_;
   JsonStringWriter strings_;
   HeaderObjectWriter headers_;
   TimeText time_;
   ConnectionTexts connections_;
   PrettyLineWriter pretty_;
+  SelectedLineWriter selected_;
   ScratchLine latin1_;  // `"path","headers.x",` of the message being written
 };
-
-// The part of the kept body that is judged and written as text: the body itself, without a last
-// character that the cut or a loss left unfinished.
-std::string_view body_text(const Message& message);
-
-std::string_view incomplete_word(Incomplete incomplete);
-std::string_view content_decode_error_word(ContentDecodeError error);
 
 }  // namespace tcp_sniffer

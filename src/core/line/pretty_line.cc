@@ -5,7 +5,7 @@
 
 #include "core/base/number_text.h"
 #include "core/base/text_encoding.h"
-#include "core/line/message_line.h"
+#include "core/field/field_value.h"
 #include "core/line/terminal_text.h"
 #include "core/net/ip_text.h"
 

@@ -128,7 +128,7 @@ struct Message {
 
   bool is_interim() const { return status >= 100 && status < 200 && status != 101; }
 
-  // format: pretty prints one line an exchange: the response's line needs its request.
+  // format: pretty and select: what a response's line says of its request.
   std::string_view request_method;  // of a response's request, when known
   std::string_view request_target;
   std::string_view request_host;

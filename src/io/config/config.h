@@ -11,7 +11,7 @@
 namespace tcp_sniffer {
 
 // The numeric value of each enumerator is its place in the key's list of words (config_keys.cc).
-enum class OutputFormat : uint8_t { kNdjson, kFramed, kPretty };
+enum class OutputFormat : uint8_t { kNdjson, kFramed, kPretty, kTsv, kCsv };
 enum class Records : uint8_t { kMessage, kExchange };
 enum class Color : uint8_t { kAuto, kAlways, kNever };
 enum class FieldSet : uint8_t { kStandard, kExtended };
@@ -62,6 +62,7 @@ struct Config {
   Records records = Records::kMessage;
   Color color = Color::kAuto;  // resolved: always or never
   FieldSet fields = FieldSet::kStandard;
+  std::vector<std::string> select;  // resolved: not empty for tables
   uint64_t max_body_size = 1048576;
   BinaryBody binary_body = BinaryBody::kOmit;
   bool decode_bodies = false;

@@ -14,6 +14,12 @@
 namespace tcp_sniffer {
 namespace {
 
+// The columns of a table when none are selected.
+constexpr std::string_view kTableFields[] = {
+    "timestamp",     "connectionId", "exchange",  "direction", "destination.ip", "receiver.ip",
+    "receiver.port", "method",       "host",      "path",      "status",         "contentType",
+    "bodySize",      "durationMs",   "latencyMs", "incomplete"};
+
 std::optional<ConfigError> check_input(const Config& config, const Environment& environment) {
   if (!config.interface.empty() && !config.files.empty()) {
     return error("interface: " + quote_text(config.interface) + " and files: " +
@@ -89,6 +95,20 @@ std::optional<ConfigError> check_secrets(const Config& config) {
   return {};
 }
 
+std::optional<ConfigError> check_select(const Config& config) {
+  if (config.select.empty()) return {};
+  if (config.records == Records::kExchange) {
+    return error(
+        "select: " + quote_text(config.select.front()) +
+        " together with records: exchange, whose lines are written whole; allowed: records "
+        "message");
+  }
+  if (config.format != OutputFormat::kPretty) return {};
+  return error("select: " + quote_text(config.select.front()) +
+               " together with format: pretty, whose lines have fields of their own; allowed: "
+               "format ndjson, framed, tsv, csv");
+}
+
 std::optional<ConfigError> check_limits(const Config& config) {
   if (config.reassembly_buffer_size > config.memory_limit) {
     return error("reassemblyBufferSize: " + std::to_string(config.reassembly_buffer_size) +
@@ -121,7 +141,12 @@ void resolve_defaults(Config& config, const Environment& environment) {
   if (config.output == "-") config.output.clear();
   const bool to_terminal = environment.stdout_is_terminal && config.output.empty();
   if (!is_given(config, "format")) {
-    config.format = to_terminal ? OutputFormat::kPretty : OutputFormat::kNdjson;
+    const bool pretty = to_terminal && config.select.empty();
+    config.format = pretty ? OutputFormat::kPretty : OutputFormat::kNdjson;
+  }
+  const bool table = config.format == OutputFormat::kTsv || config.format == OutputFormat::kCsv;
+  if (table && config.select.empty()) {
+    config.select.assign(std::begin(kTableFields), std::end(kTableFields));
   }
   if (config.color == Color::kAuto) {
     const bool colours = to_terminal && !environment.no_color && !environment.terminal_is_dumb;
@@ -159,6 +184,7 @@ std::optional<ConfigError> check_config(const Config& config, const Environment&
   if (auto wrong = check_cpus(config, environment)) return wrong;
   if (auto wrong = check_limits(config)) return wrong;
   if (auto wrong = check_secrets(config)) return wrong;
+  if (auto wrong = check_select(config)) return wrong;
   return check_supported(config);
 }
 
@@ -191,6 +217,8 @@ std::vector<std::string> keys_without_effect(const Config& config) {
   add_if("redactKeyFile", !hashes);
   add_if("color", config.format != OutputFormat::kPretty);
   add_if("records", config.format == OutputFormat::kPretty);
+  add_if("fields", !config.select.empty());
+  add_if("rawHeaders", !config.select.empty());
   add_if("writeIncomplete", !extracts);
   add_if("extractMaxBytes", !extracts);
   add_if("extractMaxFiles", !extracts);

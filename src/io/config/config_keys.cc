@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <numeric>
 #include <type_traits>
 
 #include "core/base/limits.h"
@@ -15,7 +13,7 @@ namespace {
 
 using Words = std::string_view;
 constexpr Words kFileOrderWords[] = {"time", "given"};
-constexpr Words kFormatWords[] = {"ndjson", "framed", "pretty"};
+constexpr Words kFormatWords[] = {"ndjson", "framed", "pretty", "tsv", "csv"};
 constexpr Words kRecordsWords[] = {"message", "exchange"};
 constexpr Words kColorWords[] = {"auto", "always", "never"};
 constexpr Words kFieldsWords[] = {"standard", "extended"};
@@ -117,7 +115,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     {.name = "format", .value_name = "WORD", .group = KeyGroup::kOutput,
      .target = word<&Config::format>(), .words = kFormatWords,
      .default_text = "ndjson; pretty when standard output is a terminal",
-     .meaning = "ndjson: one JSON object a line; framed: bodies as raw bytes; pretty: for people"},
+     .meaning = "ndjson: one JSON object a line; framed: bodies as raw bytes; pretty: for people; tsv, "
+     "csv: a table of the fields in select"},
     {.name = "records", .value_name = "WORD", .group = KeyGroup::kOutput,
      .target = word<&Config::records>(), .words = kRecordsWords,
      .meaning = "message: a line for each message; exchange: one for a request with its responses"},
@@ -128,6 +127,10 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .target = word<&Config::fields>(), .words = kFieldsWords,
      .meaning = "extended adds interface, frame numbers, headersSize, vlan, communityId, "
      "connectMs"},
+    {.name = "select", .value_name = "FIELD,...", .group = KeyGroup::kOutput,
+     .target = &Config::select, .text_kind = TextKind::kField,
+     .default_text = "every field; tables: the usual ones",
+     .meaning = "only these fields, in this order; --help-fields lists their names"},
     {.name = "maxBodySize", .value_name = "BYTES", .group = KeyGroup::kOutput,
      .target = &Config::max_body_size, .unit = Unit::kBytes, .minimum = 0, .maximum = UINT32_MAX,
      .meaning = "bytes of body kept of each message; 0 = none"},
@@ -279,30 +282,6 @@ constexpr auto kKeys = std::to_array<KeySpec>({
 // clang-format on
 static_assert(std::tuple_size_v<decltype(kKeys)> <= kConfigKeysMax);
 
-std::string simplified(std::string_view name) {
-  std::string out;
-  for (const char c : name) {
-    if (c != '-' && c != '_') out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
-  return out;
-}
-
-// Levenshtein's distance, one row at a time.
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 }  // namespace
 
 std::string_view group_title(KeyGroup group) {
@@ -367,26 +346,6 @@ bool is_list(const KeySpec& key) {
   return std::holds_alternative<std::vector<std::string> Config::*>(key.target) ||
          std::holds_alternative<std::vector<uint16_t> Config::*>(key.target) ||
          std::holds_alternative<std::vector<Protocol> Config::*>(key.target);
-}
-
-std::string_view closest_name(std::string_view name, std::span<const std::string_view> candidates) {
-  constexpr size_t kNameMax = 64;  // nothing longer was meant to be a key
-  if (name.size() > kNameMax) return {};
-  const std::string wanted = simplified(name);
-  std::string_view best;
-  size_t best_distance = wanted.size() <= 4 ? 2 : 3;  // not included
-  for (const std::string_view candidate : candidates) {
-    const size_t distance = edit_distance(wanted, simplified(candidate));
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = candidate;
-    }
-  }
-  if (!best.empty() || wanted.size() < 4) return best;
-  for (const std::string_view candidate : candidates) {
-    if (simplified(candidate).find(wanted) != std::string::npos) return candidate;
-  }
-  return {};
 }
 
 }  // namespace tcp_sniffer

@@ -29,6 +29,7 @@ enum class TextKind : uint8_t {
   kHeaderName,  // an HTTP field name; kept in lower case
   kListener,    // ADDRESS:PORT
   kPattern,     // a regular expression that RE2 takes; keeps its commas
+  kField,       // a name that parse_field takes
 };
 
 // One of a few words, kept as an enum whose values count from 0 in the words' order.
@@ -76,9 +77,5 @@ std::string flag_name(std::string_view key_name);
 
 bool is_boolean(const KeySpec& key);
 bool is_list(const KeySpec& key);
-
-// The name among `candidates` that was probably meant by `name`, or an empty view. Case, dashes
-// and underscores do not count; up to two wrong letters do.
-std::string_view closest_name(std::string_view name, std::span<const std::string_view> candidates);
 
 }  // namespace tcp_sniffer

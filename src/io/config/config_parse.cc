@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/base/closest_name.h"
 #include "io/base/printable.h"
 #include "io/config/config_values.h"
 

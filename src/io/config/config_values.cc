@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "core/base/text_encoding.h"
+#include "core/field/fields.h"
 #include "core/redaction/patterns.h"
 #include "io/base/printable.h"
 
@@ -157,6 +158,11 @@ Fault read_text(const KeySpec& key, const json& value, std::string& out) {
       return fault(key, shown(value), "is not a regular expression: " + printable(wrong));
     }
   }
+  if (key.text_kind == TextKind::kField) {
+    const auto field = parse_field(text);
+    if (const auto* problem = std::get_if<std::string>(&field)) return *problem;
+    text = std::get<FieldRef>(field).name;
+  }
   out = std::move(text);
   return {};
 }
@@ -197,6 +203,10 @@ Fault read_list(const KeySpec& key, const json& value, std::vector<Item>& out) {
       if (std::find(items.begin(), items.end(), item) != items.end()) {
         return fault(key, shown(element), "is given twice");
       }
+    }
+    if (key.text_kind == TextKind::kField &&
+        std::find(items.begin(), items.end(), item) != items.end()) {
+      return fault(key, shown(element), "is given twice");
     }
     items.push_back(std::move(item));
   }
@@ -358,6 +368,9 @@ std::string allowed_text(const KeySpec& key) {
       break;
     case TextKind::kPattern:
       what = "regular expressions of RE2, not empty";
+      break;
+    case TextKind::kField:
+      what = "fields that --help-fields lists, none twice";
       break;
     case TextKind::kListener:
       what = "ADDRESS:PORT or a port, from 1 to 65535";

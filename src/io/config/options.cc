@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/closest_name.h"
 #include "io/base/printable.h"
 #include "io/config/config_parse.h"
 #include "io/config/config_values.h"
@@ -23,8 +24,12 @@ using nlohmann::json;
 
 // The flags that are no keys.
 constexpr std::pair<std::string_view, Action> kActionFlags[] = {
-    {"help", Action::kHelp},       {"help-keys-markdown", Action::kHelpMarkdown},
-    {"version", Action::kVersion}, {"list-interfaces", Action::kListInterfaces},
+    {"help", Action::kHelp},
+    {"help-keys-markdown", Action::kHelpMarkdown},
+    {"help-fields", Action::kHelpFields},
+    {"help-fields-markdown", Action::kHelpFieldsMarkdown},
+    {"version", Action::kVersion},
+    {"list-interfaces", Action::kListInterfaces},
     {"check", Action::kCheck},
 };
 

@@ -11,11 +11,13 @@ namespace tcp_sniffer {
 
 enum class Action : uint8_t {
   kRun,
-  kCheck,           // say what would be captured and what stands in the way
-  kHelp,            // print help_text()
-  kHelpMarkdown,    // print keys_markdown()
-  kVersion,         // print the versions
-  kListInterfaces,  // print the interfaces
+  kCheck,               // say what would be captured and what stands in the way
+  kHelp,                // print help_text()
+  kHelpMarkdown,        // print keys_markdown()
+  kHelpFields,          // print fields_text()
+  kHelpFieldsMarkdown,  // print fields_markdown()
+  kVersion,             // print the versions
+  kListInterfaces,      // print the interfaces
 };
 
 // What the command line asks for. The configuration is complete, resolved and checked for kRun

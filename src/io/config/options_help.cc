@@ -113,6 +113,7 @@ std::string help_text() {
   append_wrapped(out, "  -D, --list-interfaces",
                  "list the interfaces, and why one cannot be opened, and exit");
   append_wrapped(out, "      --version", "print the versions, and exit");
+  append_wrapped(out, "      --help-fields", "list the fields for select, and exit");
   append_wrapped(out, "  -h, --help", "print this, and exit");
   for (const KeyGroup group : kKeyGroups) {
     out.append("\n").append(group_title(group)).append(":\n");

@@ -36,7 +36,7 @@ class Descriptor {
 // Reads a file at rising offsets through a window.
 class Window {
  public:
-  explicit Window(int fd) : fd_(fd), bytes_(kWindow) {}
+  explicit Window(int fd, size_t size = kWindow) : fd_(fd), bytes_(size) {}
 
   // `size` bytes at `offset`, less at the end of the file.
   std::string_view at(uint64_t offset, size_t size) {
@@ -88,7 +88,7 @@ uint64_t end_of_frames(int fd, uint64_t size, std::string& error) {
 
 }  // namespace
 
-FileEnd mend_file_end(int fd, bool framed) {
+FileEnd mend_file_end(int fd, bool framed, std::string_view head) {
   FileEnd end;
   struct stat status {};
   if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return end;
@@ -106,6 +106,23 @@ FileEnd mend_file_end(int fd, bool framed) {
     }
     end.cut_bytes = size - whole;
     return end;
+  }
+  if (!head.empty()) {
+    Window window(file.get(), head.size());
+    const std::string_view begin = window.at(0, head.size());
+    if (begin != head.substr(0, begin.size())) {
+      end.error = "its first line names other columns";
+      return end;
+    }
+    if (begin.size() < head.size()) {
+      if (ftruncate(fd, 0) == 0) {
+        end.cut_bytes = size;
+      } else {
+        end.error = "it ends in the middle of its first line, which cannot be cut off: " +
+                    std::string(std::strerror(errno));
+      }
+      return end;
+    }
   }
   char last = '\n';
   if (pread(file.get(), &last, 1, static_cast<off_t>(size - 1)) != 1 || last == '\n') return end;

@@ -25,9 +25,11 @@ struct FileEnd {
 // - framed: the file is walked from its magic, message by message, because its end does not show
 //   where the last one begins. What follows the last whole message is cut off. A file that was not
 //   written by this program is an error.
+// - lines with a head (the names of a table's columns): a file that begins with another line is an
+//   error; one that ends within the head is emptied.
 //
 // A file that may not be read is not looked at.
-FileEnd mend_file_end(int fd, bool framed);
+FileEnd mend_file_end(int fd, bool framed, std::string_view head = {});
 
 // Takes back the last `bytes` bytes that were written through `fd`, unless another program has
 // appended to the file since. False: they are still there.

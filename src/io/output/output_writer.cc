@@ -65,7 +65,10 @@ uint64_t count_messages(std::string_view data, bool framed) {
 }
 
 OutputWriter::OutputWriter(const Settings& settings, LineQueue& queue)
-    : settings_(settings), page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))), queue_(queue) {}
+    : settings_(settings),
+      head_(settings.framed ? kFramedMagic : std::string_view(settings.head)),
+      page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))),
+      queue_(queue) {}
 
 OutputWriter::~OutputWriter() {
   if (thread_.joinable()) {
@@ -109,15 +112,15 @@ std::optional<Problem> OutputWriter::open() {
 // Where a file is gone on with. Returns why it must not be.
 std::string OutputWriter::mend() {
   file_end_ = {};
-  magic_pending_ = settings_.framed;
+  head_pending_ = !head_.empty();
   struct stat status {};
   if (fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return {};
   const bool appends =
       (fcntl(fd_, F_GETFL) & O_APPEND) != 0 || lseek(fd_, 0, SEEK_CUR) == status.st_size;
   if (!appends) return {};
-  file_end_ = mend_file_end(fd_, settings_.framed);
-  // Frames have their magic at the begin of a file only, because readers look for it nowhere else.
-  magic_pending_ = settings_.framed && fstat(fd_, &status) == 0 && status.st_size == 0;
+  file_end_ = mend_file_end(fd_, settings_.framed, head_);
+  // The head stands at the begin of a file only, because readers look for it nowhere else.
+  head_pending_ = !head_.empty() && fstat(fd_, &status) == 0 && status.st_size == 0;
   return file_end_.error;
 }
 
@@ -183,7 +186,7 @@ void OutputWriter::run() {
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   try {
     if (file_end_.mended()) listener_.on_mended(settings_.path, file_end_);
-    write_magic();
+    write_head();
     write_queue();
   } catch (const std::exception& error) {
     listener_.on_fault(error.what());
@@ -255,7 +258,7 @@ void OutputWriter::write_block(const LineBlock& block) {
 // Writes what it can, and takes it off `rest` and `messages`. False: the disk is full.
 bool OutputWriter::write_part(std::string_view& rest, uint64_t& messages) {
   const bool was_full = std::exchange(full_, false);
-  const size_t size = ended() || !write_magic() ? 0 : write_bytes(rest);
+  const size_t size = ended() || !write_head() ? 0 : write_bytes(rest);
   bytes_.fetch_add(size, std::memory_order_relaxed);
   uint64_t whole = messages;
   if (size < rest.size()) {
@@ -442,10 +445,10 @@ void OutputWriter::reopen_now() {
     return;
   }
   const int old = std::exchange(fd_, fresh);
-  const bool old_magic_pending = magic_pending_;
+  const bool old_head_pending = head_pending_;
   if (const std::string problem = mend(); !problem.empty()) {
     fd_ = old;
-    magic_pending_ = old_magic_pending;
+    head_pending_ = old_head_pending;
     ::close(fresh);
     listener_.on_reopen_failed(settings_.path, problem);
     return;
@@ -453,13 +456,13 @@ void OutputWriter::reopen_now() {
   ::close(old);
   classify();
   if (file_end_.mended()) listener_.on_mended(settings_.path, file_end_);
-  write_magic();
+  write_head();
 }
 
 // False: it is still to be written, because the disk is full, or the output has ended.
-bool OutputWriter::write_magic() {
-  if (magic_pending_) magic_pending_ = write_bytes(kFramedMagic) < kFramedMagic.size();
-  return !magic_pending_;
+bool OutputWriter::write_head() {
+  if (head_pending_) head_pending_ = write_bytes(head_) < head_.size();
+  return !head_pending_;
 }
 
 void OutputWriter::output_ended(int error) {

@@ -54,6 +54,7 @@ class OutputWriter {
   struct Settings {
     std::string path;  // empty: standard output
     bool framed = false;
+    std::string head = {};  // a first line, with its end; framed has a head of its own
     int fd = 1;
     int cpu = -1;  // the thread runs on it alone
     WhenFull when_full = WhenFull::kFail;
@@ -137,7 +138,7 @@ class OutputWriter {
   void unblock_terminal();
   std::string mend();
   LineBlock* next_block();
-  bool write_magic();
+  bool write_head();
   void write_block(const LineBlock& block);
   bool write_part(std::string_view& rest, uint64_t& messages);
   void wait_for_disk();
@@ -157,7 +158,8 @@ class OutputWriter {
   bool ended() const { return aborted_.load(std::memory_order_seq_cst) || end() != End::kNone; }
 
   const Settings settings_;
-  const size_t page_;  // of memory, and so of a pipe, in bytes
+  const std::string head_;  // what the output begins with
+  const size_t page_;       // of memory, and so of a pipe, in bytes
   LineQueue& queue_;
   std::thread thread_;
   Listener listener_;
@@ -167,7 +169,7 @@ class OutputWriter {
   bool lacks_reader_ = false;
   bool input_ended_ = false;
   Kind kind_ = Kind::kFile;
-  bool magic_pending_ = false;
+  bool head_pending_ = false;
   FileEnd file_end_;             // as it was found
   bool full_ = false;            // the disk, at the last write
   uint64_t dropped_before_ = 0;  // it was full

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/base/limits.h"
+#include "core/field/fields.h"
+#include "core/line/selected_line.h"
 #include "core/redaction/names.h"
 #include "io/config/config_check.h"
 #include "io/file/file_team.h"
@@ -14,6 +16,9 @@ namespace tcp_sniffer {
 namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
+
+// Of a longer target, a line for people has the beginning.
+constexpr uint32_t kPrettyTargetMax = 1024;
 
 uint64_t fragment_memory(const Config& config) {
   return std::min<uint64_t>(config.memory_limit / 16, uint64_t{32} << 20);
@@ -49,9 +54,23 @@ LineOptions::Format line_format(OutputFormat format) {
       return LineOptions::kFramed;
     case OutputFormat::kPretty:
       return LineOptions::kPretty;
-    default:
-      return LineOptions::kNdjson;
+    case OutputFormat::kTsv:
+      return LineOptions::kTsv;
+    case OutputFormat::kCsv:
+      return LineOptions::kCsv;
+    case OutputFormat::kNdjson:
+      break;
   }
+  return LineOptions::kNdjson;
+}
+
+std::vector<FieldRef> selected_fields(const Config& config) {
+  std::vector<FieldRef> fields;
+  for (const std::string& name : config.select) {
+    auto field = parse_field(name);
+    if (auto* known = std::get_if<FieldRef>(&field)) fields.push_back(std::move(*known));
+  }
+  return fields;
 }
 
 ClientRules client_rules(const Config& config) {
@@ -97,16 +116,24 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   ShardSettings settings;
   settings.protocols.http.body_max = config.max_body_size;
   const bool extracting = !config.extract_dir.empty();
+  const std::vector<FieldRef> selected = selected_fields(config);
   // Bodies that are not shown are not kept: `pretty` shows sizes only.
-  if (config.format == OutputFormat::kPretty && !extracting) settings.protocols.http.body_max = 0;
+  const bool shows_bodies = selected.empty()
+                                ? config.format != OutputFormat::kPretty
+                                : std::any_of(selected.begin(), selected.end(), needs_body);
+  if (!shows_bodies && !extracting) settings.protocols.http.body_max = 0;
   settings.protocols.http.drop_binary_bodies =
-      config.format == OutputFormat::kNdjson && config.binary_body == BinaryBody::kOmit &&
+      config.format != OutputFormat::kFramed && config.binary_body == BinaryBody::kOmit &&
       !config.decode_bodies && !redacts_bodies(config) && !extracting;
   settings.protocols.http.header_bytes_max = static_cast<uint32_t>(config.max_header_bytes);
   settings.protocols.http.headers_max = static_cast<uint32_t>(config.max_headers);
   settings.protocols.http.outstanding_max = static_cast<uint32_t>(config.max_outstanding_requests);
-  settings.protocols.http.keep_request_text = config.format == OutputFormat::kPretty;
   settings.protocols.http.client = client_rules(config);
+  if (std::any_of(selected.begin(), selected.end(), needs_request_text)) {
+    settings.protocols.http.request_target_max = settings.protocols.http.header_bytes_max;
+  } else if (config.format == OutputFormat::kPretty) {
+    settings.protocols.http.request_target_max = kPrettyTargetMax;
+  }
   settings.protocols.spoken = {};
   for (const Protocol protocol : config.protocols) {
     settings.protocols.spoken[static_cast<size_t>(protocol)] = true;
@@ -121,12 +148,13 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   settings.lines.raw_headers = config.raw_headers;
   settings.lines.binary_base64 = config.binary_body == BinaryBody::kBase64;
   settings.lines.colours = colours;
+  settings.lines.select = selected;
   settings.redaction.headers = config.redact_headers;
   settings.redaction.query = config.redact_query;
   settings.redaction.body = config.redact_body;
   settings.redaction.patterns = config.redact_pattern;
   settings.redaction.hash_key = config.redact_key;
-  settings.bodies.decode = config.decode_bodies;
+  settings.bodies.decode = config.decode_bodies && settings.protocols.http.body_max > 0;
   settings.bodies.decoded_max = settings.protocols.http.body_max;
   settings.ports = PortSet(config.ports);
   settings.idle_timeout_ns = static_cast<int64_t>(config.connection_idle_timeout_ms) * kNsPerMs;
@@ -186,6 +214,9 @@ OutputWriter::Settings writer_settings(const Config& config) {
   OutputWriter::Settings settings;
   settings.path = config.output;
   settings.framed = config.format == OutputFormat::kFramed;
+  if (config.format == OutputFormat::kTsv || config.format == OutputFormat::kCsv) {
+    settings.head = SelectedLineWriter::head(selected_fields(config), line_format(config.format));
+  }
   if (config.overload == Overload::kDrop) {
     settings.when_full = OutputWriter::WhenFull::kDrop;
   } else if (config.live()) {

@@ -169,9 +169,10 @@ TEST(ConfigTest, RefusalsNameTheKeyTheValueAndWhatIsAllowed) {
 
       // Words.
       {R"({"format":"xml"})",
-       "format: \"xml\" is not one of the words; allowed: one of ndjson, framed, pretty"},
+       "format: \"xml\" is not one of the words; allowed: one of ndjson, framed, pretty, tsv, csv"},
       {R"({"format":"NDJSON"})",
-       "format: \"NDJSON\" is not one of the words; allowed: one of ndjson, framed, pretty"},
+       "format: \"NDJSON\" is not one of the words; allowed: one of ndjson, framed, pretty, tsv, "
+       "csv"},
       {R"({"gapPolicy":""})",
        "gapPolicy: \"\" is not one of the words; allowed: one of evidence, buffer"},
       {R"({"overload":true})",
@@ -269,8 +270,9 @@ TEST(ConfigTest, DeeplyNestedTextIsRefusedAndHarmsNothing) {
 
 TEST(ConfigTest, LongValuesAreCutInTheMessage) {
   const std::string message = refusal("{\"format\":\"" + std::string(5000, 'x') + "\"}");
-  EXPECT_EQ(message, "format: \"" + std::string(64, 'x') +
-                         "...\" is not one of the words; allowed: one of ndjson, framed, pretty");
+  EXPECT_EQ(message,
+            "format: \"" + std::string(64, 'x') +
+                "...\" is not one of the words; allowed: one of ndjson, framed, pretty, tsv, csv");
 }
 
 TEST(ConfigTest, AllKeysOfAConfigurationArrive) {
@@ -416,7 +418,9 @@ json other_value(const KeySpec& key) {
   }
   if (value.is_number_float()) return 0.5;
   if (std::holds_alternative<std::vector<uint16_t> Config::*>(key.target)) return json::array({8});
-  const std::string text = key.text_kind == TextKind::kListener ? "[::1]:9464" : "something";
+  const std::string text = key.text_kind == TextKind::kListener ? "[::1]:9464"
+                           : key.text_kind == TextKind::kField  ? "path"
+                                                                : "something";
   return is_list(key) ? json::array({text}) : json(text);
 }
 
@@ -563,7 +567,27 @@ TEST(ConfigTest, ThreadsArePinnedToCpusThatTheProcessMayUseAndNoOthers) {
   EXPECT_FALSE(check_config(config, environment).has_value());
 }
 
+TEST(ConfigTest, SelectNamesFieldsAndATableHasColumns) {
+  const Config config = accepted(R"({"ports":[80],"select":["path","headers.X-A"]})");
+  EXPECT_EQ(config.select, (std::vector<std::string>{"path", "headers.x-a"}));
+  EXPECT_GT(accepted(R"({"ports":[80],"format":"csv"})").select.size(), 8u);
+  EXPECT_TRUE(accepted(R"({"ports":[80]})").select.empty());
+  Config refused;
+  EXPECT_EQ(refusal(R"({"ports":[80],"select":["path","path"]})", refused, kServer),
+            "select: \"path\" is given twice; allowed: a list of fields that --help-fields lists, "
+            "none twice");
+  EXPECT_EQ(refusal(R"({"ports":[80],"select":["stats"]})", refused, kServer),
+            "select: \"stats\" is no field; did you mean \"status\"?");
+  Config pretty;
+  const std::string message =
+      refusal(R"({"ports":[80],"select":["path"],"format":"pretty"})", pretty, kServer);
+  EXPECT_NE(message.find("together with format: pretty"), std::string::npos) << message;
+}
+
 TEST(ConfigTest, KeysThatChangeNothingInThisRunAreFound) {
+  EXPECT_EQ(keys_without_effect(accepted(
+                R"({"files":["a"],"select":["path"],"fields":"extended","rawHeaders":true})")),
+            (std::vector<std::string>{"fields", "rawHeaders"}));
   EXPECT_EQ(keys_without_effect(accepted(
                 R"({"files":["a"],"snaplen":100,"debugLog":"x","sampleSeed":1,"ports":[80]})")),
             (std::vector<std::string>{"snaplen", "debugLog", "sampleSeed"}));

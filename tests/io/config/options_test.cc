@@ -228,7 +228,9 @@ TEST(OptionsTest, EveryKeyHasAFlagThatMeansTheSame) {
       value = nlohmann::json::array({7, 9});
       argument += "7,9";
     } else {
-      const std::string text = key.text_kind == TextKind::kListener ? "[::1]:1" : "some";
+      const std::string text = key.text_kind == TextKind::kListener ? "[::1]:1"
+                               : key.text_kind == TextKind::kField  ? "path"
+                                                                    : "some";
       value = is_list(key) ? nlohmann::json::array({text}) : nlohmann::json(text);
       argument += text;
     }
@@ -358,7 +360,7 @@ TEST(OptionsTest, RefusalsNameTheFlagTheValueAndWhatIsAllowed) {
        "defrag (--defrag): \"maybe\" is not true or false; allowed: true or false"},
       {{"-p", "80", "--format", "xml"},
        "format (--format): \"xml\" is not one of the words; allowed: one of ndjson, framed, "
-       "pretty"},
+       "pretty, tsv, csv"},
       {{"-p", "80", "--color", "yes"},
        "color (--color): \"yes\" is not one of the words; allowed: one of auto, always, never"},
       {{"-r", ""},

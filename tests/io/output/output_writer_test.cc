@@ -673,6 +673,37 @@ TEST(OutputFileEnd, AFileThatHasNoFramesIsNotTouched) {
   }
 }
 
+TEST(OutputFileEnd, ATableHasItsHeadOnce) {
+  const std::string head = "method,path\r\n";
+  const std::string row = "GET,/\r\n";
+  const auto appended = [&](const std::string& before, std::string* error = nullptr) {
+    const TemporaryFolder folder;
+    write_file(folder / "out", before);
+    Output output(
+        OutputWriter::Settings{.path = (folder / "out").string(), .framed = false, .head = head});
+    const auto problem = output.writer().open();
+    if (error != nullptr) *error = problem ? problem->message() : "";
+    if (problem) return content_of(folder / "out");
+    output.start_opened();
+    output.put(row);
+    output.finish();
+    output.expect_every_message_counted();
+    return content_of(folder / "out");
+  };
+  // Cut anywhere in its head, it is begun anew.
+  for (size_t size = 0; size < head.size(); size++) {
+    EXPECT_EQ(appended(head.substr(0, size)), head + row) << size;
+  }
+  EXPECT_EQ(appended(head), head + row);
+  EXPECT_EQ(appended(head + row), head + row + row);
+  EXPECT_EQ(appended(head + "GET,"), head + "GET,\n" + row);
+  for (const std::string foreign : {"path,method\r\n", "{}\n", "method,path\n"}) {
+    std::string error;
+    EXPECT_EQ(appended(foreign, &error), foreign);
+    EXPECT_NE(error.find("names other columns"), std::string::npos) << error;
+  }
+}
+
 // ---------------------------------------------------------------- a disk that fills and empties
 
 // Numbers of the messages in a file, all of which have to be whole.

@@ -28,6 +28,11 @@ const listKinds = {
   'regular expressions of RE2, not empty': [{ type: 'string', minLength: 1 }, 'pattern', {}],
   'names that are not empty': [{ type: 'string', minLength: 1 }, 'name', {}],
   'header names': [{ type: 'string', pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" }, 'headerName', {}],
+  'fields that --help-fields lists, none twice': [
+    { type: 'string', minLength: 1 },
+    'field',
+    { uniqueItems: true },
+  ],
 };
 
 function range(text) {
@@ -97,7 +102,7 @@ function generate(binary) {
     $id: 'urn:tcp-sniffer:schema:1:config',
     title: 'EngineConfig',
     description:
-      'The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, pattern is an expression that RE2 takes, listener is ADDRESS:PORT; bytes may be written as 64K or 1M.',
+      'The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, listener is ADDRESS:PORT; bytes may be written as 64K or 1M.',
     type: 'object',
     additionalProperties: false,
     properties: Object.fromEntries(

@@ -326,6 +326,12 @@ export function checkConfig(
       'records: "exchange" gives lines that are no messages; allowed here: message, of which pairStream makes exchanges',
     );
   }
+  if (format === 'tsv' || format === 'csv') {
+    refuse(`format: "${format}" has no messages; allowed here: ndjson, framed`);
+  }
+  if (engineConfig.select !== undefined && engineConfig.select.length > 0) {
+    refuse('select: the messages of this package have all fields; allowed here: not given');
+  }
   if (engineConfig.output !== undefined && engineConfig.output !== '-') {
     refuse(
       `output: ${show(engineConfig.output)} would keep the messages from this process; allowed here: not given`,

@@ -794,7 +794,7 @@ export interface EngineEvents {
 
 export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","no_reader","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","output_resumed","output_full","output_mended","extract_failed","debug_log_failed","loss","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
-/** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, pattern is an expression that RE2 takes, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
+/** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {
   /** The interface to capture on; any and lo work too (live only). Default: first interface that is up and not loopback. */
   interface?: string;
@@ -834,14 +834,16 @@ export interface EngineConfig {
   keyVlan?: boolean;
   /** File for the messages, re-opened on SIGHUP; - is standard output. Default: standard output. */
   output?: string;
-  /** Ndjson: one JSON object a line; framed: bodies as raw bytes; pretty: for people. Default: ndjson; pretty when standard output is a terminal. */
-  format?: 'ndjson' | 'framed' | 'pretty';
+  /** Ndjson: one JSON object a line; framed: bodies as raw bytes; pretty: for people; tsv, csv: a table of the fields in select. Default: ndjson; pretty when standard output is a terminal. */
+  format?: 'ndjson' | 'framed' | 'pretty' | 'tsv' | 'csv';
   /** Message: a line for each message; exchange: one for a request with its responses. */
   records?: 'message' | 'exchange';
   /** Pretty lines in colour; auto: on a terminal, unless NO_COLOR is set or TERM is dumb. */
   color?: 'auto' | 'always' | 'never';
   /** Extended adds interface, frame numbers, headersSize, vlan, communityId, connectMs. */
   fields?: 'standard' | 'extended';
+  /** Only these fields, in this order; --help-fields lists their names. Default: every field; tables: the usual ones. */
+  select?: string[];
   /** Bytes of body kept of each message; 0 = none. */
   maxBodySize?: number | string;
   /** Bodies that are not UTF-8: left out, or written in base64. */

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/field/field_value.h"
+#include "core/line/header_object.h"
+#include "core/line/json_string.h"
+#include "core/line/line_options.h"
+#include "core/line/line_sink.h"
+#include "core/line/table_cell.h"
+#include "core/line/time_text.h"
+#include "core/message/message.h"
+
+namespace tcp_sniffer {
+
+// The fields of a message that `select` names, in that order, and nothing else:
+//
+// - kNdjson: an object with the names as keys, without those that the message does not have.
+// - kFramed: the same; the bytes of `body`, if it is selected, stand behind it.
+// - kTsv, kCsv: a row with a cell for each, empty when the message does not have it. Objects and
+//   lists are JSON. Texts are escaped as in JSON, so that a row is one line, and one that a
+//   spreadsheet would take for a formula begins with an apostrophe. Csv quotes cells and ends lines
+//   as RFC 4180 says; in tsv nothing is quoted, and a quote at the beginning of a cell is escaped.
+//
+// A value is the same as in a full line. Part of a MessageLineWriter.
+class SelectedLineWriter {
+ public:
+  // All arguments outlive the writer.
+  SelectedLineWriter(const LineOptions& options, const EscapeKernels& kernels,
+                     HeaderObjectWriter& headers);
+
+  void write(const Message& message, LineSink& sink);
+
+  // The row of names, with its line end, for a table with these fields.
+  static std::string head(const std::vector<FieldRef>& select, LineOptions::Format format);
+
+  // How often bytes of a message's head may stand in a line, and of its body.
+  size_t head_copies() const { return head_copies_; }
+  size_t body_copies() const { return body_copies_; }
+  // Of a line: keys, numbers and addresses.
+  size_t fixed_size() const { return fixed_size_; }
+
+ private:
+  struct Column {
+    FieldRef ref;
+    std::string key;  // `"name":`
+  };
+
+  bool is_table() const { return format_ == LineOptions::kTsv || format_ == LineOptions::kCsv; }
+  void write_object(const Message& message, LineSink& sink);
+  void write_row(const Message& message, LineSink& sink);
+  void write_frame(const Message& message, LineSink& sink);
+
+  // These append the value as JSON. False: the message does not have it, and nothing was appended.
+  bool append_value(const Column& column, const FieldValue& value, const Message& message,
+                    LineSink& sink);
+  void append_text(const Column& column, std::string_view text, LineSink& sink);
+  bool append_other(const Column& column, const Message& message, LineSink& sink);
+  bool append_headers(const Column& column, std::span<const HeaderField> fields, LineSink& sink);
+  bool append_body(const Message& message, LineSink& sink);
+  bool append_body_encoding(const Message& message, LineSink& sink) const;
+  static void append_word(std::string_view word, LineSink& sink);
+
+  void note_latin1(const Column& column);
+  void insert_latin1(size_t at, LineSink& sink);
+
+  const LineOptions& options_;
+  const LineOptions::Format format_;
+  HeaderObjectWriter& headers_;
+  JsonStringWriter strings_;
+  TimeText time_;
+  TableCells cells_;
+  std::vector<Column> columns_;
+  size_t head_copies_ = 0;
+  size_t body_copies_ = 0;
+  size_t fixed_size_ = 0;
+  ScratchLine latin1_;   // `"path","headers.x",` of the message being written
+  ScratchLine scratch_;  // what is not written
+};
+
+}  // namespace tcp_sniffer
