@@ -3,8 +3,8 @@
 
 BUILD is a build folder in which tcp-sniffer was built, build/release by default: its
 compile_commands.json has the commands. FOLDER is one of src/, such as core/tcp; without any, all
-are checked. Most of the time goes into the headers of libraries, so the files of a folder are
-checked as one where their names allow it.
+are checked. Most of the time goes into headers, so the files of a folder are checked as one. If
+that does not compile, because two of them use the same name, each is checked alone.
 
 Versions of clang-tidy find different things, so only version 14 counts. Without it the exit code
 is 77, a skipped test; 1 where TCP_SNIFFER_FAIL_ON_SKIP is set, as in CI.
@@ -21,8 +21,8 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SOURCES = os.path.join(ROOT, "src")
-# Their files use the same names in unnamed namespaces, so each file is checked alone.
-ALONE = {"core/http", "core/line", "core/net"}
+# Their files are known to use the same names in unnamed namespaces: checked alone from the start.
+ALONE = {"core/http", "core/line", "core/net", "core/redaction"}
 
 
 def find_clang_tidy():
@@ -49,10 +49,17 @@ def sources_of(commands):
 
 
 def units_of(build, folders):
-    """What clang-tidy is run on, the largest first: the compile commands of files that include
-    those of src/, and are written to BUILD/tidy."""
+    """What clang-tidy is run on, the largest first: lists of compile commands, each of one file in
+    src/, or of one that includes all of a folder, before those that it includes."""
     with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
         commands = json.load(file)
+
+    def command(source, entry):
+        # Without a launcher, such as ccache, which clang-tidy takes for the compiler.
+        words = re.sub(r"^\S*cache\s+", "", entry["command"])
+        return {"directory": entry["directory"], "file": source,
+                "command": words.replace(entry["file"], source)}
+
     groups = {}
     for source, entry in sorted(sources_of(commands), key=lambda pair: pair[0]):
         name = os.path.relpath(os.path.splitext(source)[0], SOURCES)
@@ -61,13 +68,14 @@ def units_of(build, folders):
             groups.setdefault(name if folder in ALONE else folder, []).append((source, entry))
     units = []
     for name, members in groups.items():
-        unit = os.path.join(build, "tidy", name.replace(os.sep, "_") + ".cc")
-        with open(unit, "w", encoding="utf-8") as file:
-            file.writelines(f'#include "{source}"\n' for source, _ in members)
-        entry = members[0][1]
-        units.append({"directory": entry["directory"], "file": unit,
-                      "command": entry["command"].replace(entry["file"], unit)})
-    return sorted(units, key=lambda unit: os.path.getsize(unit["file"]), reverse=True)
+        unit = [command(source, entry) for source, entry in members]
+        if len(unit) > 1:
+            combined = os.path.join(build, "tidy", name.replace(os.sep, "_") + ".cc")
+            with open(combined, "w", encoding="utf-8") as file:
+                file.writelines(f'#include "{source}"\n' for source, _ in members)
+            unit.insert(0, command(combined, members[0][1]))
+        units.append(unit)
+    return sorted(units, key=len, reverse=True)
 
 
 def main():
@@ -83,29 +91,33 @@ def main():
     if not units:
         sys.exit("no file to check")
     with open(os.path.join(build, "tidy/compile_commands.json"), "w", encoding="utf-8") as file:
-        json.dump(units, file)
+        json.dump(sum(units, []), file)
 
-    def check(unit):
+    def faults_of(file):
         # bugprone-suspicious-include is about files that include .cc files.
-        return subprocess.run(
+        result = subprocess.run(
             [clang_tidy, "--quiet", "-p", os.path.join(build, "tidy"),
              "--config-file=" + os.path.join(ROOT, ".clang-tidy"),
-             "--checks=-bugprone-suspicious-include", unit["file"]],
+             "--checks=-bugprone-suspicious-include", file],
             capture_output=True, text=True, check=False)
+        if result.returncode == 0:
+            return ""
+        return result.stdout.strip() or result.stderr.strip() or f"{file}: clang-tidy failed"
+
+    def check(unit):
+        faults = faults_of(unit[0]["file"])
+        if len(unit) == 1 or "[clang-diagnostic-error]" not in faults:
+            return [faults]
+        return [faults_of(command["file"]) for command in unit[1:]]
 
     found = set()
-    failed = False
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for result in pool.map(check, units):
-            if result.returncode == 0:
-                continue
-            failed = True
+        for faults in pool.map(check, units):
             # A fault of a header comes up in each file that includes it.
-            text = result.stdout.strip() or result.stderr.strip()
-            if text not in found:
+            for text in set(faults) - found - {""}:
                 found.add(text)
                 print(text, flush=True)
-    sys.exit(1 if failed else 0)
+    sys.exit(1 if found else 0)
 
 
 main()
