@@ -82,8 +82,21 @@ constexpr int64_t kClockOffsetMaxNs = (int64_t{1} << 61) + (int64_t{1} << 60);
 // clock was set. A smaller step ends no connection, because idleness is judged in minutes.
 constexpr int64_t kClockStepNs = 5ll * 1'000'000'000;
 
-// Longest line that can still be a start line while searching for the next message.
-constexpr uint32_t kSearchLineMax = 8192;
+// A stream met in its middle in which this much held no message is taken for another protocol: it
+// is looked at again only where a segment starts like a message.
+constexpr uint64_t kSearchBytesMax = 1u << 20;
+
+// Longest start line that is waited for after a head whose body may never come. It is the longest
+// that the search for the next message judges as a whole, too.
+constexpr uint32_t kUndecidedLineMax = 8192;
+
+// A client that waited for so many responses before anything was lost is taken for one that always
+// does.
+constexpr uint32_t kWaitsSeen = 3;
+
+// How much of a body is looked at to see that it is binary. Nearly every binary format shows itself
+// in its first bytes.
+constexpr uint32_t kBinarySampleMax = 512;
 
 // Bytes of a stream that is not HTTP shown in its event.
 constexpr uint32_t kSampleMax = 32;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/limits.h"
 #include "core/base/text_encoding.h"
 #include "core/http/direction.h"
 
@@ -13,9 +14,6 @@ MessageDirection direction_of(const HttpHead& head) {
   return head.start.kind == StartLineKind::kRequest ? MessageDirection::kRequest
                                                     : MessageDirection::kResponse;
 }
-
-// Nearly every binary format shows itself in its first bytes.
-constexpr size_t kBinarySample = 512;
 
 // A status line, or as much of one as the segment holds.
 bool looks_like_response(std::string_view bytes) {
@@ -292,7 +290,7 @@ void HttpDirection::take_body(OpenMessage& open, std::string_view bytes, const S
   }
   if (first && engine_.settings_.drop_binary_bodies) {
     const std::string_view sample = bytes.substr(
-        0, static_cast<size_t>(std::min<uint64_t>(kBinarySample, engine_.settings_.body_max)));
+        0, static_cast<size_t>(std::min<uint64_t>(kBinarySampleMax, engine_.settings_.body_max)));
     open.body_binary = !is_utf8(without_cut_character(sample));
   }
   if (open.body_binary) {

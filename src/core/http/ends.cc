@@ -1,16 +1,9 @@
 // HttpDirection: bytes that are lost, and the end of a message, a stream and a connection.
 
+#include "core/base/limits.h"
 #include "core/http/direction.h"
 
 namespace tcp_sniffer {
-
-namespace {
-
-// A client that waited for so many responses before anything was lost is taken for one that always
-// does.
-constexpr uint32_t kWaitsSeen = 3;
-
-}  // namespace
 
 // Bytes that will never come. Inside a body whose end is known they are bridged; elsewhere the
 // message ends here and the next one is searched.

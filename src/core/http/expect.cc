@@ -5,15 +5,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/limits.h"
 #include "core/http/direction.h"
 #include "core/http/known_methods.h"
 
 namespace tcp_sniffer {
 
 namespace {
-
-// Longest start line that is waited for.
-constexpr size_t kUndecidedMax = 8192;
 
 enum class Follows : uint8_t { kBody, kRequest, kUndecided };
 
@@ -32,9 +30,9 @@ Follows what_follows(std::string_view text, uint64_t announced) {
   }
   const StartGuess guess = guess_start(text);
   if (guess == StartGuess::kRequest) {
-    return text.size() < kUndecidedMax ? Follows::kUndecided : Follows::kRequest;
+    return text.size() < kUndecidedLineMax ? Follows::kUndecided : Follows::kRequest;
   }
-  if (guess != StartGuess::kMaybe || text.size() >= kUndecidedMax) return Follows::kBody;
+  if (guess != StartGuess::kMaybe || text.size() >= kUndecidedLineMax) return Follows::kBody;
   // An unknown method, or a word: where the segment ends with the body, it is the body.
   return ends_here && !begins_known_method(text) ? Follows::kBody : Follows::kUndecided;
 }

@@ -132,8 +132,6 @@ MessageFinder::Candidate MessageFinder::finish_kept_line(std::string_view piece,
   candidate.found = true;
   candidate.direction = judgement.direction;
   candidate.line_bytes = line.size() + 1 - judgement.offset;
-  candidate.at_gap = line_start == LineStart::kGap && judgement.offset == 0;
-  candidate.inside_line = judgement.offset > 0 || line_start == LineStart::kUnknown;
   if (judgement.offset < kept_before) {
     candidate.kept = line.substr(judgement.offset, kept_before - judgement.offset);
   } else {
@@ -162,8 +160,6 @@ MessageFinder::Candidate MessageFinder::search_lines(std::string_view piece, siz
       candidate.found = true;
       candidate.offset = line_begin + judgement.offset;
       candidate.line_bytes = line.size() + 1 - judgement.offset;
-      candidate.at_gap = line_start_ == LineStart::kGap && judgement.offset == 0;
-      candidate.inside_line = judgement.offset > 0 || line_start_ == LineStart::kUnknown;
       candidate.direction = judgement.direction;
       return candidate;
     }

@@ -55,8 +55,6 @@ class MessageFinder {
     std::string_view kept;
     size_t offset = 0;
     size_t line_bytes = 0;  // its first line, with the line feed; may begin in `kept`
-    bool at_gap = false;    // it is the first thing behind the gap
-    bool inside_line = false;
     MessageDirection direction = MessageDirection::kRequest;
   };
 

@@ -5,18 +5,11 @@
 #include <new>
 #include <utility>
 
+#include "core/base/limits.h"
 #include "core/http/direction.h"
 #include "core/http/stream_sample.h"
 
 namespace tcp_sniffer {
-
-namespace {
-
-// A stream met in its middle in which this much held no message is taken for another protocol: it
-// is looked at again only where a segment starts like a message.
-constexpr uint64_t kSearchBytesMax = 1u << 20;
-
-}  // namespace
 
 void HttpDirection::start_search(bool direct) {
   release_open_message();

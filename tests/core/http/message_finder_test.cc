@@ -18,8 +18,6 @@ constexpr size_t kLineMax = MessageFinder::kSearchLineMax;
 struct Found {
   size_t at = std::string::npos;  // in the stream
   size_t line_bytes = 0;
-  bool at_gap = false;
-  bool inside_line = false;
   bool operator==(const Found&) const = default;
 };
 
@@ -42,7 +40,7 @@ class MessageFinderTest : public testing::Test {
         EXPECT_TRUE(candidate.kept.empty() || candidate.offset == 0);
         const size_t at = begin + candidate.offset - candidate.kept.size();
         EXPECT_EQ(stream.substr(at, candidate.kept.size()), candidate.kept);
-        return {at, candidate.line_bytes, candidate.at_gap, candidate.inside_line};
+        return {at, candidate.line_bytes};
       }
       EXPECT_TRUE(finder.searching());
       begin = end;
@@ -63,37 +61,35 @@ class MessageFinderTest : public testing::Test {
 const size_t kNothing = std::string::npos;
 
 TEST_F(MessageFinderTest, DirectlyAfterTheGapAKnownMethodOrStatusStarts) {
-  EXPECT_EQ(search("GET / HTTP/1.1\r\n"), (Found{0, 16, true, false}));
-  EXPECT_EQ(search("HTTP/1.1 200 OK\r\nA: b\r\n"), (Found{0, 17, true, false}));
-  EXPECT_EQ(search("HTTP/1.1 200\n"), (Found{0, 13, true, false}));
+  EXPECT_EQ(search("GET / HTTP/1.1\r\n"), (Found{0, 16}));
+  EXPECT_EQ(search("HTTP/1.1 200 OK\r\nA: b\r\n"), (Found{0, 17}));
+  EXPECT_EQ(search("HTTP/1.1 200\n"), (Found{0, 13}));
   EXPECT_EQ(search("FROB / HTTP/1.1\r\n").at, kNothing);
   EXPECT_EQ(search("OB / HTTP/1.1\r\n").at, kNothing);
 }
 
 TEST_F(MessageFinderTest, BehindALineFeedAnyStartLineStarts) {
-  EXPECT_EQ(search("rest\r\nGET / HTTP/1.1\r\n"), (Found{6, 16, false, false}));
-  EXPECT_EQ(search("rest\nFROB / HTTP/1.1\n"), (Found{5, 16, false, false}));
-  EXPECT_EQ(search("rest\r\n\r\nHTTP/1.0 404 Not Found\r\n"), (Found{8, 24, false, false}));
-  EXPECT_EQ(search("FROB / HTTP/1.1\r\n", StartsAt::kBehindLineFeed), (Found{0, 17, false, false}));
+  EXPECT_EQ(search("rest\r\nGET / HTTP/1.1\r\n"), (Found{6, 16}));
+  EXPECT_EQ(search("rest\nFROB / HTTP/1.1\n"), (Found{5, 16}));
+  EXPECT_EQ(search("rest\r\n\r\nHTTP/1.0 404 Not Found\r\n"), (Found{8, 24}));
+  EXPECT_EQ(search("FROB / HTTP/1.1\r\n", StartsAt::kBehindLineFeed), (Found{0, 17}));
 }
 
 TEST_F(MessageFinderTest, OnlyTheWantedDirectionIsFound) {
   const std::string request = "GET / HTTP/1.1\r\n";
   const std::string response = "HTTP/1.1 200 OK\r\n";
-  EXPECT_EQ(search(request + response, Wanted::kResponses), (Found{16, 17, false, false}));
-  EXPECT_EQ(search(response + request, Wanted::kRequests), (Found{17, 16, false, false}));
-  EXPECT_EQ(search("{}" + response + "{}" + request, Wanted::kRequests),
-            (Found{21, 16, false, true}));
-  EXPECT_EQ(search("{}" + request + "{}" + response, Wanted::kResponses),
-            (Found{20, 17, false, true}));
+  EXPECT_EQ(search(request + response, Wanted::kResponses), (Found{16, 17}));
+  EXPECT_EQ(search(response + request, Wanted::kRequests), (Found{17, 16}));
+  EXPECT_EQ(search("{}" + response + "{}" + request, Wanted::kRequests), (Found{21, 16}));
+  EXPECT_EQ(search("{}" + request + "{}" + response, Wanted::kResponses), (Found{20, 17}));
   EXPECT_EQ(search(request + "FROB / HTTP/1.1\r\n", Wanted::kResponses).at, kNothing);
 }
 
 TEST_F(MessageFinderTest, BodyWithoutLineEndHidesNoMessage) {
-  EXPECT_EQ(search("{\"a\":1}HTTP/1.1 200 OK\r\n"), (Found{7, 17, false, true}));
-  EXPECT_EQ(search("{\"a\":1}POST /b HTTP/1.1\r\n"), (Found{7, 18, false, true}));
-  EXPECT_EQ(search("line\nlast wordGET /b HTTP/1.1\r\n"), (Found{14, 17, false, true}));
-  EXPECT_EQ(search("line\nwordPUT /b HTTP/1.1\r\n"), (Found{9, 17, false, true}));
+  EXPECT_EQ(search("{\"a\":1}HTTP/1.1 200 OK\r\n"), (Found{7, 17}));
+  EXPECT_EQ(search("{\"a\":1}POST /b HTTP/1.1\r\n"), (Found{7, 18}));
+  EXPECT_EQ(search("line\nlast wordGET /b HTTP/1.1\r\n"), (Found{14, 17}));
+  EXPECT_EQ(search("line\nwordPUT /b HTTP/1.1\r\n"), (Found{9, 17}));
 }
 
 TEST_F(MessageFinderTest, TextAboutHttpIsNoMessage) {
@@ -136,8 +132,7 @@ TEST_F(MessageFinderTest, LongestLineIsAsLongAsTheBuffer) {
   const std::string path(kLineMax - start.size() - end.size(), 'x');
   for (const std::vector<size_t>& cuts :
        {std::vector<size_t>{}, std::vector<size_t>{5}, std::vector<size_t>{100, 5000}}) {
-    EXPECT_EQ(search(start + path + end, cuts, StartsAt::kBehindLineFeed),
-              (Found{0, kLineMax, false, false}));
+    EXPECT_EQ(search(start + path + end, cuts, StartsAt::kBehindLineFeed), (Found{0, kLineMax}));
     EXPECT_EQ(search(start + path + "x" + end, cuts, StartsAt::kBehindLineFeed).at, kNothing);
   }
 }
@@ -149,7 +144,7 @@ TEST_F(MessageFinderTest, MessageBehindABinaryBodyWithoutLineEndsIsFoundAtEveryP
        {size_t{1}, size_t{13}, size_t{1460}, kLineMax, 2 * kLineMax, stream.size()}) {
     std::vector<size_t> cuts;
     for (size_t at = step; at < stream.size(); at += step) cuts.push_back(at);
-    EXPECT_EQ(search(stream, cuts), (Found{body.size(), 17, false, true})) << step;
+    EXPECT_EQ(search(stream, cuts), (Found{body.size(), 17})) << step;
   }
 }
 
@@ -158,7 +153,7 @@ TEST_F(MessageFinderTest, SearchGoesOnBehindACandidateThatFailed) {
   const Found first = search(stream);
   ASSERT_EQ(first.at, 0u);
   const std::string behind = stream.substr(first.line_bytes);
-  EXPECT_EQ(search(behind, StartsAt::kBehindLineFeed), (Found{9, 16, false, false}));
+  EXPECT_EQ(search(behind, StartsAt::kBehindLineFeed), (Found{9, 16}));
 }
 
 // The rules again, on the whole stream, a line at a time, with string functions.
@@ -179,7 +174,7 @@ Found model(const std::string& stream, StartsAt starts_at) {
     for (size_t at = 1; at < line.size() && found.at == kNothing; ++at) {
       const std::string rest = line.substr(at);
       if (rest.starts_with("HTTP/1.1 200") && (rest.size() == 12 || rest[12] == ' ')) {
-        found = {at, 0, false, true};
+        found = {at, 0};
       }
     }
     for (size_t at = 1; at < line.size() && found.at == kNothing; ++at) {
@@ -189,7 +184,7 @@ Found model(const std::string& stream, StartsAt starts_at) {
         const std::string behind = rest.substr(method.size() + 1);
         const size_t blank = behind.find(' ');
         if (blank != kNothing && blank > 0 && behind.substr(blank) == " HTTP/1.1") {
-          found = {at, 0, false, true};
+          found = {at, 0};
           break;
         }
       }
@@ -197,7 +192,6 @@ Found model(const std::string& stream, StartsAt starts_at) {
     if (found.at == kNothing && start.kind == StartLineKind::kRequest && !gap) found.at = 0;
     if (found.at != kNothing) {
       found.line_bytes = end + 1 - begin - found.at;
-      found.at_gap = gap && found.at == 0;
       found.at += begin;
       return found;
     }
