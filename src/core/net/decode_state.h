@@ -103,8 +103,11 @@ struct DecodeState {
     return leg;
   }
 
-  // Goes on with `next` inside a tunnel.
-  Layer enter_tunnel(Layer next, Encapsulation encapsulation, const TunnelLeg& leg) {
+  // Goes on with `next` inside a tunnel, whose header is counted as its kind or as `encapsulation`.
+  Layer enter_tunnel(Layer next, const TunnelLeg& leg) {
+    return enter_tunnel(next, leg, encapsulation_of(leg.kind));
+  }
+  Layer enter_tunnel(Layer next, const TunnelLeg& leg, Encapsulation encapsulation) {
     if (!options.tunnels) return stop(FrameFate::kNotTcp);
     if (depth >= options.tunnel_depth_max) return stop(FrameFate::kTunnelTooDeep);
     ++depth;

@@ -16,7 +16,6 @@ bool read_ayiya(PacketBytes payload, TunnelContent& content) {
   if ((next != kProtocolIpv4 && next != kProtocolIpv6) || payload.size < size) return false;
   payload.skip(size);
   content.inner = payload;
-  content.encapsulation = Encapsulation::kAyiya;
   content.kind = TunnelKind::kAyiya;
   content.layer = Layer::kIp;
   return looks_like_ip(payload);

@@ -29,7 +29,6 @@ Layer decode_udp(DecodeState& state);
 struct TunnelContent {
   PacketBytes inner;
   Layer layer = Layer::kIp;  // of `inner`
-  Encapsulation encapsulation = Encapsulation::kVxlan;
   TunnelKind kind = TunnelKind::kNone;
   uint64_t network = 0;  // network_number() of one that is the same in both directions
 };

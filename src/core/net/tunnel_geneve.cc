@@ -19,7 +19,6 @@ bool read_geneve(PacketBytes payload, TunnelContent& content) {
   content.network = network_number(load_be24(payload.data + 4));
   payload.skip(size);
   content.inner = payload;
-  content.encapsulation = Encapsulation::kGeneve;
   content.layer = type == kEthernetBridging ? Layer::kEthernet : Layer::kIp;
   if (type == kEthernetBridging) return looks_like_ethernet(payload);
   return (type == kIpv4 || type == kIpv6) && looks_like_ip(payload);

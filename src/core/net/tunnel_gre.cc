@@ -50,7 +50,7 @@ Layer decode_pptp(DecodeState& state, uint16_t flags) {
   state.rest.skip(size);
   if (!state.rest.set_wire_size(payload_size)) return state.stop(FrameFate::kMalformed);
   state.ether_type = type;
-  return state.enter_tunnel(Layer::kEtherType, Encapsulation::kPptp, state.leg(TunnelKind::kPptp));
+  return state.enter_tunnel(Layer::kEtherType, state.leg(TunnelKind::kPptp));
 }
 
 // NVGRE (RFC 7637 section 3.2) keeps a flow number, which differs between the directions, in the
@@ -87,7 +87,7 @@ Layer decode_gre(DecodeState& state) {
   }
   state.rest.skip(size);
   const Layer content = decode_content(state, type, (flags & kSequencePresent) != 0);
-  return content == Layer::kStop ? content : state.enter_tunnel(content, Encapsulation::kGre, leg);
+  return content == Layer::kStop ? content : state.enter_tunnel(content, leg, Encapsulation::kGre);
 }
 
 }  // namespace tcp_sniffer

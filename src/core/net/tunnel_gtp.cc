@@ -34,7 +34,6 @@ bool read_gtp(PacketBytes payload, TunnelContent& content) {
     }
   }
   content.inner = payload;
-  content.encapsulation = Encapsulation::kGtp;
   content.kind = TunnelKind::kGtp;
   content.layer = Layer::kIp;
   return looks_like_ip(payload);

@@ -23,17 +23,17 @@ Layer decode_ip_tunnel(DecodeState& state) {
     case kProtocolIpv4:
     case kProtocolIpv6:
       if (is_6to4(state.rest)) leg.set_ends({}, {});
-      return state.enter_tunnel(Layer::kIp, Encapsulation::kIpInIp, leg);
+      return state.enter_tunnel(Layer::kIp, leg);
     case kProtocolMpls:
-      return state.enter_tunnel(Layer::kMpls, Encapsulation::kIpInIp, leg);
+      return state.enter_tunnel(Layer::kMpls, leg);
     case kProtocolEthernet:
       leg.set_ends({}, {});  // segment routing
-      return state.enter_tunnel(Layer::kEthernet, Encapsulation::kIpInIp, leg);
+      return state.enter_tunnel(Layer::kEthernet, leg);
     case kProtocolEtherIp:
       if (state.rest.size < kEtherIpSize || state.rest.data[0] >> 4 != kEtherIpVersion) break;
       state.rest.skip(kEtherIpSize);
       leg.kind = TunnelKind::kEtherIp;
-      return state.enter_tunnel(Layer::kEthernet, Encapsulation::kEtherIp, leg);
+      return state.enter_tunnel(Layer::kEthernet, leg);
     default:
       break;
   }

@@ -44,7 +44,6 @@ bool read_l2tp(PacketBytes payload, TunnelContent& content) {
   if (payload.size < size) return false;
   payload.skip(size);
   content.inner = payload;
-  content.encapsulation = Encapsulation::kL2tp;
   content.kind = TunnelKind::kL2tp;
   content.layer = Layer::kPpp;
   return looks_like_ppp_with_ip(payload);

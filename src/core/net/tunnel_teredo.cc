@@ -17,7 +17,6 @@ bool read_teredo(PacketBytes payload, TunnelContent& content) {
   }
   if (payload.size >= kOriginSize && load_be16(payload.data) == kOrigin) payload.skip(kOriginSize);
   content.inner = payload;
-  content.encapsulation = Encapsulation::kTeredo;
   content.kind = TunnelKind::kTeredo;
   content.layer = Layer::kIp;
   return payload.size != 0 && payload.data[0] >> 4 == 6 && looks_like_ip(payload);

@@ -47,7 +47,7 @@ Layer decode_udp(DecodeState& state) {
   TunnelLeg leg = state.leg(content.kind);
   leg.network = content.network;
   state.rest = content.inner;
-  return state.enter_tunnel(content.layer, content.encapsulation, leg);
+  return state.enter_tunnel(content.layer, leg);
 }
 
 }  // namespace tcp_sniffer

@@ -14,7 +14,6 @@ bool read_vxlan(PacketBytes payload, TunnelContent& content) {
   content.network = network_number(load_be24(payload.data + 4));
   payload.skip(kHeaderSize);
   content.inner = payload;
-  content.encapsulation = Encapsulation::kVxlan;
   content.layer = Layer::kEthernet;
   return looks_like_ethernet(payload);
 }
