@@ -6,10 +6,16 @@
 #include <map>
 #include <random>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "core/base/buffer_pool.h"
+#include "core/base/counters.h"
 #include "core/base/limits.h"
+#include "core/message/message_output.h"
+#include "core/protocol/protocols.h"
 #include "support/shard_harness.h"
 
 namespace tcp_sniffer::connection_table_test {
@@ -72,6 +78,42 @@ TEST(ConnectionTable, AReusedObjectIsAsNew) {
   EXPECT_FALSE(again->pending.is_set);
   EXPECT_FALSE(again->identity.roles.known());
   EXPECT_EQ(again->identity.key, key_number(2));
+}
+
+struct CountedMessages final : MessageOutput {
+  int messages = 0;
+  void on_message(const Message&, ConnectionIdentity&) override { messages++; }
+  void on_unanswered(const Message&) override {}
+  void on_orphan(ConnectionIdentity&, uint64_t, Orphan) override {}
+  void on_connection_over(ConnectionIdentity&, Incomplete) override {}
+};
+
+TEST(ConnectionTable, AReusedObjectSpeaksItsProtocolFromTheBeginning) {
+  BufferPool pool(1 << 20);
+  ShardCounters counters;
+  CountedMessages output;
+  shard_harness::RecordedEvents events;
+  Protocols protocols({}, pool, counters, output, events);
+  const auto consume = [&](Connection& connection, Side side, std::string_view text,
+                           uint64_t offset = 0) {
+    ProtocolCall call(protocols, connection.protocol, connection.choice, connection.identity, 0, 0,
+                      Incomplete::kNo);
+    const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()),
+                                         text.size());
+    EXPECT_EQ(call.consume(side, kStreamOrigin + offset, bytes, {}, false), text.size());
+  };
+  ConnectionTable table;
+  Connection* connection = table.insert(1, key_number(1));
+  const std::string_view connect = "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n";
+  consume(*connection, Side::kLow, connect);
+  consume(*connection, Side::kHigh, "HTTP/1.1 200 OK\r\n\r\n");
+  consume(*connection, Side::kLow, "GET / HTTP/1.1\r\n\r\n", connect.size());
+  EXPECT_EQ(output.messages, 2);  // what passes through the tunnel is none
+  table.erase(connection);
+  Connection* again = table.insert(2, key_number(2));
+  ASSERT_EQ(again, connection);
+  consume(*again, Side::kLow, "GET / HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(output.messages, 3);
 }
 
 TEST(ConnectionTable, GrowsAndKeepsConnectionsWhereTheyAre) {
