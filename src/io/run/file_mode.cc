@@ -1,4 +1,4 @@
-#include "io/run/file_input.h"
+#include "io/run/file_mode.h"
 
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -22,10 +22,13 @@ size_t piece_count(uint64_t shards) {
 
 }  // namespace
 
-FileInput::FileInput(const RunHost& host, std::vector<std::string> files)
-    : host_(host), files_(std::move(files)), pieces_(piece_count(host.config.shards), kPieceSize) {}
+FileMode::FileMode(const RunHost& host, std::vector<std::string> files, FileParts* parts)
+    : host_(host),
+      parts_(parts),
+      files_(std::move(files)),
+      pieces_(piece_count(host.config.shards), kPieceSize) {}
 
-std::optional<Problem> FileInput::open(FileParts* parts) {
+std::optional<Problem> FileMode::open() {
   auto filter = CaptureFilter::make(filter_options(host_.config));
   if (const auto* problem = std::get_if<Problem>(&filter)) return *problem;
   // What comes before a bad file is still delivered; one that is not there is reported at once.
@@ -33,20 +36,21 @@ std::optional<Problem> FileInput::open(FileParts* parts) {
   for (size_t i = 1; i < files_.size(); i++) {
     if (auto problem = FileSource::missing(files_[i])) return problem;
   }
-  source_ = std::make_unique<FileSource>(files_, pieces_, parts);
+  source_ = std::make_unique<FileSource>(files_, pieces_, parts_);
   filter_ = std::make_unique<CaptureFilter>(std::get<CaptureFilter>(std::move(filter)));
   progress_.emplace(*source_, host_.started_at);
   return {};
 }
 
-std::unique_ptr<Dispatcher> FileInput::make_dispatcher(const std::vector<PacketLane*>& lanes) {
-  auto dispatcher =
-      std::make_unique<Dispatcher>(dispatcher_settings(host_.config, random_number()), lanes,
+void FileMode::connect_lanes(std::vector<PacketLane*> lanes) {
+  lanes_ = std::move(lanes);
+  dispatcher_ =
+      std::make_unique<Dispatcher>(dispatcher_settings(host_.config, random_number()), lanes_,
                                    filter_->passes_everything() ? nullptr : filter_.get());
-  dispatcher->set_on_unsupported([this](LinkType link_type, const std::string& file) {
+  dispatcher_->set_on_unsupported([this](LinkType link_type, const std::string& file) {
     report_unsupported(host_.log, link_type, "file", file);
   });
-  dispatcher->set_on_out_of_order([this](const std::string& file, int64_t behind_ns) {
+  dispatcher_->set_on_out_of_order([this](const std::string& file, int64_t behind_ns) {
     EventFields fields;
     fields["file"] = file;
     fields["behindMs"] = behind_ns / 1'000'000;
@@ -58,10 +62,40 @@ std::unique_ptr<Dispatcher> FileInput::make_dispatcher(const std::vector<PacketL
   filter_->set_on_problem([this](LinkType link_type, const std::string& why) {
     report_unsupported(host_.log, link_type, "error", why);
   });
-  return dispatcher;
 }
 
-void FileInput::describe(EventFields& fields) const {
+void FileMode::disconnect() {
+  dispatcher_.reset();
+  source_.reset();
+}
+
+void FileMode::start_thread(std::function<bool()> run, std::function<void()> end_after_fault,
+                            int cpu) {
+  CaptureThread::Work work;
+  work.run = std::move(run);
+  work.end_after_fault = std::move(end_after_fault);
+  work.on_end = host_.on_end;
+  work.on_fault = host_.on_fault;
+  thread_.start(std::move(work), cpu);
+}
+
+void FileMode::stop() noexcept {
+  stop_.store(true, std::memory_order_release);
+  source_->wake();
+}
+
+std::vector<Problem> FileMode::problems() const {
+  if (!thread_.failed()) return {};
+  return {source_->problem()};
+}
+
+std::vector<MetricsSources::Capture> FileMode::statistics() const {
+  MetricsSources::Capture view{&dispatcher_->counters()};
+  view.lanes.assign(lanes_.begin(), lanes_.end());
+  return {std::move(view)};
+}
+
+void FileMode::describe(EventFields& fields) const {
   fields["files"] = files_;
   if (const auto link_type = read_file_head(files_[0]).link_type) {
     fields["linkType"] = static_cast<int>(*link_type);
@@ -69,7 +103,7 @@ void FileInput::describe(EventFields& fields) const {
   fields["filter"] = host_.config.filter;
 }
 
-void FileInput::show_progress(std::chrono::steady_clock::time_point now) {
+void FileMode::report(std::chrono::steady_clock::time_point now) {
   if (host_.config.format == OutputFormat::kPretty) progress_->show(now);
 }
 
