@@ -5,6 +5,7 @@
 
 #include "core/base/buffer_pool.h"
 #include "core/base/counters.h"
+#include "core/base/defaults.h"
 #include "core/message/event_record.h"
 #include "core/net/packet_block.h"
 #include "core/net/port_set.h"
@@ -28,9 +29,9 @@ struct ShardSettings {
   LineOptions lines;
   RedactionRules redaction;
   PortSet ports;
-  int64_t idle_timeout_ns = 300'000'000'000;
-  uint64_t connections_max = 100000;   // over all shards
-  size_t memory_bytes_max = 1u << 30;  // this shard's share
+  int64_t idle_timeout_ns = defaults::kConnectionIdleTimeoutMs * 1'000'000;
+  uint64_t connections_max = defaults::kMaxConcurrentConnections;  // over all shards
+  size_t memory_bytes_max = defaults::kMemoryLimit;                // this shard's share
   uint32_t line_blocks_max = LineOutput::kBlocksForWaiting;
   bool allow_missing_init = true;
   bool ignore_fsm_errors = true;

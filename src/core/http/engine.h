@@ -5,6 +5,7 @@
 
 #include "core/base/buffer_pool.h"
 #include "core/base/counters.h"
+#include "core/base/defaults.h"
 #include "core/base/growing_text.h"
 #include "core/http/connection.h"
 #include "core/http/head.h"
@@ -18,10 +19,10 @@
 namespace tcp_sniffer {
 
 struct HttpSettings {
-  uint64_t body_max = 1u << 20;        // maxBodySize: bytes of body kept
-  uint32_t header_bytes_max = 262144;  // maxHeaderBytes
-  uint32_t headers_max = 1000;         // maxHeaders
-  uint32_t outstanding_max = 256;      // maxOutstandingRequests
+  uint64_t body_max = defaults::kMaxBodySize;                    // maxBodySize: bytes of body kept
+  uint32_t header_bytes_max = defaults::kMaxHeaderBytes;         // maxHeaderBytes
+  uint32_t headers_max = defaults::kMaxHeaders;                  // maxHeaders
+  uint32_t outstanding_max = defaults::kMaxOutstandingRequests;  // maxOutstandingRequests
   // Nobody will see bodies that are not UTF-8 (binaryBody: omit): they are counted, not kept.
   bool drop_binary_bodies = false;
   ClientRules client{};  // clientHeader, trustedProxies

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core/base/byte_order.h"
+#include "core/base/defaults.h"
 #include "core/net/encapsulation.h"
 #include "core/net/fragment.h"
 #include "core/net/link_type.h"
@@ -19,8 +20,8 @@ namespace tcp_sniffer {
 constexpr int kHeadersMax = 64;
 
 struct DecodeOptions {
-  bool tunnels = true;            // look into IP tunnels; false: what they carry is kNotTcp
-  uint8_t tunnel_depth_max = 4;   // tunnels opened around one segment
+  bool tunnels = true;  // look into IP tunnels; false: what they carry is kNotTcp
+  uint8_t tunnel_depth_max = defaults::kTunnelDepth;  // tunnels opened around one segment
   bool key_tunnel = true;         // the tunnels around a segment are part of the key
   uint64_t tunnel_secret = 0;     // of this run: keeps a tunnel from aiming at another's number
   bool key_vlan = false;          // the outermost VLAN is part of the key

@@ -8,6 +8,7 @@
 
 #include "core/base/buffer_pool.h"
 #include "core/base/counters.h"
+#include "core/base/defaults.h"
 #include "core/base/limits.h"
 #include "core/net/segment.h"
 #include "core/tcp/reorder_buffer.h"
@@ -19,9 +20,10 @@ namespace tcp_sniffer {
 using TcpStreams = std::array<TcpStream, 2>;  // by Side
 
 struct ReassemblySettings {
-  bool by_evidence = true;                 // gapPolicy: false = only when memory is full
-  int64_t gap_timeout_ns = 2'000'000'000;  // where the other direction is not captured
-  uint64_t buffer_max = 4u << 20;          // reassemblyBufferSize, one direction
+  bool by_evidence = true;  // gapPolicy: false = only when memory is full
+  // Where the other direction is not captured.
+  int64_t gap_timeout_ns = defaults::kGapTimeoutMs * 1'000'000;
+  uint64_t buffer_max = defaults::kReassemblyBufferSize;  // reassemblyBufferSize, one direction
 };
 
 // Turns segments into the two ordered byte streams of a connection, and reports what is missing.

@@ -9,6 +9,7 @@
 #include <string>
 #include <variant>
 
+#include "core/base/defaults.h"
 #include "core/base/limits.h"
 #include "core/net/link_type.h"
 #include "io/base/problem.h"
@@ -24,7 +25,7 @@ namespace tcp_sniffer {
 struct LiveOptions {
   std::string interface;  // `any` and `lo` work, too
   uint32_t snaplen = kSnaplenMax;
-  uint64_t buffer_bytes = uint64_t{64} << 20;
+  uint64_t buffer_bytes = defaults::kBufferSizeMiB << 20;
   bool promiscuous = true;
   // How long the kernel may hold a frame back to fill its block of 256 KiB. It bounds the delay of
   // a frame, but also how long a thread that does not read loses nothing: the buffer has

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/defaults.h"
 #include "core/base/limits.h"
 
 namespace tcp_sniffer {
@@ -41,7 +42,7 @@ struct Config {
   std::vector<uint16_t> ports;  // empty: every TCP port (files only)
   std::string filter;
   uint64_t snaplen = kSnaplenMax;
-  uint64_t buffer_size_mib = 64;
+  uint64_t buffer_size_mib = defaults::kBufferSizeMiB;
   bool promiscuous = true;
   uint64_t capture_threads = 1;
   std::vector<uint16_t> pin_cpus;
@@ -52,7 +53,7 @@ struct Config {
   uint64_t sample_seed = 0;
   std::vector<Protocol> protocols = {Protocol::kHttp};
   bool tunnels = false;  // resolved: true for files
-  uint64_t tunnel_depth = 4;
+  uint64_t tunnel_depth = defaults::kTunnelDepth;
   bool key_tunnel = true;
   bool key_vlan = false;
 
@@ -63,7 +64,7 @@ struct Config {
   Color color = Color::kAuto;  // resolved: always or never
   FieldSet fields = FieldSet::kStandard;
   std::vector<std::string> select;  // resolved: not empty for tables
-  uint64_t max_body_size = 1048576;
+  uint64_t max_body_size = defaults::kMaxBodySize;
   BinaryBody binary_body = BinaryBody::kOmit;
   bool decode_bodies = false;
   bool raw_headers = false;
@@ -88,17 +89,17 @@ struct Config {
   bool ignore_fsm_errors = true;
   bool allow_missing_init = true;
   GapPolicy gap_policy = GapPolicy::kEvidence;
-  uint64_t gap_timeout_ms = 2000;
-  uint64_t connection_idle_timeout_ms = 300000;
+  uint64_t gap_timeout_ms = defaults::kGapTimeoutMs;
+  uint64_t connection_idle_timeout_ms = defaults::kConnectionIdleTimeoutMs;
   uint64_t flush_every = 0;
 
   // Bounds.
-  uint64_t max_concurrent_connections = 100000;
-  uint64_t memory_limit = uint64_t{1} << 30;
-  uint64_t reassembly_buffer_size = uint64_t{4} << 20;  // resolved: at most memory_limit
-  uint64_t max_header_bytes = 262144;
-  uint64_t max_headers = 1000;
-  uint64_t max_outstanding_requests = 256;
+  uint64_t max_concurrent_connections = defaults::kMaxConcurrentConnections;
+  uint64_t memory_limit = defaults::kMemoryLimit;
+  uint64_t reassembly_buffer_size = defaults::kReassemblyBufferSize;  // resolved: <= memory_limit
+  uint64_t max_header_bytes = defaults::kMaxHeaderBytes;
+  uint64_t max_headers = defaults::kMaxHeaders;
+  uint64_t max_outstanding_requests = defaults::kMaxOutstandingRequests;
 
   // How it runs and stops.
   uint64_t shards = 1;                  // resolved by resolve_defaults; 0 = on the capture thread
