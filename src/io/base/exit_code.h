@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -19,51 +21,30 @@ enum class ErrorCode : uint8_t {
   kInternal,           // a fault of this program
 };
 
+struct ErrorCodeInfo {
+  std::string_view name;
+  int exit_status;
+};
+
+constexpr std::array<ErrorCodeInfo, 9> kErrorCodes = {{
+    {"", 0},
+    {"INVALID_CONFIG", 2},
+    {"INVALID_INTERFACE", 3},
+    {"PERMISSION_DENIED", 4},
+    {"CAPTURE_OPEN_FAILED", 5},
+    {"CAPTURE_FAILED", 5},
+    {"INPUT_FILE", 6},
+    {"OUTPUT_FAILED", 7},
+    {"INTERNAL", 70},
+}};
+static_assert(kErrorCodes.size() == static_cast<size_t>(ErrorCode::kInternal) + 1);
+
 constexpr std::string_view code_name(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kNone:
-      return "";
-    case ErrorCode::kInvalidConfig:
-      return "INVALID_CONFIG";
-    case ErrorCode::kInvalidInterface:
-      return "INVALID_INTERFACE";
-    case ErrorCode::kPermissionDenied:
-      return "PERMISSION_DENIED";
-    case ErrorCode::kCaptureOpenFailed:
-      return "CAPTURE_OPEN_FAILED";
-    case ErrorCode::kCaptureFailed:
-      return "CAPTURE_FAILED";
-    case ErrorCode::kInputFile:
-      return "INPUT_FILE";
-    case ErrorCode::kOutputFailed:
-      return "OUTPUT_FAILED";
-    case ErrorCode::kInternal:
-      return "INTERNAL";
-  }
-  return "INTERNAL";
+  return kErrorCodes[static_cast<size_t>(code)].name;
 }
 
 constexpr int exit_status(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kNone:
-      return 0;
-    case ErrorCode::kInvalidConfig:
-      return 2;
-    case ErrorCode::kInvalidInterface:
-      return 3;
-    case ErrorCode::kPermissionDenied:
-      return 4;
-    case ErrorCode::kCaptureOpenFailed:
-    case ErrorCode::kCaptureFailed:
-      return 5;
-    case ErrorCode::kInputFile:
-      return 6;
-    case ErrorCode::kOutputFailed:
-      return 7;
-    case ErrorCode::kInternal:
-      return 70;
-  }
-  return 70;
+  return kErrorCodes[static_cast<size_t>(code)].exit_status;
 }
 
 }  // namespace tcp_sniffer
