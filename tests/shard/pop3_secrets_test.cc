@@ -59,13 +59,15 @@ class Maker {
     server(reply);
   }
 
-  // Base64 letters, sometimes with the words of commands, which a password may hold.
+  // Base64 letters. Every second one is in no word of a line, so no piece is there by chance.
   std::string secret() {
     constexpr std::string_view kLetters =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01/+";
+    constexpr std::string_view kNowhereElse = "HJQVWXY";
     std::string text = "s3";
     for (uint64_t size = 8 + number(chance(20) ? 9000 : 30); size > 0; size--) {
-      text += kLetters[number(kLetters.size())];
+      const std::string_view letters = size % 2 == 0 ? kNowhereElse : kLetters;
+      text += letters[number(letters.size())];
     }
     session_.secrets.push_back(text);
     return text;
@@ -203,7 +205,8 @@ std::string leaked(const Session& session, const std::string& text) {
 }
 
 TEST(Pop3Secrets, NoPieceOfOneIsShownWhateverIsLost) {
-  for (uint64_t seed = 1; seed <= seeds(1500); seed++) {
+  const uint64_t sessions = repetitions("TCP_SNIFFER_POP3_SESSIONS", 1500, 190);
+  for (uint64_t seed = 1; seed <= sessions; seed++) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const bool speaks_pop3 = seed % 7 != 0;
     const Session session = Maker(seed, speaks_pop3).make();

@@ -1,6 +1,7 @@
 #include "core/pop3/engine.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace tcp_sniffer {
@@ -71,9 +72,9 @@ void Pop3Engine::take_piece(Context& context, std::string_view piece, uint64_t o
                             const SegmentMeta& meta) {
   Pop3Stream& stream = context.stream;
   const bool whole = piece.ends_with('\n');
-  if (stream.line.size == 0 && !stream.in_body && !stream.in_long_line) {
-    stream.first = meta;
-    stream.first_offset = offset;
+  if (stream.line.size == 0 && !stream.in_long_line) {
+    stream.line_first = meta;
+    stream.line_offset = offset;
   }
   stream.last = meta;
   if (stream.in_long_line || stream.line.size + piece.size() > kLineMax) {
@@ -123,6 +124,12 @@ void Pop3Engine::lose_replies(Context& context) {
 void Pop3Engine::take_long_line(Context& context, std::string_view piece) {
   Pop3Stream& stream = context.stream;
   GrowingText kept = std::exchange(stream.line, {});
+  if (stream.in_body && !stream.in_long_line && context.pop3.reply_guessed) {
+    std::array<char, 8> begin{};
+    const size_t size = kept.text().copy(begin.data(), begin.size());
+    const size_t more = piece.copy(begin.data() + size, begin.size() - size);
+    if (ends_guess(context.pop3, {begin.data(), size + more})) end_guess(context);
+  }
   if (stream.in_body) {
     counters_.add(ShardCounter::parsed, kept.size + piece.size());
     const bool begins = !stream.in_long_line;
@@ -160,12 +167,13 @@ void Pop3Engine::take_long_line(Context& context, std::string_view piece) {
 // One line with its line end.
 void Pop3Engine::take_line(Context& context, std::string_view raw) {
   Pop3Connection& pop3 = context.pop3;
+  const std::string_view line = without_line_end(raw);
+  if (context.stream.in_body && ends_guess(pop3, line)) end_guess(context);
   if (context.stream.in_body) {
     counters_.add(ShardCounter::parsed, raw.size());
     take_body_line(context, raw);
     return;
   }
-  const std::string_view line = without_line_end(raw);
   const bool is_reply = read_pop3_reply(line).status != Pop3Status::kNone;
   if (!pop3.server_known && is_reply) {
     pop3.server = context.side;
@@ -180,6 +188,8 @@ void Pop3Engine::take_line(Context& context, std::string_view raw) {
     counters_.add(ShardCounter::skipped_in_resync, raw.size());
     return;
   }
+  context.stream.first = context.stream.line_first;
+  context.stream.first_offset = context.stream.line_offset;
   context.stream.after_gap = context.stream.searching;
   context.stream.searching = false;
   counters_.add(ShardCounter::parsed, raw.size());
@@ -254,6 +264,7 @@ void Pop3Engine::take_reply(Context& context, std::string_view line) {
     return;
   }
   pop3.reply = reply.status;
+  pop3.reply_guessed = pop3.order_lost;
   pop3.reply_text.append(pool_, reply.text);
   context.stream.in_body = true;
   if (context.stream.line_cut) context.stream.cause = Incomplete::kLimit;
@@ -264,27 +275,28 @@ void Pop3Engine::take_reply(Context& context, std::string_view line) {
 Pop3Kind Pop3Engine::take_answered(Context& context) {
   Pop3Connection& pop3 = context.pop3;
   Pop3Kind kind;
-  bool is_sure = false;
+  bool answers_a_command = true;
   if (!std::exchange(pop3.greeted, true)) {
     // A client waits for it. What comes when commands wait may answer one of them.
     pop3.order_lost |= !pop3.nothing_waits();
-    is_sure = pop3.greets = !pop3.order_lost;
+    pop3.greets = !pop3.order_lost;
   } else if (!pop3.waiting.empty()) {
     pop3.answered = pop3.waiting.front();
     pop3.waiting.pop();
     const bool begins_there = pop3.answered.sent_ack == context.stream.first_offset;
-    is_sure = pop3.answered_known = !pop3.order_lost || (!pop3.pipelines && begins_there);
-    if (!is_sure) {
+    pop3.answered_known = !pop3.order_lost || (!pop3.pipelines && begins_there);
+    if (!pop3.answered_known) {
       emitter_.lose_response(context.identity, pop3.answered.number, Incomplete::kGap);
     }
     kind = pop3.answered.kind;
   } else if (!pop3.forgotten.empty()) {
-    is_sure = !pop3.order_lost;
     kind = pop3.forgotten.front().kind;
     if (--pop3.forgotten.front().count == 0) pop3.forgotten.pop();
+  } else {
+    answers_a_command = false;
   }
   // It may answer any line, also one that was not shown.
-  kind.hidden |= !is_sure && pop3.hides_lines();
+  kind.hidden |= (pop3.order_lost || !answers_a_command) && pop3.hides_lines();
   return kind;
 }
 
@@ -300,6 +312,22 @@ void Pop3Engine::follow_login(Pop3Connection& pop3, Pop3Verb verb, Pop3Status st
   if (verb == Pop3Verb::kAuth) pop3.in_auth = false;
   if (status == Pop3Status::kOk && (verb == Pop3Verb::kAuth || verb == Pop3Verb::kSecret)) {
     pop3.logged_in = true;
+  }
+}
+
+// Whether the line shows that what is read as a multi-line reply may be none. An -ERR may quote a
+// credential, so it is never taken for text; a mail has both in its lines, if seldom.
+bool Pop3Engine::ends_guess(const Pop3Connection& pop3, std::string_view line) {
+  if (!pop3.reply_guessed) return false;
+  const Pop3Status status = read_pop3_reply(line).status;
+  return status == Pop3Status::kError || (status == Pop3Status::kOk && !pop3.answered_known);
+}
+
+void Pop3Engine::end_guess(Context& context) {
+  if (context.stream.body_size > 0) {
+    interrupt(context, Incomplete::kGap);
+  } else {
+    finish_body(context);
   }
 }
 

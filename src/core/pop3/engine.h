@@ -66,10 +66,12 @@ class Pop3Queue {
 
 // One direction of a POP3 connection.
 struct Pop3Stream {
-  GrowingText line;   // the beginning of a line that is not whole yet
-  GrowingText body;   // of a multi-line reply, dots undone
-  SegmentMeta first;  // brought the message's first byte
+  GrowingText line;        // the beginning of a line that is not whole yet
+  GrowingText body;        // of a multi-line reply, dots undone
+  SegmentMeta line_first;  // brought the first byte of the line being taken
+  SegmentMeta first;       // brought the message's first byte
   SegmentMeta last;
+  uint64_t line_offset = 0;   // of the line's first byte in the stream
   uint64_t first_offset = 0;  // of the message's first byte in the stream
   uint64_t body_size = 0;
   uint64_t missing = 0;
@@ -108,6 +110,7 @@ struct Pop3Connection {
   bool pipelines = false;          // the client does not wait for a reply before its next command
   bool tunnel = false;
   Pop3Status reply = Pop3Status::kNone;  // of the multi-line reply being read
+  bool reply_guessed = false;            // order was lost: it may have ended with its first line
   GrowingText reply_text;
   Pop3Exchange answered;  // its command
   bool answered_known = false;
@@ -182,6 +185,8 @@ class Pop3Engine {
   Pop3Kind take_answered(Context& context);
   static void follow_login(Pop3Connection& pop3, Pop3Verb verb, Pop3Status status);
   void take_body_line(Context& context, std::string_view raw);
+  static bool ends_guess(const Pop3Connection& pop3, std::string_view line);
+  void end_guess(Context& context);
   void keep_body(Context& context, std::string_view bytes);
   void finish_body(Context& context);
   void interrupt(Context& context, Incomplete cause);
