@@ -288,6 +288,22 @@ void read_odd_request_line(std::string_view rest, StartLine& start) {
   start.target = target;
 }
 
+// As some devices write it: get /path http/1.1.
+bool is_known_in_any_case(std::string_view method) {
+  std::array<char, kMethodBytesMax> upper{};
+  std::transform(method.begin(), method.end(), upper.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  return is_known_method({upper.data(), method.size()});
+}
+
+bool ends_with_a_version(std::string_view rest) {
+  if (rest.size() <= kVersionBytes || !rest.starts_with('/')) return false;
+  const std::string_view last = rest.substr(rest.size() - kVersionBytes);
+  return is_blank(rest[rest.size() - kVersionBytes - 1]) && starts_with_http(last) &&
+         last[4] == '/' && is_digit(last[5]) && last[6] == '.' && is_digit(last[7]);
+}
+
 StartLine read_odd_start_line(std::string_view line, StartContext context) {
   StartLine start;
   while (line.ends_with('\r')) line.remove_suffix(1);
@@ -333,7 +349,10 @@ StartLine read_odd_start_line(std::string_view line, StartContext context) {
   }
   if (line.starts_with(kHttp2Start)) {
     start.kind = StartLineKind::kHttp2Preface;
-  } else if (start.known_method && !rest.empty() && context != StartContext::kAfterLoss) {
+  } else if (context != StartContext::kAfterLoss &&
+             (start.known_method
+                  ? !rest.empty()
+                  : ends_with_a_version(rest) && is_known_in_any_case(start.method))) {
     start.anomalies.add_if(odd_blanks, Anomaly::kStartLineBlanks);
     read_odd_request_line(rest, start);
   }

@@ -48,13 +48,14 @@ enum class StartContext : uint8_t {
 // the parts and at the end; spaces, control characters and raw UTF-8 in the target (the method is
 // the first word, the version the last), or none; unknown and lower-case methods; a status without
 // a reason, with a reason that follows without a space. With a known method, but not after a
-// loss: any version that begins with HTTP, in any case, or none. Where a response is due any line
+// loss: any version that begins with HTTP, in any case, or none; before a path and a version in
+// lower case the method may be, too. Where a response is due any line
 // that begins with HTTP, in any case, or with ICY (SHOUTcast). Versions are then read as browsers
 // do: 1.1 and above as 1.1, anything else as 1.0.
 StartLine read_start_line(std::string_view line, StartContext context = StartContext::kUnknown);
 
-// Reads what is there of a line whose end the capture cut off: a known method and the beginning of
-// a target, or a version and a status. kNone for less.
+// Reads what is there of a line whose end the capture cut off or lost: a known method and the
+// beginning of a target, or a version and a status. kNone for less.
 StartLine read_cut_start_line(std::string_view bytes);
 
 // What a stream's first bytes can become.

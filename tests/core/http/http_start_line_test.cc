@@ -54,6 +54,7 @@ TEST(StartLine, ReadsRequestLinesAsTheyAreSent) {
       {"GET  HTTP/1.0", "GET", "", 0, true, true, "startLineBlanks target"},
       {"GET / http/1.1", "GET", "/", 1, true, true, "version"},
       {"GET /a b Http/1.0", "GET", "/a b", 0, true, true, "target version"},
+      {"get / http/1.1", "get", "/", 1, false, true, "version"},
       {"GET / HTTP/1.0.8", "GET", "/", 0, true, true, "version"},
       {"GET / HTTP/1.10", "GET", "/", 1, true, true, "version"},
       {"GET / HTTP/2.0", "GET", "/", 1, true, true, "version"},
