@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "core/base/counters.h"
+#include "core/base/histogram.h"
 #include "core/message/event_record.h"
 #include "core/net/link_type.h"
 #include "io/event/events.h"
@@ -28,7 +30,8 @@ struct Totals {
   uint64_t kernel_dropped = 0;
   uint64_t interface_dropped = 0;
   bool live = false;
-  std::optional<BodyExtractor::Counts> extracted;  // with extractDir
+  std::array<uint64_t, Histogram::kBuckets> latencies{};  // of responses, by bucket
+  std::optional<BodyExtractor::Counts> extracted;         // with extractDir
 
   uint64_t of(FrameCounter counter) const { return frames[static_cast<size_t>(counter)]; }
   uint64_t of(ShardCounter counter) const { return shards[static_cast<size_t>(counter)]; }

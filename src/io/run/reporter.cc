@@ -36,6 +36,11 @@ Totals Reporter::totals() const {
   Totals totals = sum_totals(frames, parts_.shards.counters());
   parts_.outputs.add_to(totals);
   totals.live = parts_.config.live();
+  for (const auto& shard : parts_.shards.all()) {
+    for (size_t i = 0; i < Histogram::kBuckets; i++) {
+      totals.latencies[i] += shard->latencies().published(i);
+    }
+  }
   for (const auto& capture : captures) {
     if (capture.live == nullptr) continue;
     const LiveStatistics statistics = capture.live->statistics();

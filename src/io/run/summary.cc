@@ -48,6 +48,36 @@ std::string joined(std::initializer_list<std::string> parts) {
   return text;
 }
 
+// A bound of the latencies' buckets: 0.25 ms, 2.5 s.
+std::string bound_text(int64_t microseconds) {
+  char text[32];
+  if (microseconds < 1'000'000) {
+    std::snprintf(text, sizeof(text), "%g ms", static_cast<double>(microseconds) / 1e3);
+  } else {
+    std::snprintf(text, sizeof(text), "%g s", static_cast<double>(microseconds) / 1e6);
+  }
+  return text;
+}
+
+// So many of the responses came within a time. The buckets know only their bounds.
+void add_latencies(const Totals& totals, Lines& lines) {
+  uint64_t all = 0;
+  for (const uint64_t count : totals.latencies) all += count;
+  if (all == 0) return;
+  std::string words;
+  for (const uint64_t percent : {50u, 90u, 99u}) {
+    const uint64_t wanted = all - all * (100 - percent) / 100;
+    uint64_t count = 0;
+    size_t bucket = 0;
+    while ((count += totals.latencies[bucket]) < wanted) bucket++;
+    const bool bounded = bucket < kHistogramBoundsUs.size();
+    words += (words.empty() ? "p" : ", p") + std::to_string(percent) +
+             (bounded ? " up to " + bound_text(kHistogramBoundsUs[bucket])
+                      : " over " + bound_text(kHistogramBoundsUs.back()));
+  }
+  lines.push_back({"latency", "", words});
+}
+
 void add_incomplete(const Totals& totals, Lines& lines) {
   std::string causes;
   uint64_t sum = 0;
@@ -68,6 +98,7 @@ void add_traffic(const Totals& totals, Lines& lines) {
   lines.push_back({"exchanges", number(requests),
                    joined({counted(requests - std::min(requests, answered), "without a response"),
                            counted(unpaired, "responses without their request")})});
+  add_latencies(totals, lines);
   lines.push_back(
       {"messages", number(totals.written), "written, " + bytes_text(totals.output_bytes)});
   add_incomplete(totals, lines);

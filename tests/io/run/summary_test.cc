@@ -53,6 +53,7 @@ TEST(Summary, EachLossHasALineWithItsCause) {
   at(totals, FrameCounter::not_tcp) = 21;
   at(totals, FrameCounter::dropped_overload) = 6;
   at(totals, FrameCounter::fragment_dropped) = 8;
+  totals.latencies = {100, 0, 0, 399, 1, 0, 450, 40, 0, 0, 0, 0, 0, 0, 0, 0, 10};
   totals.written = 1986;
   totals.dropped = 96;
   totals.output_bytes = 999;
@@ -62,6 +63,7 @@ TEST(Summary, EachLossHasALineWithItsCause) {
       .files = 10, .bytes = 11, .incomplete = 12, .limited = 13, .dropped = 14, .errors = 15};
   EXPECT_EQ(summary_of(totals),
             "  exchanges        1,000  50 without a response, 40 responses without their request\n"
+            "  latency                 p50 up to 2.5 ms, p90 up to 10 ms, p99 up to 25 ms\n"
             "  messages         1,986  written, 999 B\n"
             "                      13  incomplete (gap 12, limit 1)\n"
             "  connections        300  7 TLS streams\n"
