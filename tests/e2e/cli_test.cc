@@ -409,16 +409,20 @@ TEST(Framed, HoldsTheSameMessagesWithTheirBodiesRaw) {
 }
 
 TEST(Pretty, HasALineForEachExchangeWithoutColoursWhenItIsNoTerminal) {
-  const Finished run = run_sniffer({"-r", kShop, "--format", "pretty"});
+  const Finished run = run_sniffer({"-r", kShop, "--format", "pretty", "--utc"});
   EXPECT_EQ(run.exit.code, 0) << run.err;
   EXPECT_EQ(run.out.find('\033'), std::string::npos);
+  constexpr std::string_view kDay = "2026-11-20, UTC\n";
+  ASSERT_TRUE(run.out.starts_with(kDay)) << run.out;
   // Across connections lines have no order, so they are looked at in that of their times.
-  const std::vector<std::string> lines = sorted_lines(run.out);
+  const std::vector<std::string> lines = sorted_lines(run.out.substr(kDay.size()));
   ASSERT_EQ(lines.size(), kShopMessages / 2);
   EXPECT_EQ(lines.front(),
-            "18:58:15.519472  GET      200    0.124 ms       0 B     618 B  10.77.0.2/");
+            "18:58:15.519472  10.77.0.1        GET      200    0.124 ms       0 B     618 B  "
+            "10.77.0.2/");
   EXPECT_EQ(lines.back(),
-            "18:58:15.535862  HEAD     301    0.017 ms       0 B       0 B  10.77.0.2/shop");
+            "18:58:15.535862  10.77.0.1        HEAD     301    0.017 ms       0 B       0 B  "
+            "10.77.0.2/shop");
 }
 
 TEST(Pretty, IsInColourForAPagerThatShowsColours) {

@@ -327,6 +327,11 @@ void check_drain_timeout(const End& end) {
   expect_ledger_closes(event_named(content_of(err), "stopped"));
 }
 
+// None, or so much that the file ends first; a run that it ends is in terminal_test.cc.
+void check_duration(const End& end) {
+  EXPECT_EQ(end.read(exchanges(10)).messages.size(), 20u);
+}
+
 void check_stats_interval(const End& end) {
   const Outcome outcome = end.read(exchanges(100));
   EXPECT_EQ(outcome.messages.size(), 200u);
@@ -358,6 +363,7 @@ const std::map<std::string_view, Check>& checks() {
       {"shards", check_shards},
       {"drainTimeoutMs", check_drain_timeout},
       {"statsIntervalMs", check_stats_interval},
+      {"duration", check_duration},
   };
   return all;
 }

@@ -53,7 +53,7 @@ void expect_usable(Config config) {
     return;
   }
   const uint32_t shards = std::max(1u, shard_count(config, may_read_in_team(config)));
-  const ShardSettings settings = shard_settings(config, shards, false);
+  const ShardSettings settings = shard_settings(config, shards);
   EXPECT_GT(settings.memory_bytes_max, 0u);
   EXPECT_GT(settings.protocols.http.outstanding_max, 0u);
   EXPECT_GT(settings.protocols.http.header_bytes_max, 0u);

@@ -115,6 +115,7 @@ def like_the_repository(root, program, folder):
 def run(command, folder, on_a_terminal):
     """(exit code, standard output, standard error)."""
     arguments = ["bash", "-e", "-o", "pipefail", "-c", command]
+    os.environ["TZ"] = "UTC"  # pretty lines are in local time
     if not on_a_terminal:
         done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=120,
                               stdin=subprocess.DEVNULL)

@@ -1,12 +1,24 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "core/field/fields.h"
+#include "core/line/time_text.h"
 
 namespace tcp_sniffer {
+
+// How `format: pretty` is written.
+struct PrettyOptions {
+  bool colours = false;
+  uint32_t columns = 0;                     // of the terminal; 0: a line may have any length
+  TimeText::Offset utc_offset_s = nullptr;  // local time; nullptr: UTC
+  // The last day that was announced, of all writers of one output; outlives them. nullptr: no day
+  // is announced.
+  std::atomic<int64_t>* day = nullptr;
+};
 
 // How messages are written.
 struct LineOptions {
@@ -17,7 +29,7 @@ struct LineOptions {
   bool extended = false;       // fields: extended
   bool raw_headers = false;    // rawHeaders
   bool binary_base64 = false;  // binaryBody: base64
-  bool colours = false;        // pretty only
+  PrettyOptions pretty;        // format: pretty
   // Not empty: only these fields, in this order. Never empty for kTsv and kCsv.
   std::vector<FieldRef> select;
   std::vector<std::string> link_names;  // interface names by link_id, for `interface`

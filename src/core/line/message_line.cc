@@ -20,7 +20,7 @@ MessageLineWriter::MessageLineWriter(const LineOptions& options, const EscapeKer
       form_(form_of(options)),
       strings_(kernels),
       headers_(kernels),
-      pretty_(options.colours, kernels),
+      pretty_(options.pretty, kernels),
       selected_(options_, kernels, headers_) {
   if (form_ != Form::kSelected) return;
   const size_t copies = selected_.head_copies();

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string_view>
 
 #include "core/line/json_string.h"
+#include "core/line/line_options.h"
 #include "core/line/time_text.h"
 #include "core/message/message.h"
 
@@ -11,19 +13,25 @@ namespace tcp_sniffer {
 
 // `format: pretty`: one line per exchange, for people.
 //
-//     12:00:00.123456  GET      200    1.234 ms       0 B    5.3 kB  example.com/path?q=1
-//     12:00:00.200000  POST     ...                 1.2 kB           example.com/x  unanswered
+//     2025-02-21, local time (UTC+01:00)
+//     12:00:00.123456  10.0.0.1         GET      200    1.234 ms       0 B    5.3 kB  example.com/p
+//     12:00:00.200000  10.0.0.1         POST     ...                1.2 kB            a/x
+//     unanswered
 //
-// Time of the response (of the request when unanswered), method, status, latency, size of the
-// request's and the response's body, host and path, then what is wrong with it. Text from the
-// wire is escaped as in JSON, and so are characters that turn or hide the text around them: it
-// cannot give the terminal a command or look like something that was not sent. With colours the
-// status is green (2xx), cyan (3xx), yellow (4xx) or red (5xx), remarks are red. One per line
-// writer.
+// Time of the response (of the request when unanswered), client, method, status, latency, size of
+// the request's and the response's body, host and path, then what is wrong with it. A line with the
+// day stands before the first exchange and where the day changes. On a terminal of less than 120
+// columns the time has no fractions, the latency one decimal, and the request's size is left out.
+// A URL for which the terminal has no room is cut in its middle.
+//
+// Text from the wire is escaped as in JSON, and so are characters that turn or hide the text around
+// them: it cannot give the terminal a command or look like something that was not sent. With
+// colours the status is green (2xx), cyan (3xx), yellow (4xx) or red (5xx), a method that changes
+// something magenta, a latency of a second or more yellow, remarks are red. One per line writer.
 class PrettyLineWriter {
  public:
-  PrettyLineWriter(bool colours, const EscapeKernels& kernels)
-      : colours_(colours), strings_(kernels) {}
+  PrettyLineWriter(const PrettyOptions& options, const EscapeKernels& kernels)
+      : options_(options), strings_(kernels), time_(options.utc_offset_s) {}
 
   // Appends the line of a final response, nothing for a request or an interim response.
   void write(const Message& message, LineSink& sink);
@@ -35,18 +43,27 @@ class PrettyLineWriter {
     std::string_view method;
     std::string_view target;
     std::string_view status;
+    bool slow;
     std::string_view latency;
     std::string_view request_size;
     std::string_view response_size;
   };
 
+  bool narrow() const { return options_.columns != 0 && options_.columns < kNarrowColumns; }
+
   void append_line(const Columns& columns, const Message& message, bool unanswered, LineSink& sink);
+  void append_day(int64_t time_ns, LineSink& sink);
+  void append_client(const Message& message, LineSink& sink);
+  void append_method(std::string_view method, LineSink& sink);
   void append_shown(std::string_view text, LineSink& sink);
   void append_url(const Columns& columns, const Message& message, LineSink& sink);
   void append_remarks(const Message& message, bool unanswered, LineSink& sink);
   void append_colour(std::string_view code, LineSink& sink) const;
+  void fit_url(size_t line_at, size_t url_at, size_t url_end, LineSink& sink) const;
 
-  const bool colours_;
+  static constexpr uint32_t kNarrowColumns = 120;
+
+  const PrettyOptions options_;
   JsonStringWriter strings_;
   TimeText time_;
 };

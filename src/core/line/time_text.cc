@@ -29,6 +29,23 @@ char* TimeText::write_clock(char* out, int64_t time_ns) {
   return write_six_digits(out + kSizeToSecond, microseconds);
 }
 
+char* TimeText::write_day(char* out, int64_t time_ns) {
+  advance_to(time_ns);
+  std::memcpy(out, prefix_, kDaySize);
+  return out + kDaySize;
+}
+
+int64_t TimeText::day_of(int64_t time_ns) {
+  advance_to(time_ns);
+  const std::chrono::seconds local{second_ + offset_s_};
+  return std::chrono::floor<std::chrono::days>(local).count();
+}
+
+int32_t TimeText::offset_at(int64_t time_ns) {
+  advance_to(time_ns);
+  return offset_s_;
+}
+
 uint32_t TimeText::advance_to(int64_t time_ns) {
   int64_t second = time_ns / kNanosecondsPerSecond;
   int64_t nanoseconds = time_ns % kNanosecondsPerSecond;
@@ -42,7 +59,8 @@ uint32_t TimeText::advance_to(int64_t time_ns) {
 
 void TimeText::format_second(int64_t second) {
   second_ = second;
-  const std::chrono::sys_seconds time{std::chrono::seconds{second}};
+  offset_s_ = offset_of_ == nullptr ? 0 : offset_of_(second);
+  const std::chrono::sys_seconds time{std::chrono::seconds{second + offset_s_}};
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date{day};
   const std::chrono::hh_mm_ss clock{time - day};

@@ -21,6 +21,9 @@ enum class ErrorCode : uint8_t {
   kInternal,           // a fault of this program
 };
 
+// The exit status of a run that ended in order and wrote no message, with failIfNone.
+constexpr int kNothingWritten = 1;
+
 struct ErrorCodeInfo {
   std::string_view name;
   int exit_status;

@@ -62,6 +62,8 @@ struct Config {
   OutputFormat format = OutputFormat::kNdjson;  // resolved: pretty on a terminal
   Records records = Records::kMessage;
   Color color = Color::kAuto;  // resolved: always or never
+  uint32_t columns = 0;        // resolved: of the terminal; 0: none
+  bool utc = false;
   FieldSet fields = FieldSet::kStandard;
   std::vector<std::string> select;  // resolved: not empty for tables
   uint64_t max_body_size = defaults::kMaxBodySize;
@@ -106,9 +108,12 @@ struct Config {
   Overload overload = Overload::kDrop;  // resolved: block for files
   uint64_t drain_timeout_ms = 5000;
   bool wait_for_connections = false;
+  uint64_t duration_ms = 0;  // 0: until the input ends
+  bool fail_if_none = false;
 
   // What it says about itself.
-  LogLevel log_level = LogLevel::kInfo;
+  bool quiet = false;
+  LogLevel log_level = LogLevel::kInfo;     // resolved: at least warn with quiet
   LogFormat log_format = LogFormat::kAuto;  // resolved: text or json
   bool log_samples = true;
   uint64_t stats_interval_ms = 10000;

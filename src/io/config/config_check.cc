@@ -1,5 +1,6 @@
 #include "io/config/config_check.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -124,12 +125,18 @@ std::string_view variable(const char* name) {
   return value == nullptr ? std::string_view{} : std::string_view{value};
 }
 
+uint32_t columns_of_stdout() {
+  winsize size{};
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 }  // namespace
 
 Environment current_environment() {
   return {.cpus = usable_cpu_count(),
           .stdout_is_terminal = ::isatty(STDOUT_FILENO) == 1,
           .stderr_is_terminal = ::isatty(STDERR_FILENO) == 1,
+          .stdout_columns = columns_of_stdout(),
           .no_color = !variable("NO_COLOR").empty(),
           .terminal_is_dumb = variable("TERM") == "dumb",
           .config_path = std::string(variable("TCP_SNIFFER_CONFIG")),
@@ -148,6 +155,8 @@ void resolve_defaults(Config& config, const Environment& environment) {
   if (table && config.select.empty()) {
     config.select.assign(std::begin(kTableFields), std::end(kTableFields));
   }
+  if (config.quiet) config.log_level = std::max(config.log_level, LogLevel::kWarn);
+  config.columns = to_terminal ? environment.stdout_columns : 0;
   if (config.color == Color::kAuto) {
     const bool colours = to_terminal && !environment.no_color && !environment.terminal_is_dumb;
     config.color = colours ? Color::kAlways : Color::kNever;
@@ -219,6 +228,7 @@ std::vector<std::string> keys_without_effect(const Config& config) {
   add_if("records", config.format == OutputFormat::kPretty);
   add_if("fields", !config.select.empty());
   add_if("rawHeaders", !config.select.empty());
+  add_if("utc", config.format != OutputFormat::kPretty);
   add_if("writeIncomplete", !extracts);
   add_if("extractMaxBytes", !extracts);
   add_if("extractMaxFiles", !extracts);

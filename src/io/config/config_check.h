@@ -15,6 +15,7 @@ struct Environment {
   unsigned cpus = 1;
   bool stdout_is_terminal = false;
   bool stderr_is_terminal = false;
+  uint32_t stdout_columns = 0;     // of the terminal; 0: not known
   bool config_from_stdin = false;  // --config -
   bool no_color = false;           // NO_COLOR is not empty (https://no-color.org)
   bool terminal_is_dumb = false;   // TERM=dumb

@@ -123,6 +123,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     {.name = "color", .value_name = "WORD", .group = KeyGroup::kOutput,
      .target = word<&Config::color>(), .words = kColorWords,
      .meaning = "pretty lines in colour; auto: on a terminal, unless NO_COLOR is set or TERM is dumb"},
+    {.name = "utc", .group = KeyGroup::kOutput, .target = &Config::utc,
+     .meaning = "pretty lines with times in UTC instead of local time"},
     {.name = "fields", .value_name = "WORD", .group = KeyGroup::kOutput,
      .target = word<&Config::fields>(), .words = kFieldsWords,
      .meaning = "extended adds interface, frame numbers, headersSize, vlan, communityId, "
@@ -251,8 +253,16 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     {.name = "waitForConnections", .group = KeyGroup::kRun, .target = &Config::wait_for_connections,
      .meaning = "on stop, keep capturing until the open connections have ended or 30 s are over",
      .live_only = true},
+    {.name = "duration", .value_name = "TIME", .group = KeyGroup::kRun,
+     .target = &Config::duration_ms, .unit = Unit::kMilliseconds, .minimum = 0,
+     .maximum = 365 * 24 * kHourMs,
+     .meaning = "stop after this time, as after Ctrl-C; 0 = when the input ends"},
+    {.name = "failIfNone", .group = KeyGroup::kRun, .target = &Config::fail_if_none,
+     .meaning = "exit with 1 when no message was written"},
 
     // What it says about itself.
+    {.name = "quiet", .short_flag = "q", .group = KeyGroup::kReporting, .target = &Config::quiet,
+     .meaning = "on standard error only warnings and errors: no summary, no progress"},
     {.name = "logLevel", .value_name = "WORD", .group = KeyGroup::kReporting,
      .target = word<&Config::log_level>(), .words = kLogLevelWords,
      .meaning = "the least important events that are written to standard error"},

@@ -71,6 +71,9 @@ void Engine::control_loop() {
       request_stop();
     }
     const Clock::time_point now = Clock::now();
+    if (config_.duration_ms != 0 && now >= started_at_ + milliseconds(config_.duration_ms)) {
+      request_stop();
+    }
     if (outputs_.ended_by_itself()) stop_captures();
     if (stop_requested_ && !stopping_ &&
         (now >= stop_at_ || reporter_->totals().of(ShardCounter::connections_open) == 0)) {
@@ -169,6 +172,7 @@ int Engine::end_report() {
   if (const auto problem = outputs_.problem()) fail(*problem);
   outputs_.report_debug_log();
   report_stopped(ending, {});
+  if (exit_status_ == 0 && config_.fail_if_none && ending.written == 0) return kNothingWritten;
   return exit_status_;
 }
 

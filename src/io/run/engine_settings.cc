@@ -1,4 +1,5 @@
 #include "io/run/engine_settings.h"
+#include "io/base/local_time.h"
 
 #include <algorithm>
 
@@ -112,7 +113,7 @@ DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secre
   return settings;
 }
 
-ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours) {
+ShardSettings shard_settings(const Config& config, uint32_t shards) {
   ShardSettings settings;
   settings.protocols.http.body_max = config.max_body_size;
   const bool extracting = !config.extract_dir.empty();
@@ -147,8 +148,10 @@ ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours
   settings.lines.extended = config.fields == FieldSet::kExtended;
   settings.lines.raw_headers = config.raw_headers;
   settings.lines.binary_base64 = config.binary_body == BinaryBody::kBase64;
-  settings.lines.colours = colours;
   settings.lines.select = selected;
+  settings.lines.pretty.colours = config.color == Color::kAlways;
+  settings.lines.pretty.columns = config.columns;
+  settings.lines.pretty.utc_offset_s = config.utc ? nullptr : local_offset_s;
   settings.redaction.headers = config.redact_headers;
   settings.redaction.query = config.redact_query;
   settings.redaction.body = config.redact_body;

@@ -27,7 +27,7 @@ int cpu_of(const Config& config, size_t thread);
 // For one of `shards` shards, which share the rest of memoryLimit evenly, one sixteenth of it for
 // lines that wait for the reader of the output. Where bodies and debug
 // lines go, and what the interface is called, is the caller's to add.
-ShardSettings shard_settings(const Config& config, uint32_t shards, bool colours);
+ShardSettings shard_settings(const Config& config, uint32_t shards);
 
 // With extractDir: bodies that wait for the disk may take one sixteenth of memoryLimit.
 BodyExtractor::Settings extract_settings(const Config& config);

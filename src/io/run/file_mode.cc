@@ -104,7 +104,7 @@ void FileMode::describe(EventFields& fields) const {
 }
 
 void FileMode::report(std::chrono::steady_clock::time_point now) {
-  if (host_.config.format == OutputFormat::kPretty) progress_->show(now);
+  if (host_.config.format == OutputFormat::kPretty && !host_.config.quiet) progress_->show(now);
 }
 
 }  // namespace tcp_sniffer

@@ -9,8 +9,8 @@ namespace tcp_sniffer {
 ShardSet::ShardSet(const Config& config, const ShardPlan& plan, Outputs& outputs, LineQueue& lines,
                    EventQueue& events)
     : census_(plan.count) {
-  const bool colours = config.color == Color::kAlways;
-  ShardSettings settings = shard_settings(config, plan.count, colours);
+  ShardSettings settings = shard_settings(config, plan.count);
+  settings.lines.pretty.day = &shown_day_;
   settings.lines.link_names = plan.link_names;
   settings.bodies.extract = outputs.bodies();
   // A shard with a thread of its own may always wait for the output: then its inbox fills, and the

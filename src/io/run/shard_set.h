@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -63,6 +64,7 @@ class ShardSet {
 
  private:
   ConnectionCensus census_;
+  std::atomic<int64_t> shown_day_ = INT64_MIN;  // the last day announced (format: pretty)
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<ShardThread>> threads_;
 };

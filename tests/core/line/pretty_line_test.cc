@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <string>
 
 #include "core/line/message_line.h"
+#include "core/line/text_columns.h"
 
 namespace tcp_sniffer::pretty_line_test {
 namespace {
@@ -19,6 +21,9 @@ Message response() {
   message.receiver = {kV4MappedPrefix, 8080};
   message.receiver.ip[12] = 192;
   message.receiver.ip[15] = 1;
+  message.destination = {kV4MappedPrefix, 40000};
+  message.destination.ip[12] = 10;
+  message.destination.ip[15] = 1;
   message.first_byte_ns = kNoon + 123456789;
   message.body_size = 5321;
   message.has_latency = true;
@@ -35,6 +40,7 @@ Message request() {
   message.target = "/x";
   message.request_host = "example.com";
   message.receiver = response().receiver;
+  message.destination = response().destination;
   message.first_byte_ns = kNoon;
   message.body_size = 1200;
   return message;
@@ -43,7 +49,7 @@ Message request() {
 LineOptions pretty(bool colours = false) {
   LineOptions options;
   options.format = LineOptions::kPretty;
-  options.colours = colours;
+  options.pretty.colours = colours;
   return options;
 }
 
@@ -60,7 +66,7 @@ bool contains(const std::string& text, std::string_view part) {
 
 TEST(PrettyLine, ResponseTellsTheWholeExchangeInOneLine) {
   EXPECT_EQ(line_of(response()),
-            "12:00:00.123456  GET      200    1.234 ms       0 B    5.3 kB  "
+            "12:00:00.123456  10.0.0.1         GET      200    1.234 ms       0 B    5.3 kB  "
             "example.com/path?q=1\n");
 }
 
@@ -84,7 +90,7 @@ TEST(PrettyLine, UnansweredRequestHasALineOfItsOwn) {
   ScratchLine line;
   writer.write_unanswered(request(), line);
   EXPECT_EQ(line.view(),
-            "12:00:00.000000  POST     ...                1.2 kB            "
+            "12:00:00.000000  10.0.0.1         POST     ...                1.2 kB            "
             "example.com/x  unanswered\n");
 }
 
@@ -114,7 +120,7 @@ TEST(PrettyLine, ResponseWithoutItsRequestSaysWhereItCameFrom) {
   message.has_latency = false;
   message.after_gap = true;
   EXPECT_EQ(line_of(message),
-            "12:00:00.123456  ?        200                          5.3 kB  "
+            "12:00:00.123456  10.0.0.1         ?        200                          5.3 kB  "
             "192.0.0.1:8080  after a gap\n");
 }
 
@@ -145,6 +151,85 @@ TEST(PrettyLine, LossIsSaid) {
   message.incomplete = Incomplete::kGap;
   message.missing_bytes = 1448;
   EXPECT_TRUE(contains(line_of(message), "q=1  incomplete: gap, missing 1.4 kB\n"));
+}
+
+TEST(PrettyLine, AUrlIsCutSoThatTheLineFitsTheTerminal) {
+  Message message = response();
+  message.request_target =
+      "/a/very/long/path/to/\u6771\u4eac/\U0001f382/index.html?and=a&query=too";
+  message.after_gap = true;
+  for (const uint32_t columns : {80u, 99u, 119u, 120u, 140u}) {
+    LineOptions options = pretty(columns % 20 == 0);
+    options.pretty.columns = columns;
+    const std::string line = line_of(message, options);
+    EXPECT_LE(columns_of(line.substr(0, line.size() - 1)), columns) << line;
+    EXPECT_GE(columns_of(line), columns - 1) << line;
+    EXPECT_TRUE(contains(line, "\u2026")) << line;
+    EXPECT_TRUE(contains(line, "too")) << line;
+    EXPECT_TRUE(contains(line, "  after a gap")) << line;
+  }
+  LineOptions options = pretty();
+  options.pretty.columns = 200;
+  EXPECT_EQ(line_of(message, options), line_of(message));
+  // However narrow it is, something of the URL stays.
+  options.pretty.columns = 20;
+  EXPECT_TRUE(contains(line_of(message, options), "\u2026"));
+}
+
+TEST(PrettyLine, ANarrowTerminalGetsShorterColumns) {
+  LineOptions options = pretty();
+  options.pretty.columns = 80;
+  EXPECT_EQ(line_of(response(), options),
+            "12:00:00 10.0.0.1        GET    200   1.2 ms   5.3 kB example.com/path?q=1\n");
+}
+
+TEST(PrettyLine, LocalTimeIsMarkedAndEachNewDayIsAnnouncedOnce) {
+  std::atomic<int64_t> day = INT64_MIN;
+  LineOptions options = pretty();
+  options.pretty.day = &day;
+  options.pretty.utc_offset_s = [](int64_t second) -> int32_t {
+    return second >= kNoon / 1000000000 + 3600 ? 43200 : 12600;  // +12:00, before that +03:30
+  };
+  MessageLineWriter one(options);
+  MessageLineWriter other(options);
+  Message message = response();
+  const auto shown = [&](MessageLineWriter& writer, int64_t time_ns) {
+    message.first_byte_ns = time_ns;
+    ScratchLine line;
+    writer.write(message, line);
+    return std::string(line.view().substr(0, line.view().find("  10.")));
+  };
+  EXPECT_EQ(shown(one, kNoon), "2025-02-21, local time (UTC+03:30)\n15:30:00.000000");
+  EXPECT_EQ(shown(other, kNoon), "15:30:00.000000");
+  EXPECT_EQ(shown(other, kNoon + 3600'000'000'000),
+            "2025-02-22, local time (UTC+12:00)\n01:00:00.000000");
+  EXPECT_EQ(shown(one, kNoon), "15:30:00.000000");
+  day = INT64_MIN;
+  options.pretty.utc_offset_s = nullptr;
+  MessageLineWriter utc(options);
+  EXPECT_EQ(shown(utc, kNoon), "2025-02-21, UTC\n12:00:00.000000");
+  day = INT64_MIN;
+  options.pretty.utc_offset_s = [](int64_t) -> int32_t { return -16200; };
+  MessageLineWriter west(options);
+  EXPECT_EQ(shown(west, kNoon), "2025-02-21, local time (UTC-04:30)\n07:30:00.000000");
+}
+
+TEST(PrettyLine, ChangingMethodsAndSlowAnswersHaveAColour) {
+  Message message = response();
+  message.request_method = "DELETE";
+  message.latency_ns = 1500000000;
+  const std::string line = line_of(message, pretty(true));
+  EXPECT_TRUE(contains(line, "\x1b[35mDELETE\x1b[0m   ")) << line;
+  EXPECT_TRUE(contains(line, "\x1b[33m    1.500 s\x1b[0m")) << line;
+}
+
+TEST(PrettyLine, TheClientOfAProxyIsShown) {
+  ProxiedEndpoints proxied;
+  proxied.source = {kV4MappedPrefix, 1};
+  proxied.source.ip[12] = 203;
+  Message message = response();
+  message.proxied = &proxied;
+  EXPECT_TRUE(contains(line_of(message), "  203.0.0.0        GET  "));
 }
 
 TEST(PrettyLine, BytesFromTheWireCanNotCommandTheTerminal) {

@@ -840,6 +840,8 @@ export interface EngineConfig {
   records?: 'message' | 'exchange';
   /** Pretty lines in colour; auto: on a terminal, unless NO_COLOR is set or TERM is dumb. */
   color?: 'auto' | 'always' | 'never';
+  /** Pretty lines with times in UTC instead of local time. */
+  utc?: boolean;
   /** Extended adds interface, frame numbers, headersSize, vlan, communityId, connectMs. */
   fields?: 'standard' | 'extended';
   /** Only these fields, in this order; --help-fields lists their names. Default: every field; tables: the usual ones. */
@@ -914,6 +916,12 @@ export interface EngineConfig {
   drainTimeoutMs?: number;
   /** On stop, keep capturing until the open connections have ended or 30 s are over (live only). */
   waitForConnections?: boolean;
+  /** Stop after this time, as after Ctrl-C; 0 = when the input ends. */
+  duration?: number;
+  /** Exit with 1 when no message was written. */
+  failIfNone?: boolean;
+  /** On standard error only warnings and errors: no summary, no progress. */
+  quiet?: boolean;
   /** The least important events that are written to standard error. */
   logLevel?: 'debug' | 'info' | 'warn' | 'error';
   /** Auto: text on a terminal, else json; with --config - always json. */
@@ -949,6 +957,7 @@ export const engineDefaults = {
   keyVlan: false,
   records: "message",
   color: "auto",
+  utc: false,
   fields: "standard",
   maxBodySize: 1048576,
   binaryBody: "omit",
@@ -976,6 +985,9 @@ export const engineDefaults = {
   maxOutstandingRequests: 256,
   drainTimeoutMs: 5000,
   waitForConnections: false,
+  duration: 0,
+  failIfNone: false,
+  quiet: false,
   logLevel: "info",
   logFormat: "auto",
   logSamples: true,
