@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/field/fields.h"
+#include "io/base/pager.h"
 #include "io/base/version.h"
 #include "io/capture/interfaces.h"
 #include "io/capture/interfaces_text.h"
@@ -90,7 +91,10 @@ int run_command(const std::vector<const char*>& arguments) {
   if (const auto* error = std::get_if<ConfigError>(&parsed)) return refuse(*error, environment);
   const auto& invocation = std::get<Invocation>(parsed);
   switch (invocation.action) {
+    case Action::kShortHelp:
+      return print(short_help_text());
     case Action::kHelp:
+      if (environment.stdout_is_terminal && show_in_pager(help_text())) return 0;
       return print(help_text());
     case Action::kHelpMarkdown:
       return print(keys_markdown());

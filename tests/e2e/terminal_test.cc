@@ -3,14 +3,18 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <regex>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include "core/line/text_columns.h"
 #include "support/capture_maker.h"
 #include "support/run_program.h"
 
@@ -159,6 +163,8 @@ TEST(OnATerminal, TheEndIsASummaryForPeople) {
       EXPECT_EQ(child.wait().code, 0);
       const std::regex wanted(
           "  exchanges        17\n"
+          "  latency              p50 up to [0-9.]+ ms, p90 up to [0-9.]+ ms, p99 up to [0-9.]+ "
+          "ms\n"
           "  messages         34  written, [0-9.]+ kB\n"
           "                    2  incomplete \\(gap 2\\)\n"
           "  connections       3\n"
@@ -212,6 +218,96 @@ TEST(OnATerminal, NoColoursAreShownToThoseWhoWantNone) {
   EXPECT_EQ(shown_with({}, {"--color", "never"}).find('\033'), std::string::npos);
   EXPECT_NE(shown_with({"NO_COLOR=1"}, {"--color=always"}).find('\033'), std::string::npos);
   EXPECT_NE(shown_with({"TERM=dumb"}, {"--color=always"}).find('\033'), std::string::npos);
+}
+
+TEST(OnATerminal, NoLineIsWiderThanTheTerminal) {
+  for (const unsigned short columns : {80, 100, 119, 120}) {
+    SCOPED_TRACE(columns);
+    Terminal terminal;
+    winsize size{};
+    size.ws_col = columns;
+    ASSERT_EQ(::ioctl(terminal.person.get(), TIOCSWINSZ, &size), 0);
+    const Descriptor err = memory_file();
+    Child child(sniffer({"-r", capture("site_and_api.pcap").string(), "--color", "never"}),
+                {-1, terminal.program.get(), err.get()});
+    terminal.program.reset();
+    std::istringstream shown(terminal.read());
+    EXPECT_EQ(child.wait().code, 0) << content_of(err);
+    size_t widest = 0;
+    for (std::string line; std::getline(shown, line);) {
+      while (line.ends_with('\r')) line.pop_back();
+      widest = std::max(widest, columns_of(line));
+    }
+    EXPECT_LE(widest, columns);
+    EXPECT_GE(widest, 60u);
+  }
+}
+
+TEST(OnATerminal, TimesAreLocalUnlessUtcIsAskedFor) {
+  const std::string local = shown_with({"TZ=XYZ-05:30"}, {});
+  EXPECT_TRUE(local.starts_with("2026-11-21, local time (UTC+05:30)\r\n00:28:")) << local;
+  const std::string utc = shown_with({"TZ=XYZ-05:30"}, {"--utc"});
+  EXPECT_TRUE(utc.starts_with("2026-11-20, UTC\r\n18:58:")) << utc;
+}
+
+TEST(QuietRun, SaysNothingButWarnings) {
+  const std::string file = capture("site_and_api.pcap").string();
+  const Finished quiet = run_sniffer({"-q", "-r", file});
+  EXPECT_EQ(quiet.exit.code, 0);
+  EXPECT_EQ(quiet.err, "");
+  EXPECT_EQ(quiet.out, run_sniffer({"-r", file}).out);
+  const Finished warned = run_sniffer({"-q", "-r", capture("loss_in_body.pcap").string()});
+  EXPECT_NE(warned.err.find("reassembly_gap"), std::string::npos) << warned.err;
+  EXPECT_EQ(warned.err.find("stopped"), std::string::npos) << warned.err;
+}
+
+TEST(FailIfNone, MakesTheExitCodeOneWhenNoMessageWasWritten) {
+  const std::string file = capture("site_and_api.pcap").string();
+  EXPECT_EQ(run_sniffer({"-r", file, "--fail-if-none"}).exit.code, 0);
+  EXPECT_EQ(run_sniffer({"-r", file, "--fail-if-none", "port 9"}).exit.code, 1);
+  EXPECT_EQ(run_sniffer({"-r", file, "port 9"}).exit.code, 0);
+  EXPECT_EQ(run_sniffer({"-r", file + ".none", "--fail-if-none"}).exit.code, 6);
+}
+
+TEST(Duration, EndsTheRunInOrderAlthoughItsInputGoesOn) {
+  Pipe pipe = make_pipe();
+  const Descriptor out = memory_file();
+  const Descriptor err = memory_file();
+  Child child(sniffer({"-r", "-", "--duration", "300ms"}),
+              {pipe.read_end.get(), out.get(), err.get()});
+  pipe.read_end.reset();
+  const std::string bytes = many_exchanges(1);
+  ASSERT_EQ(::write(pipe.write_end.get(), bytes.data(), bytes.size()),
+            static_cast<ssize_t>(bytes.size()));
+  EXPECT_EQ(child.wait().code, 0) << content_of(err);
+  EXPECT_NE(content_of(out).find("\"direction\":\"response\""), std::string::npos);
+  EXPECT_NE(content_of(err).find("\"stopped\""), std::string::npos);
+}
+
+// What `--help` or `-h` shows on a terminal with these variables.
+std::string help_with(const std::vector<std::string>& variables, const std::string& flag) {
+  std::vector<std::string> command = {"env", "-u", "PAGER", "TERM=xterm"};
+  command.insert(command.end(), variables.begin(), variables.end());
+  for (const std::string& word : sniffer({flag})) command.push_back(word);
+  Terminal terminal;
+  const Descriptor err = memory_file();
+  Child child(command, {-1, terminal.program.get(), err.get()});
+  terminal.program.reset();
+  const std::string shown = terminal.read();
+  EXPECT_EQ(child.wait().code, 0) << content_of(err);
+  return shown;
+}
+
+TEST(OnATerminal, TheLongHelpGoesThroughThePagerAndTheShortOneDoesNot) {
+  const std::string counted = help_with({"PAGER=sed -n '$='"}, "--help");
+  EXPECT_TRUE(std::regex_match(counted, std::regex("[0-9]{3}\r\n"))) << counted;
+  for (const char* none : {"PAGER=", "PAGER=/no/such/pager", "TERM=dumb"}) {
+    const std::string shown = help_with({none}, "--help");
+    EXPECT_NE(shown.find("--max-outstanding-requests"), std::string::npos) << none << shown;
+  }
+  EXPECT_EQ(help_with({"PAGER=true"}, "--help"), "") << "it ends before it has read everything";
+  const std::string brief = help_with({"PAGER=true"}, "-h");
+  EXPECT_NE(brief.find("--sample-rate"), std::string::npos) << brief;
 }
 
 }  // namespace

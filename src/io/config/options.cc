@@ -91,12 +91,11 @@ class CommandLine {
     app_.set_help_flag();
     app_.allow_extras();
     for (const auto& [name, action] : kActionFlags) {
-      std::string names = action == Action::kHelp             ? "-h,--"
-                          : action == Action::kListInterfaces ? "-D,--"
-                                                              : "--";
+      std::string names = action == Action::kListInterfaces ? "-D,--" : "--";
       names += name;
       actions_.push_back(app_.add_flag(names));
     }
+    short_help_ = app_.add_flag("-h");
     config_ = app_.add_option("--config")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     for (const KeySpec& key : config_keys()) keys_.push_back(add(key));
     files_ = keys_[key_index("files")];
@@ -122,12 +121,12 @@ class CommandLine {
     return std::nullopt;
   }
 
-  // The action flag given, the foremost of kActionFlags if there are several.
+  // The action flag given, the foremost of kActionFlags if there are several, then -h.
   Action action() const {
     for (size_t i = 0; i < actions_.size(); ++i) {
       if (actions_[i]->count() > 0) return kActionFlags[i].second;
     }
-    return Action::kRun;
+    return short_help_->count() > 0 ? Action::kShortHelp : Action::kRun;
   }
 
   std::optional<std::string> config_path() const {
@@ -333,6 +332,7 @@ class CommandLine {
 
   CLI::App app_;
   std::vector<CLI::Option*> actions_;  // in the order of kActionFlags; owned by app_
+  CLI::Option* short_help_ = nullptr;  // owned by app_
   CLI::Option* config_ = nullptr;      // owned by app_
   std::vector<CLI::Option*> keys_;     // in the order of config_keys(); owned by app_
   CLI::Option* files_ = nullptr;       // one of keys_; its values are files and words of the filter

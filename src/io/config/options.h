@@ -12,6 +12,7 @@ namespace tcp_sniffer {
 enum class Action : uint8_t {
   kRun,
   kCheck,               // say what would be captured and what stands in the way
+  kShortHelp,           // print short_help_text()
   kHelp,                // print help_text()
   kHelpMarkdown,        // print keys_markdown()
   kHelpFields,          // print fields_text()
@@ -38,6 +39,9 @@ using ParseResult = std::variant<Invocation, ConfigError>;
 // The environment's config_from_stdin is not looked at.
 ParseResult parse_command_line(std::span<const char* const> arguments, Environment environment,
                                int standard_input = 0);
+
+// -h: what most people need, in 80 columns and fewer than 24 lines.
+std::string short_help_text();
 
 // --help: 80 columns.
 std::string help_text();

@@ -33,7 +33,33 @@ General:
 
 constexpr std::string_view kHelpTail = R"(
 Exit codes: 0 done, 2 configuration, 3 interface, 4 permission, 5 capture,
-6 input file, 7 output, 70 internal fault.
+6 input file, 7 output, 70 internal fault; 1 with --fail-if-none: no message.
+)";
+
+constexpr std::string_view kShortHelp =
+    R"(tcp-sniffer shows the HTTP/1.x messages in TCP traffic, without touching it.
+
+  tcp-sniffer -i eth0 -p 80,8080       capture on an interface
+  tcp-sniffer a.pcap 'host 10.0.0.1'   read capture files; the rest is a filter
+
+  -i, --interface NAME      interface to capture on       -D   list them
+  -p, --ports PORT,...      TCP ports; live they are required
+  -r, --files FILE...       capture files; - is standard input
+      --filter EXPRESSION   libpcap filter, like the words without a flag
+      --format WORD         ndjson, framed, or pretty: for people
+  -o, --output FILE         messages go here instead of standard output
+      --color WORD          auto, always, never
+      --fields extended     more about each message
+      --max-body-size SIZE  bytes of body kept [1M]; 0 = none
+      --decode-bodies       undo gzip, deflate, br, zstd
+      --extract-dir FOLDER  response bodies as files
+      --redact-headers NAME,...   --redact-query NAME,...    hide values
+      --sample-rate 0.1     a tenth of the connections
+      --config FILE         keys from a JSON object
+      --check               say what stands in the way, and exit
+  -q, --quiet               only warnings         --utc   times in UTC
+      --duration 30s        stop after this time  --fail-if-none   exit code 1
+      --help                all flags                     --version
 )";
 
 // `text` in lines from kMeaningColumn to kColumns; the first line goes on after `line`.
@@ -102,6 +128,10 @@ void append_markdown_row(std::string& out, const KeySpec& key) {
 
 }  // namespace
 
+std::string short_help_text() {
+  return std::string(kShortHelp);
+}
+
 std::string help_text() {
   std::string out(kHelpHead);
   append_wrapped(
@@ -114,7 +144,7 @@ std::string help_text() {
                  "list the interfaces, and why one cannot be opened, and exit");
   append_wrapped(out, "      --version", "print the versions, and exit");
   append_wrapped(out, "      --help-fields", "list the fields for select, and exit");
-  append_wrapped(out, "  -h, --help", "print this, and exit");
+  append_wrapped(out, "      --help", "print this, and exit; -h prints a page");
   for (const KeyGroup group : kKeyGroups) {
     out.append("\n").append(group_title(group)).append(":\n");
     for (const KeySpec& key : config_keys()) {

@@ -485,7 +485,7 @@ TEST(OptionsTest, ARefusalSaysInWhichFormItIsToBeReported) {
 
 TEST(OptionsTest, ActionsNeedNothingElseAndIgnoreTheRest) {
   EXPECT_EQ(accepted({"--help"}).action, Action::kHelp);
-  EXPECT_EQ(accepted({"-h", "--nonsense", "x"}).action, Action::kHelp);
+  EXPECT_EQ(accepted({"-h", "--nonsense", "x"}).action, Action::kShortHelp);
   EXPECT_EQ(accepted({"--version"}).action, Action::kVersion);
   EXPECT_EQ(accepted({"--version", "-p", "0"}).action, Action::kVersion);
   EXPECT_EQ(accepted({"--list-interfaces"}).action, Action::kListInterfaces);
@@ -511,6 +511,23 @@ TEST(OptionsTest, HelpFitsEightyColumnsAndNamesEveryFlag) {
   for (const KeySpec& key : config_keys()) {
     const std::string flag = (is_boolean(key) ? "--[no-]" : "--") + flag_name(key.name);
     EXPECT_NE(help.find(" " + flag), std::string::npos) << flag;
+  }
+}
+
+TEST(OptionsTest, TheShortHelpFitsASmallTerminalAndNamesOnlyFlagsThatExist) {
+  const std::string help = short_help_text();
+  EXPECT_LT(std::count(help.begin(), help.end(), '\n'), 24);
+  size_t column = 0;
+  for (const char c : help) {
+    column = c == '\n' ? 0 : column + 1;
+    ASSERT_LE(column, 80u);
+  }
+  for (size_t at = help.find("--"); at != std::string::npos; at = help.find("--", at + 2)) {
+    const std::string flag = help.substr(at, help.find_first_of(" \n", at) - at);
+    const std::string all = help_text();
+    EXPECT_TRUE(all.find(" " + flag) != std::string::npos ||
+                all.find(" --[no-]" + flag.substr(2)) != std::string::npos)
+        << flag;
   }
 }
 
