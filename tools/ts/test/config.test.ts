@@ -23,7 +23,7 @@ const refusedByTheEngine: [object, string][] = [
   ],
   [
     { ...live, format: 'xml' },
-    'format: "xml" is not one of the words; allowed: one of ndjson, framed, pretty',
+    'format: "xml" is not one of the words; allowed: one of ndjson, framed, pretty, tsv, csv',
   ],
   [
     { ...live, files: ['a.pcap'], interface: 'lo' },
