@@ -46,10 +46,10 @@ constexpr std::string_view kShortHelp =
   -p, --ports PORT,...      TCP ports; live they are required
   -r, --files FILE...       capture files; - is standard input
       --filter EXPRESSION   libpcap filter, like the words without a flag
-      --format WORD         ndjson, framed, or pretty: for people
+      --format WORD         ndjson, framed, tsv, csv, or pretty: for people
   -o, --output FILE         messages go here instead of standard output
       --color WORD          auto, always, never
-      --fields extended     more about each message
+      --fields extended     more of each message   --select NAME,...  only these
       --max-body-size SIZE  bytes of body kept [1M]; 0 = none
       --decode-bodies       undo gzip, deflate, br, zstd
       --extract-dir FOLDER  response bodies as files
