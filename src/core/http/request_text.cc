@@ -13,7 +13,7 @@ void RequestText::keep(BufferPool& pool, const IpAddress& client, std::string_vi
   std::memcpy(memory_.data, &sizes, sizeof(sizes));
   uint8_t* at = memory_.data + sizeof(sizes);
   for (const std::string_view part : {method, target, host}) {
-    std::memcpy(at, part.data(), part.size());
+    part.copy(reinterpret_cast<char*>(at), part.size());
     at += part.size();
   }
 }
