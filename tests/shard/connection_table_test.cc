@@ -102,6 +102,11 @@ TEST(ConnectionTable, AReusedObjectSpeaksItsProtocolFromTheBeginning) {
                                          text.size());
     EXPECT_EQ(call.consume(side, kStreamOrigin + offset, bytes, {}, false), text.size());
   };
+  const auto close = [&](Connection& connection) {
+    ProtocolCall(protocols, connection.protocol, connection.choice, connection.identity, 0, 0,
+                 Incomplete::kClosed)
+        .close();
+  };
   ConnectionTable table;
   Connection* connection = table.insert(1, key_number(1));
   const std::string_view connect = "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -109,11 +114,13 @@ TEST(ConnectionTable, AReusedObjectSpeaksItsProtocolFromTheBeginning) {
   consume(*connection, Side::kHigh, "HTTP/1.1 200 OK\r\n\r\n");
   consume(*connection, Side::kLow, "GET / HTTP/1.1\r\n\r\n", connect.size());
   EXPECT_EQ(output.messages, 2);  // what passes through the tunnel is none
+  close(*connection);
   table.erase(connection);
   Connection* again = table.insert(2, key_number(2));
   ASSERT_EQ(again, connection);
   consume(*again, Side::kLow, "GET / HTTP/1.1\r\n\r\n");
   EXPECT_EQ(output.messages, 3);
+  close(*again);
 }
 
 TEST(ConnectionTable, GrowsAndKeepsConnectionsWhereTheyAre) {
