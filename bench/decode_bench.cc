@@ -8,14 +8,14 @@
 #include <string>
 #include <vector>
 
-#include "../tests/support/packet_builder.h"
 #include "core/net/defragmenter.h"
 #include "core/net/frame_decoder.h"
+#include "packets/packet_builder.h"
 
 namespace tcp_sniffer {
 namespace {
 
-using namespace packet_builder;
+using namespace packets;
 
 constexpr size_t kFrames = 256;  // one burst of a source
 

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "io/file/file_source.h"
+#include "packets/pcap.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -43,15 +44,16 @@ class CaptureFile {
     if (fd >= 0) close(fd);
     path_ = pattern;
     made_ = true;
-    const uint32_t file_header[6] = {0xa1b2c3d4, 0x00040002, 0, 0, 262144, 1};
-    std::vector<char> record(16 + frame_size, 'x');
-    const uint32_t packet_header[4] = {1'740'139'200, 0, frame_size, frame_size};
-    std::memcpy(record.data(), packet_header, sizeof packet_header);
+    using packets::operator+;
     std::ofstream out(path_, std::ios::binary);
-    out.write(reinterpret_cast<const char*>(file_header), sizeof file_header);
-    for (size_t size = 0; size < kFileSize; size += record.size()) {
-      out.write(record.data(), static_cast<std::streamsize>(record.size()));
-    }
+    const auto write = [&out](const packets::Bytes& bytes) {
+      out.write(reinterpret_cast<const char*>(bytes.data()),
+                static_cast<std::streamsize>(bytes.size()));
+    };
+    const packets::Bytes record = packets::pcap_record({1'740'139'200, 0, frame_size, frame_size}) +
+                                  packets::Bytes(frame_size, 'x');
+    write(packets::pcap_header({}));
+    for (size_t size = 0; size < kFileSize; size += record.size()) write(record);
   }
   ~CaptureFile() {
     if (made_) std::filesystem::remove(path_);

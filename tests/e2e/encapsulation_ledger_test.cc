@@ -12,15 +12,15 @@
 #include "core/base/counters.h"
 #include "core/net/encapsulation.h"
 #include "core/net/link_type.h"
+#include "packets/packet_builder.h"
 #include "support/capture_maker.h"
 #include "support/ledger_check.h"
-#include "support/packet_builder.h"
 #include "support/run_engine.h"
 
 namespace tcp_sniffer::encapsulation_ledger_test {
 namespace {
 
-using namespace packet_builder;
+using namespace packets;
 
 // One segment of the exchange, as the innermost IP packet.
 struct Inner {
@@ -31,14 +31,13 @@ struct Inner {
   Packet ipv4() const {
     Ipv4Fields fields;
     if (!from_client) std::swap(fields.source, fields.destination);
-    return ipv4_tcp(fields, packet_builder::tcp(tcp, text(payload)));
+    return ipv4_tcp(fields, packets::tcp(tcp, text(payload)));
   }
   Packet ipv6() const {
     const IpAddress client = ipv6_address(1);
     const IpAddress server = ipv6_address(2);
-    return packet_builder::ipv6(kTcpProtocol, from_client ? client : server,
-                                from_client ? server : client,
-                                packet_builder::tcp(tcp, text(payload)));
+    return packets::ipv6(kTcpProtocol, from_client ? client : server, from_client ? server : client,
+                         packets::tcp(tcp, text(payload)));
   }
 };
 

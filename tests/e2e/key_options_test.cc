@@ -11,16 +11,16 @@
 #include <utility>
 #include <vector>
 
+#include "packets/packet_builder.h"
 #include "support/capture_maker.h"
 #include "support/ledger_check.h"
-#include "support/packet_builder.h"
 #include "support/run_engine.h"
 #include "support/run_program.h"
 
 namespace tcp_sniffer::key_options_test {
 namespace {
 
-using packet_builder::Packet;
+using packets::Packet;
 using Arguments = std::vector<std::string>;
 
 constexpr uint32_t kEthernet = 1;
@@ -65,19 +65,18 @@ std::vector<Sent> conversation() {
   uint32_t next[2] = {1000, 2000};  // client, server
   uint16_t next_id = 1;
   const auto say = [&](bool from_server, uint8_t flags, std::string_view payload = {}) {
-    packet_builder::TcpFields fields;
+    packets::TcpFields fields;
     fields.sequence = next[from_server ? 1 : 0];
     fields.acknowledgment = flags == kSyn ? 0 : next[from_server ? 0 : 1];
     fields.flags = flags;
-    packet_builder::Ipv4Fields ip;
+    packets::Ipv4Fields ip;
     ip.id = next_id++;
     if (from_server) {
       std::swap(fields.source_port, fields.destination_port);
       std::swap(ip.source, ip.destination);
     }
     sent.push_back(
-        {from_server,
-         packet_builder::ipv4_tcp(ip, packet_builder::tcp(fields, packet_builder::text(payload)))});
+        {from_server, packets::ipv4_tcp(ip, packets::tcp(fields, packets::text(payload)))});
     const bool takes_number = (flags & 3) != 0;  // SYN or FIN
     next[from_server ? 1 : 0] += static_cast<uint32_t>(payload.size()) + (takes_number ? 1 : 0);
   };
@@ -94,13 +93,13 @@ std::vector<Sent> conversation() {
 
 // An Ethernet frame with an 802.1Q tag.
 Packet in_vlan(uint32_t vlan, const Packet& packet) {
-  using namespace packet_builder;
+  using namespace packets;
   return ethernet(0x8100, be16(vlan) + be16(0x0800) + packet);
 }
 
 // An Ethernet frame with the packet in VXLAN (RFC 7348 section 5).
 Packet in_vxlan(uint32_t network, const Packet& packet) {
-  using namespace packet_builder;
+  using namespace packets;
   const Packet header = bytes({8, 0, 0, 0}) + be32(network << 8);
   return ethernet(0x0800, ipv4_udp(50000, 4789, header + ethernet(0x0800, packet)));
 }

@@ -100,7 +100,7 @@ TEST_P(RandomLoss, EveryMessageComesOutAsItsBytesSay) {
   std::set<std::string> sources;
   for (const auto& frame : whole.frames) {
     const auto layout = pcapdamage::find_layout(frame, whole.link_type);
-    acknowledgments.push_back(pcapdamage::read_be32(frame.bytes, layout->tcp + 8));
+    acknowledgments.push_back(packets::read_be32(frame.bytes, layout->tcp + 8));
   }
   for (const FrameContent& frame : frames) sources.insert(frame.source);
   const std::vector<Json> truth = json_lines(read_whole(capture(name).string()).out);

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "packets/packet_builder.h"
 #include "support/capture_maker.h"
 #include "support/content_coders.h"
 #include "support/ledger_check.h"
-#include "support/packet_builder.h"
 #include "support/run_engine.h"
 #include "support/run_program.h"
 
@@ -110,10 +110,10 @@ TEST_F(NetcapOptions, DefragPutsFragmentsTogether) {
   EXPECT_LT(without.messages.size() - without.incomplete(), with.messages.size());
 }
 
-// A frame of packet_builder, whose checksums are right.
-std::string frame_of(packet_builder::TcpFields fields, std::string_view payload, bool from_server,
+// A frame of packets, whose checksums are right.
+std::string frame_of(packets::TcpFields fields, std::string_view payload, bool from_server,
                      bool good_checksum = true) {
-  using namespace packet_builder;
+  using namespace packets;
   static uint16_t next_id = 1;
   Ipv4Fields ip;
   ip.id = next_id++;
@@ -165,7 +165,7 @@ TEST_F(NetcapOptions, OffloadedChecksumsAreNoDamageUnlessVerified) {
 
 TEST_F(NetcapOptions, CheckTcpOptionsRefusesWhatTheMssForbids) {
   CaptureMaker maker;
-  using packet_builder::bytes;
+  using packets::bytes;
   const auto mss_30 = bytes({2, 4, 0, 30});
   maker.frame(
       frame_of({.sequence = 999, .acknowledgment = 0, .flags = 2, .options = mss_30}, "", false));

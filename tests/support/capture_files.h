@@ -13,11 +13,13 @@
 #include <vector>
 
 #include "io/file/file_source.h"
+#include "packets/pcap.h"
 
 // Writes capture files in view of the test, and reads them with FileSource.
 namespace tcp_sniffer {
 
-using Bytes = std::vector<uint8_t>;
+using packets::Bytes;
+using packets::operator+;
 
 // A frame with its bytes, to be compared after the piece went back.
 struct SeenFrame {
@@ -152,11 +154,9 @@ class Writer {
   Bytes bytes;
 
  private:
-  Writer& number(uint64_t value, int size) {
-    for (int i = 0; i < size; ++i) {
-      const int shift = 8 * (big_endian_ ? size - 1 - i : i);
-      bytes.push_back(static_cast<uint8_t>(value >> shift));
-    }
+  Writer& number(uint64_t value, size_t size) {
+    bytes.resize(bytes.size() + size);
+    packets::write_number(&bytes[bytes.size() - size], value, size, big_endian_);
     return *this;
   }
   bool big_endian_;
@@ -168,34 +168,16 @@ inline Bytes pattern(size_t size, uint8_t seed) {
   return bytes;
 }
 
-inline Bytes operator+(Bytes left, const Bytes& right) {
-  left.insert(left.end(), right.begin(), right.end());
-  return left;
-}
-
 inline Bytes pcap_header(uint32_t magic, bool big_endian, uint32_t link_type = 1,
                          uint32_t snaplen = 262144, uint16_t minor = 4) {
-  return Writer(big_endian)
-      .u32(magic)
-      .u16(2)
-      .u16(minor)
-      .u32(0)
-      .u32(0)
-      .u32(snaplen)
-      .u32(link_type)
-      .bytes;
+  return packets::pcap_header({magic, big_endian, link_type, snaplen, minor});
 }
 
 inline Bytes pcap_packet(const Bytes& data, uint32_t seconds, uint32_t fraction,
                          bool big_endian = false, uint32_t wire_size = 0) {
   const auto size = static_cast<uint32_t>(data.size());
-  return Writer(big_endian)
-      .u32(seconds)
-      .u32(fraction)
-      .u32(size)
-      .u32(wire_size == 0 ? size : wire_size)
-      .raw(data)
-      .bytes;
+  const uint32_t on_wire = wire_size == 0 ? size : wire_size;
+  return packets::pcap_record({seconds, fraction, size, on_wire}, big_endian) + data;
 }
 
 inline Bytes block(uint32_t type, const Bytes& body, bool big_endian = false) {

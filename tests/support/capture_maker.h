@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "packets/pcap.h"
+
 // Captures written in view of the test: pcap with link type RAW (an IPv4 packet a frame), so that
 // large ones stay small and quick. With another link type the test gives whole frames.
 namespace tcp_sniffer {
@@ -27,15 +29,8 @@ class CaptureMaker {
     std::array<uint32_t, 2> next = {1000, 500000};  // sequence number of each side's next byte
   };
 
-  static constexpr uint32_t kLinkTypeRaw = 101;
-
-  explicit CaptureMaker(uint32_t link_type = kLinkTypeRaw) {
-    le32(0xa1b2c3d4);
-    le32(0x00040002);
-    le32(0);
-    le32(0);
-    le32(262144);
-    le32(link_type);
+  explicit CaptureMaker(uint32_t link_type = packets::kLinkRaw) {
+    append(packets::pcap_header({.link_type = link_type}));
   }
 
   Connection connection() { return Connection{.number = connections_++}; }
@@ -136,11 +131,11 @@ class CaptureMaker {
 
   void frame(std::string_view bytes) {
     time_us_ += 10;
-    le32(static_cast<uint32_t>(time_us_ / 1'000'000));
-    le32(static_cast<uint32_t>(time_us_ % 1'000'000));
     const std::string_view captured = bytes.substr(0, snaplen_);
-    le32(static_cast<uint32_t>(captured.size()));
-    le32(static_cast<uint32_t>(bytes.size()));
+    append(packets::pcap_record({.seconds = static_cast<uint32_t>(time_us_ / 1'000'000),
+                                 .fraction = static_cast<uint32_t>(time_us_ % 1'000'000),
+                                 .captured = static_cast<uint32_t>(captured.size()),
+                                 .on_wire = static_cast<uint32_t>(bytes.size())}));
     bytes_ += captured;
     frames_++;
   }
@@ -152,9 +147,7 @@ class CaptureMaker {
   std::string take() { return std::exchange(bytes_, {}); }
 
  private:
-  void le32(uint32_t value) {
-    for (int shift = 0; shift < 32; shift += 8) bytes_ += static_cast<char>(value >> shift);
-  }
+  void append(const packets::Bytes& bytes) { bytes_.append(bytes.begin(), bytes.end()); }
   static void be16(std::string& to, uint16_t value) {
     to += static_cast<char>(value >> 8);
     to += static_cast<char>(value);

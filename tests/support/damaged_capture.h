@@ -16,6 +16,7 @@
 #include "capture_file.h"
 #include "damage.h"
 #include "frame_edit.h"
+#include "packets/bytes.h"
 #include "support/run_engine.h"
 
 // Captures with known messages, damaged on purpose, and what comes out of them.
@@ -41,7 +42,7 @@ inline FrameContent content_of(const pcapdamage::Frame& frame, uint32_t link_typ
   const auto step = static_cast<ptrdiff_t>(address_bytes);
   content.source = std::string(from, from + step) + std::string(port, port + 2);
   content.destination = std::string(from + step, from + 2 * step) + std::string(port + 2, port + 4);
-  content.sequence = pcapdamage::read_be32(frame.bytes, layout->tcp + 4);
+  content.sequence = packets::read_be32(frame.bytes, layout->tcp + 4);
   content.flags = frame.bytes[layout->tcp + 13];
   const size_t headers = layout->tcp - layout->ip + size_t{frame.bytes[layout->tcp + 12]} / 16 * 4;
   content.payload_bytes = static_cast<uint32_t>(layout->ip_bytes - headers);

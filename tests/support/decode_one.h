@@ -5,10 +5,10 @@
 #include <string>
 
 #include "core/net/frame_decoder.h"
-#include "support/packet_builder.h"
+#include "packets/packet_builder.h"
 
 // Decodes single frames and says what came out.
-namespace tcp_sniffer::packet_builder {
+namespace tcp_sniffer::packets {
 
 struct Decoded {
   FrameFate fate = FrameFate::kNotIp;
@@ -54,4 +54,4 @@ inline void expect_client4_segment(const Decoded& decoded, const std::string& pa
   EXPECT_EQ(decoded.segment.key.high_ip, mapped(kServer4));
 }
 
-}  // namespace tcp_sniffer::packet_builder
+}  // namespace tcp_sniffer::packets

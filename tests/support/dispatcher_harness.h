@@ -10,13 +10,13 @@
 #include <vector>
 
 #include "io/capture/dispatcher.h"
-#include "support/packet_builder.h"
+#include "packets/packet_builder.h"
 #include "support/shard_harness.h"
 
 // A dispatcher between frames that a test makes and lanes that write down what shards would get.
 namespace tcp_sniffer::dispatcher_harness {
 
-using namespace packet_builder;
+using namespace packets;
 using shard_harness::kMs;
 using shard_harness::kStartNs;
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "frame_edit.h"
+#include "packets/bytes.h"
 
 namespace pcapdamage {
 namespace {
@@ -57,8 +58,8 @@ DirectionKey read_key(const Frame& frame, const FrameLayout& layout) {
     key.source[i] = frame.bytes[source_at + i];
     key.destination[i] = frame.bytes[source_at + address_bytes + i];
   }
-  key.source_port = read_be16(frame.bytes, layout.tcp);
-  key.destination_port = read_be16(frame.bytes, layout.tcp + 2);
+  key.source_port = tcp_sniffer::packets::read_be16(frame.bytes, layout.tcp);
+  key.destination_port = tcp_sniffer::packets::read_be16(frame.bytes, layout.tcp + 2);
   return key;
 }
 
@@ -85,9 +86,10 @@ std::map<DirectionKey, std::uint32_t> find_origins(const CaptureFile& capture) {
     const std::optional<FrameLayout> layout = find_layout(frame, capture.link_type);
     if (!layout || layout->tcp == 0) continue;
     const DirectionKey key = read_key(frame, *layout);
-    origins.try_emplace(key, read_be32(frame.bytes, layout->tcp + 4));
+    origins.try_emplace(key, tcp_sniffer::packets::read_be32(frame.bytes, layout->tcp + 4));
     if (has_ack(frame, *layout)) {
-      origins.try_emplace(key.reversed(), read_be32(frame.bytes, layout->tcp + 8));
+      origins.try_emplace(key.reversed(),
+                          tcp_sniffer::packets::read_be32(frame.bytes, layout->tcp + 8));
     }
   }
   return origins;

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <iterator>
 
+#include "packets/checksum.h"
+#include "packets/pcap.h"
+
 namespace pcapdamage {
 namespace {
 
-constexpr std::uint32_t kLinkEthernet = 1;
-constexpr std::uint32_t kLinkRaw = 101;
-constexpr std::uint32_t kLinkSll = 113;
-constexpr std::uint32_t kLinkSll2 = 276;
+using namespace tcp_sniffer::packets;
+
 constexpr std::uint16_t kEtherIpv4 = 0x0800;
 constexpr std::uint16_t kEtherIpv6 = 0x86dd;
 constexpr std::uint16_t kEtherVlan = 0x8100;
@@ -25,26 +26,9 @@ constexpr std::uint8_t kTcpOptionEnd = 0;
 constexpr std::uint8_t kTcpOptionNone = 1;
 constexpr std::uint8_t kTcpOptionSack = 5;
 
-void write_be16(std::span<std::uint8_t> bytes, std::size_t at, std::uint32_t value) {
-  bytes[at] = static_cast<std::uint8_t>(value >> 8);
-  bytes[at + 1] = static_cast<std::uint8_t>(value);
-}
-
-void write_be32(std::span<std::uint8_t> bytes, std::size_t at, std::uint32_t value) {
-  write_be16(bytes, at, value >> 16);
-  write_be16(bytes, at + 2, value & 0xffff);
-}
-
-std::uint16_t fold(std::uint32_t sum) {
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(sum);
-}
-
 void write_ipv4_checksum(std::span<std::uint8_t> header) {
-  write_be16(header, 10, 0);
-  std::uint32_t sum = 0;
-  for (std::size_t at = 0; at < header.size(); at += 2) sum += read_be16(header, at);
-  write_be16(header, 10, static_cast<std::uint16_t>(~fold(sum)));
+  write_be16(&header[10], 0);
+  write_checksum(&header[10], ones_sum(header));
 }
 
 // The offset of the network header, or nothing when it is not IP.
@@ -90,14 +74,6 @@ void append_bytes(Frame& to, const Frame& from, std::size_t at, std::size_t coun
 
 }  // namespace
 
-std::uint16_t read_be16(std::span<const std::uint8_t> bytes, std::size_t at) {
-  return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
-}
-
-std::uint32_t read_be32(std::span<const std::uint8_t> bytes, std::size_t at) {
-  return static_cast<std::uint32_t>(read_be16(bytes, at)) << 16 | read_be16(bytes, at + 2);
-}
-
 std::optional<FrameLayout> find_layout(const Frame& frame, std::uint32_t link_type) {
   const std::optional<std::size_t> network = find_network_header(frame, link_type);
   if (!network || frame.bytes.size() <= *network) return std::nullopt;
@@ -123,7 +99,7 @@ void add_to_tcp_field(Frame& frame, const FrameLayout& layout, std::size_t at,
                       std::uint32_t delta) {
   const std::uint32_t before = read_be32(frame.bytes, at);
   const std::uint32_t after = before + delta;
-  write_be32(frame.bytes, at, after);
+  write_be32(&frame.bytes[at], after);
   const std::size_t checksum_at = layout.tcp + kTcpChecksumOffset;
   std::uint32_t sum = static_cast<std::uint16_t>(~read_be16(frame.bytes, checksum_at));
   // A field at an odd position (after an odd option) counts with its bytes swapped: RFC 1071, 2(B).
@@ -134,7 +110,7 @@ void add_to_tcp_field(Frame& frame, const FrameLayout& layout, std::size_t at,
   for (const std::uint32_t word : {~before >> 16, ~before & 0xffff, after >> 16, after & 0xffff}) {
     sum += swap_if_odd(word);
   }
-  write_be16(frame.bytes, checksum_at, static_cast<std::uint16_t>(~fold(sum)));
+  write_be16(&frame.bytes[checksum_at], static_cast<std::uint16_t>(~fold(sum)));
 }
 
 std::vector<std::size_t> find_sack_edges(const Frame& frame, const FrameLayout& layout) {
@@ -177,16 +153,16 @@ std::vector<Frame> fragment_frame(const Frame& frame, std::uint32_t link_type,
     const std::span<std::uint8_t> ip = std::span(fragment.bytes).subspan(layout->ip);
     const std::size_t eighths = offset / 8;
     if (layout->ipv6) {
-      write_be16(ip, 4, static_cast<std::uint32_t>(extra + piece));
+      write_be16(&ip[4], static_cast<std::uint32_t>(extra + piece));
       ip[6] = kProtocolIpv6Fragment;
       std::uint8_t header[kIpv6FragmentHeaderBytes] = {kProtocolTcp};
-      write_be16(header, 2, static_cast<std::uint32_t>(eighths << 3 | (more ? 1 : 0)));
-      write_be32(header, 4, identification);
+      write_be16(&header[2], static_cast<std::uint32_t>(eighths << 3 | (more ? 1 : 0)));
+      write_be32(&header[4], identification);
       fragment.bytes.insert(fragment.bytes.end(), std::begin(header), std::end(header));
     } else {
-      write_be16(ip, 2, static_cast<std::uint32_t>(ip_header_bytes + piece));
-      if (read_be16(ip, 4) == 0) write_be16(ip, 4, identification & 0xffff);
-      write_be16(ip, 6, static_cast<std::uint32_t>((more ? 0x2000 : 0) | eighths));
+      write_be16(&ip[2], static_cast<std::uint32_t>(ip_header_bytes + piece));
+      if (read_be16(ip, 4) == 0) write_be16(&ip[4], identification & 0xffff);
+      write_be16(&ip[6], static_cast<std::uint32_t>((more ? 0x2000 : 0) | eighths));
       write_ipv4_checksum(ip.first(ip_header_bytes));
     }
     append_bytes(fragment, frame, layout->tcp + offset, piece);

@@ -30,9 +30,6 @@ void add_to_tcp_field(Frame& frame, const FrameLayout& layout, std::size_t at, s
 // Positions of the sequence numbers in the SACK option (RFC 2018), 0 to 8 of them.
 std::vector<std::size_t> find_sack_edges(const Frame& frame, const FrameLayout& layout);
 
-std::uint32_t read_be32(std::span<const std::uint8_t> bytes, std::size_t at);
-std::uint16_t read_be16(std::span<const std::uint8_t> bytes, std::size_t at);
-
 // Cuts the frame's IP packet into fragments whose IP packets have at most `packet_bytes_max` bytes
 // (RFC 791 section 3.2, RFC 8200 section 4.5). Gives the frame alone when it fits, is no TCP
 // segment, is cut by the snaplen, or carries IPv4 options or IPv6 extension headers.

@@ -5,77 +5,59 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
-#include <initializer_list>
 #include <iterator>
 #include <map>
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "capture_file.h"
 #include "damage.h"
 #include "frame_edit.h"
+#include "packets/packet_builder.h"
+#include "packets/pcap.h"
 
 namespace pcapdamage {
 namespace {
 
-constexpr std::uint32_t kLinkRaw = 101;
+using namespace tcp_sniffer::packets;
+
 constexpr std::uint32_t kClientOrigin = 1000;
 constexpr std::uint32_t kServerOrigin = 5000;
-
-void put(Frame& frame, std::initializer_list<int> bytes) {
-  for (const int byte : bytes) frame.bytes.push_back(static_cast<std::uint8_t>(byte));
-}
-
-void put32(Frame& frame, std::uint32_t value) {
-  for (int shift = 24; shift >= 0; shift -= 8) {
-    frame.bytes.push_back(static_cast<std::uint8_t>(value >> shift));
-  }
-}
-
-std::uint32_t sum_words(std::span<const std::uint8_t> bytes) {
-  std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    sum += static_cast<std::uint32_t>(bytes[i]) << (i % 2 == 0 ? 8 : 0);
-  }
-  return sum;
-}
-
-std::uint32_t fold(std::uint32_t sum) {
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return sum;
-}
 
 // 0xffff when the TCP checksum of an IPv4 packet of link type RAW is right (RFC 9293, 3.1).
 std::uint32_t tcp_checksum_sum(const Frame& frame) {
   const std::span<const std::uint8_t> ip(frame.bytes);
-  const auto tcp_bytes = static_cast<std::uint32_t>(ip.size() - 20);
-  return fold(sum_words(ip.subspan(12, 8)) + 6 + tcp_bytes + sum_words(ip.subspan(20)));
+  const Packet ends(ip.begin() + 12, ip.begin() + 20);
+  const Packet pseudo =
+      ends + be16(kTcpProtocol) + be16(static_cast<std::uint32_t>(ip.size() - 20));
+  return fold(ones_sum(pseudo) + ones_sum(ip.subspan(20)));
 }
 
 // An IPv4 TCP segment with an odd-positioned SACK block (one NOP before it) and `payload_bytes`.
 Frame make_segment(bool from_client, std::uint32_t sequence, std::uint32_t acknowledgment,
                    std::size_t payload_bytes) {
-  Frame frame;
-  const auto total = static_cast<int>(20 + 32 + payload_bytes);
-  put(frame, {0x45, 0, total >> 8, total & 0xff, 0, 7, 0x40, 0, 64, 6, 0, 0});
-  put32(frame, from_client ? 0x0a000001 : 0x0a000002);
-  put32(frame, from_client ? 0x0a000002 : 0x0a000001);
-  const std::uint32_t ports = from_client ? 0x9c400050 : 0x00509c40;
-  put32(frame, ports);
-  put32(frame, sequence);
-  put32(frame, acknowledgment);
-  put(frame, {0x80, 0x10, 1, 0, 0, 0, 0, 0, 1, 5, 10});
-  put32(frame, acknowledgment + 10);
-  put32(frame, acknowledgment + 20);
-  put(frame, {0});
-  for (std::size_t i = 0; i < payload_bytes; ++i) {
-    frame.bytes.push_back(static_cast<std::uint8_t>(i * 7 + 3));
+  TcpFields tcp_fields{.source_port = 40000,
+                       .destination_port = 80,
+                       .sequence = sequence,
+                       .acknowledgment = acknowledgment,
+                       .flags = 0x10,
+                       .window = 256};
+  tcp_fields.options =
+      bytes({1, 5, 10}) + be32(acknowledgment + 10) + be32(acknowledgment + 20) + bytes({0});
+  Ipv4Fields ip_fields{.id = 7};
+  if (!from_client) {
+    std::swap(tcp_fields.source_port, tcp_fields.destination_port);
+    std::swap(ip_fields.source, ip_fields.destination);
   }
-  const std::uint32_t checksum = 0xffff - tcp_checksum_sum(frame);
-  frame.bytes[36] = static_cast<std::uint8_t>(checksum >> 8);
-  frame.bytes[37] = static_cast<std::uint8_t>(checksum);
+  Packet payload(payload_bytes);
+  for (std::size_t i = 0; i < payload_bytes; ++i) {
+    payload[i] = static_cast<std::uint8_t>(i * 7 + 3);
+  }
+  Frame frame;
+  frame.bytes = ipv4_tcp(ip_fields, tcp(tcp_fields, payload));
   frame.wire_length = static_cast<std::uint32_t>(frame.bytes.size());
   return frame;
 }
@@ -196,7 +178,7 @@ TEST(Damage, FragmentsJoinToTheWholePacketAndHaveRightHeaderChecksums) {
     const std::span<const std::uint8_t> ip(fragments[i].bytes);
     EXPECT_LE(ip.size(), 300U);
     EXPECT_EQ(read_be16(ip, 2), ip.size());
-    EXPECT_EQ(fold(sum_words(ip.first(20))), 0xffffU);
+    EXPECT_EQ(fold(ones_sum(ip.first(20))), 0xffffU);
     const std::uint32_t offset = (read_be16(ip, 6) & 0x1fffU) * 8;
     EXPECT_EQ(offset, joined.size() - 20);
     EXPECT_EQ((read_be16(ip, 6) & 0x2000) != 0, i + 1 < fragments.size());
@@ -210,8 +192,9 @@ TEST(Damage, Ipv6FragmentsCarryTheSameIdentificationAndJoinToTheWholePacket) {
   const Frame ipv4 = make_segment(true, 1, 2, 500);
   const auto payload_bytes = static_cast<int>(ipv4.bytes.size() - 20);
   Frame whole;
-  put(whole, {0x60, 0, 0, 0, payload_bytes >> 8, payload_bytes & 0xff, 6, 64});
-  for (std::uint32_t word = 0; word < 8; ++word) put32(whole, 0xfd000000 + word);
+  whole.bytes = bytes({0x60, 0, 0, 0}) + be16(payload_bytes) + bytes({kTcpProtocol, 64});
+  for (std::uint32_t word = 0; word < 8; ++word)
+    whole.bytes = whole.bytes + be32(0xfd000000 + word);
   whole.bytes.insert(whole.bytes.end(), ipv4.bytes.begin() + 20, ipv4.bytes.end());
   const std::vector<Frame> fragments = fragment_frame(whole, kLinkRaw, 248, 0xabcdef01);
   ASSERT_EQ(fragments.size(), 3U);

@@ -6,16 +6,12 @@
 #include <cerrno>
 #include <cstring>
 
+#include "packets/pcap.h"
+
 namespace tcp_sniffer::pcapgen {
 namespace {
 
 constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
-constexpr std::uint32_t kSnapLength = 262144;
-constexpr std::uint32_t kLinkTypeEthernet = 1;
-
-void put(std::uint8_t* at, std::uint32_t value) {
-  std::memcpy(at, &value, 4);
-}
 
 }  // namespace
 
@@ -33,33 +29,29 @@ bool CaptureWriter::open(const std::string& path, bool nanosecond) {
   }
   for (auto& block : blocks_) block = std::make_unique<std::uint8_t[]>(kBlockBytes);
   fraction_divisor_ = nanosecond ? 1 : 1000;
-  std::uint8_t* const header = blocks_[0].get();
-  put(header, nanosecond ? 0xa1b23c4dU : 0xa1b2c3d4U);
-  const std::uint16_t version[2] = {2, 4};
-  std::memcpy(header + 4, version, 4);
-  put(header + 8, 0);
-  put(header + 12, 0);
-  put(header + 16, kSnapLength);
-  put(header + 20, kLinkTypeEthernet);
-  used_ = 24;
-  bytes_ = 24;
+  packets::PcapFile file;
+  if (nanosecond) file.magic = packets::kPcapNanoseconds;
+  packets::write_pcap_header(blocks_[0].get(), file);
+  used_ = packets::kPcapFileHeaderBytes;
+  bytes_ = used_;
   thread_ = std::thread([this] { write_blocks(); });
   return true;
 }
 
 std::uint8_t* CaptureWriter::frame_space(std::size_t bytes) {
-  if (kBlockBytes - used_ < bytes + kRecordHeaderBytes) submit_block();
-  return blocks_[submitted_ % kBlocks].get() + used_ + kRecordHeaderBytes;
+  if (kBlockBytes - used_ < bytes + packets::kPcapRecordHeaderBytes) submit_block();
+  return blocks_[submitted_ % kBlocks].get() + used_ + packets::kPcapRecordHeaderBytes;
 }
 
 void CaptureWriter::commit(std::size_t captured, std::size_t on_wire, std::uint64_t time_ns) {
-  std::uint8_t* const header = blocks_[submitted_ % kBlocks].get() + used_;
-  put(header, static_cast<std::uint32_t>(time_ns / kNanosecondsPerSecond));
-  put(header + 4, static_cast<std::uint32_t>(time_ns % kNanosecondsPerSecond / fraction_divisor_));
-  put(header + 8, static_cast<std::uint32_t>(captured));
-  put(header + 12, static_cast<std::uint32_t>(on_wire));
-  used_ += kRecordHeaderBytes + captured;
-  bytes_ += kRecordHeaderBytes + captured;
+  packets::write_pcap_record(
+      blocks_[submitted_ % kBlocks].get() + used_,
+      {.seconds = static_cast<std::uint32_t>(time_ns / kNanosecondsPerSecond),
+       .fraction = static_cast<std::uint32_t>(time_ns % kNanosecondsPerSecond / fraction_divisor_),
+       .captured = static_cast<std::uint32_t>(captured),
+       .on_wire = static_cast<std::uint32_t>(on_wire)});
+  used_ += packets::kPcapRecordHeaderBytes + captured;
+  bytes_ += packets::kPcapRecordHeaderBytes + captured;
   frame_bytes_ += captured;
   ++packets_;
 }

@@ -48,7 +48,6 @@ class CaptureWriter {
   // neighbourhood when the kernel copies it.
   static constexpr std::size_t kBlockBytes = 1U << 20U;
   static constexpr std::size_t kBlocks = 4;
-  static constexpr std::size_t kRecordHeaderBytes = 16;
 
   void submit_block();
   void write_blocks();

@@ -5,75 +5,31 @@
 #include <algorithm>
 #include <cstring>
 
+#include "packets/bytes.h"
+#include "packets/checksum.h"
+
 namespace tcp_sniffer::pcapgen {
 namespace {
+
+using packets::ones_sum;
+using packets::write_be16;
+using packets::write_be32;
+using packets::write_checksum;
 
 constexpr std::size_t kIpv4Bytes = 20;
 constexpr std::size_t kIpv6Bytes = 40;
 constexpr std::uint8_t kProtocolTcp = 6;
 constexpr std::uint8_t kProtocolFragment = 44;
 
-void put16(std::uint8_t* at, std::uint16_t host) {
-  const std::uint16_t wire = htons(host);
-  std::memcpy(at, &wire, 2);
-}
-
-void put32(std::uint8_t* at, std::uint32_t host) {
-  const std::uint32_t wire = htonl(host);
-  std::memcpy(at, &wire, 4);
-}
-
-// Memory order, like ones_sum.
-void put_checksum(std::uint8_t* at, std::uint64_t sum) {
-  const auto checksum = static_cast<std::uint16_t>(~fold(sum));
-  std::memcpy(at, &checksum, 2);
-}
-
 std::uint8_t* put_timestamps(std::uint8_t* at, const TcpFields& fields) {
   *at++ = 8;
   *at++ = 10;
-  put32(at, fields.timestamp_value);
-  put32(at + 4, fields.timestamp_echo);
+  write_be32(at, fields.timestamp_value);
+  write_be32(at + 4, fields.timestamp_echo);
   return at + 8;
 }
 
 }  // namespace
-
-std::uint64_t ones_sum(const std::uint8_t* data, std::size_t bytes) {
-  std::uint64_t even = 0;
-  std::uint64_t odd = 0;
-  while (bytes >= 16) {
-    std::uint64_t first = 0;
-    std::uint64_t second = 0;
-    std::memcpy(&first, data, 8);
-    std::memcpy(&second, data + 8, 8);
-    even += first;
-    even += static_cast<std::uint64_t>(even < first);
-    odd += second;
-    odd += static_cast<std::uint64_t>(odd < second);
-    data += 16;
-    bytes -= 16;
-  }
-  std::uint64_t sum = (even >> 32U) + (even & 0xffffffffU) + (odd >> 32U) + (odd & 0xffffffffU);
-  while (bytes >= 4) {
-    std::uint32_t word = 0;
-    std::memcpy(&word, data, 4);
-    sum += word;
-    data += 4;
-    bytes -= 4;
-  }
-  std::uint32_t rest = 0;
-  std::memcpy(&rest, data, bytes);
-  return sum + rest;
-}
-
-std::uint16_t fold(std::uint64_t sum) {
-  sum = (sum >> 32U) + (sum & 0xffffffffU);
-  sum = (sum >> 32U) + (sum & 0xffffffffU);
-  sum = (sum >> 16U) + (sum & 0xffffU);
-  sum = (sum >> 16U) + (sum & 0xffffU);
-  return static_cast<std::uint16_t>(sum);
-}
 
 void FrameTemplate::prepare(const Options& options, bool ipv6, const Endpoint& from,
                             const Endpoint& to, bool from_client) {
@@ -91,11 +47,11 @@ void FrameTemplate::prepare(const Options& options, bool ipv6, const Endpoint& f
   at += 12;
   for (std::size_t i = 0; i < options.vlans.size(); ++i) {
     const bool outer_of_two = i == 0 && options.vlans.size() == 2;
-    put16(at, outer_of_two ? 0x88a8 : 0x8100);
-    put16(at + 2, options.vlans[i]);
+    write_be16(at, outer_of_two ? 0x88a8 : 0x8100);
+    write_be16(at + 2, options.vlans[i]);
     at += 4;
   }
-  put16(at, ipv6 ? 0x86dd : 0x0800);
+  write_be16(at, ipv6 ? 0x86dd : 0x0800);
   at += 2;
   link_bytes_ = static_cast<std::size_t>(at - network_.data());
 
@@ -115,10 +71,10 @@ void FrameTemplate::prepare(const Options& options, bool ipv6, const Endpoint& f
     std::copy_n(from.ip.data(), 4, at + 12);
     std::copy_n(to.ip.data(), 4, at + 16);
     network_bytes_ = link_bytes_ + kIpv4Bytes;
-    ip_sum_ = ones_sum(at, kIpv4Bytes);
+    ip_sum_ = ones_sum({at, kIpv4Bytes});
   }
-  pseudo_sum_ = ones_sum(from.ip.data(), address_bytes) + ones_sum(to.ip.data(), address_bytes) +
-                htons(kProtocolTcp);
+  pseudo_sum_ = ones_sum({from.ip.data(), address_bytes}) +
+                ones_sum({to.ip.data(), address_bytes}) + htons(kProtocolTcp);
   ports_ = htonl(static_cast<std::uint32_t>(from.port) << 16U | to.port);
 }
 
@@ -130,27 +86,27 @@ std::size_t FrameTemplate::finish(std::uint8_t* frame, const TcpFields& fields,
 
   std::uint8_t* const ip = frame + link_bytes_;
   if (ipv6_) {
-    put16(ip + 4, static_cast<std::uint16_t>(segment_bytes));
+    write_be16(ip + 4, static_cast<std::uint16_t>(segment_bytes));
   } else {
     const auto total = static_cast<std::uint16_t>(kIpv4Bytes + segment_bytes);
-    put16(ip + 2, total);
-    put16(ip + 4, fields.ip_id);
-    put_checksum(ip + 10, ip_sum_ + htons(total) + htons(fields.ip_id));
+    write_be16(ip + 2, total);
+    write_be16(ip + 4, fields.ip_id);
+    write_checksum(ip + 10, ip_sum_ + htons(total) + htons(fields.ip_id));
   }
 
   std::uint8_t* const tcp = frame + network_bytes_;
   std::memcpy(tcp, &ports_, 4);
-  put32(tcp + 4, fields.sequence);
-  put32(tcp + 8, fields.acknowledgment);
+  write_be32(tcp + 4, fields.sequence);
+  write_be32(tcp + 8, fields.acknowledgment);
   tcp[12] = static_cast<std::uint8_t>(tcp_header << 2U);
   tcp[13] = fields.flags;
-  put16(tcp + 14, fields.window);
-  put32(tcp + 16, 0);
+  write_be16(tcp + 14, fields.window);
+  write_be32(tcp + 16, 0);
   std::uint8_t* option = tcp + 20;
   if ((fields.flags & kSyn) != 0) {
     option[0] = 2;
     option[1] = 4;
-    put16(option + 2, mss_);
+    write_be16(option + 2, mss_);
     option[4] = 4;  // SACK permitted
     option[5] = 2;
     option += 6;
@@ -171,8 +127,8 @@ std::size_t FrameTemplate::finish(std::uint8_t* frame, const TcpFields& fields,
     put_timestamps(option + 2, fields);
   }
   if (checksums_) {
-    put_checksum(tcp + 16, pseudo_sum_ + htons(static_cast<std::uint16_t>(segment_bytes)) +
-                               ones_sum(tcp, segment_bytes));
+    write_checksum(tcp + 16, pseudo_sum_ + htons(static_cast<std::uint16_t>(segment_bytes)) +
+                                 ones_sum({tcp, segment_bytes}));
   }
 
   std::size_t bytes = network_bytes_ + segment_bytes;
@@ -201,17 +157,17 @@ void cut_into_fragments(std::span<const std::uint8_t> frame, std::size_t network
     std::size_t data_at = header_end;
     if (ipv6) {
       ip[6] = kProtocolFragment;
-      put16(ip + 4, static_cast<std::uint16_t>(bytes + 8));
+      write_be16(ip + 4, static_cast<std::uint16_t>(bytes + 8));
       ip[40] = kProtocolTcp;
       ip[41] = 0;
-      put16(ip + 42, static_cast<std::uint16_t>(begin | (more ? 1U : 0U)));
-      put32(ip + 44, id);
+      write_be16(ip + 42, static_cast<std::uint16_t>(begin | (more ? 1U : 0U)));
+      write_be32(ip + 44, id);
       data_at += 8;
     } else {
-      put16(ip + 2, static_cast<std::uint16_t>(kIpv4Bytes + bytes));
-      put16(ip + 6, static_cast<std::uint16_t>((more ? 0x2000U : 0U) | begin / 8));
-      put16(ip + 10, 0);
-      put_checksum(ip + 10, ones_sum(ip, kIpv4Bytes));
+      write_be16(ip + 2, static_cast<std::uint16_t>(kIpv4Bytes + bytes));
+      write_be16(ip + 6, static_cast<std::uint16_t>((more ? 0x2000U : 0U) | begin / 8));
+      write_be16(ip + 10, 0);
+      write_checksum(ip + 10, ones_sum({ip, kIpv4Bytes}));
     }
     std::memcpy(to + data_at, frame.data() + header_end + begin, bytes);
     const std::size_t unpadded = data_at + bytes;

@@ -81,8 +81,4 @@ struct Fragments {
 void cut_into_fragments(std::span<const std::uint8_t> frame, std::size_t network_offset, bool ipv6,
                         std::uint32_t id, std::size_t pieces, Fragments& out);
 
-// One's complement sum of 16-bit words in memory order, not yet inverted (RFC 1071).
-std::uint64_t ones_sum(const std::uint8_t* data, std::size_t bytes);
-std::uint16_t fold(std::uint64_t sum);
-
 }  // namespace tcp_sniffer::pcapgen

@@ -16,7 +16,7 @@
 namespace tcp_sniffer::defragmenter_test {
 namespace {
 
-using namespace packet_builder;
+using namespace packets;
 
 constexpr int64_t kSecond = 1'000'000'000;
 

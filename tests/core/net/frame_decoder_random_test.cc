@@ -14,7 +14,7 @@
 namespace tcp_sniffer::frame_decoder_random_test {
 namespace {
 
-using namespace packet_builder;
+using namespace packets;
 
 struct Sample {
   LinkType link_type;

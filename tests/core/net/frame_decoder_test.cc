@@ -12,7 +12,7 @@
 namespace tcp_sniffer::frame_decoder_test {
 namespace {
 
-using namespace packet_builder;
+using namespace packets;
 
 // --- Ethernet, IPv4, TCP ---------------------------------------------------------------------
 
@@ -125,14 +125,14 @@ TEST(FrameDecoder, Ipv4OptionsAreSkipped) {
 
 TEST(FrameDecoder, TotalLengthZeroMeansTheRestOfTheFrame) {
   Packet frame = ethernet(0x0800, ipv4_tcp(std::string(3000, 'x')));
-  set16(frame, 14 + 2, 0);
+  write_be16(&frame[14 + 2], 0);
   expect_client4_segment(decode_ethernet_frame(frame), std::string(3000, 'x'));
 }
 
 TEST(FrameDecoder, TotalLengthZeroCutByTheSnaplenKeepsTheSizeOnTheWire) {
   Packet frame = ethernet(0x0800, ipv4_tcp(std::string(3000, 'x')));
   const size_t wire_size = frame.size();
-  set16(frame, 14 + 2, 0);
+  write_be16(&frame[14 + 2], 0);
   frame.resize(100);
   const Decoded decoded = decode_ethernet_frame(frame, {}, wire_size);
   ASSERT_EQ(decoded.fate, FrameFate::kSegment);
@@ -175,9 +175,9 @@ TEST(FrameDecoder, Ipv4HeaderThatContradictsItselfIsMalformed) {
   frame[14] = 0x44;  // 16 bytes of header
   EXPECT_EQ(decode_ethernet_frame(frame).fate, FrameFate::kMalformed);
   frame[14] = 0x45;
-  set16(frame, 14 + 2, 19);  // total length below the header
+  write_be16(&frame[14 + 2], 19);  // total length below the header
   EXPECT_EQ(decode_ethernet_frame(frame).fate, FrameFate::kMalformed);
-  set16(frame, 14 + 2, 41);
+  write_be16(&frame[14 + 2], 41);
   EXPECT_EQ(decode_ethernet_frame(frame).fate, FrameFate::kSegment);
   frame[14] = 0x75;  // version 7
   EXPECT_EQ(decode_ethernet_frame(frame).fate, FrameFate::kMalformed);
@@ -266,7 +266,8 @@ TEST(FrameDecoder, OffloadedChecksumIsABadOne) {
   verify.verify_checksums = true;
   Packet frame = ethernet(0x0800, ipv4_tcp("data"));
   const Packet pseudo = packed(kClient4) + packed(kServer4) + be16(6) + be16(24);
-  set16(frame, 14 + 20 + 16, static_cast<uint16_t>(~checksum_of(pseudo)));
+  // Inverted before it is written, so that the sum itself stands there.
+  write_checksum(&frame[14 + 20 + 16], 0xffffU ^ fold(ones_sum(pseudo)));
   EXPECT_EQ(decode_ethernet_frame(frame, verify).fate, FrameFate::kBadChecksum);
 }
 
@@ -317,14 +318,14 @@ TEST(FrameDecoder, AtomicFragmentIsProcessedAlone) {
 
 TEST(FrameDecoder, PayloadLengthZeroMeansTheRestOfTheFrame) {
   Packet frame = ethernet(0x86dd, ipv6_tcp(tcp(std::string(3000, 'y'))));
-  set16(frame, 14 + 4, 0);
+  write_be16(&frame[14 + 4], 0);
   expect_client_segment(decode_ethernet_frame(frame), std::string(3000, 'y'));
 }
 
 TEST(FrameDecoder, JumbogramsAreRead) {
   const Packet jumbo_option = bytes({6, 0, 0xc2, 4}) + be32(8 + 20 + 70000);
   Packet frame = ethernet(0x86dd, ipv6_tcp(tcp(std::string(70000, 'j')), 0, jumbo_option));
-  set16(frame, 14 + 4, 0);
+  write_be16(&frame[14 + 4], 0);
   expect_client_segment(decode_ethernet_frame(frame), std::string(70000, 'j'));
 }
 

@@ -12,7 +12,7 @@
 namespace tcp_sniffer::frame_lengths_test {
 namespace {
 
-using namespace packet_builder;
+using namespace packets;
 
 const std::string kPayload = "GET / HTTP/1.1\r\n\r\n";
 
@@ -91,7 +91,7 @@ TEST(FrameLengths, AWholeFrameWithoutWhatALengthClaimsIsRefused) {
     const uint32_t claimed = load_be16(frame.bytes.data() + frame.length_at);
     for (const uint32_t more : {1u, 6u, 1000u}) {
       Packet lying = frame.bytes;
-      set16(lying, frame.length_at, claimed + more);
+      write_be16(&lying[frame.length_at], claimed + more);
       EXPECT_EQ(decode(frame.link_type, lying).fate, frame.when_lying) << more;
     }
   }
@@ -108,7 +108,7 @@ TEST(FrameLengths, WhatTheCaptureCutIsMissingAndNoLie) {
       EXPECT_EQ(decoded.payload(), kPayload.substr(0, kPayload.size() - cut));
       // The lie is seen in what is left of the frame, too.
       Packet lying = kept;
-      set16(lying, frame.length_at, load_be16(kept.data() + frame.length_at) + 1u);
+      write_be16(&lying[frame.length_at], load_be16(kept.data() + frame.length_at) + 1u);
       EXPECT_EQ(decode(frame.link_type, lying, {}, frame.bytes.size()).fate, frame.when_lying);
     }
   }
@@ -145,13 +145,13 @@ TEST(FrameLengths, ZeroIsOffloadOnlyWhereThereIsSomethingToSegment) {
                      {ethernet(0x0800, ipv4_tcp(std::string(536, 'x'))), 16}};
   for (const auto& [frame, length_at] : small) {
     Packet lying = frame;
-    set16(lying, length_at, 0);
+    write_be16(&lying[length_at], 0);
     EXPECT_EQ(decode_ethernet_frame(lying).fate, FrameFate::kMalformed);
     lying.resize(100, 0);
     EXPECT_EQ(decode_ethernet_frame(lying).fate, FrameFate::kMalformed) << "padding is no payload";
   }
   Packet large = ethernet(0x0800, ipv4_tcp(std::string(537, 'x')));
-  set16(large, 16, 0);
+  write_be16(&large[16], 0);
   expect_client4_segment(decode_ethernet_frame(large), std::string(537, 'x'));
 }
 
@@ -160,7 +160,7 @@ TEST(FrameLengths, AJumbogramHasTheLengthOfItsOption) {
   const auto frame = [](uint32_t claimed, int type = 0xc2) {
     const Packet option = bytes({6, 0, type, 4}) + be32(claimed);
     Packet packet = ipv6_tcp(tcp(std::string(kSize, 'j')), 0, option);
-    set16(packet, 4, 0);
+    write_be16(&packet[4], 0);
     return ethernet(0x86dd, packet);
   };
   constexpr uint32_t kHeaders = 8 + 20;
@@ -178,7 +178,7 @@ TEST(FrameLengths, AUdpLengthOfZeroMeansTheRestAndOneBelowTheHeaderIsALie) {
   Packet packet =
       ipv4_udp(50000, 4789, bytes({8, 0, 0, 0, 0, 0, 7, 0}) + ethernet(0x0800, ipv4_tcp("v")));
   for (const uint32_t length : {0u, 1u, 7u}) {
-    set16(packet, 24, length);
+    write_be16(&packet[24], length);
     EXPECT_EQ(decode(LinkType::kRaw, packet).fate,
               length == 0 ? FrameFate::kSegment : FrameFate::kMalformed);
   }
@@ -226,7 +226,7 @@ TEST(FrameLengths, AnAcknowledgmentWithoutPayloadIsNotCutByTheCutOfItsOptions) {
   EXPECT_EQ(decoded.segment.payload_wire_size, 0u);
   // The same frame, uncut: the header is longer than its packet.
   Packet lying = kept;
-  set16(lying, 16, 40);
+  write_be16(&lying[16], 40);
   EXPECT_EQ(decode_ethernet_frame(lying).fate, FrameFate::kMalformed);
 }
 

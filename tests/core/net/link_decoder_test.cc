@@ -9,7 +9,7 @@
 namespace tcp_sniffer::link_decoder_test {
 namespace {
 
-using namespace packet_builder;
+using namespace packets;
 
 // --- VLAN and other link layer encapsulations ------------------------------------------------
 
@@ -97,7 +97,7 @@ TEST(LinkDecoder, PppoeSessionIsOpenedAndDiscoveryIsNotIp) {
 TEST(LinkDecoder, PppoeLengthDecidesForOffloadedPackets) {
   const std::string payload(1400, 'd');
   Packet packet = ipv4_tcp(payload);
-  set16(packet, 2, 0);
+  write_be16(&packet[2], 0);
   const Packet ppp = be16(0x0021) + packet;
   const Packet session =
       bytes({0x11, 0, 0, 7}) + be16(static_cast<uint32_t>(ppp.size())) + ppp + Packet(8, 0);

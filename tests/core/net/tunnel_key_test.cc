@@ -13,7 +13,7 @@
 namespace tcp_sniffer::tunnel_key_test {
 namespace {
 
-using namespace packet_builder;
+using namespace packets;
 
 constexpr Ipv4Address kLeft = {{192, 0, 2, 1}};
 constexpr Ipv4Address kRight = {{192, 0, 2, 2}};

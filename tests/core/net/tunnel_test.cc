@@ -11,7 +11,7 @@
 namespace tcp_sniffer::tunnel_test {
 namespace {
 
-using namespace packet_builder;
+using namespace packets;
 
 Decoded decode_ip(const Packet& packet, const DecodeOptions& options = {}) {
   return decode(LinkType::kRaw, packet, options);

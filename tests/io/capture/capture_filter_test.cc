@@ -10,30 +10,21 @@
 #include <vector>
 
 #include "core/net/frame_decoder.h"
+#include "packets/packet_builder.h"
 
 namespace tcp_sniffer::capture_filter_test {
 namespace {
 
-using Bytes = std::vector<uint8_t>;
+using packets::be16;
+using packets::be32;
+using packets::Bytes;
+using packets::operator+;
 using Use = CaptureFilter::Use;
 
 constexpr uint16_t kIpv4 = 0x0800;
 constexpr uint16_t kIpv6 = 0x86dd;
 constexpr uint16_t kTag = 0x8100;
 constexpr uint16_t kServiceTag = 0x88a8;
-
-Bytes operator+(Bytes left, const Bytes& right) {
-  left.insert(left.end(), right.begin(), right.end());
-  return left;
-}
-
-Bytes be16(uint16_t value) {
-  return {static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
-}
-
-Bytes be32(uint32_t value) {
-  return be16(static_cast<uint16_t>(value >> 16)) + be16(static_cast<uint16_t>(value));
-}
 
 // Ethernet with tags (type and identifier) in front of the EtherType.
 Bytes ethernet(const Bytes& payload, uint16_t type = kIpv4,
@@ -49,8 +40,7 @@ Bytes ports(uint16_t source, uint16_t destination) {
 
 // 10.0.0.1 to 10.0.0.2.
 Bytes ipv4(uint8_t protocol, const Bytes& payload, uint16_t fragment = 0) {
-  return Bytes{0x45, 0} + be16(static_cast<uint16_t>(20 + payload.size())) + be16(1) +
-         be16(fragment) + Bytes{64, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2} + payload;
+  return packets::ipv4({.protocol = protocol, .fragment = fragment}, payload);
 }
 
 Bytes ipv6(uint8_t next_header, const Bytes& payload) {

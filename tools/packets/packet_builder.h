@@ -1,20 +1,20 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
 #include <string_view>
 #include <vector>
 
-#include "core/base/byte_order.h"
-#include "core/net/checksum.h"
-#include "core/net/flow_key.h"
+#include "packets/bytes.h"
+#include "packets/checksum.h"
 
 // Packets put together header by header, innermost first, so that a test shows what it decodes:
 //   ethernet(0x0800, ipv4(kTcp, "10.0.0.1"_ip4, "10.0.0.2"_ip4, tcp(1234, 80, "GET /")))
-namespace tcp_sniffer::packet_builder {
+namespace tcp_sniffer::packets {
 
-using Packet = std::vector<uint8_t>;
+using Packet = Bytes;
 
 inline Packet bytes(std::initializer_list<int> values) {
   Packet packet;
@@ -27,28 +27,15 @@ inline Packet text(std::string_view characters) {
 }
 
 inline Packet be16(uint32_t value) {
-  return {static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
+  Packet packet(2);
+  write_be16(packet.data(), value);
+  return packet;
 }
 
 inline Packet be32(uint32_t value) {
-  return {static_cast<uint8_t>(value >> 24), static_cast<uint8_t>(value >> 16),
-          static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
-}
-
-inline Packet operator+(Packet left, const Packet& right) {
-  left.insert(left.end(), right.begin(), right.end());
-  return left;
-}
-
-inline void set16(Packet& packet, size_t at, uint32_t value) {
-  packet[at] = static_cast<uint8_t>(value >> 8);
-  packet[at + 1] = static_cast<uint8_t>(value);
-}
-
-// The checksum field's value over bytes whose checksum field is 0.
-inline uint16_t checksum_of(std::span<const uint8_t> packet, uint32_t initial = 0) {
-  const uint16_t sum = static_cast<uint16_t>(~checksum_sum(packet, initial));
-  return load_be16(reinterpret_cast<const uint8_t*>(&sum));
+  Packet packet(4);
+  write_be32(packet.data(), value);
+  return packet;
 }
 
 struct Ipv4Address {
@@ -58,10 +45,12 @@ struct Ipv4Address {
 constexpr Ipv4Address kClient4 = {{10, 0, 0, 1}};
 constexpr Ipv4Address kServer4 = {{10, 0, 0, 2}};
 
-inline IpAddress mapped(const Ipv4Address& address) {
-  IpAddress ip = kV4MappedPrefix;
-  for (size_t i = 0; i < 4; ++i) ip[12 + i] = address.bytes[i];
-  return ip;
+using Ipv6Address = std::array<uint8_t, 16>;
+
+// ::ffff:a.b.c.d
+inline Ipv6Address mapped(const Ipv4Address& address) {
+  const uint8_t* at = address.bytes;
+  return {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, at[0], at[1], at[2], at[3]};
 }
 
 inline Packet packed(const Ipv4Address& address) {
@@ -69,7 +58,7 @@ inline Packet packed(const Ipv4Address& address) {
 }
 
 // 2001:db8::`last`
-inline IpAddress ipv6_address(uint8_t last) {
+inline Ipv6Address ipv6_address(uint8_t last) {
   return {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last};
 }
 
@@ -122,7 +111,7 @@ inline Packet ipv4(const Ipv4Fields& fields, const Packet& payload) {
                   be16(static_cast<uint32_t>(header_size + payload.size())) + be16(fields.id) +
                   be16(fields.fragment) + bytes({fields.ttl, fields.protocol, 0, 0}) +
                   packed(fields.source) + packed(fields.destination) + fields.options;
-  set16(header, 10, checksum_of(header));
+  write_checksum(&header[10], ones_sum(header));
   return header + payload;
 }
 
@@ -130,7 +119,7 @@ inline Packet ipv4(const Ipv4Fields& fields, const Packet& payload) {
 inline Packet ipv4_tcp(const Ipv4Fields& fields, Packet segment) {
   const Packet pseudo = packed(fields.source) + packed(fields.destination) + be16(kTcpProtocol) +
                         be16(static_cast<uint32_t>(segment.size()));
-  set16(segment, 16, checksum_of(segment, checksum_sum(pseudo)));
+  write_checksum(&segment[16], ones_sum(pseudo) + ones_sum(segment));
   return ipv4(fields, segment);
 }
 
@@ -155,7 +144,7 @@ inline Packet ipv4_tunnel(uint8_t protocol, const Packet& payload) {
   return ipv4(fields, payload);
 }
 
-inline Packet ipv6(uint8_t next_header, const IpAddress& source, const IpAddress& destination,
+inline Packet ipv6(uint8_t next_header, const Ipv6Address& source, const Ipv6Address& destination,
                    const Packet& payload) {
   Packet header = bytes({0x60, 0, 0, 0}) + be16(static_cast<uint32_t>(payload.size())) +
                   bytes({next_header, 63});
@@ -170,11 +159,11 @@ inline Packet ipv6_tcp(Packet segment, uint8_t first = kTcpProtocol,
                        const Packet& extensions = {}) {
   Packet pseudo;
   for (const uint8_t last : {uint8_t{1}, uint8_t{2}}) {
-    const IpAddress address = ipv6_address(last);
+    const Ipv6Address address = ipv6_address(last);
     pseudo.insert(pseudo.end(), address.begin(), address.end());
   }
   pseudo = pseudo + be32(static_cast<uint32_t>(segment.size())) + be32(kTcpProtocol);
-  set16(segment, 16, checksum_of(segment, checksum_sum(pseudo)));
+  write_checksum(&segment[16], ones_sum(pseudo) + ones_sum(segment));
   return ipv6(first, ipv6_address(1), ipv6_address(2), extensions + segment);
 }
 
@@ -182,4 +171,4 @@ inline Packet ethernet(uint32_t ether_type, const Packet& payload) {
   return bytes({2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1}) + be16(ether_type) + payload;
 }
 
-}  // namespace tcp_sniffer::packet_builder
+}  // namespace tcp_sniffer::packets
