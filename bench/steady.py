@@ -2,13 +2,12 @@
 """Steady load beside nginx, over a cable between two network namespaces: every exchange of the
 access log has to be found, and memory has to stay flat.
 
-bench/steady.py BUILD_DIR [MINUTES] [EXCHANGES_PER_SECOND]
-
 Five kinds of clients at once: keep-alive, a connection for each exchange, pipelined, uploads and
 downloads of 1 MB. Every request has a target of its own. Needs root, nginx and iproute2. The exit
 status is 0 when everything was found, nothing was dropped and memory was flat.
 """
 
+import argparse
 import collections
 import ctypes
 import json
@@ -231,9 +230,16 @@ def report(folder, results, reader, resident, seconds):
 
 
 def main():
-    build = pathlib.Path(sys.argv[1]).resolve()
-    seconds = 60 * float(sys.argv[2]) if len(sys.argv) > 2 else 600
-    rate = float(sys.argv[3]) if len(sys.argv) > 3 else 2000
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build", type=pathlib.Path, help="a finished build folder")
+    parser.add_argument("minutes", type=float, nargs="?", default=10)
+    parser.add_argument("rate", type=float, nargs="?", default=2000,
+                        help="exchanges a second (default: 2000)")
+    arguments = parser.parse_args()
+    build = arguments.build.resolve()
+    seconds = 60 * arguments.minutes
+    rate = arguments.rate
     folder = pathlib.Path(tempfile.mkdtemp())
     names = [f"tcpsniff-steady-{os.getpid()}-{side}" for side in ("client", "server")]
     try:
