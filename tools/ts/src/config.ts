@@ -1,8 +1,9 @@
+import { type CheckedUrl, checkUrl, type OutputUrlOptions } from './config-url.js';
+import { demand, isObject, refuse, refuseUnknown, show, wholeNumber } from './config-values.js';
 import { messageBytesMaxOf } from './decoder.js';
-import { SnifferError } from './errors.js';
+import type { ExchangeRecord } from './exchange-record.js';
 import { type EngineConfig, engineDefaults } from './generated.js';
 import type { Message } from './message.js';
-import { quoted } from './printable.js';
 import type { Transport } from './source.js';
 
 /** Where the package writes what it has to say; `console` fits. */
@@ -11,19 +12,7 @@ export interface Logger {
   error(text: string): void;
 }
 
-export interface OutputUrlOptions {
-  url: string | URL;
-  /** Messages in one request: 1 posts each as application/json, more as application/x-ndjson. */
-  batchMessages?: number;
-  /** How long a batch waits to become full. */
-  batchWaitMs?: number;
-  /** Bytes that wait to be sent; when they are too many, reading pauses. */
-  queueBytes?: number;
-  /** Requests on their way at once; with more than 1 the collector sees them in any order. */
-  concurrency?: number;
-  timeoutMs?: number;
-  headers?: Record<string, string>;
-}
+export type { OutputUrlOptions };
 
 export interface RestartOptions {
   /** How often in all; default: as often as it crashes. */
@@ -44,6 +33,8 @@ export interface WorkerOptions {
 export interface PackageConfig {
   /** Called for each message, in order. A promise is awaited before the next message. */
   onHttpMessage?: (message: Message) => unknown;
+  /** With `records: 'exchange'`: called for each exchange, in order, as `onHttpMessage` is. */
+  onExchange?: (exchange: ExchangeRecord) => unknown;
   /** POSTs the messages there, as JSON. */
   outputUrl?: string | URL | OutputUrlOptions;
   /** Writes each message as a line to standard output, or to a stream. */
@@ -69,7 +60,9 @@ export type SnifferConfig = EngineConfig & PackageConfig;
 export interface CheckedConfig {
   engine: EngineConfig & { format: 'ndjson' | 'framed' };
   own: PackageConfig;
-  url: (Required<Omit<OutputUrlOptions, 'url'>> & { url: URL }) | undefined;
+  /** What the engine's lines are. */
+  records: 'message' | 'exchange';
+  url: CheckedUrl | undefined;
   restart: Required<RestartOptions> | undefined;
   workers: { module: string; count: number } | undefined;
   /** No message of the engine is longer, as long as it keeps its own limits. */
@@ -78,6 +71,7 @@ export interface CheckedConfig {
 
 const packageKeys: readonly (keyof PackageConfig)[] = [
   'onHttpMessage',
+  'onExchange',
   'outputUrl',
   'outputStdout',
   'binaryPath',
@@ -89,115 +83,6 @@ const packageKeys: readonly (keyof PackageConfig)[] = [
   'logger',
 ];
 const packageKeySet: ReadonlySet<string> = new Set(packageKeys);
-
-function refuse(message: string): never {
-  throw new SnifferError('INVALID_CONFIG', message);
-}
-
-type Kind = 'boolean' | 'function' | 'object' | 'string' | 'number';
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'string') return quoted(value);
-  if (value instanceof URL) return quoted(value.href);
-  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
-  if (isObject(value)) return 'an object';
-  return typeof value === 'function' ? 'a function' : String(value);
-}
-
-function demand(key: string, value: unknown, kind: Kind, allowed: string): void {
-  const fits = kind === 'object' ? isObject(value) : typeof value === kind;
-  if (value !== undefined && !fits)
-    refuse(`${key}: ${show(value)} is not ${allowed}; allowed: ${allowed}`);
-}
-
-function wholeNumber(
-  key: string,
-  value: unknown,
-  fallback: number,
-  minimum: number,
-  maximum: number,
-): number {
-  if (value === undefined) return fallback;
-  const allowed = `a whole number from ${minimum} to ${maximum}`;
-  if (typeof value !== 'number' || !Number.isInteger(value)) {
-    refuse(`${key}: ${show(value)} is not a whole number; allowed: ${allowed}`);
-  }
-  if (value < minimum || value > maximum) {
-    refuse(`${key}: ${value} is out of range; allowed: ${allowed}`);
-  }
-  return value;
-}
-
-function refuseUnknown(
-  key: string,
-  value: Record<string, unknown>,
-  known: readonly string[],
-): void {
-  for (const name of Object.keys(value)) {
-    if (!known.includes(name)) {
-      refuse(`${key}: unknown key ${quoted(name)}; allowed: ${known.join(', ')}`);
-    }
-  }
-}
-
-function checkUrl(
-  value: PackageConfig['outputUrl'],
-  nodeEnv: string | undefined,
-): CheckedConfig['url'] {
-  if (value === undefined) return undefined;
-  const plain = typeof value === 'string' || value instanceof URL;
-  if (!plain && !isObject(value)) {
-    refuse(
-      `outputUrl: ${show(value)} is not a URL; allowed: an http or https URL, or an object with url`,
-    );
-  }
-  const options = (plain ? { url: value } : value) as OutputUrlOptions;
-  refuseUnknown('outputUrl', { ...options }, [
-    'url',
-    'batchMessages',
-    'batchWaitMs',
-    'queueBytes',
-    'concurrency',
-    'timeoutMs',
-    'headers',
-  ]);
-  let url: URL;
-  try {
-    url = new URL(options.url);
-  } catch {
-    refuse(`outputUrl: ${show(options.url)} is not a URL; allowed: an http or https URL`);
-  }
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    refuse(
-      `outputUrl: ${show(url.protocol)} is not http: or https:; allowed: an http or https URL`,
-    );
-  }
-  if (nodeEnv === 'production' && url.protocol !== 'https:') {
-    refuse(
-      `outputUrl: ${show(url.origin)} is not encrypted; allowed with NODE_ENV=production: an https URL`,
-    );
-  }
-  demand('outputUrl.headers', options.headers, 'object', 'an object of strings');
-  return {
-    url,
-    batchMessages: wholeNumber('outputUrl.batchMessages', options.batchMessages, 1, 1, 100_000),
-    batchWaitMs: wholeNumber('outputUrl.batchWaitMs', options.batchWaitMs, 200, 0, 60_000),
-    queueBytes: wholeNumber(
-      'outputUrl.queueBytes',
-      options.queueBytes,
-      8_388_608,
-      1,
-      1_073_741_824,
-    ),
-    concurrency: wholeNumber('outputUrl.concurrency', options.concurrency, 1, 1, 256),
-    timeoutMs: wholeNumber('outputUrl.timeoutMs', options.timeoutMs, 10_000, 1, 3_600_000),
-    headers: options.headers ?? {},
-  };
-}
 
 function checkRestart(config: SnifferConfig): CheckedConfig['restart'] {
   const { restart, files } = config;
@@ -240,6 +125,9 @@ function checkWorkers(config: SnifferConfig): CheckedConfig['workers'] {
   if (typeof module !== 'string' && !(module instanceof URL)) {
     refuse(`workers.module: ${show(module)} is not a module; allowed: a path or a file: URL`);
   }
+  if (config.records === 'exchange') {
+    refuse('workers: they get messages; allowed together with records: "exchange": not given');
+  }
   for (const key of ['onHttpMessage', 'outputUrl', 'outputStdout'] as const) {
     if (config[key] !== undefined && config[key] !== false) {
       refuse(`workers: a module in worker threads together with ${key}; allowed: one of the two`);
@@ -251,8 +139,19 @@ function checkWorkers(config: SnifferConfig): CheckedConfig['workers'] {
   };
 }
 
-function checkOwn(own: PackageConfig): void {
+/** A handler for what the engine does not write would wait in vain. */
+function checkHandlers(own: PackageConfig, records: CheckedConfig['records']): void {
   demand('onHttpMessage', own.onHttpMessage, 'function', 'a function');
+  demand('onExchange', own.onExchange, 'function', 'a function');
+  if (records === 'exchange' && own.onHttpMessage !== undefined) {
+    refuse('onHttpMessage: it takes messages; allowed with records: "exchange": onExchange');
+  }
+  if (records === 'message' && own.onExchange !== undefined) {
+    refuse('onExchange: it takes exchanges; allowed: together with records: "exchange"');
+  }
+}
+
+function checkOwn(own: PackageConfig): void {
   demand('binaryPath', own.binaryPath, 'string', 'a path');
   demand('handleSignals', own.handleSignals, 'boolean', 'true or false');
   demand('lazy', own.lazy, 'boolean', 'true or false');
@@ -278,6 +177,9 @@ function checkOwn(own: PackageConfig): void {
     refuse(`logger: ${show(logger)} is not a logger; allowed: an object with warn and error`);
   }
 }
+
+/** Room for the interim responses of one exchange. */
+const interimBytesMax = 67_108_864;
 
 /** A size as the engine reads it, `64K` or `1MiB` too. What the engine rejects counts as nothing. */
 function bytesOf(value: unknown, fallback: number): number {
@@ -321,11 +223,6 @@ export function checkConfig(
   if (format === 'pretty') {
     refuse('format: "pretty" is for people, not for programs; allowed here: ndjson, framed');
   }
-  if (engineConfig.records === 'exchange') {
-    refuse(
-      'records: "exchange" gives lines that are no messages; allowed here: message, of which pairStream makes exchanges',
-    );
-  }
   if (format === 'tsv' || format === 'csv') {
     refuse(`format: "${format}" has no messages; allowed here: ndjson, framed`);
   }
@@ -337,16 +234,21 @@ export function checkConfig(
       `output: ${show(engineConfig.output)} would keep the messages from this process; allowed here: not given`,
     );
   }
+  const records = engineConfig.records === 'exchange' ? 'exchange' : 'message';
+  checkHandlers(own as PackageConfig, records);
   checkOwn(own as PackageConfig);
+  const messageBytesMax = messageBytesMaxOf(
+    bytesOf(engineConfig.maxBodySize, engineDefaults.maxBodySize),
+    bytesOf(engineConfig.maxHeaderBytes, engineDefaults.maxHeaderBytes),
+  );
   return {
     engine: { ...engineConfig, format },
     own: own as PackageConfig,
-    url: checkUrl(config.outputUrl, env.NODE_ENV),
+    records,
+    url: checkUrl(config.outputUrl, env),
     restart: checkRestart(config),
     workers: checkWorkers(config),
-    messageBytesMax: messageBytesMaxOf(
-      bytesOf(engineConfig.maxBodySize, engineDefaults.maxBodySize),
-      bytesOf(engineConfig.maxHeaderBytes, engineDefaults.maxHeaderBytes),
-    ),
+    messageBytesMax:
+      records === 'message' ? messageBytesMax : 2 * messageBytesMax + interimBytesMax,
   };
 }

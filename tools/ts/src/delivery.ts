@@ -3,6 +3,7 @@ import { type Decoder, FrameDecoder, LineDecoder } from './decoder.js';
 import { type Deferred, defer, nextTurn } from './deferred.js';
 import type { EngineRun } from './engine-run.js';
 import { textOf } from './errors.js';
+import { ExchangeRecord } from './exchange-record.js';
 import type { Message } from './message.js';
 import type { MessageQueue } from './message-queue.js';
 import { StdoutOutput } from './output-stdout.js';
@@ -14,12 +15,15 @@ import { WorkerPool } from './worker-pool.js';
 const sliceMs = 8;
 const messagesPerClockLook = 16;
 
+/** What the engine's lines become. */
+export type Delivered = Message | ExchangeRecord;
+
 /** What a delivery asks of its sniffer. */
 export interface DeliveryHost {
   /** Must not throw. */
-  emit(event: 'message' | 'result', argument: unknown): void;
-  /** Whether anyone takes `message` events. */
-  isListenedTo(): boolean;
+  emit(event: 'message' | 'exchange' | 'result', argument: unknown): void;
+  /** Whether anyone takes such events. */
+  isListenedTo(event: 'message' | 'exchange'): boolean;
   onMalformed(bytes: Buffer, reason: string): void;
   onCallbackError(who: string, error: unknown): void;
   logger(): Logger;
@@ -32,14 +36,15 @@ export interface DeliveryHost {
  * output in the engine's order, and the next is read when all of them are ready.
  */
 export class Delivery {
-  readonly queues: MessageQueue[] = [];
+  /** Of messages, or with `records: 'exchange'` of exchanges. */
+  readonly queues: MessageQueue<Delivered>[] = [];
   readonly #stats: SnifferStats;
   readonly #host: DeliveryHost;
   #stdout: StdoutOutput | undefined;
   #url: UrlOutput | undefined;
   #paused: Deferred<void> | undefined;
   #warnedOfNoOutput = false;
-  readonly #refused = new WeakSet<Message>();
+  readonly #refused = new WeakSet<Delivered>();
 
   /** Counts messages, bytes, callback errors and unconsumed messages in `stats`. */
   constructor(stats: SnifferStats, host: DeliveryHost) {
@@ -62,7 +67,11 @@ export class Delivery {
 
   /** Resolves when the outputs have given away what they hold. */
   async close(): Promise<void> {
-    await Promise.all([this.#stdout?.end(), this.#url?.end()]);
+    const ends = [this.#stdout?.end(), this.#url?.end()];
+    for (const end of await Promise.allSettled(ends)) {
+      if (end.status === 'fulfilled') continue;
+      this.#host.logger().error(`tcp-sniffer: an output did not end: ${textOf(end.reason)}`);
+    }
   }
 
   pause(): void {
@@ -108,7 +117,7 @@ export class Delivery {
       decoder.push(chunk);
       for (let message = decoder.next(); message !== null; message = decoder.next()) {
         if (this.#paused !== undefined) await this.#paused.promise;
-        const wait = this.#deliver(message, checked);
+        const wait = this.#deliver(deliveredOf(message, checked), checked);
         if (wait !== undefined) await wait;
         untilLook -= 1;
         if (untilLook > 0) continue;
@@ -124,33 +133,39 @@ export class Delivery {
   }
 
   /** Gives one message to every output; a promise when one of them is not ready for the next. */
-  #deliver(message: Message, checked: CheckedConfig): Promise<unknown> | undefined {
-    const { onHttpMessage, lazy } = checked.own;
-    const listened = this.#host.isListenedTo();
+  #deliver(message: Delivered, checked: CheckedConfig): Promise<unknown> | undefined {
+    const { lazy } = checked.own;
+    const isExchange = checked.records === 'exchange';
+    const event = isExchange ? 'exchange' : 'message';
+    const name = isExchange ? 'onExchange' : 'onHttpMessage';
+    const handler = checked.own[name] as ((delivered: Delivered) => unknown) | undefined;
+    const listened = this.#host.isListenedTo(event);
     const { queues } = this;
     this.#stats.messages += 1;
     this.#stats.bytes += message.byteLength;
-    const isReadNow = onHttpMessage !== undefined || listened;
-    if (isReadNow && !lazy && !this.isMessage(message)) return undefined;
+    const isReadNow = handler !== undefined || listened;
+    // A frame becomes a line by being read.
+    const isWritten = this.#stdout !== undefined || this.#url !== undefined;
+    const mustBeRead = isWritten && checked.engine.format !== 'ndjson';
+    if (((isReadNow && !lazy) || mustBeRead) && !this.isMessage(message)) return undefined;
     let waits: Promise<unknown>[] | undefined;
     const waitFor = (wait: Promise<unknown> | undefined): void => {
       if (wait === undefined) return;
       waits ??= [];
       waits.push(wait);
     };
-    if (onHttpMessage !== undefined) waitFor(this.#call(onHttpMessage, message));
-    if (listened) this.#host.emit('message', message);
+    if (handler !== undefined) waitFor(this.#call(name, handler, message));
+    if (listened) this.#host.emit(event, message);
     for (const queue of queues) waitFor(queue.push(message));
     if (this.#stdout !== undefined) waitFor(this.#stdout.write(message));
     if (this.#url !== undefined) waitFor(this.#url.write(message));
-    const isTaken = queues.length > 0 || this.#stdout !== undefined || this.#url !== undefined;
-    if (!isReadNow && !isTaken) this.#onUnconsumed();
+    if (!isReadNow && !isWritten && queues.length === 0) this.#onUnconsumed(isExchange);
     if (waits === undefined) return undefined;
     return waits.length === 1 ? waits[0] : Promise.all(waits);
   }
 
   /** Parses; what is no message is reported once, and was none to count. */
-  isMessage(message: Message): boolean {
+  isMessage(message: Delivered): boolean {
     try {
       message.parse();
       return true;
@@ -164,29 +179,32 @@ export class Delivery {
     }
   }
 
-  #call(onHttpMessage: (message: Message) => unknown, message: Message): Promise<void> | undefined {
+  #call(
+    name: string,
+    handler: (delivered: Delivered) => unknown,
+    message: Delivered,
+  ): Promise<void> | undefined {
     try {
-      const result = onHttpMessage(message);
+      const result = handler(message);
       if (typeof result !== 'object' || result === null || !('then' in result)) return undefined;
       return Promise.resolve(result as PromiseLike<unknown>).then(
         () => undefined,
-        (error) => this.#host.onCallbackError('onHttpMessage', error),
+        (error) => this.#host.onCallbackError(name, error),
       );
     } catch (error) {
-      this.#host.onCallbackError('onHttpMessage', error);
+      this.#host.onCallbackError(name, error);
       return undefined;
     }
   }
 
-  #onUnconsumed(): void {
+  #onUnconsumed(isExchange: boolean): void {
     this.#stats.unconsumed += 1;
     if (this.#warnedOfNoOutput) return;
     this.#warnedOfNoOutput = true;
-    this.#host
-      .logger()
-      .warn(
-        'tcp-sniffer: no output: neither onHttpMessage, outputUrl, outputStdout, a message listener nor an iteration takes the messages',
-      );
+    const takers = isExchange
+      ? 'onExchange, outputUrl, outputStdout, an exchange listener nor exchanges() takes the exchanges'
+      : 'onHttpMessage, outputUrl, outputStdout, a message listener nor an iteration takes the messages';
+    this.#host.logger().warn(`tcp-sniffer: no output: neither ${takers}`);
   }
 
   async #deliverToWorkers(
@@ -231,4 +249,11 @@ export class Delivery {
     if (!quiet) this.#host.logger().error(`tcp-sniffer: outputStdout: ${error.message}`);
     this.#host.stop();
   }
+}
+
+/** The decoders cut both kinds of lines, and the frames of both, alike. */
+function deliveredOf(message: Message, checked: CheckedConfig): Delivered {
+  if (checked.records === 'message') return message;
+  const isFramed = checked.engine.format === 'framed';
+  return new ExchangeRecord(message.raw, isFramed ? message.bodyBuffer : undefined);
 }

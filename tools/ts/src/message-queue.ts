@@ -1,37 +1,40 @@
-import type { Message } from './message.js';
-
 /** What may wait for a consumer that pulls: enough to keep it busy, little enough to forget. */
 const queuedMessagesMax = 1024;
 const queuedBytesMax = 4_194_304;
+
+/** What can wait: a message, or an exchange. */
+export interface Queueable {
+  readonly byteLength: number;
+}
 
 /**
  * Messages between the reader, which pushes, and one consumer, which pulls. The reader waits while
  * it is full. After `release` it never waits: the rest of a run that is being stopped is taken in,
  * for the one who stops it may be the one who should pull.
  */
-export class MessageQueue implements AsyncIterableIterator<Message> {
+export class MessageQueue<T extends Queueable> implements AsyncIterableIterator<T> {
   // Those before #head have been taken.
-  #messages: (Message | undefined)[] = [];
+  #messages: (T | undefined)[] = [];
   #head = 0;
   #bytes = 0;
   #released = false;
   #ended = false;
   #error: unknown;
   #room: (() => void) | null = null;
-  #pulls: { resolve: (r: IteratorResult<Message>) => void; reject: (e: unknown) => void }[] = [];
-  readonly #accept: (message: Message) => boolean;
+  #pulls: { resolve: (r: IteratorResult<T>) => void; reject: (e: unknown) => void }[] = [];
+  readonly #accept: (message: T) => boolean;
   readonly #onReturn: () => void;
 
   /** `accept` looks at each message when it is pulled, not before: what is parsed then is garbage
    * soon, and cheap. One that it refuses is left out. `onReturn` is called when the consumer leaves
    * its loop before the end. */
-  constructor(accept: (message: Message) => boolean, onReturn: () => void) {
+  constructor(accept: (message: T) => boolean, onReturn: () => void) {
     this.#accept = accept;
     this.#onReturn = onReturn;
   }
 
   /** Takes a message; gives a promise to wait for when there is no room for the next one. */
-  push(message: Message): Promise<void> | undefined {
+  push(message: T): Promise<void> | undefined {
     if (this.#ended) return undefined;
     if (this.#pulls.length > 0) {
       if (this.#accept(message)) this.#pulls.shift()?.resolve({ done: false, value: message });
@@ -63,7 +66,7 @@ export class MessageQueue implements AsyncIterableIterator<Message> {
     this.#makeRoom();
   }
 
-  next(): Promise<IteratorResult<Message>> {
+  next(): Promise<IteratorResult<T>> {
     for (let message = this.#shift(); message !== undefined; message = this.#shift()) {
       if (this.#accept(message)) return Promise.resolve({ done: false, value: message });
     }
@@ -78,7 +81,7 @@ export class MessageQueue implements AsyncIterableIterator<Message> {
     });
   }
 
-  return(): Promise<IteratorResult<Message>> {
+  return(): Promise<IteratorResult<T>> {
     this.end();
     this.#messages = [];
     this.#head = 0;
@@ -90,7 +93,7 @@ export class MessageQueue implements AsyncIterableIterator<Message> {
     return this;
   }
 
-  #shift(): Message | undefined {
+  #shift(): T | undefined {
     const message = this.#messages[this.#head];
     if (message === undefined) return undefined;
     this.#messages[this.#head] = undefined;

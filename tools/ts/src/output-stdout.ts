@@ -1,4 +1,4 @@
-import type { Message } from './message.js';
+import type { Line } from './output-line.js';
 
 /** Lines are written together up to this size. */
 const writeSize = 65_536;
@@ -28,7 +28,7 @@ export class StdoutOutput {
   }
 
   /** Takes a message; gives a promise when the stream wants a pause. */
-  write(message: Message): Promise<void> | undefined {
+  write(message: Line): Promise<void> | undefined {
     if (this.#closed) return undefined;
     const line = message.toLine();
     this.#pending.push(line, lineEnd);
@@ -42,7 +42,13 @@ export class StdoutOutput {
     const bytes = Buffer.concat(this.#pending, this.#pendingBytes);
     this.#pending = [];
     this.#pendingBytes = 0;
-    if (this.#stream.write(bytes)) return undefined;
+    try {
+      if (this.#stream.write(bytes)) return undefined;
+    } catch (error) {
+      // A stream whose own `write` throws does not call back any more either.
+      this.#close(error as Error);
+      return undefined;
+    }
     return new Promise((resolve) => {
       this.#wake = resolve;
     });

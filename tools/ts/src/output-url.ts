@@ -2,7 +2,8 @@ import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CheckedConfig, Logger } from './config.js';
-import type { Message } from './message.js';
+import { textOf } from './errors.js';
+import type { Line } from './output-line.js';
 
 /** Waits before the second, third and fourth attempt. */
 const retryDelaysMs: readonly number[] = [1000, 2000, 4000];
@@ -31,7 +32,7 @@ export class UrlOutput {
   readonly #retryDelaysMs: readonly number[];
   readonly #agent: HttpAgent;
   readonly #stats: UrlOutputStats = { sent: 0, dropped: 0, retries: 0, queued: 0 };
-  #queue: Message[] = [];
+  #queue: Line[] = [];
   #bytes = 0;
   #active = 0;
   #ending = false;
@@ -58,7 +59,7 @@ export class UrlOutput {
   }
 
   /** Takes a message; gives a promise when the queue is full. */
-  write(message: Message): Promise<void> | undefined {
+  write(message: Line): Promise<void> | undefined {
     this.#queue.push(message);
     this.#bytes += message.byteLength;
     this.#stats.queued += 1;
@@ -100,9 +101,10 @@ export class UrlOutput {
     this.#pump();
   }
 
-  async #send(batch: Message[]): Promise<void> {
+  /** Never rejects: whatever goes wrong, the batch is dropped and counted. */
+  async #send(batch: Line[]): Promise<void> {
     this.#active += 1;
-    const failure = await this.#attempts(this.#encode(batch));
+    const failure = await this.#attempts(batch).catch((error) => textOf(error));
     this.#active -= 1;
     if (failure === null) {
       this.#stats.sent += batch.length;
@@ -118,7 +120,7 @@ export class UrlOutput {
     this.#pump();
   }
 
-  #forget(messages: readonly Message[]): void {
+  #forget(messages: readonly Line[]): void {
     for (const message of messages) this.#bytes -= message.byteLength;
     this.#stats.queued -= messages.length;
     if (this.#bytes <= this.#options.queueBytes) {
@@ -129,14 +131,15 @@ export class UrlOutput {
     if (this.#stats.queued === 0) this.#idle?.();
   }
 
-  #encode(batch: readonly Message[]): Buffer {
+  #encode(batch: readonly Line[]): Buffer {
     if (this.#options.batchMessages === 1 && batch[0] !== undefined) return batch[0].toLine();
     const end = Buffer.from('\n');
     return Buffer.concat(batch.flatMap((message) => [message.toLine(), end]));
   }
 
   /** Null, or why the last attempt failed. */
-  async #attempts(body: Buffer): Promise<string | null> {
+  async #attempts(batch: readonly Line[]): Promise<string | null> {
+    const body = this.#encode(batch);
     for (let attempt = 0; ; attempt += 1) {
       const failure = await this.#post(body);
       if (failure === null) return null;

@@ -1,4 +1,9 @@
+import type { ExchangeFields } from './generated.js';
 import { Message, type MessageLike } from './message.js';
+
+/** The engine's word for why a half is alone. `noResponse`: the server ended its stream, nothing of
+ * it was lost, and no response came. */
+export type OrphanReason = NonNullable<ExchangeFields['orphan']>;
 
 /** A request with its response. One of them is missing when `orphan` names the other. */
 export interface Exchange<M extends MessageLike = MessageLike> {
@@ -9,36 +14,80 @@ export interface Exchange<M extends MessageLike = MessageLike> {
   /** Interim responses (1xx), in order. */
   interim: M[];
   response: M | undefined;
-  /** What is there alone: a request that was not answered, a response to nothing known. */
+  /** What is there alone: a request whose response is not there, a response to nothing known. */
   orphan: 'request' | 'response' | undefined;
+  /** Exchanges of the engine: why it is alone. Messages alone do not tell it. */
+  orphanReason?: OrphanReason | undefined;
+  /** Why the other half is not known; `limit`: too much waited, and it comes alone. */
+  orphanCause?: ExchangeFields['orphanCause'] | undefined;
+  /** Interim responses that were left out because there were more than `interimMax`. */
+  interimLeftOut?: number | undefined;
 }
 
 export interface PairOptions {
   /** Requests that wait for their response; beyond it the oldest is given out as an orphan. */
   pendingMax?: number;
+  /** Memory, estimated, of requests that wait and of their interim responses; beyond it the oldest
+   * are given out as orphans. */
+  pendingBytesMax?: number;
+  /** Interim responses of one exchange that are kept: the first ones. */
+  interimMax?: number;
 }
 
 const pendingMaxDefault = 100_000;
+const pendingBytesMaxDefault = 67_108_864;
+/** A server sends one or two; a client that waits for many cannot tell them from an attack. */
+const interimMaxDefault = 16;
 const switchingProtocols = 101;
+
+/** What a message costs in memory beside its texts: the object, its fields, the maps' entries. */
+const messageOverhead = 2048;
 
 interface Pending<M extends MessageLike> {
   request: M;
   interim: M[];
+  interimLeftOut: number;
+  bytes: number;
+}
+
+/** An estimate of the memory that a message holds. */
+function memoryOf(message: MessageLike): number {
+  // The bytes as read, and the same again as texts when the fields have been read.
+  if (message instanceof Message) return messageOverhead + 2 * message.byteLength;
+  let texts = (message.body?.length ?? 0) + (message.path?.length ?? 0);
+  for (const headers of [message.headers, message.trailers]) {
+    for (const name in headers) {
+      const value = headers[name];
+      texts += name.length + (typeof value === 'string' ? value.length : String(value).length);
+    }
+  }
+  return messageOverhead + 2 * texts;
 }
 
 /**
  * Joins requests and responses as they come, by connection and exchange number. A request that
  * waits is taken off the buffer it was read in, so waiting ones cost their own size. Within a
  * connection responses keep the order of their requests, so a response makes orphans of the
- * requests before its own.
+ * requests before its own. What waits is bounded in number and in memory, and interim responses in
+ * number.
  */
 export class Pairer<M extends MessageLike = Message> {
   readonly #pendingMax: number;
+  readonly #pendingBytesMax: number;
+  readonly #interimMax: number;
   readonly #connections = new Map<string, Map<number, Pending<M>>>();
   #pending = 0;
+  #pendingBytes = 0;
+  #interimLeftOut = 0;
 
-  constructor({ pendingMax = pendingMaxDefault }: PairOptions = {}) {
+  constructor({
+    pendingMax = pendingMaxDefault,
+    pendingBytesMax = pendingBytesMaxDefault,
+    interimMax = interimMaxDefault,
+  }: PairOptions = {}) {
     this.#pendingMax = pendingMax;
+    this.#pendingBytesMax = pendingBytesMax;
+    this.#interimMax = interimMax;
   }
 
   /** Requests that wait. */
@@ -46,11 +95,28 @@ export class Pairer<M extends MessageLike = Message> {
     return this.#pending;
   }
 
+  /** Memory, estimated, of what waits. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /** Interim responses that were left out so far. */
+  get interimLeftOut(): number {
+    return this.#interimLeftOut;
+  }
+
   /** Takes a message; gives the exchanges that it completes, and the orphans that it shows. */
   add(message: M): Exchange<M>[] {
     const { connectionId, exchange } = message;
     if (message.direction === 'request') {
-      if (exchange === undefined) return [orphanRequest(connectionId, exchange, message, [])];
+      if (exchange === undefined)
+        return [
+          requestAlone(connectionId, exchange, {
+            request: message,
+            interim: [],
+            interimLeftOut: 0,
+          }),
+        ];
       return this.#addRequest(connectionId, exchange, message);
     }
     return this.#addResponse(connectionId, exchange, message);
@@ -66,17 +132,19 @@ export class Pairer<M extends MessageLike = Message> {
   }
 
   #addRequest(connectionId: string, exchange: number, message: M): Exchange<M>[] {
-    const kept = message instanceof Message ? (message.detach() as M) : message;
     let waiting = this.#connections.get(connectionId);
     if (waiting === undefined) {
       waiting = new Map();
       this.#connections.set(connectionId, waiting);
     }
-    if (!waiting.has(exchange)) this.#pending += 1;
-    waiting.set(exchange, { request: kept, interim: [] });
-    if (this.#pending <= this.#pendingMax) return [];
-    const oldest = this.#connections.keys().next().value as string;
-    return this.#orphansBefore(oldest, Infinity);
+    const bytes = memoryOf(message);
+    const before = waiting.get(exchange);
+    waiting.set(exchange, { request: detached(message), interim: [], interimLeftOut: 0, bytes });
+    this.#pending += before === undefined ? 1 : 0;
+    this.#pendingBytes += bytes - (before?.bytes ?? 0);
+    const out = this.#orphansBeyondLimits();
+    if (before !== undefined) out.unshift(requestAlone(connectionId, exchange, before));
+    return out;
   }
 
   #addResponse(connectionId: string, exchange: number | undefined, message: M): Exchange<M>[] {
@@ -94,14 +162,40 @@ export class Pairer<M extends MessageLike = Message> {
         },
       ];
     }
-    if (isInterim(message)) {
-      pending.interim.push(message instanceof Message ? (message.detach() as M) : message);
-      return [];
-    }
+    if (isInterim(message)) return this.#addInterim(pending, message);
     const out = this.#orphansBefore(connectionId, exchange);
     this.#remove(connectionId, exchange);
-    const { request, interim } = pending;
-    out.push({ connectionId, exchange, request, interim, response: message, orphan: undefined });
+    out.push({
+      connectionId,
+      exchange,
+      ...halvesOf(pending),
+      response: message,
+      orphan: undefined,
+    });
+    return out;
+  }
+
+  #addInterim(pending: Pending<M>, message: M): Exchange<M>[] {
+    if (pending.interim.length >= this.#interimMax) {
+      pending.interimLeftOut += 1;
+      this.#interimLeftOut += 1;
+      return [];
+    }
+    const bytes = memoryOf(message);
+    pending.interim.push(detached(message));
+    pending.bytes += bytes;
+    this.#pendingBytes += bytes;
+    return this.#orphansBeyondLimits();
+  }
+
+  #orphansBeyondLimits(): Exchange<M>[] {
+    const out: Exchange<M>[] = [];
+    while (this.#pending > this.#pendingMax || this.#pendingBytes > this.#pendingBytesMax) {
+      const oldest = this.#connections.keys().next().value as string;
+      for (const orphan of this.#orphansBefore(oldest, Infinity)) {
+        out.push({ ...orphan, orphanCause: 'limit' });
+      }
+    }
     return out;
   }
 
@@ -110,15 +204,18 @@ export class Pairer<M extends MessageLike = Message> {
     for (const [number, pending] of this.#connections.get(connectionId) ?? []) {
       if (number >= exchange) continue;
       this.#remove(connectionId, number);
-      out.push(orphanRequest(connectionId, number, pending.request, pending.interim));
+      out.push(requestAlone(connectionId, number, pending));
     }
     return out;
   }
 
   #remove(connectionId: string, exchange: number): void {
     const waiting = this.#connections.get(connectionId);
-    if (!waiting?.delete(exchange)) return;
+    const pending = waiting?.get(exchange);
+    if (waiting === undefined || pending === undefined) return;
+    waiting.delete(exchange);
     this.#pending -= 1;
+    this.#pendingBytes -= pending.bytes;
     if (waiting.size === 0) this.#connections.delete(connectionId);
   }
 }
@@ -128,21 +225,31 @@ function isInterim(message: MessageLike): boolean {
   return status >= 100 && status < 200 && status !== switchingProtocols;
 }
 
-function orphanRequest<M extends MessageLike>(
-  connectionId: string,
-  exchange: number | undefined,
-  request: M,
-  interim: M[],
-): Exchange<M> {
-  return { connectionId, exchange, request, interim, response: undefined, orphan: 'request' };
+function detached<M extends MessageLike>(message: M): M {
+  return message instanceof Message ? (message.detach() as M) : message;
 }
 
-/** The exchanges of messages that are all there, orphans included, in the order of completion. */
+type Halves<M extends MessageLike> = Omit<Pending<M>, 'bytes'>;
+
+function halvesOf<M extends MessageLike>({ request, interim, interimLeftOut }: Halves<M>) {
+  return { request, interim, ...(interimLeftOut > 0 ? { interimLeftOut } : {}) };
+}
+
+function requestAlone<M extends MessageLike>(
+  connectionId: string,
+  exchange: number | undefined,
+  halves: Halves<M>,
+): Exchange<M> {
+  return { connectionId, exchange, ...halvesOf(halves), response: undefined, orphan: 'request' };
+}
+
+/** The exchanges of messages that are all there, orphans included, in the order of completion.
+ * Messages that are in memory already cost no more by waiting, so only their number is bounded. */
 export function pair<M extends MessageLike>(
   messages: Iterable<M>,
   options?: PairOptions,
 ): Exchange<M>[] {
-  const pairer = new Pairer<M>(options);
+  const pairer = new Pairer<M>({ pendingBytesMax: Infinity, ...options });
   const out: Exchange<M>[] = [];
   for (const message of messages) out.push(...pairer.add(message));
   out.push(...pairer.flush());

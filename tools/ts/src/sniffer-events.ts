@@ -1,4 +1,5 @@
 import type { SnifferError } from './errors.js';
+import type { ExchangeRecord } from './exchange-record.js';
 import type { EngineEvent, EngineEvents, StoppedEvent } from './generated.js';
 import type { Message } from './message.js';
 import type { UrlOutputStats } from './output-url.js';
@@ -13,6 +14,8 @@ export interface Crash {
 export interface SnifferEvents extends EngineEvents {
   /** A message. A listener that is slow holds up the reading, see `pause` for one that waits. */
   message: [message: Message];
+  /** With `records: 'exchange'`, instead of `message`. */
+  exchange: [exchange: ExchangeRecord];
   /** What a worker's module returned. */
   result: [result: unknown];
   /** Any event of the engine, also of kinds that this version does not know. */
@@ -26,12 +29,12 @@ export interface SnifferEvents extends EngineEvents {
 }
 
 export interface SnifferStats {
-  /** Messages taken from the engine. */
+  /** Messages taken from the engine; with `records: 'exchange'`, exchanges. */
   messages: number;
   /** Bytes of them. */
   bytes: number;
   malformed: number;
-  /** Exceptions of onHttpMessage and of message listeners. */
+  /** Exceptions and rejections of onHttpMessage, onExchange and listeners. */
   callbackErrors: number;
   /** Messages that came when nobody was there to take them. */
   unconsumed: number;

@@ -2,13 +2,14 @@ import { EventEmitter } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CheckedConfig, checkConfig, type Logger, type SnifferConfig } from './config.js';
 import { defer } from './deferred.js';
-import { Delivery } from './delivery.js';
+import { type Delivered, Delivery } from './delivery.js';
 import { EngineRun } from './engine-run.js';
 import { SnifferError, textOf } from './errors.js';
 import { findBinary } from './find-binary.js';
 import { type EngineEvent, engineEventNames, type StoppedEvent } from './generated.js';
 import type { Message } from './message.js';
 import { MessageQueue } from './message-queue.js';
+import { type Exchange, type PairOptions, pairStream } from './pair.js';
 import type { Crash, SnifferEvents, SnifferStats } from './sniffer-events.js';
 
 /** A run this long forgets the crashes before it. */
@@ -52,7 +53,7 @@ export class Sniffer extends EventEmitter {
   };
   readonly #delivery = new Delivery(this.#stats, {
     emit: (event, ...args) => this.#emitSafely(event, ...args),
-    isListenedTo: () => this.listenerCount('message') > 0,
+    isListenedTo: (event) => this.listenerCount(event) > 0,
     onMalformed: (bytes, reason) => this.#onMalformed(bytes, reason),
     onCallbackError: (who, error) => this.#onCallbackError(who, error),
     logger: () => this.#logger,
@@ -60,8 +61,13 @@ export class Sniffer extends EventEmitter {
   });
 
   constructor(config: SnifferConfig) {
-    super();
+    super({ captureRejections: true });
     this.#config = { ...config };
+  }
+
+  /** A listener that is an async function and rejects. */
+  [Symbol.for('nodejs.rejection')](error: unknown, event: string | symbol): void {
+    this.#onCallbackError(`a listener of ${String(event)}`, error);
   }
 
   override on<K extends keyof SnifferEvents>(
@@ -149,7 +155,29 @@ export class Sniffer extends EventEmitter {
 
   /** All messages from now on; starts the sniffer when it is idle. Leaving the loop stops it. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
-    const queue = new MessageQueue(
+    if (this.#config.records === 'exchange') {
+      throw new SnifferError(
+        'INVALID_STATE',
+        'a loop over the sniffer takes messages; with records: "exchange" loop over sniffer.exchanges()',
+      );
+    }
+    return this.#iterate() as MessageQueue<Message>;
+  }
+
+  /**
+   * All exchanges from now on; starts the sniffer when it is idle. Leaving the loop stops it. With
+   * `records: 'exchange'` they are the engine's, otherwise pairs of messages, as `pairStream` makes
+   * them.
+   */
+  exchanges(options?: PairOptions): AsyncIterableIterator<Exchange<Message>> {
+    if (this.#config.records !== 'exchange') return pairStream(this, options);
+    return this.#iterate() as AsyncIterableIterator<Delivered> as AsyncIterableIterator<
+      Exchange<Message>
+    >;
+  }
+
+  #iterate(): MessageQueue<Delivered> {
+    const queue = new MessageQueue<Delivered>(
       (message) => this.#checked?.own.lazy === true || this.#delivery.isMessage(message),
       () => void this.stop(),
     );
@@ -165,8 +193,17 @@ export class Sniffer extends EventEmitter {
     return queue;
   }
 
+  /** The logger, whose own exceptions harm nothing. */
   get #logger(): Logger {
-    return this.#checked?.own.logger ?? console;
+    const logger = this.#checked?.own.logger ?? console;
+    const guarded = (level: keyof Logger) => (text: string) => {
+      try {
+        logger[level](text);
+      } catch {
+        // There is nobody left to tell.
+      }
+    };
+    return { warn: guarded('warn'), error: guarded('error') };
   }
 
   async #start(): Promise<void> {

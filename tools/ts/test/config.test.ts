@@ -46,8 +46,16 @@ const refusedHere: [object, string][] = [
     'format: "pretty" is for people, not for programs; allowed here: ndjson, framed',
   ],
   [
-    { ...live, records: 'exchange' },
-    'records: "exchange" gives lines that are no messages; allowed here: message, of which pairStream makes exchanges',
+    { ...live, records: 'exchange', onHttpMessage: () => {} },
+    'onHttpMessage: it takes messages; allowed with records: "exchange": onExchange',
+  ],
+  [
+    { ...live, onExchange: () => {} },
+    'onExchange: it takes exchanges; allowed: together with records: "exchange"',
+  ],
+  [
+    { ...live, records: 'exchange', workers: { module: 'm.mjs' } },
+    'workers: they get messages; allowed together with records: "exchange": not given',
   ],
   [
     { ...live, output: 'x.ndjson' },
@@ -68,6 +76,34 @@ const refusedHere: [object, string][] = [
   [
     { ...live, outputUrl: { url: 'http://a/', batchMesages: 9 } },
     'outputUrl: unknown key "batchMesages"; allowed: url, batchMessages, batchWaitMs, queueBytes, concurrency, timeoutMs, headers',
+  ],
+  [
+    { ...live, outputUrl: { url: 'http://a/', headers: { 'x-a': 'b\r\nx-c: d' } } },
+    'outputUrl.headers: "x-a": the value has, as character 2, a line end; allowed: printable characters of Latin-1',
+  ],
+  [
+    { ...live, outputUrl: { url: 'http://a/', headers: { 'x-a': '\u4e00' } } },
+    'outputUrl.headers: "x-a": the value ends with a character that is not Latin-1; allowed: printable characters of Latin-1',
+  ],
+  [
+    { ...live, outputUrl: { url: 'http://a/', headers: { 'x a': 'b' } } },
+    'outputUrl.headers: "x a": the name is none of a header; allowed: letters, digits and -',
+  ],
+  [
+    { ...live, outputUrl: { url: 'http://a/', headers: { 'x-a': 5 } } },
+    'outputUrl.headers: "x-a": the value is not a text; allowed: a text',
+  ],
+  [
+    { ...live, outputUrl: { url: 'http://a/', headers: { 'Content-Length': '5' } } },
+    'outputUrl.headers: "Content-Length": this header is set here; allowed: other headers',
+  ],
+  [
+    { ...live, outputUrl: 'http://ann:secret%zz@a/' },
+    'outputUrl: the user name or the password of "http://[redacted]@a/" has a % that begins no byte; allowed: %25 instead of it',
+  ],
+  [
+    { ...live, outputUrl: 'http://ann:se/cret@a b/' },
+    'outputUrl: "http://[redacted]@a b/" is not a URL; allowed: an http or https URL',
   ],
   [{ ...live, onHttpMessage: 'no' }, 'onHttpMessage: "no" is not a function; allowed: a function'],
   [
@@ -100,11 +136,11 @@ const refusedHere: [object, string][] = [
   ],
   [
     { ...live, onHttpMesage: () => {} },
-    "onHttpMesage: a function cannot be given to the engine; allowed: the engine's keys, onHttpMessage, outputUrl, outputStdout, binaryPath, restart, handleSignals, lazy, workers, transport, logger",
+    "onHttpMesage: a function cannot be given to the engine; allowed: the engine's keys, onHttpMessage, onExchange, outputUrl, outputStdout, binaryPath, restart, handleSignals, lazy, workers, transport, logger",
   ],
   [
     { ...live, sampleSeed: 1n },
-    "sampleSeed: a bigint cannot be given to the engine; allowed: the engine's keys, onHttpMessage, outputUrl, outputStdout, binaryPath, restart, handleSignals, lazy, workers, transport, logger",
+    "sampleSeed: a bigint cannot be given to the engine; allowed: the engine's keys, onHttpMessage, onExchange, outputUrl, outputStdout, binaryPath, restart, handleSignals, lazy, workers, transport, logger",
   ],
 ];
 
@@ -163,6 +199,18 @@ test('GoodConfigurationsPass', () => {
     { ...live, restart: true, handleSignals: true, lazy: true, outputStdout: false },
   ];
   for (const config of good) assert.equal(refusal(config), undefined);
+});
+
+test('ATokenThatIsNoHeaderIsRefusedAndNotShown', () => {
+  const config = { ...live, outputUrl: 'https://collector.example/in' };
+  for (const end of ['\n', '\r\n', '\0', '\u20ac']) {
+    const sentence = refusal(config, { OUTPUT_URL_AUTH_TOKEN: `secret${end}` });
+    assert.match(sentence ?? '', /^OUTPUT_URL_AUTH_TOKEN: the value .*; allowed: printable/);
+    assert.ok(!sentence?.includes('secret'));
+  }
+  assert.equal(refusal(config, { OUTPUT_URL_AUTH_TOKEN: 'secret' }), undefined);
+  // Who posts nothing needs no token.
+  assert.equal(refusal(live, { OUTPUT_URL_AUTH_TOKEN: 'secret\n' }), undefined);
 });
 
 test('ProductionDemandsHttps', () => {

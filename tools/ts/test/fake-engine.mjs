@@ -64,6 +64,40 @@ let config;
 let written = 0;
 let stopping = false;
 
+/** A line of `records: exchange`; framed, the bodies of both follow. */
+function encodeExchange(request, response) {
+  const { direction: _q, body: requestBody, ...ownRequest } = request;
+  const { direction: _a, body: responseBody, latencyMs, ...ownResponse } = response;
+  const shared = {};
+  for (const key of ['timestamp', 'connectionId', 'exchange', 'receiver', 'destination']) {
+    shared[key] = request[key];
+    delete ownRequest[key];
+    if (key !== 'timestamp') delete ownResponse[key];
+  }
+  const line = {
+    ...shared,
+    latencyMs,
+    totalMs: latencyMs,
+    request: ownRequest,
+    response: ownResponse,
+  };
+  if (config.format !== 'framed') {
+    ownRequest.body = requestBody;
+    ownResponse.body = responseBody;
+    return Buffer.from(`${JSON.stringify(line)}\n`);
+  }
+  const bodies = [requestBody, responseBody].map((body) => Buffer.from(body));
+  [ownRequest, ownResponse].forEach((part, i) => {
+    part.bodyEncoding = 'utf8';
+    part.bodyBytes = bodies[i].length;
+  });
+  const json = Buffer.from(JSON.stringify(line));
+  const sizes = Buffer.alloc(8);
+  sizes.writeUInt32LE(json.length, 0);
+  sizes.writeUInt32LE(bodies[0].length + bodies[1].length, 4);
+  return Buffer.concat([sizes, json, ...bodies]);
+}
+
 function encode(fields) {
   return config.format === 'framed' ? frame(fields) : Buffer.from(`${JSON.stringify(fields)}\n`);
 }
@@ -99,6 +133,7 @@ function exchange(number) {
     bodySize: plan.bodyBytes,
     latencyMs: 1.5,
   };
+  if (config.records === 'exchange') return encodeExchange(request, response);
   return Buffer.concat([encode(request), encode(response)]);
 }
 

@@ -70,6 +70,49 @@ test('WaitingRequestsAreBounded', () => {
   assert.equal(pairer.pending, 0);
 });
 
+test('WhatWaitsIsBoundedInMemory', () => {
+  const pairer = new Pairer<Message>({ pendingBytesMax: 1_000_000 });
+  const orphans: Exchange[] = [];
+  for (let i = 0; i < 100; i += 1) {
+    const connectionId = i.toString(16).padStart(16, '0');
+    orphans.push(
+      ...pairer.add(Message.from(request(0, { connectionId, body: 'x'.repeat(50_000) }))),
+    );
+    assert.ok(pairer.pendingBytes <= 1_000_000);
+  }
+  assert.ok(orphans.length > 85 && orphans.length < 100);
+  for (const { orphanCause } of orphans) assert.equal(orphanCause, 'limit');
+  assert.equal(orphans.length + pairer.flush().length, 100);
+  assert.equal(pairer.pendingBytes, 0);
+});
+
+test('InterimResponsesAreBoundedAndCounted', () => {
+  const pairer = new Pairer<Message>({ interimMax: 3 });
+  pairer.add(Message.from(request(0)));
+  for (let i = 0; i < 9; i += 1) {
+    pairer.add(Message.from(response(0, { statusCode: 102 + i })));
+  }
+  const [exchange] = pairer.add(Message.from(response(0)));
+  assert.deepEqual(
+    exchange?.interim.map(({ statusCode }) => statusCode),
+    [102, 103, 104],
+  );
+  assert.equal(exchange?.interimLeftOut, 6);
+  assert.equal(exchange?.orphanCause, undefined);
+  assert.equal(pairer.interimLeftOut, 6);
+  assert.equal(pairer.pendingBytes, 0);
+});
+
+test('ARequestWhoseNumberComesAgainIsGivenOut', () => {
+  const messages = [request(0, { path: '/old' }), request(0, { path: '/new' }), response(0)];
+  const exchanges = pair(messages);
+  assert.deepEqual(exchanges.map(short), ['0r', '0']);
+  assert.deepEqual(
+    exchanges.map(({ request: q }) => q?.path),
+    ['/old', '/new'],
+  );
+});
+
 test('EveryMessageIsInOneExchange', () => {
   // Loss of any subset of six messages: what is left comes out once.
   const all = [request(0), request(1), response(0), request(2), response(1), response(2)];

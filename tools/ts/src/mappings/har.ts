@@ -73,9 +73,52 @@ export interface Har {
   };
 }
 
-/** More than this a coded body is not allowed to become. */
-const decodedBytesMax = 67_108_864;
+export interface HarOptions {
+  /** Of the program that makes the log; default: the package's first. */
+  creatorVersion?: string;
+  /** Bytes of the bodies of one log in all; bodies beyond it are left out and counted. Default
+   * 64 MiB. */
+  bodyBytesMax?: number;
+  /** Bytes that one coded body may become; a larger one is shown as it came. Default 16 MiB. */
+  decodedBytesMax?: number;
+}
+
+const bodyBytesMaxDefault = 67_108_864;
+const decodedBytesMaxDefault = 16_777_216;
 const unknownSize = -1;
+
+/** The room that the bodies of one log have. */
+export class HarBodies {
+  readonly decodedBytesMax: number;
+  readonly #bytesMax: number;
+  #bytes = 0;
+  #leftOut = 0;
+
+  constructor({ bodyBytesMax, decodedBytesMax }: HarOptions = {}) {
+    this.#bytesMax = bodyBytesMax ?? bodyBytesMaxDefault;
+    this.decodedBytesMax = decodedBytesMax ?? decodedBytesMaxDefault;
+  }
+
+  /** Bodies for which there was no room. */
+  get leftOut(): number {
+    return this.#leftOut;
+  }
+
+  /** Bytes for which there is room. */
+  get rest(): number {
+    return this.#bytesMax - this.#bytes;
+  }
+
+  /** Takes the room of a body; false when there is too little, and the body is left out. */
+  take(bytes: number): boolean {
+    if (bytes > this.rest) {
+      this.#leftOut += 1;
+      return false;
+    }
+    this.#bytes += bytes;
+    return true;
+  }
+}
 
 function headersOf(message: MessageLike): NameValue[] {
   if (message.rawHeaders !== undefined) {
@@ -143,34 +186,52 @@ function bytesOf(message: MessageLike): Buffer | undefined {
   return Buffer.from(message.body, message.bodyEncoding === 'base64' ? 'base64' : 'utf8');
 }
 
-/** Undoes a content coding that a browser would undo; undefined when it cannot be. */
-function decoded(message: MessageLike, bytes: Buffer): Buffer | undefined {
+/** Undoes a content coding that a browser would undo; undefined when it cannot be, or would become
+ * more than `maxOutputLength` bytes. */
+function decoded(message: MessageLike, bytes: Buffer, maxOutputLength: number): Buffer | undefined {
   const coding = headerValues(message, 'content-encoding').join(',').trim().toLowerCase();
   const whole = !message.bodyTruncated && message.incomplete === undefined;
-  if (!whole || bytes.length === 0) return undefined;
-  const limits = { maxOutputLength: decodedBytesMax };
+  if (!whole || bytes.length === 0 || maxOutputLength <= 0) return undefined;
+  const limits = { maxOutputLength };
   try {
     if (coding === 'gzip' || coding === 'x-gzip') return gunzipSync(bytes, limits);
     if (coding === 'deflate') return inflateSync(bytes, limits);
     if (coding === 'br') return brotliDecompressSync(bytes, limits);
   } catch {
-    // Not what it says it is: shown as it came.
+    // Too much, or not what it says it is: shown as it came.
   }
   return undefined;
 }
 
-function isText(bytes: Buffer): boolean {
-  return Buffer.from(bytes.toString('utf8'), 'utf8').equals(bytes);
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** Control characters that no text has. JSON writes each as six characters. */
+function hasControls(bytes: Buffer): boolean {
+  return bytes.some(
+    (byte) => byte < 0x20 && !(byte >= 0x09 && byte <= 0x0d && byte !== 0x0b) && byte !== 0x1b,
+  );
 }
 
-function contentOf(response: MessageLike): HarEntry['response']['content'] {
+/** The bytes as text, or as base64 when they are none. */
+function shownAs(bytes: Buffer): { text: string; encoding?: 'base64' } {
+  try {
+    if (!hasControls(bytes)) return { text: utf8.decode(bytes) };
+  } catch {
+    // Not UTF-8.
+  }
+  return { text: bytes.toString('base64'), encoding: 'base64' };
+}
+
+const noRoom = 'the body is left out: the bodies before it fill the room of this log';
+
+function contentOf(response: MessageLike, bodies: HarBodies): HarEntry['response']['content'] {
   const mimeType = headerOf(response, 'content-type') ?? '';
   const bytes = bytesOf(response);
   if (bytes === undefined) {
     return { size: response.bodySize, mimeType, comment: 'the body was not kept' };
   }
   // What the engine decoded is plain already.
-  const plain = response.contentDecoded ? bytes : decoded(response, bytes);
+  const decodedMax = Math.min(bodies.decodedBytesMax, bodies.rest);
+  const plain = response.contentDecoded ? bytes : decoded(response, bytes, decodedMax);
   const shown = plain ?? bytes;
   const content: HarEntry['response']['content'] = {
     size: plain?.length ?? response.bodySize,
@@ -178,17 +239,13 @@ function contentOf(response: MessageLike): HarEntry['response']['content'] {
   };
   if (plain !== undefined) content.compression = plain.length - response.bodySize;
   if (shown.length === 0) return content;
-  if (isText(shown)) {
-    content.text = shown.toString('utf8');
-  } else {
-    content.text = shown.toString('base64');
-    content.encoding = 'base64';
-  }
+  if (!bodies.take(shown.length)) return { ...content, comment: noRoom };
+  Object.assign(content, shownAs(shown));
   if (shown.length < content.size) content.comment = `the first ${shown.length} bytes`;
   return content;
 }
 
-function requestPart(request: MessageLike): HarEntry['request'] {
+function requestPart(request: MessageLike, bodies: HarBodies): HarEntry['request'] {
   const url = urlOf(request);
   const bytes = bytesOf(request);
   const part: HarEntry['request'] = {
@@ -202,18 +259,19 @@ function requestPart(request: MessageLike): HarEntry['request'] {
     bodySize: request.bodySize,
   };
   if (bytes !== undefined && bytes.length > 0) {
-    const text = isText(bytes);
-    part.postData = {
-      mimeType: headerOf(request, 'content-type') ?? '',
-      text: bytes.toString(text ? 'utf8' : 'base64'),
-    };
-    // HAR has no encoding field here.
-    if (!text) part.postData.comment = 'base64';
+    const mimeType = headerOf(request, 'content-type') ?? '';
+    if (!bodies.take(bytes.length)) {
+      part.postData = { mimeType, text: '', comment: noRoom };
+    } else {
+      const { text, encoding } = shownAs(bytes);
+      // HAR has no encoding field here.
+      part.postData = { mimeType, text, ...(encoding && { comment: encoding }) };
+    }
   }
   return part;
 }
 
-function responsePart(response: MessageLike | undefined): HarEntry['response'] {
+function responsePart(response: MessageLike | undefined, bodies: HarBodies): HarEntry['response'] {
   if (response === undefined) {
     return {
       status: 0,
@@ -233,7 +291,7 @@ function responsePart(response: MessageLike | undefined): HarEntry['response'] {
     httpVersion: `HTTP/${response.httpVersion}`,
     cookies: responseCookies(response),
     headers: headersOf(response),
-    content: contentOf(response),
+    content: contentOf(response, bodies),
     redirectURL: headerOf(response, 'location') ?? '',
     headersSize: response.headersSize ?? unknownSize,
     bodySize: response.bodySize,
@@ -246,7 +304,7 @@ function rounded(milliseconds: number): number {
 
 /** One exchange as an entry. It needs its request; a missing response is status 0, as browsers
  * write it. */
-export function toHarEntry(exchange: Exchange): HarEntry {
+export function toHarEntry(exchange: Exchange, bodies: HarBodies = new HarBodies()): HarEntry {
   const { request, response } = exchange;
   if (request === undefined) throw new TypeError('a HAR entry needs a request');
   if (!isHttp(exchange)) throw new TypeError(`an exchange of ${request.protocol}, not of HTTP`);
@@ -264,8 +322,8 @@ export function toHarEntry(exchange: Exchange): HarEntry {
   const entry: HarEntry = {
     startedDateTime: request.timestamp,
     time: rounded(parts.reduce((sum, part) => sum + Math.max(0, part), 0)),
-    request: requestPart(request),
-    response: responsePart(response),
+    request: requestPart(request, bodies),
+    response: responsePart(response, bodies),
     cache: {},
     timings,
     serverIPAddress: request.receiver.ip,
@@ -280,29 +338,42 @@ export function toHarEntry(exchange: Exchange): HarEntry {
   return entry;
 }
 
-/** Messages, or exchanges, as a HAR; those of other protocols are left out. Responses whose request is not known have no place in one:
- * the log's comment says how many there were. */
+/** What the log's comment says of what is not in it. */
+export function harComment(orphans: number, bodies: HarBodies): { comment?: string } {
+  const parts = [
+    orphans > 0 && `${orphans} responses whose request is not known are left out`,
+    bodies.leftOut > 0 &&
+      `${bodies.leftOut} bodies are left out because there was no room for them`,
+  ].filter((part) => part !== false);
+  return parts.length === 0 ? {} : { comment: parts.join('; ') };
+}
+
+/**
+ * Messages, or exchanges, as a HAR; those of other protocols are left out. Responses whose request
+ * is not known have no place in one, and bodies beyond `bodyBytesMax` no room: the log's comment
+ * says how many there were of each.
+ */
 export function toHar(
   messages: Iterable<MessageLike> | Iterable<Exchange>,
-  creatorVersion = '0.1.0',
+  options: string | HarOptions = {},
 ): Har {
+  const { creatorVersion = '0.1.0', ...limits }: HarOptions =
+    typeof options === 'string' ? { creatorVersion: options } : options;
+  const bodies = new HarBodies(limits);
   const given = [...messages];
-  const isExchanges = given.length > 0 && 'interim' in (given[0] as object);
-  const all = isExchanges ? (given as Exchange[]) : pair(given as MessageLike[]);
+  const isMessages = given.length > 0 && 'direction' in (given[0] as object);
+  const all = isMessages ? pair(given as MessageLike[]) : (given as Exchange[]);
   const exchanges = all.filter(isHttp);
   const entries = exchanges
     .filter((exchange) => exchange.request !== undefined)
-    .map(toHarEntry)
+    .map((exchange) => toHarEntry(exchange, bodies))
     .sort((a, b) => (a.startedDateTime < b.startedDateTime ? -1 : 1));
-  const orphans = exchanges.length - entries.length;
   return {
     log: {
       version: '1.2',
       creator: { name: 'tcp-sniffer', version: creatorVersion },
       entries,
-      ...(orphans === 0
-        ? {}
-        : { comment: `${orphans} responses whose request is not known are left out` }),
+      ...harComment(exchanges.length - entries.length, bodies),
     },
   };
 }
