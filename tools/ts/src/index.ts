@@ -12,6 +12,7 @@ export { SnifferError, type SnifferErrorCode } from './errors.js';
 export { ExchangeRecord, exchangeOfFields } from './exchange-record.js';
 export { findBinary } from './find-binary.js';
 export * from './generated.js';
+export type { ExchangeLike } from './mappings/common.js';
 export { type EcsDocument, type EcsOptions, toEcs } from './mappings/ecs.js';
 export {
   type Har,
@@ -24,6 +25,7 @@ export {
 export {
   type OtelOptions,
   type OtlpSpan,
+  semanticConventionsVersion,
   toOtelAttributes,
   toOtelSpan,
   toOtlpTraces,

@@ -1,15 +1,26 @@
-import type { Endpoint } from '../generated.js';
+import { exchangeOfFields } from '../exchange-record.js';
+import type { Endpoint, ExchangeFields } from '../generated.js';
 import { headerOf, type MessageLike } from '../message.js';
 import type { Exchange } from '../pair.js';
 
-/** Whether it is an exchange of HTTP, the only ones that the formats have fields for. */
-export function isHttp({ request, response }: Exchange): boolean {
-  return (request ?? response)?.protocol === undefined;
+/** What the mappings read: an exchange of the package, or a line of the engine with
+ * `records: exchange`, parsed. */
+export type ExchangeLike = Exchange | ExchangeFields;
+
+export function exchangeOf(like: ExchangeLike): Exchange {
+  const message = like.request ?? like.response ?? like.interim?.[0];
+  if (message === undefined || 'direction' in message) return like as Exchange;
+  return exchangeOfFields(like as ExchangeFields);
 }
 
-/** Either message of an exchange of HTTP: it has at least one. */
+/** Whether it is an exchange of HTTP, the only ones that the formats have fields for. */
+export function isHttp({ request, response, interim }: Exchange): boolean {
+  return (request ?? response ?? interim[0])?.protocol === undefined;
+}
+
+/** A message of an exchange of HTTP: it has at least one. */
 export function anyMessage(exchange: Exchange): MessageLike {
-  const message = exchange.request ?? exchange.response;
+  const message = exchange.request ?? exchange.response ?? exchange.interim[0];
   if (message === undefined) throw new TypeError('an exchange without a message');
   if (!isHttp(exchange)) throw new TypeError(`an exchange of ${message.protocol}, not of HTTP`);
   return message;
@@ -42,22 +53,34 @@ export function timesOf(exchange: Exchange): { begin: bigint; end: bigint } {
   return { begin, end: end < begin ? begin : end };
 }
 
+/** Whether the connection was seen to end without a response. That none was captured says nothing. */
+export function hasNoResponse(exchange: Exchange): boolean {
+  return exchange.response === undefined && exchange.orphanReason === 'noResponse';
+}
+
 export function authorityOf({ ip, port }: Endpoint): string {
   const host = ip.includes(':') ? `[${ip}]` : ip;
   return port === 80 ? host : `${host}:${port}`;
 }
 
-/** What a request asks for, as a URL that parses; the scheme is http, for that is what was seen. */
-export function urlOf(request: MessageLike): URL {
+/** What was asked for before the proxies, where that is known. */
+export interface UrlOrigin {
+  scheme?: 'http' | 'https';
+  host?: string | undefined;
+}
+
+/** What a request asks for, as a URL that parses; without an origin the scheme is http, because that
+ * is what was seen. */
+export function urlOf(request: MessageLike, { scheme = 'http', host }: UrlOrigin = {}): URL {
   const target = request.path ?? '/';
-  const authority = headerOf(request, 'host') || authorityOf(request.receiver);
+  const authority = host || headerOf(request, 'host') || authorityOf(request.receiver);
   const candidates = [
     /^[a-z][a-z0-9+.-]*:\/\//i.test(target) ? target : undefined,
     request.method === 'CONNECT' ? `http://${target}/` : undefined,
-    target.startsWith('/') ? `http://${authority}${target}` : undefined,
-    target === '*' ? `http://${authority}/` : undefined,
-    `http://${authority}/${target}`,
-    `http://${authorityOf(request.receiver)}/${encodeURIComponent(target)}`,
+    target.startsWith('/') ? `${scheme}://${authority}${target}` : undefined,
+    target === '*' ? `${scheme}://${authority}/` : undefined,
+    `${scheme}://${authority}/${target}`,
+    `${scheme}://${authorityOf(request.receiver)}/${encodeURIComponent(target)}`,
   ];
   for (const candidate of candidates) {
     if (candidate === undefined) continue;
@@ -79,15 +102,28 @@ export function pathAndQueryOf(request: MessageLike): { path: string; query: str
   return { path: withoutOrigin.slice(0, mark), query: withoutOrigin.slice(mark + 1) };
 }
 
-/** Host and port that the client asked for; the server's address when it did not say. */
-export function hostAndPortOf(exchange: Exchange): { host: string; port: number } {
-  const { server } = endsOf(exchange);
-  const value = exchange.request && headerOf(exchange.request, 'host');
-  if (!value) return { host: server.ip, port: server.port };
-  const match = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(value);
-  if (!match?.[1]) return { host: server.ip, port: server.port };
-  const host = match[1].replace(/^\[|\]$/g, '');
-  return { host, port: match[2] === undefined ? server.port : Number(match[2]) };
+const defaultPorts = { http: 80, https: 443 } as const;
+
+/**
+ * Host and port that the client asked for: of what the proxies say, of a target in absolute form, of
+ * the Host header; the server's address when there is none. A host without a port means the default
+ * one of the scheme.
+ */
+export function hostAndPortOf(
+  exchange: Exchange,
+  { scheme = 'http', host: forwarded }: UrlOrigin = {},
+): { host: string; port: number } {
+  const { receiver } = anyMessage(exchange);
+  const target = exchange.request?.path ?? '';
+  const absolute = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#]+)/i.exec(target)?.[1];
+  const host = exchange.request && headerOf(exchange.request, 'host');
+  for (const candidate of [forwarded, absolute, host]) {
+    const match = /^(\[[^\]]*\]|[^:\s]+)(?::(\d{1,5}))?$/.exec(candidate ?? '');
+    if (!match?.[1]) continue;
+    const port = match[2] === undefined ? defaultPorts[scheme] : Number(match[2]);
+    return { host: match[1].replace(/^\[|\]$/g, ''), port };
+  }
+  return { host: receiver.ip, port: receiver.port };
 }
 
 /** `text/html` of `text/html; charset=utf-8`. */

@@ -3,13 +3,17 @@ import { headerOf, type MessageLike } from '../message.js';
 import type { Exchange } from '../pair.js';
 import {
   anyMessage,
+  type ExchangeLike,
   endsOf,
+  exchangeOf,
+  hasNoResponse,
   hostAndPortOf,
   mimeTypeOf,
   pathAndQueryOf,
   timesOf,
   urlOf,
 } from './common.js';
+import { type Origin, originOf } from './forwarded.js';
 
 export const ecsVersion = '9.4.0';
 
@@ -42,7 +46,9 @@ function isoOf(microseconds: bigint): string {
   return `${milliseconds.slice(0, -1)}${String(microseconds % 1000n).padStart(3, '0')}Z`;
 }
 
-function outcomeOf(response: MessageLike | undefined): 'success' | 'failure' | 'unknown' {
+function outcomeOf(exchange: Exchange): 'success' | 'failure' | 'unknown' {
+  const { response } = exchange;
+  if (hasNoResponse(exchange)) return 'failure';
   if (response?.statusCode === undefined) return 'unknown';
   return response.statusCode < 400 ? 'success' : 'failure';
 }
@@ -53,30 +59,37 @@ function bodyOf(message: MessageLike | undefined, { bodies }: EcsOptions): Recor
   return { bytes: message.bodySize, content: content === '' ? undefined : content };
 }
 
-function urlFieldsOf(exchange: Exchange): Record<string, unknown> {
+function urlFieldsOf(exchange: Exchange, origin: Origin): Record<string, unknown> {
   const { request } = exchange;
   if (request === undefined) return {};
   const { path, query } = pathAndQueryOf(request);
-  const { host, port } = hostAndPortOf(exchange);
+  const { host, port } = hostAndPortOf(exchange, origin);
+  const full = urlOf(request, origin);
+  full.username = '';
+  full.password = '';
   return {
     domain: host,
     port,
-    scheme: 'http',
+    scheme: origin.scheme,
     path: path === '' ? undefined : path,
     query: query === '' ? undefined : query,
     original: request.path,
-    full: urlOf(request).href,
+    full: full.href,
   };
 }
 
-/** An exchange as an ECS document. */
-export function toEcs(exchange: Exchange, options: EcsOptions = {}): EcsDocument {
+/** An exchange as an ECS document. `source` is the peer of the connection, `client` whom the proxies
+ * name where they are believed. */
+export function toEcs(like: ExchangeLike, options: EcsOptions = {}): EcsDocument {
+  const exchange = exchangeOf(like);
   const { request, response } = exchange;
   const message = anyMessage(exchange);
-  const { client, server } = endsOf(exchange);
+  const { client: peer, server } = endsOf(exchange);
+  const origin = originOf(exchange);
+  const { client } = origin;
   const { begin, end } = timesOf(exchange);
   const vlan = Array.isArray(message.vlan) ? message.vlan[0] : message.vlan;
-  const source = { address: client.ip, ip: client.ip, port: client.port };
+  const source = { address: peer.ip, ip: peer.ip, port: peer.port };
   const destination = { address: server.ip, ip: server.ip, port: server.port };
   return compact({
     '@timestamp': isoOf(begin),
@@ -85,7 +98,7 @@ export function toEcs(exchange: Exchange, options: EcsOptions = {}): EcsDocument
       kind: 'event',
       category: ['network', 'web'],
       type: ['connection', 'protocol', 'access'],
-      outcome: outcomeOf(response),
+      outcome: outcomeOf(exchange),
       start: isoOf(begin),
       end: isoOf(end),
       duration: Number((end - begin) * 1000n),
@@ -105,10 +118,10 @@ export function toEcs(exchange: Exchange, options: EcsOptions = {}): EcsDocument
         body: bodyOf(response, options),
       },
     },
-    url: urlFieldsOf(exchange),
+    url: urlFieldsOf(exchange, origin),
     user_agent: { original: request && headerOf(request, 'user-agent') },
     source,
-    client: source,
+    client: { address: client.address, ip: client.address, port: client.port },
     destination,
     server: destination,
     network: {
@@ -116,9 +129,10 @@ export function toEcs(exchange: Exchange, options: EcsOptions = {}): EcsDocument
       protocol: 'http',
       type: server.ip.includes(':') ? 'ipv6' : 'ipv4',
       community_id: message.communityId,
+      forwarded_ip: client.address === peer.ip ? undefined : client.address,
       vlan: { id: vlan === undefined ? undefined : String(vlan) },
     },
     observer: { ingress: { interface: { name: message.interface } } },
-    related: { ip: [...new Set([client.ip, server.ip])] },
+    related: { ip: [...new Set([client.address, peer.ip, server.ip])] },
   });
 }

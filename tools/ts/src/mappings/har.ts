@@ -1,8 +1,8 @@
 /** HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), as browsers' developer tools open it. */
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { headerOf, headerValues, Message, type MessageLike } from '../message.js';
-import { type Exchange, pair } from '../pair.js';
-import { isHttp, urlOf } from './common.js';
+import { pair } from '../pair.js';
+import { type ExchangeLike, exchangeOf, hasNoResponse, isHttp, urlOf } from './common.js';
 
 interface NameValue {
   name: string;
@@ -304,7 +304,8 @@ function rounded(milliseconds: number): number {
 
 /** One exchange as an entry. It needs its request; a missing response is status 0, as browsers
  * write it. */
-export function toHarEntry(exchange: Exchange, bodies: HarBodies = new HarBodies()): HarEntry {
+export function toHarEntry(like: ExchangeLike, bodies: HarBodies = new HarBodies()): HarEntry {
+  const exchange = exchangeOf(like);
   const { request, response } = exchange;
   if (request === undefined) throw new TypeError('a HAR entry needs a request');
   if (!isHttp(exchange)) throw new TypeError(`an exchange of ${request.protocol}, not of HTTP`);
@@ -332,7 +333,8 @@ export function toHarEntry(exchange: Exchange, bodies: HarBodies = new HarBodies
   const faults = [
     request.incomplete && `request incomplete: ${request.incomplete}`,
     response?.incomplete && `response incomplete: ${response.incomplete}`,
-    response === undefined && 'no response was captured',
+    response === undefined &&
+      (hasNoResponse(exchange) ? 'the server sent no response' : 'no response was captured'),
   ].filter((fault) => fault);
   if (faults.length > 0) entry.comment = faults.join('; ');
   return entry;
@@ -354,7 +356,7 @@ export function harComment(orphans: number, bodies: HarBodies): { comment?: stri
  * says how many there were of each.
  */
 export function toHar(
-  messages: Iterable<MessageLike> | Iterable<Exchange>,
+  messages: Iterable<MessageLike> | Iterable<ExchangeLike>,
   options: string | HarOptions = {},
 ): Har {
   const { creatorVersion = '0.1.0', ...limits }: HarOptions =
@@ -362,7 +364,7 @@ export function toHar(
   const bodies = new HarBodies(limits);
   const given = [...messages];
   const isMessages = given.length > 0 && 'direction' in (given[0] as object);
-  const all = isMessages ? pair(given as MessageLike[]) : (given as Exchange[]);
+  const all = isMessages ? pair(given as MessageLike[]) : (given as ExchangeLike[]).map(exchangeOf);
   const exchanges = all.filter(isHttp);
   const entries = exchanges
     .filter((exchange) => exchange.request !== undefined)

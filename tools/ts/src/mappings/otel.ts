@@ -1,19 +1,32 @@
 /**
  * OpenTelemetry: an exchange as a span, after the stable HTTP semantic conventions
  * (https://opentelemetry.io/docs/specs/semconv/http/http-spans/), in OTLP's JSON encoding.
+ *
+ * `error.type` is a status that is an error, `no_response` (the server ended the connection without
+ * a response) or `incomplete_response` (it ended within one). That a response was not captured is no
+ * error of the request.
  */
 import { createHash } from 'node:crypto';
-import { headerOf, headerValues } from '../message.js';
+import { headerOf, headerValues, type MessageLike } from '../message.js';
 import type { Exchange } from '../pair.js';
 import {
   anyMessage,
+  type ExchangeLike,
   endsOf,
+  exchangeOf,
+  hasNoResponse,
   hostAndPortOf,
   isHttp,
   pathAndQueryOf,
   timesOf,
   urlOf,
 } from './common.js';
+import { originOf } from './forwarded.js';
+import { routeOf } from './routes.js';
+
+/** The version of the semantic conventions whose names these are. */
+export const semanticConventionsVersion = '1.45.0';
+export const otelSchemaUrl = `https://opentelemetry.io/schemas/${semanticConventionsVersion}`;
 
 export type OtelAttributeValue = string | number | string[];
 
@@ -24,6 +37,11 @@ export interface OtelOptions {
    * `http.response.header.<name>`. None by default, for they may hold secrets. */
   requestHeaders?: readonly string[];
   responseHeaders?: readonly string[];
+  /** Patterns of paths, as `/users/:id`, `/users/{id}` or `/static/**`: the first that matches is
+   * `http.route` (of a client's span `url.template`), and part of the span's name. */
+  routes?: readonly string[];
+  /** Methods that are not `_OTHER`, instead of those of RFC 9110 and PATCH. */
+  knownMethods?: readonly string[];
 }
 
 export interface OtlpValue {
@@ -47,7 +65,7 @@ export interface OtlpSpan {
 }
 
 // The convention's list; any other method is `_OTHER`, for a method is text from outside.
-const knownMethods: ReadonlySet<string> = new Set([
+const knownMethodsDefault: readonly string[] = [
   'CONNECT',
   'DELETE',
   'GET',
@@ -57,20 +75,56 @@ const knownMethods: ReadonlySet<string> = new Set([
   'POST',
   'PUT',
   'TRACE',
-]);
+];
 
-function methodOf(exchange: Exchange): { method: string; original: string | undefined } {
+export function methodOf(
+  exchange: Exchange,
+  knownMethods: readonly string[] = knownMethodsDefault,
+): { method: string; original: string | undefined } {
   const sent = exchange.request?.method;
   if (sent === undefined) return { method: '_OTHER', original: undefined };
-  if (knownMethods.has(sent)) return { method: sent, original: undefined };
+  if (knownMethods.includes(sent)) return { method: sent, original: undefined };
   return { method: '_OTHER', original: sent };
 }
 
-/** The error.type of an exchange: a status that is an error for this kind of span, or what is
- * missing. */
-function errorTypeOf(exchange: Exchange, kind: 'server' | 'client'): string | undefined {
+/** Values of these keys of a query are not shown: the list of the conventions, and its like. */
+const secretKeys: ReadonlySet<string> = new Set([
+  'AWSAccessKeyId',
+  'Signature',
+  'sig',
+  'X-Goog-Signature',
+  'X-Amz-Credential',
+  'X-Amz-Security-Token',
+  'X-Amz-Signature',
+]);
+
+function redactedQuery(query: string): string {
+  const redacted = query.split('&').map((pair) => {
+    const equals = pair.indexOf('=');
+    return secretKeys.has(pair.slice(0, equals)) ? `${pair.slice(0, equals)}=REDACTED` : pair;
+  });
+  return redacted.join('&');
+}
+
+/** `url.full`, in which credentials are not shown. */
+function fullUrlOf(request: MessageLike): string {
+  const url = urlOf(request);
+  if (url.username !== '') url.username = 'REDACTED';
+  if (url.password !== '') url.password = 'REDACTED';
+  if (url.search !== '') url.search = redactedQuery(url.search.slice(1));
+  return url.href;
+}
+
+function routeOfExchange(exchange: Exchange, options: OtelOptions): string | undefined {
+  if (exchange.request === undefined || options.routes === undefined) return undefined;
+  return routeOf(pathAndQueryOf(exchange.request).path, options.routes);
+}
+
+/** A status that is an error for this kind of span, or what the end of the connection cut off. */
+export function errorTypeOf(exchange: Exchange, kind: 'server' | 'client'): string | undefined {
   const { response } = exchange;
-  if (response === undefined) return 'no_response';
+  if (hasNoResponse(exchange)) return 'no_response';
+  if (response === undefined) return undefined;
   const status = response.statusCode ?? 0;
   if (status >= (kind === 'server' ? 500 : 400)) return String(status);
   return response.incomplete === 'closed' ? 'incomplete_response' : undefined;
@@ -93,14 +147,18 @@ function headerAttributes(exchange: Exchange, options: OtelOptions): [string, st
 
 /** The span's attributes. What is not known is not there. */
 export function toOtelAttributes(
-  exchange: Exchange,
+  like: ExchangeLike,
   options: OtelOptions = {},
 ): Record<string, OtelAttributeValue> {
+  const exchange = exchangeOf(like);
   const kind = options.kind ?? 'server';
   const { request, response } = exchange;
   const { client, server } = endsOf(exchange);
-  const { method, original } = methodOf(exchange);
-  const { host, port } = hostAndPortOf(exchange);
+  const { method, original } = methodOf(exchange, options.knownMethods);
+  // A client's span is of the request that it sent, a server's of the one before all proxies.
+  const origin = originOf(exchange);
+  const { host, port } = hostAndPortOf(exchange, kind === 'server' ? origin : {});
+  const route = routeOfExchange(exchange, options);
   const [local, peer] = kind === 'server' ? [server, client] : [client, server];
   const attributes: [string, OtelAttributeValue | undefined][] = [
     ['http.request.method', method],
@@ -122,22 +180,20 @@ export function toOtelAttributes(
   if (request !== undefined) {
     const { path, query } = pathAndQueryOf(request);
     attributes.push(
-      ['url.scheme', 'http'],
+      ['url.scheme', kind === 'server' ? origin.scheme : 'http'],
       ['http.request.body.size', request.bodySize],
       ['user_agent.original', headerOf(request, 'user-agent')],
     );
     if (kind === 'server') {
       attributes.push(
         ['url.path', path],
-        ['url.query', query === '' ? undefined : query],
-        ['client.address', client.ip],
-        ['client.port', client.port],
+        ['url.query', query === '' ? undefined : redactedQuery(query)],
+        ['client.address', origin.client.address],
+        ['client.port', origin.client.port],
+        ['http.route', route],
       );
     } else {
-      const url = urlOf(request);
-      url.username = '';
-      url.password = '';
-      attributes.push(['url.full', url.href]);
+      attributes.push(['url.full', fullUrlOf(request)], ['url.template', route]);
     }
   }
   attributes.push(...headerAttributes(exchange, options));
@@ -165,7 +221,8 @@ function traceContextOf(exchange: Exchange): { traceId: string; parentId: string
 
 /** An exchange as a span of OTLP/JSON. The ids are the same in every run: those of the request's
  * `traceparent`, else made of the connection and the exchange's number. */
-export function toOtelSpan(exchange: Exchange, options: OtelOptions = {}): OtlpSpan {
+export function toOtelSpan(like: ExchangeLike, options: OtelOptions = {}): OtlpSpan {
+  const exchange = exchangeOf(like);
   const kind = options.kind ?? 'server';
   const { begin, end } = timesOf(exchange);
   const context = traceContextOf(exchange);
@@ -174,12 +231,14 @@ export function toOtelSpan(exchange: Exchange, options: OtelOptions = {}): OtlpS
     .digest('hex');
   const attributes = toOtelAttributes(exchange, options);
   const isError = attributes['error.type'] !== undefined;
-  const { method } = methodOf(exchange);
+  const { method } = methodOf(exchange, options.knownMethods);
+  const route = routeOfExchange(exchange, options);
+  const verb = method === '_OTHER' ? 'HTTP' : method;
   return {
     traceId: context?.traceId ?? id.slice(0, 32),
     spanId: id.slice(32, 48),
     ...(context === undefined ? {} : { parentSpanId: context.parentId }),
-    name: method === '_OTHER' ? 'HTTP' : method,
+    name: route === undefined ? verb : `${verb} ${route}`,
     kind: kind === 'server' ? 2 : 3,
     startTimeUnixNano: String(begin * 1000n),
     endTimeUnixNano: String(end * 1000n),
@@ -194,7 +253,7 @@ export function toOtelSpan(exchange: Exchange, options: OtelOptions = {}): OtlpS
 /** Spans as the body of a POST to a collector's `/v1/traces`; exchanges of other protocols are left
  * out. */
 export function toOtlpTraces(
-  exchanges: Iterable<Exchange>,
+  exchanges: Iterable<ExchangeLike>,
   serviceName: string,
   options: OtelOptions = {},
 ): object {
@@ -207,7 +266,11 @@ export function toOtlpTraces(
         scopeSpans: [
           {
             scope: { name: 'tcp-sniffer' },
-            spans: [...exchanges].filter(isHttp).map((exchange) => toOtelSpan(exchange, options)),
+            spans: [...exchanges]
+              .map(exchangeOf)
+              .filter(isHttp)
+              .map((exchange) => toOtelSpan(exchange, options)),
+            schemaUrl: otelSchemaUrl,
           },
         ],
       },

@@ -3,7 +3,7 @@
  * writes them. */
 import { headerOf, headerValues } from '../message.js';
 import type { Exchange } from '../pair.js';
-import { anyMessage, endsOf, microsecondsOf } from './common.js';
+import { anyMessage, type ExchangeLike, endsOf, exchangeOf, microsecondsOf } from './common.js';
 
 export interface ZeekHttp {
   ts: number;
@@ -65,7 +65,8 @@ function proxiedOf(exchange: Exchange): string[] | undefined {
 
 /** An exchange as a record of http.log. `uid` is the engine's connection id: the same in every
  * run, and no Zeek's. */
-export function toZeekHttp(exchange: Exchange): ZeekHttp {
+export function toZeekHttp(like: ExchangeLike): ZeekHttp {
+  const exchange = exchangeOf(like);
   const { request, response, interim } = exchange;
   const { client, server } = endsOf(exchange);
   const info = interim.at(-1);
