@@ -1,0 +1,269 @@
+#include "core/where/atom.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "core/base/number_text.h"
+#include "core/base/text_encoding.h"
+#include "core/message/body_text.h"
+#include "core/where/glob.h"
+
+namespace tcp_sniffer {
+namespace {
+
+using Kind = FieldValue::Kind;
+
+// For the program of an expression and what it remembers of texts that it has seen. Beyond it RE2
+// forgets, and becomes slower, but stays linear.
+constexpr int64_t kRegexMemory = int64_t{1} << 20;
+
+int64_t clamped(uint64_t number) {
+  return static_cast<int64_t>(std::min<uint64_t>(number, std::numeric_limits<int64_t>::max()));
+}
+
+bool is_text(const Token& value) {
+  return value.kind == Token::Kind::kString;
+}
+
+std::string quoted(std::string_view text) {
+  return "\"" + std::string(text) + "\"";
+}
+
+}  // namespace
+
+std::variant<FieldRef, std::string> Atom::field_of(std::string_view name) {
+  auto parsed = parse_field(name);
+  const auto* ref = std::get_if<FieldRef>(&parsed);
+  if (ref == nullptr) return parsed;
+  switch (ref->field) {
+    case Field::kDirection:
+      return quoted(name) +
+             " cannot be asked for, because a condition holds for a request and its response";
+    case Field::kInterface:
+    case Field::kCommunityId:
+    case Field::kLatin1:
+      return quoted(name) + " cannot be asked for in a condition";
+    default:
+      return parsed;
+  }
+}
+
+Atom::Atom(FieldRef ref) : ref_(std::move(ref)), type_(type_of(ref_)) {}
+Atom::Atom(Atom&&) noexcept = default;
+Atom::~Atom() = default;
+
+Atom::Type Atom::type_of(const FieldRef& ref) {
+  if (!ref.header.empty() || ref.field == Field::kAnomalyList) return Type::kText;
+  // Its words depend on how bodies are written.
+  if (ref.field == Field::kBodyEncoding) return Type::kNone;
+  switch (field_spec(ref.field).type) {
+    case FieldType::kNumber:
+      return Type::kNumber;
+    case FieldType::kMilliseconds:
+      return Type::kMilliseconds;
+    case FieldType::kTime:
+      return Type::kTime;
+    case FieldType::kText:
+      return Type::kText;
+    case FieldType::kAddress:
+      return Type::kAddress;
+    case FieldType::kFlag:
+    case FieldType::kObject:
+    case FieldType::kList:
+      return Type::kNone;
+  }
+  return Type::kNone;
+}
+
+Atom::Test Atom::test_of(std::string_view sign) const {
+  if (type_ == Type::kNone) return Test::kThere;
+  if (sign == "=" || sign == "==" || sign == "!=" || sign == "in") return Test::kEqual;
+  if (type_ == Type::kText) {
+    return sign == "~" ? Test::kGlob : sign == "=~" ? Test::kRegex : Test::kThere;
+  }
+  if (type_ == Type::kAddress) return Test::kThere;
+  return sign == "<"    ? Test::kLess
+         : sign == "<=" ? Test::kLessOrEqual
+         : sign == ">"  ? Test::kGreater
+         : sign == ">=" ? Test::kGreaterOrEqual
+                        : Test::kThere;
+}
+
+std::string Atom::operators() const {
+  switch (type_) {
+    case Type::kNumber:
+      return ref_.name + " is a number: = != < <= > >= or in is expected";
+    case Type::kMilliseconds:
+      return ref_.name + " is a duration: = != < <= > >= or in is expected";
+    case Type::kTime:
+      return ref_.name + " is a time: = != < <= > >= or in is expected";
+    case Type::kText:
+      return ref_.name + " is a text: = != ~ =~ or in is expected";
+    case Type::kAddress:
+      return ref_.name + " is an address: = != or in is expected";
+    case Type::kNone:
+      break;
+  }
+  return ref_.name + " is compared with nothing: it is there or not";
+}
+
+std::string Atom::compare(Test test, const Token& value) {
+  test_ = test;
+  const std::string_view text = is_text(value) ? std::string_view(value.value) : value.text;
+  std::optional<int64_t> number;
+  switch (type_) {
+    case Type::kNumber:
+      if (!is_text(value)) number = parse_count(text);
+      if (!number) return "a number is expected, as 500, 64K or 1M";
+      numbers_.push_back(*number);
+      return "";
+    case Type::kMilliseconds:
+      if (!is_text(value)) number = parse_duration(text);
+      if (!number) return "milliseconds or a duration are expected, as 1500, 0.5, 500us or 2s";
+      numbers_.push_back(*number);
+      return "";
+    case Type::kTime:
+      if (is_text(value)) number = parse_time(text);
+      if (!number) return "a time in quotes is expected, as \"2025-02-21T12:00:00Z\"";
+      numbers_.push_back(*number);
+      return "";
+    case Type::kAddress: {
+      const auto network = parse_network(text);
+      if (!network) return "an address or a network is expected, as 10.0.0.1 or 10.0.0.0/8";
+      networks_.push_back(*network);
+      return "";
+    }
+    case Type::kText:
+      break;
+    case Type::kNone:
+      return operators();
+  }
+  if (!is_text(value)) return "a text in quotes is expected";
+  if (test != Test::kRegex) {
+    texts_.push_back(value.value);
+    return "";
+  }
+  re2::RE2::Options options;
+  options.set_log_errors(false);
+  options.set_max_mem(kRegexMemory);
+  auto expression = std::make_unique<re2::RE2>(value.value, options);
+  if (!expression->ok()) {
+    return "a regular expression is expected that RE2 takes: " + expression->error();
+  }
+  expressions_.push_back(std::move(expression));
+  return "";
+}
+
+bool Atom::holds(const Message& message) const {
+  const FieldValue value = value_of(ref_, message);
+  switch (value.kind) {
+    case Kind::kAbsent:
+      return false;
+    case Kind::kTime:
+    case Kind::kMilliseconds:
+      return number_matches(value.ns);
+    case Kind::kNumber:
+      return number_matches(clamped(value.number));
+    case Kind::kText:
+      // POP3 has texts where HTTP has numbers.
+      return type_ == Type::kText ? text_matches(value.text) : test_ == Test::kThere;
+    case Kind::kWord:
+      return text_matches(value.text);
+    case Kind::kAddress:
+      return test_ == Test::kThere ||
+             std::any_of(networks_.begin(), networks_.end(),
+                         [&](const Network& network) { return network.holds(value.endpoint->ip); });
+    case Kind::kFlag:
+      return true;
+    case Kind::kOther:
+      return other_matches(message);
+  }
+  return false;
+}
+
+bool Atom::number_matches(int64_t number) const {
+  if (test_ == Test::kThere) return true;
+  return std::any_of(numbers_.begin(), numbers_.end(), [&](int64_t constant) {
+    switch (test_) {
+      case Test::kLess:
+        return number < constant;
+      case Test::kLessOrEqual:
+        return number <= constant;
+      case Test::kGreater:
+        return number > constant;
+      case Test::kGreaterOrEqual:
+        return number >= constant;
+      default:
+        return number == constant;
+    }
+  });
+}
+
+bool Atom::text_matches(std::string_view text) const {
+  switch (test_) {
+    case Test::kThere:
+      return true;
+    case Test::kGlob:
+      return std::any_of(texts_.begin(), texts_.end(),
+                         [&](const std::string& pattern) { return matches_glob(pattern, text); });
+    case Test::kRegex:
+      return std::any_of(expressions_.begin(), expressions_.end(), [&](const auto& expression) {
+        return expression->Match({text.data(), text.size()}, 0, text.size(), re2::RE2::UNANCHORED,
+                                 nullptr, 0);
+      });
+    default:
+      return std::find(texts_.begin(), texts_.end(), text) != texts_.end();
+  }
+}
+
+bool Atom::other_matches(const Message& message) const {
+  switch (ref_.field) {
+    case Field::kConnectionId: {
+      char id[16];
+      return text_matches({id, static_cast<size_t>(write_hex16(id, message.connection_id) - id)});
+    }
+    case Field::kHeaders:
+    case Field::kContentType:
+      return message.protocol.empty() && headers_match(message.headers);
+    case Field::kRawHeaders:
+      return message.protocol.empty();
+    case Field::kTrailers:
+      return !message.trailers.empty() && headers_match(message.trailers);
+    case Field::kBody:
+      return body_matches(message);
+    case Field::kBodyEncoding:
+      return message.body_kept && (message.body_binary || !is_utf8(body_text(message)));
+    case Field::kBodyGaps:
+      return !message.body_gaps.empty();
+    case Field::kAnomalyList:
+      return message.anomalies.any() && anomalies_match(message.anomalies);
+    default:
+      return true;
+  }
+}
+
+bool Atom::headers_match(std::span<const HeaderField> fields) const {
+  if (ref_.header.empty()) return true;
+  return std::any_of(fields.begin(), fields.end(), [&](const HeaderField& field) {
+    return equal_ignoring_case(field.name, ref_.header) && text_matches(field.value);
+  });
+}
+
+bool Atom::anomalies_match(Anomalies anomalies) const {
+  if (test_ == Test::kThere) return true;
+  for (size_t i = 0; i < kAnomalies; ++i) {
+    const auto anomaly = static_cast<Anomaly>(i);
+    if (anomalies.has(anomaly) && text_matches(anomaly_word(anomaly))) return true;
+  }
+  return false;
+}
+
+bool Atom::body_matches(const Message& message) const {
+  if (!message.body_kept || message.body_binary) return false;
+  const std::string_view text = body_text(message);
+  return is_utf8(text) && text_matches(text);
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,82 @@
+#include "core/where/condition.h"
+
+#include <algorithm>
+
+namespace tcp_sniffer {
+
+bool Condition::needs_body() const {
+  return std::any_of(atoms_.begin(), atoms_.end(),
+                     [](const Atom& atom) { return tcp_sniffer::needs_body(atom.ref()); });
+}
+
+void Condition::note_sides() {
+  for (size_t i = 0; i < atoms_.size(); ++i) {
+    const uint64_t bit = uint64_t{1} << i;
+    const FieldOf of = atoms_[i].ref().of;
+    if (of != FieldOf::kResponse) asks_request_ |= bit;
+    if (of != FieldOf::kRequest) asks_response_ |= bit;
+    if (of == FieldOf::kConnection) asks_connection_ |= bit;
+  }
+}
+
+template <class Ask>
+Condition::Truth Condition::evaluate(uint16_t node, const Ask& ask) const {
+  const Node& here = nodes_[node];
+  if (here.kind == Node::Kind::kAtom) return ask(here.left);
+  const Truth left = evaluate(here.left, ask);
+  if (here.kind == Node::Kind::kNot) {
+    return left == Truth::kUnknown ? left : left == Truth::kTrue ? Truth::kFalse : Truth::kTrue;
+  }
+  // The side that decides alone.
+  const Truth decides = here.kind == Node::Kind::kOr ? Truth::kTrue : Truth::kFalse;
+  if (left == decides) return left;
+  const Truth right = evaluate(here.right, ask);
+  return right == decides || left != Truth::kUnknown ? right : left;
+}
+
+Condition::Verdict Condition::at_request(const Message& request, uint64_t& bits) const {
+  bits = 0;
+  if (asks_request_ == 0) return Verdict::kLater;
+  const uint64_t decided = asks_request_ & (~asks_response_ | asks_connection_);
+  uint64_t asked = 0;
+  const auto ask = [&](uint16_t atom) {
+    const uint64_t bit = uint64_t{1} << atom;
+    if ((asks_request_ & ~asked & bit) != 0) {
+      asked |= bit;
+      if (atoms_[atom].holds(request)) bits |= bit;
+    }
+    return (bits & bit) != 0      ? Truth::kTrue
+           : (decided & bit) != 0 ? Truth::kFalse
+                                  : Truth::kUnknown;
+  };
+  const Truth truth = evaluate(root_, ask);
+  if (truth != Truth::kUnknown) return truth == Truth::kTrue ? Verdict::kYes : Verdict::kNo;
+  for (uint16_t atom = 0; atom < atoms_.size(); ++atom) ask(atom);
+  return Verdict::kLater;
+}
+
+bool Condition::at_end(const uint64_t* request_bits, const Message* response) const {
+  const uint64_t bits = request_bits == nullptr ? 0 : *request_bits;
+  uint64_t open = response == nullptr ? 0 : asks_response_;
+  if (request_bits != nullptr) open &= ~asks_connection_;
+  const auto ask = [&](uint16_t atom) {
+    const uint64_t bit = uint64_t{1} << atom;
+    const bool holds = (bits & bit) != 0 || ((open & bit) != 0 && atoms_[atom].holds(*response));
+    return holds ? Truth::kTrue : Truth::kFalse;
+  };
+  return evaluate(root_, ask) == Truth::kTrue;
+}
+
+std::string marked_place(std::string_view expression, size_t at) {
+  std::string line = "  ";
+  size_t column = 0;
+  for (size_t i = 0; i < expression.size(); ++i) {
+    const char c = expression[i];
+    const bool starts_character = (c & 0xc0) != 0x80;
+    if (i < at && starts_character) column++;
+    line += c == '\n' || c == '\r' || c == '\t' ? ' ' : c;
+  }
+  return line + "\n  " + std::string(column, ' ') + "^";
+}
+
+}  // namespace tcp_sniffer

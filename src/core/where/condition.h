@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/message/message.h"
+#include "core/where/atom.h"
+#include "core/where/lexer.h"
+
+namespace tcp_sniffer {
+
+// A condition on an exchange, compiled: `status >= 500 or latencyMs > 1000`. The language is
+// that of parser.h.
+//
+// One verdict is given for a request and its final response. The request is asked first, and what
+// it says is kept as one bit for each comparison, so that it need not be there any more when the
+// response comes:
+//
+//     uint64_t bits = 0;
+//     Verdict verdict = condition.at_request(request, bits);
+//     if (verdict == Verdict::kLater) …hold the request, keep the bits…
+//     bool holds = condition.at_end(&bits, &response);
+//
+// A field of either message holds when it holds for one of them. Neither question allocates, but
+// for regular expressions, whose RE2 builds what it remembers of texts as it meets them, within a
+// mebibyte. A condition is used by one thread at a time, so each shard compiles its own.
+class Condition {
+ public:
+  enum class Verdict : uint8_t { kNo, kYes, kLater };
+
+  static constexpr size_t kAtomsMax = 64;
+  static constexpr int kDepthMax = 64;  // of parentheses and `not`
+
+  static std::variant<std::unique_ptr<Condition>, ConditionError> compile(std::string_view text);
+
+  // Whether bodies have to be kept for it.
+  bool needs_body() const;
+
+  // What the request alone decides. kLater: `bits` are to be given to at_end.
+  Verdict at_request(const Message& request, uint64_t& bits) const;
+  // `request_bits`: nullptr when the request is not known. `response`: nullptr when there is none.
+  bool at_end(const uint64_t* request_bits, const Message* response) const;
+
+ private:
+  friend class ConditionParser;
+  enum class Truth : uint8_t { kFalse, kTrue, kUnknown };
+  struct Node {
+    enum class Kind : uint8_t { kAtom, kNot, kAnd, kOr };
+    Kind kind = Kind::kAtom;
+    uint16_t left = 0;   // of kAtom: the atom
+    uint16_t right = 0;  // of kAnd and kOr
+  };
+
+  Condition() = default;
+  void note_sides();
+  template <class Ask>
+  Truth evaluate(uint16_t node, const Ask& ask) const;
+
+  std::vector<Atom> atoms_;
+  std::vector<Node> nodes_;
+  uint16_t root_ = 0;
+  uint64_t asks_request_ = 0;     // atoms that a request may answer
+  uint64_t asks_response_ = 0;    // atoms that a response may answer
+  uint64_t asks_connection_ = 0;  // atoms that either answers in the same way
+};
+
+// The expression and a caret below the place of the error, each line indented.
+std::string marked_place(std::string_view expression, size_t at);
+
+}  // namespace tcp_sniffer
