@@ -59,6 +59,7 @@ int refuse(const ConfigError& error, const Environment& environment) {
   EventLog log(settings);
   log.fatal(ErrorCode::kInvalidConfig, error.message);
   log.close();
+  if (settings.format == LogFormat::kText) std::fputs(error.place.c_str(), stderr);
   return exit_status(ErrorCode::kInvalidConfig);
 }
 

@@ -44,6 +44,57 @@ void put_held(const HeldExchange& held, ExchangeParts& parts) {
 
 }  // namespace
 
+// ---------------------------------------------------------------- which are written
+
+bool ExchangeLines::admit(const Message& message, ConnectionIdentity& connection) {
+  if (message.direction == MessageDirection::kRequest) return admit_request(message, connection);
+  HeldExchange* held = nullptr;
+  if (message.exchange != kNoExchange) {
+    if (!message.is_interim()) release_before(message, connection);
+    held = find(connection, message.exchange);
+  }
+  if (held == nullptr) {
+    fate_ = choice_.at_end(nullptr, &message);
+  } else if (held->fate != Fate::kOpen || message.is_interim()) {
+    fate_ = held->fate;
+  } else {
+    fate_ = held->fate = choice_.at_end(&held->asked, &message);
+  }
+  if (fate_ == Fate::kWritten || fate_ == Fate::kOpen) return true;
+  leave_out(fate_, 1);
+  if (held != nullptr && !message.is_interim()) leave_alone(*held, {});
+  return false;
+}
+
+bool ExchangeLines::admit_request(const Message& request, ConnectionIdentity& connection) {
+  const bool waits = request.unanswerable == Incomplete::kNo;
+  asked_ = {};
+  fate_ = choice_.at_request(request, asked_);
+  if (fate_ == Fate::kOpen && !waits) fate_ = choice_.at_end(&asked_, nullptr);
+  if (fate_ == Fate::kWritten || fate_ == Fate::kOpen) return true;
+  leave_out(fate_, 1);
+  if (waits) remember_fate(request, connection);
+  return false;
+}
+
+bool ExchangeLines::admits_unanswered(const Message& request, const ConnectionIdentity& connection,
+                                      Orphan) const {
+  const HeldExchange* held = find(connection, request.exchange);
+  ExchangeChoice::Asked asked;
+  if (held != nullptr) asked = held->asked;
+  Fate fate = held != nullptr ? held->fate : choice_.at_request(request, asked);
+  if (fate == Fate::kOpen) fate = choice_.at_end(&asked, nullptr);
+  return fate == Fate::kWritten;
+}
+
+void ExchangeLines::leave_out(Fate fate, uint64_t messages) {
+  counters_.add(fate == Fate::kFiltered ? ShardCounter::messages_filtered
+                                        : ShardCounter::messages_sampled_out,
+                messages);
+}
+
+// ---------------------------------------------------------------- messages as they come
+
 void ExchangeLines::take(const Message& message, ConnectionIdentity& connection) {
   if (message.direction == MessageDirection::kRequest) {
     take_request(message, connection);
@@ -60,8 +111,13 @@ void ExchangeLines::take_request(const Message& request, ConnectionIdentity& con
       counters_.add(ShardCounter::exchanges_left_early);
     }
     write_alone(request, {Orphan::Kind::kResponseNotCaptured, request.unanswerable});
+  } else if (!by_exchange_ && fate_ == Fate::kWritten) {
+    write_alone(request, {});
+    remember_fate(request, connection);
   } else if (!hold(request, connection)) {
     counters_.add(ShardCounter::exchanges_left_early);
+    if (fate_ == Fate::kOpen) fate_ = choice_.at_end(&asked_, nullptr);
+    if (fate_ != Fate::kWritten) return leave_out(fate_, 1);
     write_alone(request, kLeftEarly);
   }
 }
@@ -73,6 +129,10 @@ void ExchangeLines::take_response(const Message& response, ConnectionIdentity& c
     held = find(connection, response.exchange);
   }
   if (held == nullptr) return write_alone(response, orphan_of(response));
+  if (!by_exchange_) {
+    leave_alone(*held, {});
+    return write_alone(response, {});
+  }
   if (join(*held, response)) return release(*held);
   counters_.add(ShardCounter::exchanges_left_early);
   leave_alone(*held, kLeftEarly);
@@ -82,59 +142,89 @@ void ExchangeLines::take_response(const Message& response, ConnectionIdentity& c
 void ExchangeLines::take_interim(const Message& interim, ConnectionIdentity& connection) {
   HeldExchange* held =
       interim.exchange == kNoExchange ? nullptr : find(connection, interim.exchange);
-  if (held == nullptr) return write_alone(interim, orphan_of(interim));
-  const size_t bound = room_.bound_of(interim);
-  const size_t before = held->interim.memory.capacity;
-  bool taken = false;
-  if (room_.begin_easy(bound)) {
-    if (held->interim.size > 0) append_verbatim(",", output_);
-    writer_.write_part(interim, output_);
-    const std::string_view part(output_.begin(), output_.size());
-    taken =
-        pool_.spares(held->interim.size + part.size(), false) && held->interim.append(pool_, part);
-    output_.cancel_line();
-  }
-  if (taken) {
-    held->messages++;
-    connection.extras->waiting.held_bytes += held->interim.memory.capacity - before;
-    counters_.add(ShardCounter::messages_held);
-    return;
-  }
+  if (held == nullptr || held->messages == 0) return write_alone(interim, orphan_of(interim));
+  if (append_interim(interim, *held)) return;
   counters_.add(ShardCounter::exchanges_left_early);
-  leave_alone(*held, kLeftEarly);
+  const Fate fate = leave_alone(*held, kLeftEarly);
+  if (fate != Fate::kWritten) return leave_out(fate, 1);
   write_alone(interim, orphan_of(interim));
+}
+
+bool ExchangeLines::append_interim(const Message& interim, HeldExchange& held) {
+  if (!room_.begin_easy(room_.bound_of(interim))) return false;
+  const size_t before = held.interim.memory.capacity;
+  if (by_exchange_) {
+    if (held.interim.size > 0) append_verbatim(",", output_);
+    writer_.write_part(interim, output_);
+  } else {
+    writer_.write(interim, output_);
+  }
+  const std::string_view text(output_.begin(), output_.size());
+  const bool taken =
+      pool_.spares(held.interim.size + text.size(), false) && held.interim.append(pool_, text);
+  output_.cancel_line();
+  if (!taken) return false;
+  held.messages++;
+  held.connection->extras->waiting.held_bytes += held.interim.memory.capacity - before;
+  counters_.add(ShardCounter::messages_held);
+  return true;
 }
 
 // The request's text, put together where lines are. False: there is no memory for it.
 bool ExchangeLines::hold(const Message& request, ConnectionIdentity& connection) {
-  const size_t bound = room_.bound_of(request);
-  if (!room_.begin_easy(bound)) return false;
-  const std::string_view body = writer_.write_part(request, output_);
+  if (!room_.begin_easy(room_.bound_of(request))) return false;
+  std::string_view body;
+  if (by_exchange_) {
+    body = writer_.write_part(request, output_);
+  } else {
+    writer_.write(request, output_);
+  }
   const size_t text_size = output_.size();
-  const size_t size = sizeof(HeldExchange) + text_size + body.size();
+  HeldExchange* held = make_held(request, connection, text_size, body.size());
+  if (held != nullptr) {
+    if (text_size > 0) std::memcpy(held->texts(), output_.begin(), text_size);
+    if (!body.empty()) std::memcpy(held->texts() + text_size, body.data(), body.size());
+    counters_.add(ShardCounter::messages_held);
+  }
+  output_.cancel_line();
+  return held != nullptr;
+}
+
+// What comes after the request has its fate.
+void ExchangeLines::remember_fate(const Message& request, ConnectionIdentity& connection) {
+  HeldExchange* held = make_held(request, connection, 0, 0);
+  if (held != nullptr) {
+    held->messages = 0;
+  } else {
+    counters_.add(ShardCounter::exchanges_left_early);
+  }
+}
+
+// nullptr: there is no memory.
+HeldExchange* ExchangeLines::make_held(const Message& request, ConnectionIdentity& connection,
+                                       size_t text_size, size_t body_size) {
+  const size_t size = sizeof(HeldExchange) + text_size + body_size;
   Buffer memory;
   if (pool_.spares(size, false) && connection.make_extras(pool_) != nullptr) {
     memory = pool_.allocate(size);
   }
-  if (memory) {
-    auto* held = new (memory.data) HeldExchange;
-    held->memory = memory;
-    held->exchange = request.exchange;
-    held->client = request.client;
-    held->protocol = request.protocol;
-    held->first_byte_ns = request.first_byte_ns;
-    held->last_byte_ns = request.last_byte_ns;
-    held->text_size = text_size;
-    held->body_size = body.size();
-    std::memcpy(held->texts(), output_.begin(), text_size);
-    if (!body.empty()) std::memcpy(held->texts() + text_size, body.data(), body.size());
-    link(*held, connection);
-    counters_.add(ShardCounter::messages_held);
-  } else {
+  if (!memory) {
     connection.release_unused_extras(pool_);
+    return nullptr;
   }
-  output_.cancel_line();
-  return static_cast<bool>(memory);
+  auto* held = new (memory.data) HeldExchange;
+  held->memory = memory;
+  held->exchange = request.exchange;
+  held->client = request.client;
+  held->protocol = request.protocol;
+  held->first_byte_ns = request.first_byte_ns;
+  held->last_byte_ns = request.last_byte_ns;
+  held->text_size = text_size;
+  held->body_size = body_size;
+  held->fate = fate_;
+  held->asked = asked_;
+  link(*held, connection);
+  return held;
 }
 
 // ---------------------------------------------------------------- what waits
@@ -224,6 +314,7 @@ bool ExchangeLines::join(const HeldExchange& held, const Message& response) {
 void ExchangeLines::write_alone(const Message& message, Orphan orphan) {
   const bool is_request = message.direction == MessageDirection::kRequest;
   const bool is_written = room_.write(message, [&](const Message& shown) {
+    if (!by_exchange_) return writer_.write(shown, output_);
     ExchangeParts parts;
     parts.about = &shown;
     parts.orphan = orphan;
@@ -236,30 +327,47 @@ void ExchangeLines::write_alone(const Message& message, Orphan orphan) {
   if (message.has_latency) latencies_.add(message.latency_ns);
 }
 
-void ExchangeLines::leave_alone(HeldExchange& held, Orphan orphan) {
+// What waits, without its response.
+void ExchangeLines::write_held(const HeldExchange& held, Orphan orphan) {
   Message about;
-  MessageEmitter::add_identity(*held.connection, about);
-  about.client = held.client;
-  about.protocol = held.protocol;
-  about.exchange = held.exchange;
-  const size_t bound = room_.bound_of(about) + extra_of(held);
-  if (room_.begin(bound)) {
+  if (by_exchange_) {
+    MessageEmitter::add_identity(*held.connection, about);
+    about.client = held.client;
+    about.protocol = held.protocol;
+    about.exchange = held.exchange;
+  }
+  if (!room_.begin(room_.bound_of(about) + extra_of(held))) return room_.drop(held.messages);
+  if (by_exchange_) {
     ExchangeParts parts;
     parts.about = &about;
     parts.orphan = orphan;
     put_held(held, parts);
     writer_.write_exchange(parts, output_);
-    end_line(held.messages, held.last_byte_ns, orphan);
   } else {
-    room_.drop(held.messages);
+    append_verbatim(held.text(), output_);
+    append_verbatim(held.interim.text(), output_);
+  }
+  end_line(held.messages, held.last_byte_ns, orphan);
+}
+
+// What waits leaves without its response, or before it. Returns the fate of the exchange, which is
+// decided now at the latest.
+ExchangeLines::Fate ExchangeLines::leave_alone(HeldExchange& held, Orphan orphan) {
+  Fate fate = held.fate;
+  if (fate == Fate::kOpen) fate = choice_.at_end(&held.asked, nullptr);
+  if (held.messages > 0 && fate == Fate::kWritten) {
+    write_held(held, orphan);
+  } else if (held.messages > 0) {
+    leave_out(fate, held.messages);
   }
   release(held);
+  return fate;
 }
 
 void ExchangeLines::end_line(uint64_t messages, int64_t time_ns, Orphan orphan) {
   output_.end_line(messages, time_ns);
   counters_.add(ShardCounter::messages_written, messages);
-  counters_.add(counter_of(orphan));
+  if (by_exchange_) counters_.add(counter_of(orphan));
 }
 
 }  // namespace tcp_sniffer

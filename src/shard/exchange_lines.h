@@ -11,6 +11,7 @@
 #include "core/line/message_line.h"
 #include "core/message/connection_identity.h"
 #include "core/message/message.h"
+#include "core/where/exchange_choice.h"
 #include "shard/line_output.h"
 #include "shard/line_room.h"
 
@@ -19,9 +20,10 @@ namespace tcp_sniffer {
 // A request that waits for its response as finished text. Stands at the beginning of its memory,
 // with the texts behind it:
 //
-//     | HeldExchange | the request's part of the line | format framed: its body |
+//     | HeldExchange | the request's line, or part of it | format framed: the part's body |
 //
-// Known by its connection (WaitingRequests) and, in the order in which they came, by the shard.
+// Or the fate alone of an exchange whose request waits no more. Known by its connection
+// (WaitingRequests) and, in the order in which they came, by the shard.
 struct HeldExchange {
   Buffer memory;                     // this and the texts
   HeldExchange* previous = nullptr;  // of the connection
@@ -36,8 +38,10 @@ struct HeldExchange {
   int64_t last_byte_ns = 0;
   size_t text_size = 0;
   size_t body_size = 0;
-  GrowingText interim;  // the parts of the interim responses, apart by commas
-  uint32_t messages = 1;
+  GrowingText interim;    // the parts of the interim responses, apart by commas
+  uint32_t messages = 1;  // that wait; 0: only the fate is remembered
+  ExchangeChoice::Fate fate = ExchangeChoice::Fate::kWritten;
+  ExchangeChoice::Asked asked;  // kOpen: what the request has answered
 
   std::string_view text() const { return {texts(), text_size}; }
   std::string_view body() const { return {texts() + text_size, body_size}; }
@@ -45,30 +49,44 @@ struct HeldExchange {
   size_t held_bytes() const { return memory.capacity + interim.memory.capacity; }
 };
 
-// `records: exchange`: joins messages to exchanges, one line each, in the order in which exchanges
-// end.
+// Messages that wait for others of their exchange. With `records: exchange` they become one line,
+// in the order in which exchanges end. With a choice among exchanges (`where`, `sampleExchanges`)
+// all messages of an exchange are written, or none.
 //
 // 1. A request waits as text, redacted and escaped, until its final response comes, or until the
 //    engine says that none will come that can be told from others: so what waits is bounded by
-//    maxOutstandingRequests for each connection. Interim responses wait with it.
+//    maxOutstandingRequests for each connection. Interim responses wait with it. With `records:
+//    message` only a request waits that does not decide the fate of its exchange; of others the
+//    fate is remembered.
 // 2. The text is memory of the shard's pool. A request for which there is none, and the oldest that
 //    wait when memory is tight (make_room), leave alone, with the cause "limit"; so does the
-//    response when it comes.
-// 3. Every message is written once, held, or counted as dropped.
+//    response when it comes. Each is judged by itself then.
+// 3. Every message is written once, held, or counted as left out or dropped.
 //
 // Part of its shard: same thread, same lifetime.
 class ExchangeLines {
  public:
-  ExchangeLines(MessageLineWriter& writer, LineRoom& room, BufferPool& pool, LineOutput& output,
-                ShardCounters& counters, Histogram& latencies)
-      : writer_(writer),
+  ExchangeLines(bool by_exchange, const ChoiceRules& rules, MessageLineWriter& writer,
+                LineRoom& room, BufferPool& pool, LineOutput& output, ShardCounters& counters,
+                Histogram& latencies)
+      : by_exchange_(by_exchange),
+        choice_(rules),
+        writer_(writer),
         room_(room),
         pool_(pool),
         output_(output),
         counters_(counters),
         latencies_(latencies) {}
 
+  const ExchangeChoice& choice() const { return choice_; }
+
+  // With a choice, before take: false when the message is left out, which is counted. It is judged
+  // as it will be written, but for what the choice does not ask for.
+  bool admit(const Message& message, ConnectionIdentity& connection);
   void take(const Message& message, ConnectionIdentity& connection);
+  // Whether the line is written that format pretty has for a request without a response.
+  bool admits_unanswered(const Message& request, const ConnectionIdentity& connection,
+                         Orphan orphan) const;
   // As MessageOutput's.
   void on_orphan(ConnectionIdentity& connection, uint64_t exchange, Orphan orphan);
   void on_connection_over(ConnectionIdentity& connection, Incomplete cause);
@@ -77,27 +95,42 @@ class ExchangeLines {
   void make_room();
 
  private:
+  using Fate = ExchangeChoice::Fate;
+
+  bool admit_request(const Message& request, ConnectionIdentity& connection);
   void take_request(const Message& request, ConnectionIdentity& connection);
   void take_response(const Message& response, ConnectionIdentity& connection);
   void take_interim(const Message& interim, ConnectionIdentity& connection);
   bool hold(const Message& request, ConnectionIdentity& connection);
+  bool append_interim(const Message& interim, HeldExchange& held);
+  void remember_fate(const Message& request, ConnectionIdentity& connection);
+  HeldExchange* make_held(const Message& request, ConnectionIdentity& connection, size_t text_size,
+                          size_t body_size);
   void link(HeldExchange& held, ConnectionIdentity& connection);
   void release(HeldExchange& held);
   HeldExchange* find(const ConnectionIdentity& connection, uint64_t exchange) const;
   void release_before(const Message& response, ConnectionIdentity& connection);
   bool join(const HeldExchange& held, const Message& response);
   void write_alone(const Message& message, Orphan orphan);
-  void leave_alone(HeldExchange& held, Orphan orphan);
+  void write_held(const HeldExchange& held, Orphan orphan);
+  Fate leave_alone(HeldExchange& held, Orphan orphan);
+  void leave_out(Fate fate, uint64_t messages);
   void end_line(uint64_t messages, int64_t time_ns, Orphan orphan);
 
+  const bool by_exchange_;  // records: exchange
+  const ExchangeChoice choice_;
   MessageLineWriter& writer_;
   LineRoom& room_;
   BufferPool& pool_;
   LineOutput& output_;
   ShardCounters& counters_;
   Histogram& latencies_;
+  // Of the message that was admitted last.
+  Fate fate_ = Fate::kWritten;
+  ExchangeChoice::Asked asked_;
   HeldExchange* oldest_ = nullptr;
   HeldExchange* youngest_ = nullptr;
 };
+static_assert(sizeof(HeldExchange) <= BufferPool::kSizeMin);  // docs/memory.md says so
 
 }  // namespace tcp_sniffer

@@ -216,7 +216,7 @@ void LineOutput::free_untouched(size_t used) {
 }
 
 void LineOutput::flush() {
-  if (block_ == nullptr || block_->used == 0) return;
+  if (block_ == nullptr || (block_->used == 0 && block_->messages == 0)) return;
   put_into(queue_, token_, block_);
   block_ = nullptr;
 }
@@ -264,6 +264,8 @@ void LineOutput::grow(size_t size) {
 void LineOutput::enlarge(size_t capacity) {
   LineBlock* const small = block_;
   open(make_oversized(capacity <= size_max_ ? size_max_ : capacity * 2));
+  block_->messages = small->messages;  // that have no line of their own
+  block_->oldest_ns = small->oldest_ns;
   block_->stands_for = small->oversized ? nullptr : small;
 }
 

@@ -15,8 +15,8 @@ Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& ce
       events_(events),
       pool_(settings.memory_bytes_max),
       output_(lines, pool_, {may_wait_for_output, settings.line_blocks_max}),
-      lines_(settings.lines, settings.number_frames, settings.bodies, settings.redaction, pool_,
-             output_, counters_),
+      lines_(settings.lines, settings.number_frames, settings.bodies, settings.redaction,
+             settings.choice, pool_, output_, counters_),
       protocols_(settings.protocols, pool_, counters_, lines_, events),
       reassembler_(pool_, counters_, settings.reassembly) {}
 

@@ -13,6 +13,7 @@
 #include "core/redaction/rules.h"
 #include "core/tcp/reassembler.h"
 #include "core/tcp/segment_trace.h"
+#include "core/where/exchange_choice.h"
 #include "shard/census.h"
 #include "shard/connection_table.h"
 #include "shard/line_output.h"
@@ -28,6 +29,7 @@ struct ShardSettings {
   ReassemblySettings reassembly;
   LineOptions lines;
   RedactionRules redaction;
+  ChoiceRules choice;
   PortSet ports;
   int64_t idle_timeout_ns = defaults::kConnectionIdleTimeoutMs * 1'000'000;
   uint64_t connections_max = defaults::kMaxConcurrentConnections;  // over all shards

@@ -15,21 +15,23 @@ int64_t steady_ns() {
 }  // namespace
 
 ShardLines::ShardLines(const LineOptions& options, bool number_frames, const BodySettings& bodies,
-                       const RedactionRules& redaction, BufferPool& pool, LineOutput& output,
-                       ShardCounters& counters)
+                       const RedactionRules& redaction, const ChoiceRules& choice, BufferPool& pool,
+                       LineOutput& output, ShardCounters& counters)
     : writer_(options),
       number_frames_(number_frames),
       bodies_(bodies),
       by_exchange_(options.by_exchange && options.format != LineOptions::kPretty),
       plain_(number_frames && !bodies.decode && bodies.extract == nullptr && !redaction.any() &&
-             !by_exchange_),
+             !by_exchange_ && !choice.any()),
       decoder_(pool, bodies.decoded_max, steady_ns),
       redacts_(redaction.any()),
       redactor_(redaction, pool),
       output_(output),
       counters_(counters),
       room_(writer_, redactor_, pool, output, counters),
-      exchanges_(writer_, room_, pool, output, counters, latencies_) {}
+      exchanges_(by_exchange_, choice, writer_, room_, pool, output, counters, latencies_),
+      chooses_(choice.any()),
+      chooses_first_(chooses_ && !redacts_ && !exchanges_.choice().needs_body()) {}
 
 void ShardLines::on_message(const Message& message, ConnectionIdentity& connection) {
   if (plain_) [[likely]] {
@@ -41,23 +43,29 @@ void ShardLines::on_message(const Message& message, ConnectionIdentity& connecti
 
 void ShardLines::with_body(Message message, ConnectionIdentity& connection) {
   if (!number_frames_) message.first_frame = message.last_frame = 0;
+  if (chooses_first_ && !exchanges_.admit(message, connection)) return;
   const bool decodes = (bodies_.decode || redactor_.searches_bodies()) && !message.body.empty();
   const Message as_sent = message;
   if (decodes) decode(message);
   if (redacts_) redact(message);
-  if (bodies_.extract != nullptr && message.direction == MessageDirection::kResponse) {
-    // A whole body that cannot be decoded to its end is still whole as it was sent.
-    const bool only_decoding_failed = body_is_incomplete(message) && !body_is_incomplete(as_sent);
-    const bool as_it_was = only_decoding_failed && !redactor_.searches_bodies();
-    bodies_.extract->put(as_it_was ? as_sent : message);
-  }
-  if (by_exchange_) {
-    exchanges_.take(message, connection);
-  } else {
-    write(message);
+  if (!chooses_ || chooses_first_ || exchanges_.admit(message, connection)) {
+    if (bodies_.extract != nullptr) extract(message, as_sent);
+    if (by_exchange_ || chooses_) {
+      exchanges_.take(message, connection);
+    } else {
+      write(message);
+    }
   }
   if (decodes) decoder_.release_output();
   redactor_.release_body();
+}
+
+void ShardLines::extract(const Message& message, const Message& as_sent) {
+  if (message.direction != MessageDirection::kResponse) return;
+  // A whole body that cannot be decoded to its end is still whole as it was sent.
+  const bool only_decoding_failed = body_is_incomplete(message) && !body_is_incomplete(as_sent);
+  const bool as_it_was = only_decoding_failed && !redactor_.searches_bodies();
+  bodies_.extract->put(as_it_was ? as_sent : message);
 }
 
 void ShardLines::redact(Message& message) {
@@ -105,16 +113,18 @@ inline void ShardLines::write(const Message& message) {
   if (message.has_latency) latencies_.add(message.latency_ns);
 }
 
-void ShardLines::on_unanswered(const Message& as_sent) {
+void ShardLines::on_unanswered(const Message& as_sent, ConnectionIdentity& connection,
+                               Orphan orphan) {
   Message request = as_sent;
   if (redacts_) redactor_.redact(request);
+  if (chooses_ && !exchanges_.admits_unanswered(request, connection, orphan)) return;
   if (!output_.begin_line(room_.bound_of(request))) return;
   writer_.write_unanswered(request, output_);
   output_.end_line(0, request.first_byte_ns);
 }
 
 void ShardLines::on_orphan(ConnectionIdentity& connection, uint64_t exchange, Orphan orphan) {
-  if (by_exchange_) exchanges_.on_orphan(connection, exchange, orphan);
+  if (by_exchange_ || chooses_) exchanges_.on_orphan(connection, exchange, orphan);
 }
 
 void ShardLines::on_connection_over(ConnectionIdentity& connection, Incomplete cause) {

@@ -22,18 +22,19 @@ struct BodySettings {
   BodySink* extract = nullptr;  // extractDir: gets every response; outlives the shard
 };
 
-// Finished messages: bodies decoded, secrets hidden, bodies handed to the extraction, then lines in
-// the shard's line output, each by itself or joined to exchanges. Part of its shard: same thread,
-// same lifetime.
+// Finished messages: bodies decoded, secrets hidden, what is not wanted left out, bodies handed to
+// the extraction, then lines in the shard's line output, each by itself or joined to exchanges.
+// Part of its shard: same thread, same lifetime.
 class ShardLines final : public MessageOutput {
  public:
   // Pool, output and counters outlive it.
   ShardLines(const LineOptions& options, bool number_frames, const BodySettings& bodies,
-             const RedactionRules& redaction, BufferPool& pool, LineOutput& output,
-             ShardCounters& counters);
+             const RedactionRules& redaction, const ChoiceRules& choice, BufferPool& pool,
+             LineOutput& output, ShardCounters& counters);
 
   void on_message(const Message& message, ConnectionIdentity& connection) override;
-  void on_unanswered(const Message& as_sent) override;
+  void on_unanswered(const Message& as_sent, ConnectionIdentity& connection,
+                     Orphan orphan) override;
   void on_orphan(ConnectionIdentity& connection, uint64_t exchange, Orphan orphan) override;
   void on_connection_over(ConnectionIdentity& connection, Incomplete cause) override;
 
@@ -51,6 +52,7 @@ class ShardLines final : public MessageOutput {
 
  private:
   void with_body(Message message, ConnectionIdentity& connection);
+  void extract(const Message& message, const Message& as_sent);
   void decode(Message& message);
   void redact(Message& message);
   void write(const Message& message);
@@ -68,6 +70,9 @@ class ShardLines final : public MessageOutput {
   Histogram latencies_;
   LineRoom room_;
   ExchangeLines exchanges_;
+  // Whether there is a choice among exchanges, and whether it is made before bodies are decoded.
+  const bool chooses_;
+  const bool chooses_first_;
 };
 
 }  // namespace tcp_sniffer

@@ -100,6 +100,12 @@ void check_sample_rate(const End& end) {
   EXPECT_EQ(outcome.stopped["frames"]["not_sampled"] == 0, end.at_most);
 }
 
+void check_sample_exchanges(const End& end) {
+  const Outcome outcome = end.read(exchanges(50));
+  EXPECT_EQ(outcome.messages.size(), end.at_most ? 100u : 0u);
+  EXPECT_EQ(outcome.stopped["messages"]["sampled_out"], end.at_most ? 0u : 100u);
+}
+
 void check_sample_seed(const End& end) {
   const Outcome outcome = end.read(exchanges(200), {"--sample-rate", "0.5"});
   EXPECT_GT(outcome.messages.size(), 100u);
@@ -345,6 +351,7 @@ const std::map<std::string_view, Check>& checks() {
       {"ports", check_ports},
       {"pinCpus", check_pin_cpus},
       {"sampleRate", check_sample_rate},
+      {"sampleExchanges", check_sample_exchanges},
       {"sampleSeed", check_sample_seed},
       {"tunnelDepth", check_tunnel_depth},
       {"trustedProxies", check_trusted_proxies},

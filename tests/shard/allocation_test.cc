@@ -48,7 +48,8 @@ using namespace shard_harness;
 // A shard on this thread, fed from one block that is used again and again.
 class Feeder {
  public:
-  Feeder() : shard_(0, {}, census_, queue_, true, events_), block_(new PacketBlock) {
+  explicit Feeder(const ShardSettings& settings = {})
+      : shard_(0, settings, census_, queue_, true, events_), block_(new PacketBlock) {
     segment_.key = key_of(40000);
     segment_.flow_hash = hash_of(segment_.key);
     segment_.clock_ns = segment_.time_ns = kStartNs;
@@ -123,6 +124,33 @@ TEST(Allocations, NoneForSegmentsInOrderOfOneConnection) {
   exchanges(100'000);
   EXPECT_EQ(allocations - before, 0u);
   EXPECT_EQ(feeder.messages - messages, 40'000u);
+}
+
+// Requests that wait, or whose exchanges are left out.
+TEST(Allocations, NoneForAConditionOnExchanges) {
+  for (const char* where :
+       {"status >= 500", "path = '/b' or latencyMs < 1000", "path = '/a' and host ~ '*.example'"}) {
+    SCOPED_TRACE(where);
+    ShardSettings settings;
+    settings.choice.where = where;
+    Feeder feeder(settings);
+    const auto exchanges = [&](int count) {
+      for (int i = 0; i < count; i++) {
+        feeder.send(Side::kLow, i % 2 == 0 ? "GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n"
+                                           : "GET /b HTTP/1.1\r\nHost: b.example\r\n\r\n");
+        feeder.send(Side::kHigh, i % 3 == 0 ? "HTTP/1.1 503 Busy\r\nContent-Length: 1\r\n\r\nx"
+                                            : "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nxy");
+      }
+      feeder.process();
+    };
+    exchanges(5000);
+    const uint64_t messages = feeder.messages;
+    const uint64_t before = allocations;
+    exchanges(50'000);
+    EXPECT_EQ(allocations - before, 0u);
+    EXPECT_GT(feeder.messages - messages, 20'000u);
+    EXPECT_LE(feeder.messages - messages, 100'000u);
+  }
 }
 
 TEST(Allocations, NoneForALongBody) {

@@ -83,7 +83,7 @@ TEST(ConnectionTable, AReusedObjectIsAsNew) {
 struct CountedMessages final : MessageOutput {
   int messages = 0;
   void on_message(const Message&, ConnectionIdentity&) override { messages++; }
-  void on_unanswered(const Message&) override {}
+  void on_unanswered(const Message&, ConnectionIdentity&, Orphan) override {}
   void on_orphan(ConnectionIdentity&, uint64_t, Orphan) override {}
   void on_connection_over(ConnectionIdentity&, Incomplete) override {}
 };

@@ -17,10 +17,11 @@ namespace {
 using namespace shard_harness;
 using Json = nlohmann::json;
 
-// Clients and servers of a shard with `records: exchange` and little memory.
+// Clients and servers of a shard with `records: exchange`, or a condition, and little memory.
 class Clients {
  public:
-  explicit Clients(size_t memory) : harness_(settings(memory)) {}
+  explicit Clients(size_t memory, const std::string& where = {})
+      : harness_(settings(memory, where)) {}
 
   void send(uint16_t port, Side side, std::string_view text) {
     if (!sent_.contains({port, side})) {
@@ -51,9 +52,11 @@ class Clients {
   }
 
  private:
-  static ShardSettings settings(size_t memory) {
+  // With a condition the lines are those of messages.
+  static ShardSettings settings(size_t memory, const std::string& where) {
     ShardSettings settings;
-    settings.lines.by_exchange = true;
+    settings.lines.by_exchange = where.empty();
+    settings.choice.where = where;
     settings.memory_bytes_max = memory;
     return settings;
   }
@@ -137,6 +140,44 @@ TEST(ExchangeLines, ARequestThatIsTooLargeToWaitLeavesAtOnce) {
   EXPECT_GT(clients.count(ShardCounter::exchanges_left_early), 0u);
   clients.drain();
   EXPECT_EQ(clients.count(ShardCounter::messages_written), 40u);
+}
+
+TEST(ExchangeLines, WhenMemoryIsTightAConditionIsDecidedWithWhatIsKnown) {
+  constexpr size_t kMemory = 1u << 20;
+  constexpr uint16_t kClients = 700;
+  // Of the requests alone every second one is wanted.
+  Clients clients(kMemory, "status = 204 or path = '/a' and not status");
+  for (uint16_t i = 0; i < kClients; i++) {
+    const std::string request = request_of(3000);
+    clients.send(1000 + i, Side::kLow, i % 2 == 0 ? request : "PUT /b" + request.substr(7));
+    if (i % 10 == 0) clients.process();
+    ASSERT_LE(clients.count(ShardCounter::memory_bytes), kMemory);
+  }
+  clients.process();
+  const uint64_t left = clients.count(ShardCounter::exchanges_left_early);
+  EXPECT_GT(left, kClients / 2);
+  EXPECT_EQ(clients.lines(), clients.count(ShardCounter::messages_written));
+  EXPECT_EQ(clients.lines() + clients.count(ShardCounter::messages_filtered), left);
+  EXPECT_NEAR(static_cast<double>(clients.lines()), static_cast<double>(left) / 2, 1);
+  // The request of the youngest waits, and is written with its response.
+  const uint64_t before = clients.lines();
+  clients.send(1000 + kClients - 1, Side::kHigh, kAnswer);
+  clients.process();
+  EXPECT_EQ(clients.lines(), before + 2);
+  clients.drain();
+}
+
+TEST(ExchangeLines, AConditionOfTheRequestAloneWritesItAtOnceAndItsResponseToo) {
+  Clients clients(1u << 24, "path = '/a'");
+  for (uint16_t port = 1000; port < 1010; port++) clients.send(port, Side::kLow, request_of(100));
+  clients.process();
+  EXPECT_EQ(clients.lines(), 10u);
+  EXPECT_EQ(clients.count(ShardCounter::messages_held), 0u);
+  for (uint16_t port = 1000; port < 1005; port++) clients.send(port, Side::kHigh, kAnswer);
+  clients.process();
+  EXPECT_EQ(clients.lines(), 15u);
+  clients.drain();
+  EXPECT_EQ(clients.count(ShardCounter::messages_written), 15u);
 }
 
 }  // namespace

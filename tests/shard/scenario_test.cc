@@ -239,6 +239,7 @@ class Player {
         {"allowMissingInit", [&] { settings_.allow_missing_init = value == "true"; }},
         {"ignoreFsmErrors", [&] { settings_.ignore_fsm_errors = value == "true"; }},
         {"checkTcpOptions", [&] { settings_.check_tcp_options = value == "true"; }},
+        {"where", [&] { settings_.choice.where = value.substr(1); }},  // in quotes
         {"records", [&] { settings_.lines.by_exchange = value == "exchange"; }},
         {"fields", [&] { settings_.lines.extended = value == "extended"; }},
         {"rawHeaders", [&] { settings_.lines.raw_headers = value == "true"; }},

@@ -106,7 +106,8 @@ class ShardHarness {
                                       count(C::duplicate) + count(C::out_of_window) +
                                       count(C::refused) + count(C::evicted) + count(C::buffered));
     EXPECT_EQ(count(C::messages_parsed),
-              count(C::messages_written) + count(C::messages_dropped_overload));
+              count(C::messages_written) + count(C::messages_dropped_overload) +
+                  count(C::messages_filtered) + count(C::messages_sampled_out));
     EXPECT_EQ(count(C::messages_parsed), count(C::requests) + count(C::responses));
     for (const C gauge : {C::buffered, C::reorder_buffers, C::memory_bytes, C::messages_held,
                           C::connections_open, C::connections_half_open}) {

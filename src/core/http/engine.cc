@@ -92,7 +92,6 @@ void HttpEngine::close(HttpContext& context, Incomplete cause) {
       }
     }
   }
-  emit_unanswered(context);
   settle_unanswered(context);
   ExchangeRing(context.http, pool_).clear();
 }
@@ -108,30 +107,30 @@ void HttpEngine::settle_unanswered(HttpContext& context) {
     const HttpStream& server = context.http.streams[static_cast<size_t>(other(exchange.side))];
     in_order &= !exchange.after_loss && !server.order_lost;
     if (in_order && server.ended && server.phase == HttpPhase::kStart) {
+      emit_unanswered(context, exchange, {Orphan::Kind::kNoResponse, Incomplete::kNo});
       emitter_.end_without_response(context.identity, exchange.number);
     } else if (server.order_lost && server.lossy && !server.unplaced) {
+      emit_unanswered(context, exchange, {Orphan::Kind::kResponseNotCaptured, Incomplete::kGap});
       emitter_.lose_response(context.identity, exchange.number, Incomplete::kGap);
+    } else {
+      emit_unanswered(context, exchange, {Orphan::Kind::kResponseNotCaptured, context.ending});
     }
   }
 }
 
-// Requests that no response will answer any more.
-void HttpEngine::emit_unanswered(HttpContext& context) {
-  ExchangeRing ring(context.http, pool_);
+// A request that no response will answer any more.
+void HttpEngine::emit_unanswered(HttpContext& context, const Exchange& exchange, Orphan orphan) {
   if (settings_.request_target_max == 0) return;
-  for (uint32_t i = 0; i < ring.size(); i++) {
-    const Exchange& exchange = ring.at(i);
-    if (!exchange.text || !context.identity.roles.known()) continue;
-    Message request;
-    request.method = exchange.text.method();
-    request.target = exchange.text.target();
-    request.request_host = exchange.text.host();
-    request.body_size = exchange.body_size;
-    request.first_byte_ns = exchange.first_byte_ns;
-    request.exchange = exchange.number;
-    if (settings_.client.follow_headers()) request.client = exchange.text.client();
-    emitter_.emit_unanswered(context.identity, request);
-  }
+  if (!exchange.text || !context.identity.roles.known()) return;
+  Message request;
+  request.method = exchange.text.method();
+  request.target = exchange.text.target();
+  request.request_host = exchange.text.host();
+  request.body_size = exchange.body_size;
+  request.first_byte_ns = exchange.first_byte_ns;
+  request.exchange = exchange.number;
+  if (settings_.client.follow_headers()) request.client = exchange.text.client();
+  emitter_.emit_unanswered(context.identity, request, orphan);
 }
 
 }  // namespace tcp_sniffer

@@ -18,6 +18,8 @@
 
 namespace tcp_sniffer {
 
+struct Exchange;
+
 struct HttpSettings {
   uint64_t body_max = defaults::kMaxBodySize;                    // maxBodySize: bytes of body kept
   uint32_t header_bytes_max = defaults::kMaxHeaderBytes;         // maxHeaderBytes
@@ -96,8 +98,8 @@ class HttpEngine {
  private:
   friend class HttpDirection;
 
-  void emit_unanswered(HttpContext& context);
   void settle_unanswered(HttpContext& context);
+  void emit_unanswered(HttpContext& context, const Exchange& exchange, Orphan orphan);
 
   HttpSettings settings_;
   BufferPool& pool_;

@@ -5,6 +5,7 @@
 
 #include "core/base/ascii_case.h"
 #include "core/field/field_value.h"
+#include "core/message/folded_value.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -12,32 +13,6 @@ namespace {
 // The room that is reserved at once for fields, of which each must fit in the worst case of
 // escaping: enough for nearly every message's fields in one piece, little beside a block of lines.
 constexpr size_t kRunRoom = 16384;
-
-bool is_line_break(char c) {
-  return c == '\r' || c == '\n';
-}
-bool is_space(char c) {
-  return c == ' ' || c == '\t' || is_line_break(c);
-}
-
-void unfold(std::string_view value, std::string& out) {
-  out.clear();
-  size_t at = 0;
-  while (at < value.size()) {
-    if (!is_space(value[at])) {
-      out.push_back(value[at++]);
-      continue;
-    }
-    const size_t begin = at;
-    while (at < value.size() && is_space(value[at])) ++at;
-    const std::string_view run = value.substr(begin, at - begin);
-    if (std::none_of(run.begin(), run.end(), is_line_break)) {
-      out.append(run);
-    } else if (!out.empty() && at < value.size()) {
-      out.push_back(' ');
-    }
-  }
-}
 
 bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return (c & 0x80) == 0; });

@@ -53,11 +53,12 @@ void MessageEmitter::emit(ConnectionIdentity& identity, Side side, Message& mess
   output_.on_message(message, identity);
 }
 
-void MessageEmitter::emit_unanswered(const ConnectionIdentity& identity, Message& request) {
+void MessageEmitter::emit_unanswered(ConnectionIdentity& identity, Message& request,
+                                     Orphan orphan) {
   add_identity(identity, request);
   if (clients_.wanted) [[unlikely]]
     add_client(identity, request);
-  output_.on_unanswered(request);
+  output_.on_unanswered(request, identity, orphan);
 }
 
 }  // namespace tcp_sniffer

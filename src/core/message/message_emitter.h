@@ -19,8 +19,8 @@ class MessageEmitter {
 
   // `side` sent the message. Fixes the connection's receiver when it is not known yet.
   void emit(ConnectionIdentity& identity, Side side, Message& message);
-  // A request whose response will not come; the receiver is known.
-  void emit_unanswered(const ConnectionIdentity& identity, Message& request);
+  // A request whose response will not come, and why; the receiver is known.
+  void emit_unanswered(ConnectionIdentity& identity, Message& request, Orphan orphan);
   // The request of this exchange has no response that can be told from others.
   void lose_response(ConnectionIdentity& identity, uint64_t exchange, Incomplete cause) {
     output_.on_orphan(identity, exchange, {Orphan::Kind::kResponseNotCaptured, cause});

@@ -13,9 +13,10 @@ class MessageOutput {
   virtual ~MessageOutput() = default;
   // One call a message. The connection stays where it is until on_connection_over.
   virtual void on_message(const Message& message, ConnectionIdentity& connection) = 0;
-  // A request whose response will not come any more: the connection is over. Only for lines that
-  // name a request with its response.
-  virtual void on_unanswered(const Message& request) = 0;
+  // A request whose response will not come any more, because the connection is over, and why. Only
+  // for lines that name a request with its response. Before on_orphan and on_connection_over.
+  virtual void on_unanswered(const Message& request, ConnectionIdentity& connection,
+                             Orphan orphan) = 0;
   // No response with the number of this exchange will come: why. Nothing happens when no request
   // with this number was handed on.
   virtual void on_orphan(ConnectionIdentity& connection, uint64_t exchange, Orphan orphan) = 0;

@@ -8,6 +8,7 @@
 #include "core/base/number_text.h"
 #include "core/base/text_encoding.h"
 #include "core/message/body_text.h"
+#include "core/message/folded_value.h"
 #include "core/where/glob.h"
 
 namespace tcp_sniffer {
@@ -19,12 +20,29 @@ using Kind = FieldValue::Kind;
 // forgets, and becomes slower, but stays linear.
 constexpr int64_t kRegexMemory = int64_t{1} << 20;
 
+// What a line shows of a time.
+constexpr int64_t kNsPerTick = 1000;
+
 int64_t clamped(uint64_t number) {
   return static_cast<int64_t>(std::min<uint64_t>(number, std::numeric_limits<int64_t>::max()));
 }
 
 bool is_text(const Token& value) {
   return value.kind == Token::Kind::kString;
+}
+
+// Of a field of that kind which the message has.
+const IpAddress* address_of(Field field, const Message& message) {
+  switch (field) {
+    case Field::kReceiverIp:
+      return &message.receiver.ip;
+    case Field::kProxiedSourceIp:
+      return &message.proxied->source.ip;
+    case Field::kProxiedDestinationIp:
+      return &message.proxied->destination.ip;
+    default:
+      return &message.destination.ip;
+  }
 }
 
 std::string quoted(std::string_view text) {
@@ -162,6 +180,7 @@ bool Atom::holds(const Message& message) const {
     case Kind::kAbsent:
       return false;
     case Kind::kTime:
+      return number_matches(value.ns - value.ns % kNsPerTick);
     case Kind::kMilliseconds:
       return number_matches(value.ns);
     case Kind::kNumber:
@@ -172,9 +191,7 @@ bool Atom::holds(const Message& message) const {
     case Kind::kWord:
       return text_matches(value.text);
     case Kind::kAddress:
-      return test_ == Test::kThere ||
-             std::any_of(networks_.begin(), networks_.end(),
-                         [&](const Network& network) { return network.holds(value.endpoint->ip); });
+      return test_ == Test::kThere || network_matches(*address_of(ref_.field, message));
     case Kind::kFlag:
       return true;
     case Kind::kOther:
@@ -218,6 +235,11 @@ bool Atom::text_matches(std::string_view text) const {
   }
 }
 
+bool Atom::network_matches(const IpAddress& ip) const {
+  return std::any_of(networks_.begin(), networks_.end(),
+                     [&](const Network& network) { return network.holds(ip); });
+}
+
 bool Atom::other_matches(const Message& message) const {
   switch (ref_.field) {
     case Field::kConnectionId: {
@@ -247,7 +269,10 @@ bool Atom::other_matches(const Message& message) const {
 bool Atom::headers_match(std::span<const HeaderField> fields) const {
   if (ref_.header.empty()) return true;
   return std::any_of(fields.begin(), fields.end(), [&](const HeaderField& field) {
-    return equal_ignoring_case(field.name, ref_.header) && text_matches(field.value);
+    if (!equal_ignoring_case(field.name, ref_.header)) return false;
+    if (!field.folded) return text_matches(field.value);
+    unfold(field.value, unfolded_);
+    return text_matches(unfolded_);
   });
 }
 

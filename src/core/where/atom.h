@@ -57,6 +57,7 @@ class Atom {
 
   bool number_matches(int64_t number) const;
   bool text_matches(std::string_view text) const;
+  bool network_matches(const IpAddress& ip) const;
   bool other_matches(const Message& message) const;
   bool headers_match(std::span<const HeaderField> fields) const;
   bool anomalies_match(Anomalies anomalies) const;
@@ -70,6 +71,7 @@ class Atom {
   std::vector<std::string> texts_;
   std::vector<Network> networks_;
   std::vector<std::unique_ptr<re2::RE2>> expressions_;
+  mutable std::string unfolded_;  // a header value that had line breaks
 };
 
 }  // namespace tcp_sniffer

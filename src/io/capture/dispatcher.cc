@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdlib>
 #include <utility>
 
+#include "core/base/sample_bound.h"
 #include "io/capture/begin_time.h"
 
 namespace tcp_sniffer {
@@ -17,12 +17,6 @@ namespace {
 
 // Frames between two publications of the counters while the source is busy.
 constexpr uint64_t kPublishEvery = 4096;
-
-// The fraction as a bound for a 64-bit hash; UINT64_MAX means every connection.
-uint64_t threshold_of(double rate) {
-  if (rate >= 1.0) return UINT64_MAX;
-  return static_cast<uint64_t>(std::ldexp(rate, 64));
-}
 
 FrameCounter counter_of(FrameFate fate) {
   switch (fate) {
@@ -47,7 +41,7 @@ Dispatcher::Dispatcher(const DispatcherSettings& settings, const std::vector<Pac
       decoder_(settings.decode, &encapsulations_),
       defragmenter_(settings.defragment),
       filter_(filter),
-      sample_threshold_(threshold_of(settings.sample_rate)) {
+      sample_bound_(sample_bound(settings.sample_rate)) {
   for (PacketLane* lane : lanes) {
     open_.push_back({.lane = lane, .runs_at_once = lane->runs_at_once()});
   }
@@ -138,7 +132,7 @@ void Dispatcher::on_segment(Segment& segment, const Frame& frame, CapturePiece* 
     counters_.add(FrameCounter::other_port);
     return;
   }
-  if (sample_threshold_ != UINT64_MAX && !sampled(public_key(segment))) {
+  if (sample_bound_ != kWholeSample && !sampled(public_key(segment))) {
     counters_.add(FrameCounter::not_sampled);
     return;
   }
@@ -300,7 +294,7 @@ void Dispatcher::advance_live_clock(int64_t time_ns) {
 }
 
 bool Dispatcher::sampled(const FlowKey& key) const {
-  return XXH3_64bits_withSeed(&key, sizeof(FlowKey), settings_.sample_seed) < sample_threshold_;
+  return XXH3_64bits_withSeed(&key, sizeof(FlowKey), settings_.sample_seed) < sample_bound_;
 }
 
 // A block from the lane, with the notes of its shard.

@@ -126,7 +126,7 @@ class Dispatcher final : public FrameSink {
   std::vector<OpenBlock> open_;
   std::unique_ptr<UnreadBodies> unread_;  // with may_withhold
   FrameCounters counters_;
-  uint64_t sample_threshold_;
+  uint64_t sample_bound_;
   int64_t clock_ns_ = 0;         // the shards' clock: packet time and clock_offset_ns_
   int64_t clock_offset_ns_ = 0;  // the sum of the steps back, and live of all, that were believed
   int64_t jump_ns_ = 0;          // a far packet time that waits to be believed

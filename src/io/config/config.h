@@ -51,6 +51,9 @@ struct Config {
   // Which connections.
   double sample_rate = 1.0;
   uint64_t sample_seed = 0;
+  std::string where;  // empty: every exchange
+  double sample_exchanges = 1.0;
+  std::string always_keep;
   std::vector<Protocol> protocols = {Protocol::kHttp};
   bool tunnels = false;  // resolved: true for files
   uint64_t tunnel_depth = defaults::kTunnelDepth;
@@ -133,6 +136,8 @@ struct Config {
 // allowed, without control characters.
 struct ConfigError {
   std::string message;
+  // Of a condition: a part of it, and below it a caret at the place that is wrong. Two lines.
+  std::string place{};
   // The form in which to report it, as far as it was known when the error was found.
   LogFormat log_format = LogFormat::kAuto;
 };

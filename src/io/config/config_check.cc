@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "io/base/printable.h"
+#include "io/config/condition_error.h"
 #include "io/config/config_values.h"
 #include "shard/pin_thread.h"
 
@@ -194,6 +195,8 @@ std::optional<ConfigError> check_config(const Config& config, const Environment&
   if (auto wrong = check_limits(config)) return wrong;
   if (auto wrong = check_secrets(config)) return wrong;
   if (auto wrong = check_select(config)) return wrong;
+  if (auto wrong = check_condition("where", config.where)) return wrong;
+  if (auto wrong = check_condition("alwaysKeep", config.always_keep)) return wrong;
   return check_supported(config);
 }
 
@@ -235,7 +238,8 @@ std::vector<std::string> keys_without_effect(const Config& config) {
   add_if("debugLog", !config.debug && !config.hex_dump);
   add_if("tunnelDepth", !config.tunnels);
   add_if("keyTunnel", !config.tunnels);
-  add_if("sampleSeed", config.sample_rate >= 1.0);
+  add_if("sampleSeed", config.sample_rate >= 1.0 && config.sample_exchanges >= 1.0);
+  add_if("alwaysKeep", config.sample_exchanges >= 1.0);
   return names;
 }
 

@@ -30,6 +30,7 @@ enum class TextKind : uint8_t {
   kListener,    // ADDRESS:PORT
   kPattern,     // a regular expression that RE2 takes; keeps its commas
   kField,       // a name that parse_field takes
+  kCondition,   // not empty; check_config compiles it
 };
 
 // One of a few words, kept as an enum whose values count from 0 in the words' order.

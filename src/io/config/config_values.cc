@@ -372,6 +372,9 @@ std::string allowed_text(const KeySpec& key) {
     case TextKind::kField:
       what = "fields that --help-fields lists, none twice";
       break;
+    case TextKind::kCondition:
+      what = "a condition on an exchange";
+      break;
     case TextKind::kListener:
       what = "ADDRESS:PORT or a port, from 1 to 65535";
       break;

@@ -54,7 +54,7 @@ constexpr std::string_view kShortHelp =
       --decode-bodies       undo gzip, deflate, br, zstd
       --extract-dir FOLDER  response bodies as files
       --redact-headers NAME,...   --redact-query NAME,...    hide values
-      --sample-rate 0.1     a tenth of the connections
+      --where CONDITION     only such exchanges    --sample-rate 0.1   a tenth
       --config FILE         keys from a JSON object
       --check               say what stands in the way, and exit
   -q, --quiet               only warnings         --utc   times in UTC

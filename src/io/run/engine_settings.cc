@@ -74,6 +74,13 @@ std::vector<FieldRef> selected_fields(const Config& config) {
   return fields;
 }
 
+ChoiceRules choice_rules(const Config& config) {
+  return {.where = config.where,
+          .sample = config.sample_exchanges,
+          .sample_seed = config.sample_seed,
+          .always_keep = config.always_keep};
+}
+
 ClientRules client_rules(const Config& config) {
   // What must not be shown in a header must not be shown as the client.
   const HeaderNames hidden(config.redact_headers);
@@ -122,7 +129,9 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   const bool shows_bodies = selected.empty()
                                 ? config.format != OutputFormat::kPretty
                                 : std::any_of(selected.begin(), selected.end(), needs_body);
-  if (!shows_bodies && !extracting) settings.protocols.http.body_max = 0;
+  settings.choice = choice_rules(config);
+  const bool asks_bodies = ExchangeChoice(settings.choice).needs_body();
+  if (!shows_bodies && !asks_bodies && !extracting) settings.protocols.http.body_max = 0;
   settings.protocols.http.drop_binary_bodies =
       config.format != OutputFormat::kFramed && config.binary_body == BinaryBody::kOmit &&
       !config.decode_bodies && !redacts_bodies(config) && !extracting;

@@ -100,7 +100,10 @@ void add_traffic(const Totals& totals, Lines& lines) {
                            counted(unpaired, "responses without their request")})});
   add_latencies(totals, lines);
   lines.push_back(
-      {"messages", number(totals.written), "written, " + bytes_text(totals.output_bytes)});
+      {"messages", number(totals.written),
+       joined({"written, " + bytes_text(totals.output_bytes),
+               counted(totals.of(ShardCounter::messages_filtered), "filtered"),
+               counted(totals.of(ShardCounter::messages_sampled_out), "not in the sample")})});
   add_incomplete(totals, lines);
   lines.push_back({"connections", number(totals.of(ShardCounter::connections_opened)),
                    joined({counted(totals.of(ShardCounter::tls), "TLS streams"),

@@ -6,7 +6,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
-#include <regex>
 #include <string>
 #include <utility>
 #include <variant>
@@ -15,6 +14,7 @@
 #include "core/line/message_line.h"
 #include "core/where/constant.h"
 #include "core/where/glob.h"
+#include "support/condition_model.h"
 
 namespace tcp_sniffer::condition_test {
 namespace {
@@ -356,192 +356,20 @@ TEST(Glob, MatchesAsTheObviousRecursionDoes) {
 
 // ---------------------------------------------------------------- random conditions
 
-// A condition as text, and what it means for the full lines of a request and a response; nullptr:
-// there is none.
-struct Meaning {
-  std::string text;
-  std::function<bool(const Json*, const Json*)> holds;
-};
-
-enum class Of { kRequest, kResponse, kEither, kConnection };
-
-std::vector<Json> values_in(const Json& line, const std::string& name) {
-  const Json* value = &line;
-  std::string rest = name;
-  for (const std::string group : {"headers.", "trailers.", "receiver.", "destination."}) {
-    if (!rest.starts_with(group)) continue;
-    const std::string object = group.substr(0, group.size() - 1);
-    if (!line.contains(object)) return {};
-    value = &line[object];
-    rest.erase(0, group.size());
-  }
-  if (name == "contentType") return values_in(line, "headers.content-type");
-  if (name == "host") {
-    // The first one, unless it is empty.
-    const std::vector<Json> hosts = values_in(line, "headers.host");
-    if (hosts.empty() || hosts[0] == "") return {};
-    return std::vector<Json>(1, hosts[0]);
-  }
-  if (name == "status") rest = "statusCode";
-  if (!value->contains(rest)) return {};
-  const Json& found = (*value)[rest];
-  if (!found.is_array()) return std::vector<Json>(1, found);
-  return std::vector<Json>(found.begin(), found.end());
-}
-
-std::vector<Json> values_of(const std::string& name, Of of, const Json* asked, const Json* answer) {
-  std::vector<Json> values;
-  if (asked != nullptr && of != Of::kResponse) values = values_in(*asked, name);
-  const bool ask_answer =
-      of == Of::kResponse || of == Of::kEither || (of == Of::kConnection && asked == nullptr);
-  if (answer != nullptr && ask_answer) {
-    for (Json& value : values_in(*answer, name)) values.push_back(std::move(value));
-  }
-  return values;
-}
-
-struct AskedField {
-  std::string name;
-  Of of;
-  char type;  // n: number, m: milliseconds, t: text, a: address, f: there or not
-};
-
-const std::vector<AskedField>& asked_fields() {
-  static const std::vector<AskedField> fields = {
-      {"method", Of::kRequest, 't'},         {"path", Of::kRequest, 't'},
-      {"host", Of::kRequest, 't'},           {"status", Of::kResponse, 'n'},
-      {"statusText", Of::kResponse, 't'},    {"latencyMs", Of::kResponse, 'm'},
-      {"httpVersion", Of::kEither, 't'},     {"headers.x-a", Of::kEither, 't'},
-      {"trailers.x-a", Of::kEither, 't'},    {"contentType", Of::kEither, 't'},
-      {"bodySize", Of::kEither, 'n'},        {"body", Of::kEither, 't'},
-      {"bodyTruncated", Of::kEither, 'f'},   {"durationMs", Of::kEither, 'm'},
-      {"incomplete", Of::kEither, 't'},      {"missingBytes", Of::kEither, 'n'},
-      {"afterGap", Of::kEither, 'f'},        {"anomalies", Of::kEither, 't'},
-      {"headersSize", Of::kEither, 'n'},     {"trailers", Of::kEither, 'f'},
-      {"receiver.ip", Of::kConnection, 'a'}, {"receiver.port", Of::kConnection, 'n'},
-      {"exchange", Of::kConnection, 'n'},    {"connectMs", Of::kConnection, 'm'},
-      {"vlan", Of::kConnection, 'n'},
-  };
-  return fields;
-}
-
 const std::vector<std::string> kTexts = {"GET", "POST", "/a",  "/ab?c", "a.example", "x",   "",
                                          "OK",  "gap",  "1.1", "1.0",   "text/html", "idle"};
 
-class RandomCondition {
- public:
-  explicit RandomCondition(unsigned seed) : random_(seed) {}
-
-  Meaning any(int depth) {
-    switch (depth == 0 ? 0 : random_() % 5) {
-      case 0:
-      case 1:
-        return atom();
-      case 2: {
-        const Meaning inner = any(depth - 1);
-        return {"not (" + inner.text + ")",
-                [inner](const Json* a, const Json* b) { return !inner.holds(a, b); }};
-      }
-      case 3: {
-        const Meaning left = any(depth - 1);
-        const Meaning right = any(depth - 1);
-        return {"(" + left.text + ") and (" + right.text + ")",
-                [left, right](const Json* a, const Json* b) {
-                  return left.holds(a, b) && right.holds(a, b);
-                }};
-      }
-      default: {
-        // Without parentheses: `and` binds tighter.
-        const Meaning one = atom();
-        const Meaning two = atom();
-        const Meaning three = any(depth - 1);
-        return {one.text + " or " + two.text + " and (" + three.text + ")",
-                [one, two, three](const Json* a, const Json* b) {
-                  return one.holds(a, b) || (two.holds(a, b) && three.holds(a, b));
-                }};
-      }
-    }
+// What the constants of conditions are.
+std::vector<Json> few_values(const condition_model::AskedField& field) {
+  switch (field.type) {
+    case 't':
+      return {kTexts.begin(), kTexts.end()};
+    case 'a':
+      return {"10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.3"};
+    default:
+      return {0, 1, 2, 3};
   }
-
- private:
-  using Test = std::function<bool(const Json&)>;
-
-  Meaning atom() {
-    AskedField field = asked_fields()[random_() % asked_fields().size()];
-    std::string name = field.name;
-    if (field.of == Of::kEither && random_() % 2 == 0) {
-      field.of = random_() % 2 == 0 ? Of::kRequest : Of::kResponse;
-      name = (field.of == Of::kRequest ? "request." : "response.") + name;
-    }
-    std::string behind;
-    Test test = [](const Json&) { return true; };
-    bool negated = false;
-    if (field.type != 'f' && random_() % 8 != 0) compare(field.type, behind, test, negated);
-    return {name + behind, [field, test, negated](const Json* asked, const Json* answer) {
-              bool any = false;
-              for (const Json& value : values_of(field.name, field.of, asked, answer)) {
-                any |= test(value);
-              }
-              return any != negated;
-            }};
-  }
-
-  void compare(char type, std::string& behind, Test& test, bool& negated) {
-    if (type == 't') return compare_text(behind, test, negated);
-    if (type == 'a') {
-      behind = " in 10.0.0.0/31";
-      test = [](const Json& value) { return value == "10.0.0.0" || value == "10.0.0.1"; };
-      return;
-    }
-    static constexpr const char* kSigns[] = {"=", "!=", "<", "<=", ">", ">="};
-    const size_t sign = random_() % 6;
-    const unsigned constant = random_() % 4;
-    negated = sign == 1;
-    behind = std::string(" ") + kSigns[sign] + " " + std::to_string(constant);
-    test = [sign, constant](const Json& value) {
-      const double number = value.get<double>();
-      return sign < 2    ? number == constant
-             : sign == 2 ? number < constant
-             : sign == 3 ? number <= constant
-             : sign == 4 ? number > constant
-                         : number >= constant;
-    };
-  }
-
-  void compare_text(std::string& behind, Test& test, bool& negated) {
-    const std::string text = kTexts[random_() % kTexts.size()];
-    switch (random_() % 5) {
-      case 0:
-        negated = random_() % 2 == 0;
-        behind = (negated ? " != '" : " = \"") + text + (negated ? "'" : "\"");
-        test = [text](const Json& value) { return value == text; };
-        return;
-      case 1: {
-        const std::string other = kTexts[random_() % kTexts.size()];
-        behind = " in ('" + text + "', '" + other + "')";
-        test = [text, other](const Json& value) { return value == text || value == other; };
-        return;
-      }
-      case 2:
-        behind = " ~ '" + text + "*'";
-        test = [text](const Json& value) { return value.get<std::string>().starts_with(text); };
-        return;
-      case 3:
-        behind = " ~ '*" + text + "*'";
-        test = [text](const Json& value) {
-          return value.get<std::string>().find(text) != std::string::npos;
-        };
-        return;
-      default:
-        behind = " =~ '^[a-g/]+.?[A-Z]*'";
-        test = [](const Json& value) {
-          return std::regex_search(value.get<std::string>(), std::regex("^[a-g/]+.?[A-Z]*"));
-        };
-    }
-  }
-
-  std::mt19937 random_;
-};
+}
 
 // Messages of few different values, so that conditions hold for some.
 class RandomMessage {
@@ -612,7 +440,7 @@ TEST(Condition, RandomOnesHoldWhereAnEvaluatorOfTheFullLinesSaysSo) {
   size_t held = 0;
   size_t asked = 0;
   for (unsigned seed = 0; seed < 400; ++seed) {
-    const Meaning meaning = RandomCondition(seed).any(4);
+    const auto meaning = condition_model::RandomCondition(seed, few_values).any(4);
     const auto condition = compiled(meaning.text);
     ASSERT_NE(condition, nullptr);
     std::mt19937 random(seed);

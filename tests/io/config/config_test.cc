@@ -329,6 +329,9 @@ TEST(ConfigTest, FilesNeedNoPorts) {
 TEST(ConfigTest, DefaultsAreThoseOfTheContract) {
   const std::pair<const char*, const char*> table[] = {
       {"sampleRate", "1"},
+      {"where", "none"},
+      {"sampleExchanges", "1"},
+      {"alwaysKeep", "none"},
       {"maxBodySize", "1048576"},
       {"maxConcurrentConnections", "100000"},
       {"connectionIdleTimeoutMs", "300000"},
@@ -422,9 +425,10 @@ json other_value(const KeySpec& key) {
   }
   if (value.is_number_float()) return 0.5;
   if (std::holds_alternative<std::vector<uint16_t> Config::*>(key.target)) return json::array({8});
-  const std::string text = key.text_kind == TextKind::kListener ? "[::1]:9464"
-                           : key.text_kind == TextKind::kField  ? "path"
-                                                                : "something";
+  const std::string text = key.text_kind == TextKind::kListener    ? "[::1]:9464"
+                           : key.text_kind == TextKind::kField     ? "path"
+                           : key.text_kind == TextKind::kCondition ? "status"
+                                                                   : "something";
   return is_list(key) ? json::array({text}) : json(text);
 }
 

@@ -228,9 +228,10 @@ TEST(OptionsTest, EveryKeyHasAFlagThatMeansTheSame) {
       value = nlohmann::json::array({7, 9});
       argument += "7,9";
     } else {
-      const std::string text = key.text_kind == TextKind::kListener ? "[::1]:1"
-                               : key.text_kind == TextKind::kField  ? "path"
-                                                                    : "some";
+      const std::string text = key.text_kind == TextKind::kListener    ? "[::1]:1"
+                               : key.text_kind == TextKind::kField     ? "path"
+                               : key.text_kind == TextKind::kCondition ? "status"
+                                                                       : "some";
       value = is_list(key) ? nlohmann::json::array({text}) : nlohmann::json(text);
       argument += text;
     }

@@ -17,6 +17,7 @@ const kinds = {
     'x-kind': 'headerName',
   },
   'a path that is not empty': { type: 'string', minLength: 1, 'x-kind': 'path' },
+  'a condition on an exchange': { type: 'string', minLength: 1, 'x-kind': 'condition' },
   'ADDRESS:PORT or a port, from 1 to 65535': {
     type: 'string',
     pattern: '^(.*:)?[0-9]+$',
@@ -102,7 +103,7 @@ function generate(binary) {
     $id: 'urn:tcp-sniffer:schema:1:config',
     title: 'EngineConfig',
     description:
-      'The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, listener is ADDRESS:PORT; bytes may be written as 64K or 1M.',
+      'The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, condition one of docs/conditions.md, listener is ADDRESS:PORT; bytes may be written as 64K or 1M.',
     type: 'object',
     additionalProperties: false,
     properties: Object.fromEntries(

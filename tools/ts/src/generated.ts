@@ -514,7 +514,7 @@ export interface ByteCounters {
   [name: string]: number;
 }
 
-/** parsed = written + dropped_overload + discarded + queued. */
+/** parsed = written + dropped_overload + discarded + queued + held + filtered + sampled_out. */
 export interface MessageCounters {
   parsed: number;
   written: number;
@@ -794,7 +794,7 @@ export interface EngineEvents {
 
 export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","no_reader","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","output_resumed","output_full","output_mended","extract_failed","debug_log_failed","loss","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
-/** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
+/** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, condition one of docs/conditions.md, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {
   /** The interface to capture on; any and lo work too (live only). Default: first interface that is up and not loopback. */
   interface?: string;
@@ -820,8 +820,14 @@ export interface EngineConfig {
   user?: string;
   /** The fraction of connections processed; a connection is whole or absent, and the same ones are chosen in every run. */
   sampleRate?: number;
-  /** Another seed chooses other connections. */
+  /** Another seed chooses other connections and exchanges. */
   sampleSeed?: number;
+  /** Write only exchanges of which this holds: both messages or neither; for example status >= 500 or latencyMs > 1000. */
+  where?: string;
+  /** The fraction of exchanges written: both messages or neither, and the same ones in every run. */
+  sampleExchanges?: number;
+  /** With sampleExchanges: exchanges that are written in any case. */
+  alwaysKeep?: string;
   /** Protocols that are parsed. */
   protocols?: ('http' | 'pop3')[];
   /** Look into tunnels (GRE, VXLAN, GTP-U and others). Default: files: true; live: false. */
@@ -951,6 +957,7 @@ export const engineDefaults = {
   captureThreads: 1,
   sampleRate: 1,
   sampleSeed: 0,
+  sampleExchanges: 1,
   protocols: ["http"],
   tunnelDepth: 4,
   keyTunnel: true,

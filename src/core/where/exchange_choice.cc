@@ -1,0 +1,65 @@
+#include "core/where/exchange_choice.h"
+
+#include <xxhash.h>
+
+#include <array>
+#include <utility>
+#include <variant>
+
+namespace tcp_sniffer {
+namespace {
+
+using Verdict = Condition::Verdict;
+
+std::unique_ptr<Condition> compiled(const std::string& text) {
+  if (text.empty()) return nullptr;
+  auto result = Condition::compile(text);
+  return std::get<std::unique_ptr<Condition>>(std::move(result));
+}
+
+}  // namespace
+
+ExchangeChoice::ExchangeChoice(const ChoiceRules& rules)
+    : any_(rules.any()),
+      sample_bound_(sample_bound(rules.sample)),
+      sample_seed_(rules.sample_seed),
+      where_(compiled(rules.where)),
+      always_keep_(compiled(rules.always_keep)) {}
+
+bool ExchangeChoice::needs_body() const {
+  return (where_ != nullptr && where_->needs_body()) ||
+         (always_keep_ != nullptr && sample_bound_ != kWholeSample && always_keep_->needs_body());
+}
+
+bool ExchangeChoice::in_sample(const Message& message) const {
+  if (sample_bound_ == kWholeSample) return true;
+  const bool is_known = message.exchange != kNoExchange;
+  const std::array<uint64_t, 3> key = {message.connection_id, message.exchange,
+                                       is_known ? 0 : static_cast<uint64_t>(message.first_byte_ns)};
+  return XXH3_64bits_withSeed(key.data(), sizeof(key), sample_seed_) < sample_bound_;
+}
+
+ExchangeChoice::Fate ExchangeChoice::at_request(const Message& request, Asked& asked) const {
+  const Verdict wanted =
+      where_ == nullptr ? Verdict::kYes : where_->at_request(request, asked.where);
+  if (wanted == Verdict::kNo) return Fate::kFiltered;
+  asked.in_sample = in_sample(request);
+  const Verdict kept = asked.in_sample ? Verdict::kYes
+                       : always_keep_ == nullptr
+                           ? Verdict::kNo
+                           : always_keep_->at_request(request, asked.always_keep);
+  if (kept == Verdict::kNo) return Fate::kSampledOut;
+  return wanted == Verdict::kYes && kept == Verdict::kYes ? Fate::kWritten : Fate::kOpen;
+}
+
+// A condition that the request has decided says the same again.
+ExchangeChoice::Fate ExchangeChoice::at_end(const Asked* asked, const Message* response) const {
+  const uint64_t* where_bits = asked == nullptr ? nullptr : &asked->where;
+  if (where_ != nullptr && !where_->at_end(where_bits, response)) return Fate::kFiltered;
+  if (asked == nullptr ? in_sample(*response) : asked->in_sample) return Fate::kWritten;
+  const uint64_t* keep_bits = asked == nullptr ? nullptr : &asked->always_keep;
+  const bool kept = always_keep_ != nullptr && always_keep_->at_end(keep_bits, response);
+  return kept ? Fate::kWritten : Fate::kSampledOut;
+}
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/base/sample_bound.h"
+#include "core/message/message.h"
+#include "core/where/condition.h"
+
+namespace tcp_sniffer {
+
+// Which exchanges are written. The conditions are valid.
+struct ChoiceRules {
+  std::string where;    // empty: every exchange is wanted
+  double sample = 1.0;  // the fraction of exchanges that the sample has
+  uint64_t sample_seed = 0;
+  std::string always_keep;  // what is outside of the sample and is written nevertheless
+
+  bool any() const { return !where.empty() || sample < 1.0; }
+};
+
+// Gives each exchange one fate, for all its messages: `where` comes first, then the sample
+// (`sampleExchanges`), which has an exchange by its connection and number, and so the same ones in
+// every run; then `alwaysKeep`. A response whose request is not known is in the sample by its time.
+// The two questions are those of Condition. One for each shard.
+class ExchangeChoice {
+ public:
+  enum class Fate : uint8_t { kWritten, kFiltered, kSampledOut, kOpen };
+
+  // What the request has answered.
+  struct Asked {
+    uint64_t where = 0;
+    uint64_t always_keep = 0;
+    bool in_sample = false;
+  };
+
+  explicit ExchangeChoice(const ChoiceRules& rules);
+
+  // Whether there is a choice at all.
+  bool any() const { return any_; }
+  // Whether bodies have to be kept, and decoded, for it.
+  bool needs_body() const;
+
+  // kOpen: `asked` is to be given to at_end.
+  Fate at_request(const Message& request, Asked& asked) const;
+  // Never kOpen. `asked`: nullptr when the request is not known. `response`: nullptr when there is
+  // none; one of the two is there.
+  Fate at_end(const Asked* asked, const Message* response) const;
+
+ private:
+  bool in_sample(const Message& message) const;
+
+  const bool any_;
+  const uint64_t sample_bound_;
+  const uint64_t sample_seed_;
+  std::unique_ptr<Condition> where_;        // nullptr: every exchange
+  std::unique_ptr<Condition> always_keep_;  // nullptr: none
+};
+
+}  // namespace tcp_sniffer

@@ -1,0 +1,41 @@
+#include "io/config/condition_error.h"
+
+#include <algorithm>
+#include <variant>
+
+#include "core/where/condition.h"
+#include "io/base/printable.h"
+
+namespace tcp_sniffer {
+namespace {
+
+constexpr size_t kShownBefore = 48;
+constexpr size_t kShownAfter = 24;
+
+bool begins_character(char c) {
+  return (c & 0xc0) != 0x80;
+}
+
+}  // namespace
+
+std::optional<ConfigError> check_condition(std::string_view key, const std::string& text) {
+  if (text.empty()) return {};
+  const auto result = Condition::compile(text);
+  const auto* wrong = std::get_if<ConditionError>(&result);
+  if (wrong == nullptr) return {};
+  size_t from = wrong->at > kShownBefore ? wrong->at - kShownBefore : 0;
+  while (from < wrong->at && !begins_character(text[from])) from++;
+  size_t to = std::min(wrong->at + kShownAfter, text.size());
+  while (to < text.size() && !begins_character(text[to])) to++;
+  const std::string before =
+      (from > 0 ? "..." : "") + printable(text.substr(from, wrong->at - from));
+  const std::string after =
+      printable(text.substr(wrong->at, to - wrong->at)) + (to < text.size() ? "..." : "");
+  ConfigError refused;
+  refused.message.append(key).append(": at ^ in \"").append(before).append("^").append(after);
+  refused.message.append("\": ").append(printable(wrong->problem));
+  refused.place = marked_place(before + after, before.size()) + "\n";
+  return refused;
+}
+
+}  // namespace tcp_sniffer
