@@ -127,11 +127,14 @@ void Reassembler::place_syn(TcpStream& stream, uint32_t first) {
 }
 
 // Bytes or a FIN of a stream of which nothing was delivered. A single byte may be a keep-alive
-// probe (RFC 9293 section 3.8.4), which repeats one sent long ago: no stream begins with it.
+// probe (RFC 9293 section 3.8.4), which repeats one sent long ago: no stream begins with it, unless
+// it stands where the next byte is expected.
 Reassembler::Place Reassembler::place_bytes(TcpStream& stream, const TcpStream& peer,
                                             const Segment& segment) {
+  const bool is_next =
+      (stream.seen || stream.hinted) && stream.offset_of(segment.sequence) >= stream.expected();
   const bool may_be_probe =
-      segment.payload_wire_size == 1 && (segment.flags & (kTcpFin | kTcpSyn)) == 0;
+      segment.payload_wire_size == 1 && (segment.flags & (kTcpFin | kTcpSyn)) == 0 && !is_next;
   const uint32_t first = segment.sequence + (may_be_probe ? 1 : 0);
   const uint64_t offset = stream.offset_of(first);
   if (stream.placed) {
