@@ -171,7 +171,7 @@ INSTANTIATE_TEST_SUITE_P(Pcaps, EveryCaptureAsExchanges,
 // Golden lines of captures of real programs. TCP_SNIFFER_WRITE_EXPECTED=1 writes them.
 TEST(Exchanges, OfRealProgramsAreAsExpected) {
   for (const char* name : {"posts.pcap", "pipelining.pcap", "loss_random.pcap", "websocket.pcap",
-                           "pop3.pcap", "proxied.pcap", "midstream.pcap"}) {
+                           "pop3.pcap", "proxied.pcap", "midstream.pcap", "forwarded.pcap"}) {
     SCOPED_TRACE(name);
     const Finished run = read(capture(name), "exchange", {"--format", "ndjson"});
     const std::filesystem::path golden = capture(std::string(name) + ".exchanges.ndjson");

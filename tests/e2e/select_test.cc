@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -25,10 +26,12 @@ std::vector<std::string> reading(const std::filesystem::path& path,
   return arguments;
 }
 
-// Every name of the table, and some of those that are not in it.
+// Every name of the table that lines of messages have, and some of those that are not in it.
 std::vector<std::string> all_names() {
   std::vector<std::string> names;
-  for (const FieldSpec& spec : field_table()) names.emplace_back(spec.name);
+  for (const FieldSpec& spec : field_table()) {
+    if (spec.of != FieldOf::kExchange) names.emplace_back(spec.name);
+  }
   for (const char* name :
        {"request.headers.user-agent", "response.headers.set-cookie", "headers.content-length",
         "headers.date", "request.bodySize", "response.bodySize", "response.contentType",
@@ -106,6 +109,53 @@ Json selected_of(const Json& line, const std::vector<std::string>& names,
     if (!value.is_null()) object[name] = std::move(value);
   }
   return object;
+}
+
+// The same of the line of an exchange.
+Json value_in_exchange(const Json& line, std::string name) {
+  static const Json kNone = Json::object();
+  const Json& request = line.contains("request") ? line["request"] : kNone;
+  const Json& response = line.contains("response") ? line["response"] : kNone;
+  if (name == "latencyMs") return response.empty() ? Json() : at_path(line, name);
+  for (const FieldSpec& spec : field_table()) {
+    const bool shared = spec.of == FieldOf::kConnection || spec.of == FieldOf::kExchange;
+    if (shared && spec.name == name) return at_path(line, name);
+  }
+  const Json* part = &response;
+  if (name.starts_with("response.")) {
+    name.erase(0, 9);
+  } else if (name.starts_with("request.")) {
+    name.erase(0, 8);
+    part = &request;
+  } else if (name == "method" || name == "path" || name == "host" || name == "argument") {
+    part = &request;
+  }
+  for (const std::string& group : {std::string("headers"), std::string("trailers")}) {
+    if (name.starts_with(group + "."))
+      return header_of(*part, group, name.substr(group.size() + 1));
+  }
+  if (name == "contentType") return header_of(*part, "headers", "content-type");
+  if (name == "status" && part->contains("statusCode")) return (*part)["statusCode"];
+  if (name != "host") return at_path(*part, name);
+  const Json host = header_of(*part, "headers", "host");
+  return host.is_array() ? host[0] : host;
+}
+
+// The names that lines of exchanges may have.
+std::vector<std::string> names_of_exchanges() {
+  std::vector<std::string> names;
+  for (const FieldSpec& spec : field_table()) {
+    if (spec.field != Field::kDirection && spec.field != Field::kLatin1) {
+      names.emplace_back(spec.name);
+    }
+  }
+  for (const char* name :
+       {"request.headers.user-agent", "response.headers.set-cookie", "headers.content-length",
+        "request.headers", "request.bodySize", "response.bodySize", "request.contentType",
+        "request.incomplete", "request.body", "request.durationMs", "request.firstFrame"}) {
+    names.emplace_back(name);
+  }
+  return names;
 }
 
 std::vector<std::string> sorted_texts(const std::vector<Json>& values) {
@@ -231,6 +281,33 @@ TEST_P(SelectEveryCapture, HasTheSameValuesInATable) {
   }
 }
 
+TEST_P(SelectEveryCapture, HasTheFullLinesValuesOfExchanges) {
+  const Finished full =
+      run_sniffer(reading(GetParam(), {"--format", "ndjson", "--records", "exchange", "--fields",
+                                       "extended", "--raw-headers"}));
+  const std::vector<std::string> names = names_of_exchanges();
+  std::vector<Json> expected;
+  for (const Json& line : json_lines(full.out)) {
+    Json object = Json::object();
+    for (const std::string& name : names) {
+      Json value = value_in_exchange(line, name);
+      if (!value.is_null()) object[name] = std::move(value);
+    }
+    expected.push_back(std::move(object));
+  }
+  for (const char* shards : {"0", "4"}) {
+    const Finished run = run_sniffer(reading(
+        GetParam(), {"--select", joined(names), "--records", "exchange", "--shards", shards}));
+    EXPECT_EQ(run.exit.code, 0) << run.err;
+    EXPECT_EQ(sorted_texts(json_lines(run.out)), sorted_texts(expected));
+    expect_ledger_closes(event_named(run.err, "stopped"));
+  }
+  const Finished table =
+      run_sniffer(reading(GetParam(), {"--select", joined(names), "--records", "exchange",
+                                       "--shards", "0", "--format", "csv"}));
+  EXPECT_EQ(rows_of(table.out, true).size(), expected.size() + 1);
+}
+
 TEST_P(SelectEveryCapture, HasTheBodiesOfSelectedFrames) {
   const auto bodies = [&](std::vector<std::string> more) {
     more.insert(more.end(), {"--format", "framed", "--shards", "0"});
@@ -282,6 +359,42 @@ TEST(Select, ATableWithoutItHasTheUsualColumns) {
   EXPECT_EQ(joined(rows[2]),
             "2026-11-20T18:58:23.295523Z,28b5e1f918a0fd00,0,response,10.77.0.1,10.77.0.2,80,POST,"
             "10.77.0.2,/api/cart,201,application/json; charset=utf-8,85,0,1.305,");
+}
+
+// Golden rows. TCP_SNIFFER_WRITE_EXPECTED=1 writes them.
+TEST(Select, TablesOfExchangesOfRealProgramsAreAsExpected) {
+  for (const char* name : {"posts.pcap", "forwarded.pcap", "loss_random.pcap"}) {
+    SCOPED_TRACE(name);
+    const Finished run = run_sniffer(
+        {"-r", capture(name).string(), "--records", "exchange", "--format", "csv", "--shards", "0",
+         "--trusted-proxies", "1", "--select",
+         "timestamp,client,method,host,path,request.contentType,request.bodySize,status,"
+         "contentType,bodySize,latencyMs,totalMs,incomplete,orphan,orphanCause"});
+    EXPECT_EQ(run.exit.code, 0) << run.err;
+    const std::filesystem::path golden = capture(std::string(name) + ".exchanges.csv");
+    if (std::getenv("TCP_SNIFFER_WRITE_EXPECTED") != nullptr) {
+      write_file(golden, run.out);
+    } else {
+      EXPECT_EQ(run.out, content_of(golden));
+    }
+  }
+}
+
+TEST(Select, WhatOnlyTheOtherRecordsHaveIsRejected) {
+  const std::tuple<const char*, const char*, const char*> cases[] = {
+      {"message", "method,totalMs", "totalMs"},
+      {"message", "orphan", "orphan"},
+      {"exchange", "direction", "direction"},
+  };
+  for (const auto& [records, fields, name] : cases) {
+    const Finished run = run_sniffer(
+        {"-r", "/nowhere.pcap", "--log-format", "json", "--records", records, "--select", fields});
+    EXPECT_EQ(run.exit.code, 2) << fields;
+    EXPECT_NE(
+        run.err.find("select: \\\"" + std::string(name) + "\\\" together with records: " + records),
+        std::string::npos)
+        << run.err;
+  }
 }
 
 TEST(Select, HidesWhatFullLinesHide) {

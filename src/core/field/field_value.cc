@@ -102,6 +102,20 @@ std::string_view content_decode_error_word(ContentDecodeError error) {
   return "";
 }
 
+std::string_view orphan_word(Orphan::Kind kind) {
+  switch (kind) {
+    case Orphan::Kind::kNo:
+      return "";
+    case Orphan::Kind::kRequestNotCaptured:
+      return "requestNotCaptured";
+    case Orphan::Kind::kResponseNotCaptured:
+      return "responseNotCaptured";
+    case Orphan::Kind::kNoResponse:
+      return "noResponse";
+  }
+  return "";
+}
+
 FieldValue value_of(const FieldRef& ref, const Message& message) {
   const bool is_request = message.direction == MessageDirection::kRequest;
   if (ref.of == FieldOf::kRequest && !is_request) return value_of_request(ref.field, message);
@@ -129,6 +143,12 @@ FieldValue value_of(const FieldRef& ref, const Message& message) {
     case Field::kProxiedDestinationPort:
     case Field::kProxiedTls:
       return proxied_value(ref.field, message.proxied);
+    case Field::kClient:
+      return message.client.is_known ? Value::address_of(message.client.ip) : Value{};
+    case Field::kTotalMs:
+    case Field::kOrphan:
+    case Field::kOrphanCause:
+      return {};
     case Field::kVlan:
       return nonzero(message.vlan);
     case Field::kConnectMs:
@@ -155,6 +175,8 @@ FieldValue value_of(const FieldRef& ref, const Message& message) {
       return Value::number_of(message.body_size);
     case Field::kBodyTruncated:
       return Value::flag_of(message.body_truncated);
+    case Field::kBodyRedacted:
+      return Value::word_of(message.body_withheld ? "unreadable" : "");
     case Field::kContentDecoded:
       return Value::word_of(message.content_decoded);
     case Field::kContentDecodeError:

@@ -47,6 +47,8 @@ constexpr auto kFields = std::to_array<FieldSpec>({
      FieldOf::kConnection, "its port"},
     {Field::kProxiedTls, "proxied.tls", FieldType::kFlag, FieldOf::kConnection,
      "the proxy's client spoke TLS"},
+    {Field::kClient, "client", FieldType::kAddress, FieldOf::kConnection,
+     "the client's real address, with `trustedProxies` or `clientHeader`"},
     {Field::kInterface, "interface", FieldType::kText, FieldOf::kConnection,
      "name of the interface, when it is known"},
     {Field::kVlan, "vlan", FieldType::kNumber, FieldOf::kConnection,
@@ -55,6 +57,13 @@ constexpr auto kFields = std::to_array<FieldSpec>({
      "Community ID, version 1"},
     {Field::kConnectMs, "connectMs", FieldType::kMilliseconds, FieldOf::kConnection,
      "SYN to ACK, when both were seen"},
+
+    {Field::kTotalMs, "totalMs", FieldType::kMilliseconds, FieldOf::kExchange,
+     "the request's first byte to the response's last"},
+    {Field::kOrphan, "orphan", FieldType::kText, FieldOf::kExchange,
+     "why the request or the response is alone"},
+    {Field::kOrphanCause, "orphanCause", FieldType::kText, FieldOf::kExchange,
+     "why the other one is not known"},
 
     {Field::kMethod, "method", FieldType::kText, FieldOf::kRequest,
      "the request's method; the response has it too, when its request is known"},
@@ -90,6 +99,8 @@ constexpr auto kFields = std::to_array<FieldSpec>({
      "the body, up to `maxBodySize`"},
     {Field::kBodyTruncated, "bodyTruncated", FieldType::kFlag, FieldOf::kEither,
      "the body was cut because of `maxBodySize`"},
+    {Field::kBodyRedacted, "bodyRedacted", FieldType::kText, FieldOf::kEither,
+     "unreadable: the body is left out, because it cannot be searched for what is to be hidden"},
     {Field::kBodyEncoding, "bodyEncoding", FieldType::kText, FieldOf::kEither,
      "binary or base64: the body is not UTF-8"},
     {Field::kContentDecoded, "contentDecoded", FieldType::kText, FieldOf::kEither,
@@ -143,6 +154,11 @@ bool is_token(std::string_view text) {
   });
 }
 
+std::string_view field_of_name(FieldOf of) {
+  constexpr std::string_view kNames[] = {"connection", "exchange", "request", "response", "either"};
+  return kNames[static_cast<size_t>(of)];
+}
+
 std::string quoted(std::string_view name) {
   constexpr size_t kShownMax = 64;
   std::string out = "\"";
@@ -153,7 +169,7 @@ std::string quoted(std::string_view name) {
 std::string unknown(std::string_view name, std::string_view prefix) {
   std::vector<std::string> names;
   for (const FieldSpec& spec : kFields) {
-    const bool takes_prefix = spec.of != FieldOf::kConnection;
+    const bool takes_prefix = spec.of != FieldOf::kConnection && spec.of != FieldOf::kExchange;
     if (prefix.empty() || takes_prefix) {
       names.push_back(std::string(prefix) + std::string(spec.name));
     }
@@ -242,12 +258,8 @@ std::variant<FieldRef, std::string> parse_field(std::string_view name) {
   if (!ref) return unknown(name, prefix);
   if (prefix.empty()) return *ref;
   if (ref->of != FieldOf::kEither && ref->of != of) {
-    const bool other = ref->of == FieldOf::kRequest || ref->of == FieldOf::kResponse;
     return quoted(name) + " is no field, because " + ref->name + " is of the " +
-           (!other                         ? "connection"
-            : ref->of == FieldOf::kRequest ? "request"
-                                           : "response") +
-           "; did you mean \"" + ref->name + "\"?";
+           std::string(field_of_name(ref->of)) + "; did you mean \"" + ref->name + "\"?";
   }
   ref->of = of;
   ref->name.insert(0, prefix);
@@ -256,8 +268,8 @@ std::variant<FieldRef, std::string> parse_field(std::string_view name) {
 
 bool needs_body(const FieldRef& ref) {
   return ref.field == Field::kBody || ref.field == Field::kBodyTruncated ||
-         ref.field == Field::kBodyEncoding || ref.field == Field::kContentDecoded ||
-         ref.field == Field::kContentDecodeError;
+         ref.field == Field::kBodyRedacted || ref.field == Field::kBodyEncoding ||
+         ref.field == Field::kContentDecoded || ref.field == Field::kContentDecodeError;
 }
 
 bool needs_request_text(const FieldRef& ref) {
@@ -266,7 +278,7 @@ bool needs_request_text(const FieldRef& ref) {
 
 std::string fields_text() {
   std::string out =
-      "Fields of a message's line, for select. Of one that both messages have, request.NAME and\n"
+      "Fields of a line, for select. Of one that both messages have, request.NAME and\n"
       "response.NAME mean the one of the request and of the response.\n\n";
   constexpr size_t kTypeColumn = 27;
   constexpr size_t kMeaningColumn = kTypeColumn + 14;
@@ -286,9 +298,8 @@ std::string fields_text() {
 std::string fields_markdown() {
   std::string out = "| field | type | of | meaning |\n|---|---|---|---|\n";
   for (const FieldSpec& spec : kFields) {
-    constexpr std::string_view kOf[] = {"connection", "request", "response", "either"};
     out.append("| `").append(spec.name).append("` | ").append(field_type_name(spec.type));
-    out.append(" | ").append(kOf[static_cast<size_t>(spec.of)]).append(" | ");
+    out.append(" | ").append(field_of_name(spec.of)).append(" | ");
     out.append(spec.meaning).append(" |\n");
   }
   return out;

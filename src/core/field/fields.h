@@ -29,10 +29,15 @@ enum class Field : uint8_t {
   kProxiedDestinationIp,
   kProxiedDestinationPort,
   kProxiedTls,
+  kClient,
   kInterface,
   kVlan,
   kCommunityId,
   kConnectMs,
+  // Of an exchange.
+  kTotalMs,
+  kOrphan,
+  kOrphanCause,
   // Of a request.
   kMethod,
   kPath,
@@ -52,6 +57,7 @@ enum class Field : uint8_t {
   kBodySize,
   kBody,
   kBodyTruncated,
+  kBodyRedacted,
   kBodyEncoding,
   kContentDecoded,
   kContentDecodeError,
@@ -80,9 +86,10 @@ enum class FieldType : uint8_t {
 };
 std::string_view field_type_name(FieldType type);
 
-// Which message a field is of. A field of either is the line's own message's, unless `request.` or
-// `response.` stands before its name.
-enum class FieldOf : uint8_t { kConnection, kRequest, kResponse, kEither };
+// Which message a field is of. A field of either is the line's own message's, or in the line of an
+// exchange the response's, unless `request.` or `response.` stands before its name. Only the line
+// of an exchange has a field of the exchange.
+enum class FieldOf : uint8_t { kConnection, kExchange, kRequest, kResponse, kEither };
 
 struct FieldSpec {
   Field field;

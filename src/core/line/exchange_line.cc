@@ -12,25 +12,9 @@
 #include "core/line/put_text.h"
 
 namespace tcp_sniffer {
-namespace {
-
-std::string_view orphan_word(Orphan::Kind kind) {
-  switch (kind) {
-    case Orphan::Kind::kNo:
-      return "";
-    case Orphan::Kind::kRequestNotCaptured:
-      return "requestNotCaptured";
-    case Orphan::Kind::kResponseNotCaptured:
-      return "responseNotCaptured";
-    case Orphan::Kind::kNoResponse:
-      return "noResponse";
-  }
-  return "";
-}
-
-}  // namespace
 
 std::string_view MessageLineWriter::write_part(const Message& message, LineSink& sink) {
+  if (form_ == Form::kSelected) return selected_.write_part(message, sink);
   latin1_.clear();
   const size_t start = sink.size();
   if (message.direction == MessageDirection::kResponse) {
@@ -120,6 +104,7 @@ void MessageLineWriter::append_shared(const ExchangeParts& parts, LineSink& sink
 }
 
 void MessageLineWriter::write_exchange(const ExchangeParts& parts, LineSink& sink) {
+  if (form_ == Form::kSelected) return selected_.write_exchange(parts, sink);
   if (options_.format == LineOptions::kFramed) {
     const FramedMessage frame(sink);
     const auto [request_body, response_body] = append_exchange(parts, sink);

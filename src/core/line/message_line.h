@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/line/connection_text.h"
+#include "core/line/exchange_parts.h"
 #include "core/line/header_object.h"
 #include "core/line/json_string.h"
 #include "core/line/line_options.h"
@@ -17,22 +18,6 @@
 #include "core/message/message.h"
 
 namespace tcp_sniffer {
-
-// What the line of an exchange is made of: each message either as such, or as the text that
-// write_part has made of it before.
-struct ExchangeParts {
-  const Message* about = nullptr;  // one of its messages, or what they have in common
-  Orphan orphan;
-  const Message* request = nullptr;
-  std::string_view request_text;   // instead of it
-  std::string_view request_body;   // … and what write_part returned
-  int64_t request_first_ns = 0;    // … and its time; of the request in any case
-  std::string_view interim_texts;  // apart by commas
-  const Message* interim = nullptr;
-  const Message* response = nullptr;
-
-  bool has_request() const { return request != nullptr || !request_text.empty(); }
-};
 
 // Turns finished messages into the bytes that go out: NDJSON lines, frames (framed_line.h), lines
 // for people (pretty_line.h), or what was selected of each message (selected_line.h). One per

@@ -3,26 +3,14 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/base/base64.h"
 #include "core/base/number_text.h"
-#include "core/base/text_encoding.h"
-#include "core/line/connection_text.h"
 #include "core/line/framed_line.h"
-#include "core/line/list_text.h"
-#include "core/line/table_cell.h"
-#include "core/message/body_text.h"
-#include "core/net/community_id.h"
-#include "core/net/ip_text.h"
+#include "core/line/held_values.h"
 
 namespace tcp_sniffer {
 namespace {
 
 using Kind = FieldValue::Kind;
-
-// A number, a time or a pair of endpoints never needs more.
-constexpr size_t kShortPartMax = 256;
-
-constexpr std::string_view kConnectionIdText = "\"0123456789abcdef\"";
 
 // Bytes of the message's head may stand in the value.
 bool is_of_head(const FieldRef& ref) {
@@ -61,12 +49,16 @@ SelectedLineWriter::SelectedLineWriter(const LineOptions& options, const EscapeK
   for (const FieldRef& ref : options.select) {
     Column column{ref, "\"" + ref.name + "\":"};
     if (ref.field == Field::kBody) {
+      // In an exchange's frame the bytes of both bodies follow the JSON one after the other.
+      if (format_ == LineOptions::kFramed && options.by_exchange) {
+        column.key = "\"" + ref.name + "Bytes\":";
+      }
       body_copies_++;
     } else if (is_of_head(ref)) {
       head_copies_++;
     }
-    // The name again in `latin1`.
-    fixed_size_ += 2 * column.key.size() + kShortPartMax;
+    // The name again in `latin1` and in that of request and response.
+    fixed_size_ += 4 * column.key.size() + kShortPartMax;
     columns_.push_back(std::move(column));
   }
 }
@@ -83,240 +75,234 @@ std::string SelectedLineWriter::head(const std::vector<FieldRef>& select,
 }
 
 void SelectedLineWriter::write(const Message& message, LineSink& sink) {
+  const bool request = message.direction == MessageDirection::kRequest;
   latin1_.clear();
-  if (is_table()) return write_row(message, sink);
-  if (format_ == LineOptions::kFramed) return write_frame(message, sink);
-  write_object(message, sink);
-  append_verbatim("\n", sink);
-}
-
-void SelectedLineWriter::write_frame(const Message& message, LineSink& sink) {
-  const FramedMessage frame(sink);
-  write_object(message, sink);
-  std::string_view body;
-  for (const Column& column : columns_) {
-    if (column.ref.field != Field::kBody || !message.body_kept) continue;
-    if (value_of(column.ref, message).kind == Kind::kAbsent) continue;
-    body = body_text(message);
-    if (!is_utf8(body)) body = message.body;
+  latin1_of_request_ = request ? SIZE_MAX : 0;
+  if (is_table()) {
+    return write_row([&](const Column& column) { return append_cell(column, message, sink); },
+                     sink);
   }
-  frame.finish({body}, sink);
+  const auto append = [&](const Column& column) { return append_member(column, message, sink); };
+  if (format_ == LineOptions::kFramed) {
+    const FramedMessage frame(sink);
+    write_object(append, sink);
+    frame.finish({framed_body(request ? FieldOf::kRequest : FieldOf::kResponse, message)}, sink);
+  } else {
+    write_object(append, sink);
+    append_verbatim("\n", sink);
+  }
 }
 
-void SelectedLineWriter::write_object(const Message& message, LineSink& sink) {
+template <class Append>
+void SelectedLineWriter::write_object(const Append& append, LineSink& sink) {
   append_verbatim("{", sink);
   const size_t begin = sink.size();
-  size_t latin1_at = 0;
+  latin1_places_.clear();
   for (const Column& column : columns_) {
-    const FieldValue value = value_of(column.ref, message);
-    if (value.kind == Kind::kAbsent) continue;
-    const size_t start = sink.size();
     if (column.ref.field == Field::kLatin1) {
-      latin1_at = start;
-      continue;
-    }
-    append_verbatim(column.key, sink);
-    if (append_value(column, value, message, sink)) {
+      latin1_places_.push_back({sink.size(), &column});
+    } else if (append(column)) {
       append_verbatim(",", sink);
-    } else {
-      cut_line(sink, start);
     }
   }
-  if (latin1_at > 0 && latin1_.size() > 0) insert_latin1(latin1_at, sink);
+  insert_latin1(sink);
   if (sink.size() > begin) cut_line(sink, sink.size() - 1);
   append_verbatim("}", sink);
 }
 
-void SelectedLineWriter::write_row(const Message& message, LineSink& sink) {
+template <class Append>
+void SelectedLineWriter::write_row(const Append& append, LineSink& sink) {
   const char separator = cells_.separator();
   const size_t begin = sink.size();
-  size_t latin1_at = 0;
-  bool has_latin1 = false;
+  latin1_places_.clear();
   for (const Column& column : columns_) {
-    const FieldValue value = value_of(column.ref, message);
-    const size_t start = sink.size();
-    if (column.ref.field == Field::kLatin1 && value.kind != Kind::kAbsent) {
-      latin1_at = start;
-      has_latin1 = true;
-    } else if (value.kind != Kind::kAbsent && append_value(column, value, message, sink)) {
-      cells_.finish(start, sink);
+    if (column.ref.field == Field::kLatin1) {
+      latin1_places_.push_back({sink.size(), &column});
+    } else {
+      append(column);
     }
     append_verbatim({&separator, 1}, sink);
   }
-  if (has_latin1 && latin1_.size() > 0) insert_latin1(latin1_at, sink);
+  insert_latin1(sink);
   cut_line(sink, sink.size() - 1);
   if (sink.size() == begin) append_verbatim(cells_.empty_row(), sink);
   append_verbatim(cells_.row_end(), sink);
 }
 
-bool SelectedLineWriter::append_value(const Column& column, const FieldValue& value,
-                                      const Message& message, LineSink& sink) {
-  char* out = nullptr;
-  switch (value.kind) {
-    case Kind::kAbsent:
-      return false;
-    case Kind::kTime:
-      out = sink.reserve(kShortPartMax);
-      *out++ = '"';
-      out = time_.write(out, value.ns);
-      *out++ = '"';
-      break;
-    case Kind::kNumber:
-      out = write_unsigned(sink.reserve(kShortPartMax), value.number);
-      break;
-    case Kind::kMilliseconds:
-      out = write_milliseconds(sink.reserve(kShortPartMax), value.ns);
-      break;
-    case Kind::kText:
-      append_text(column, value.text, sink);
-      return true;
-    case Kind::kWord:
-      append_word(value.text, sink);
-      return true;
-    case Kind::kAddress:
-      out = sink.reserve(kShortPartMax);
-      *out++ = '"';
-      out = write_ip(out, value.endpoint->ip, value.endpoint->mapped_on_wire);
-      *out++ = '"';
-      break;
-    case Kind::kFlag:
-      append_verbatim("true", sink);
-      return true;
-    case Kind::kOther:
-      return append_other(column, message, sink);
-  }
-  sink.commit(out);
-  return true;
-}
-
-void SelectedLineWriter::append_text(const Column& column, std::string_view text, LineSink& sink) {
-  if (strings_.write_utf8(text, sink)) return;
-  strings_.write_latin1(text, sink);
-  note_latin1(column);
-}
-
-void SelectedLineWriter::append_word(std::string_view word, LineSink& sink) {
-  append_verbatim("\"", sink);
-  append_verbatim(word, sink);
-  append_verbatim("\"", sink);
-}
-
-bool SelectedLineWriter::append_other(const Column& column, const Message& message,
+// The value alone. False: the message does not have it, and nothing was appended.
+bool SelectedLineWriter::append_field(const Column& column, const Message& message,
                                       LineSink& sink) {
-  switch (column.ref.field) {
-    case Field::kConnectionId: {
-      char* out = sink.reserve(kShortPartMax);
-      std::memcpy(out, kConnectionIdText.data(), kConnectionIdText.size());
-      write_hex16(out + 1, message.connection_id);
-      sink.commit(out + kConnectionIdText.size());
-      return true;
-    }
-    case Field::kReceiver:
-      sink.commit(write_endpoint(sink.reserve(kShortPartMax), message.receiver));
-      return true;
-    case Field::kDestination:
-      sink.commit(write_endpoint(sink.reserve(kShortPartMax), message.destination));
-      return true;
-    case Field::kProxied:
-      append_proxied(*message.proxied, sink);
-      return true;
-    case Field::kInterface:
-      if (message.link_id >= options_.link_names.size()) return false;
-      append_text(column, options_.link_names[message.link_id], sink);
-      return true;
-    case Field::kCommunityId: {
-      char* out = sink.reserve(kShortPartMax);
-      *out++ = '"';
-      out = write_community_id(out, message.receiver, message.destination);
-      *out++ = '"';
-      sink.commit(out);
-      return true;
-    }
-    case Field::kHeaders:
-    case Field::kContentType:
-      return message.protocol.empty() && append_headers(column, message.headers, sink);
-    case Field::kTrailers:
-      return !message.trailers.empty() && append_headers(column, message.trailers, sink);
-    case Field::kRawHeaders:
-      if (!message.protocol.empty()) return false;
-      scratch_.clear();
-      headers_.write(message.headers, column.ref.name, scratch_, latin1_);
-      headers_.write_raw(message.headers, sink);
-      return true;
-    case Field::kBody:
-      return format_ != LineOptions::kFramed && append_body(message, sink);
-    case Field::kBodyEncoding:
-      return append_body_encoding(message, sink);
-    case Field::kBodyGaps:
-      if (message.body_gaps.empty()) return false;
-      append_body_gaps(message.body_gaps, sink);
-      return true;
-    case Field::kAnomalyList:
-      if (!message.anomalies.any()) return false;
-      append_anomalies(message.anomalies, sink);
-      return true;
-    default:
-      return false;
-  }
+  const FieldValue value = value_of(column.ref, message);
+  return value.kind != Kind::kAbsent && append_value(column, value, message, sink);
 }
 
-bool SelectedLineWriter::append_headers(const Column& column, std::span<const HeaderField> fields,
-                                        LineSink& sink) {
-  if (column.ref.header.empty()) {
-    headers_.write(fields, column.ref.name, sink, latin1_);
-    return true;
-  }
-  switch (headers_.write_values(fields, column.ref.header, sink)) {
-    case HeaderObjectWriter::Written::kNothing:
-      return false;
-    case HeaderObjectWriter::Written::kLatin1:
-      note_latin1(column);
-      return true;
-    case HeaderObjectWriter::Written::kUtf8:
-      return true;
-  }
+bool SelectedLineWriter::append_member(const Column& column, const Message& message,
+                                       LineSink& sink) {
+  const FieldValue value = value_of(column.ref, message);
+  if (value.kind == Kind::kAbsent) return false;
+  const size_t start = sink.size();
+  append_verbatim(column.key, sink);
+  if (append_value(column, value, message, sink)) return true;
+  cut_line(sink, start);
   return false;
 }
 
-bool SelectedLineWriter::append_body(const Message& message, LineSink& sink) {
-  if (!message.body_kept || message.body_binary) return false;
-  if (strings_.write_utf8(body_text(message), sink)) return true;
-  if (!options_.binary_base64) return false;
-  append_verbatim("\"", sink);
-  char* out = sink.reserve(base64_size(message.body.size()));
-  sink.commit(write_base64(out, message.body));
-  append_verbatim("\"", sink);
+bool SelectedLineWriter::append_cell(const Column& column, const Message& message, LineSink& sink) {
+  const size_t start = sink.size();
+  if (!append_field(column, message, sink)) return false;
+  cells_.finish(start, sink);
   return true;
 }
 
-bool SelectedLineWriter::append_body_encoding(const Message& message, LineSink& sink) const {
-  if (!message.body_kept) return false;
-  const bool framed = format_ == LineOptions::kFramed;
-  const bool text = !message.body_binary && is_utf8(body_text(message));
-  if (text && !framed) return false;
-  append_word(text                                                        ? "utf8"
-              : options_.binary_base64 && !framed && !message.body_binary ? "base64"
-                                                                          : "binary",
-              sink);
+// The bytes that belong behind a frame's JSON. `of`: which message it is.
+std::string_view SelectedLineWriter::framed_body(FieldOf of, const Message& message) const {
+  const bool is_selected = std::any_of(columns_.begin(), columns_.end(), [&](const Column& column) {
+    return column.ref.field == Field::kBody && is_of(column, of);
+  });
+  return is_selected ? framed_bytes(message) : std::string_view{};
+}
+
+// ---------------------------------------------------------------- exchanges
+
+// A field of either is the response's.
+bool SelectedLineWriter::is_of(const Column& column, FieldOf of) const {
+  return column.ref.of == of ||
+         (column.ref.of == FieldOf::kEither && (!options_.by_exchange || of == FieldOf::kResponse));
+}
+
+// The values are finished but for keys and separators; the last one has the names of `latin1`.
+std::string_view SelectedLineWriter::write_part(const Message& message, LineSink& sink) {
+  if (message.direction != MessageDirection::kRequest) return {};
+  latin1_.clear();
+  for (const Column& column : columns_) {
+    if (column.ref.of != FieldOf::kRequest || column.ref.field == Field::kLatin1) continue;
+    HeldValues::put(sink, [&] {
+      if (is_table()) {
+        append_cell(column, message, sink);
+      } else {
+        append_field(column, message, sink);
+      }
+    });
+  }
+  HeldValues::put_last(sink, [&] { append_verbatim(latin1_.view(), sink); });
+  return format_ == LineOptions::kFramed ? framed_body(FieldOf::kRequest, message)
+                                         : std::string_view{};
+}
+
+void SelectedLineWriter::write_exchange(const ExchangeParts& parts, LineSink& sink) {
+  std::string_view request_text = parts.request_text;
+  std::string_view request_body = parts.request_body;
+  if (parts.request != nullptr) {
+    part_.clear();
+    request_body = write_part(*parts.request, part_);
+    request_text = part_.view();
+  }
+  HeldValues held(request_text);
+  latin1_.clear();
+  append_verbatim(held.last(), latin1_);
+  latin1_of_request_ = held.last().size();
+  if (is_table()) {
+    return write_row(
+        [&](const Column& column) { return append_of_exchange(column, parts, held, sink); }, sink);
+  }
+  const auto append = [&](const Column& column) {
+    const size_t start = sink.size();
+    append_verbatim(column.key, sink);
+    const bool there = append_of_exchange(column, parts, held, sink);
+    if (!there) cut_line(sink, start);
+    return there;
+  };
+  if (format_ == LineOptions::kFramed) {
+    const FramedMessage frame(sink);
+    write_object(append, sink);
+    std::string_view response_body;
+    if (parts.response != nullptr) {
+      response_body = framed_body(FieldOf::kResponse, *parts.response);
+    }
+    frame.finish({request_body, response_body}, sink);
+  } else {
+    write_object(append, sink);
+    append_verbatim("\n", sink);
+  }
+}
+
+// The value, or the cell, without what stands around it.
+bool SelectedLineWriter::append_of_exchange(const Column& column, const ExchangeParts& parts,
+                                            HeldValues& held, LineSink& sink) {
+  const size_t start = sink.size();
+  switch (column.ref.of) {
+    case FieldOf::kRequest:
+      append_verbatim(held.next(), sink);
+      return sink.size() > start;
+    case FieldOf::kExchange:
+      if (!append_own_of_exchange(column, parts, sink)) return false;
+      break;
+    case FieldOf::kConnection:
+      if (column.ref.field == Field::kTimestamp && parts.has_request()) {
+        append_value(column, FieldValue::time_of(parts.request_first_ns), *parts.about, sink);
+      } else if (column.ref.field == Field::kDirection ||
+                 !append_field(column, *parts.about, sink)) {
+        return false;
+      }
+      break;
+    case FieldOf::kResponse:
+    case FieldOf::kEither:
+      if (parts.response == nullptr || !append_field(column, *parts.response, sink)) return false;
+      break;
+  }
+  if (is_table()) cells_.finish(start, sink);
   return true;
 }
+
+bool SelectedLineWriter::append_own_of_exchange(const Column& column, const ExchangeParts& parts,
+                                                LineSink& sink) {
+  FieldValue value;
+  switch (column.ref.field) {
+    case Field::kTotalMs:
+      if (parts.response == nullptr || !parts.has_request()) return false;
+      value = FieldValue::milliseconds_of(
+          elapsed_ns(parts.request_first_ns, parts.response->last_byte_ns));
+      break;
+    case Field::kOrphan:
+      value = FieldValue::word_of(orphan_word(parts.orphan.kind));
+      break;
+    case Field::kOrphanCause:
+      value = FieldValue::word_of(incomplete_word(parts.orphan.cause));
+      break;
+    default:
+      return false;
+  }
+  return append_value(column, value, *parts.about, sink);
+}
+
+// ---------------------------------------------------------------- latin1
 
 void SelectedLineWriter::note_latin1(const Column& column) {
   append_word(column.ref.name, latin1_);
   append_verbatim(",", latin1_);
 }
 
-// Its place is known before it is known what stands in it. Behind the place of an object's member
-// stands no comma yet, behind that of a cell its separator.
-void SelectedLineWriter::insert_latin1(size_t at, LineSink& sink) {
+// `request.latin1` has the names of the request's fields.
+std::string_view SelectedLineWriter::latin1_names(const Column& column) const {
   const std::string_view names = latin1_.view();
+  if (column.ref.of == FieldOf::kEither) return names;
+  const size_t of_request = std::min(latin1_of_request_, names.size());
+  return column.ref.of == FieldOf::kRequest ? names.substr(0, of_request)
+                                            : names.substr(of_request);
+}
+
+// From the last to the first, so that the places stay where they are.
+void SelectedLineWriter::insert_latin1(LineSink& sink) {
+  if (latin1_.size() == 0) return;
+  for (size_t i = latin1_places_.size(); i-- > 0;) insert_latin1(latin1_places_[i], sink);
+}
+
+// Behind the place of an object's member stands no comma yet, behind that of a cell its separator.
+void SelectedLineWriter::insert_latin1(const Latin1Place& place, LineSink& sink) {
+  const std::string_view names = latin1_names(*place.column);
+  if (names.empty()) return;
   scratch_.clear();
-  if (!is_table()) {
-    const auto column = std::find_if(columns_.begin(), columns_.end(), [](const Column& each) {
-      return each.ref.field == Field::kLatin1;
-    });
-    append_verbatim(column->key, scratch_);
-  }
+  if (!is_table()) append_verbatim(place.column->key, scratch_);
   const size_t start = scratch_.size();
   append_verbatim("[", scratch_);
   append_verbatim(names.substr(0, names.size() - 1), scratch_);
@@ -327,7 +313,7 @@ void SelectedLineWriter::insert_latin1(size_t at, LineSink& sink) {
     append_verbatim(",", scratch_);
   }
   const std::string_view text = scratch_.view();
-  const size_t behind = sink.size() - at;
+  const size_t behind = sink.size() - place.at;
   char* end = sink.reserve(text.size());
   std::memmove(end - behind + text.size(), end - behind, behind);
   std::memcpy(end - behind, text.data(), text.size());

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/field/field_value.h"
+#include "core/line/exchange_parts.h"
 #include "core/line/header_object.h"
 #include "core/line/json_string.h"
 #include "core/line/line_options.h"
@@ -16,6 +17,8 @@
 
 namespace tcp_sniffer {
 
+class HeldValues;
+
 // The fields of a message that `select` names, in that order, and nothing else:
 //
 // - kNdjson: an object with the names as keys, without those that the message does not have.
@@ -25,7 +28,9 @@ namespace tcp_sniffer {
 //   spreadsheet would take for a formula begins with an apostrophe. Csv quotes cells and ends lines
 //   as RFC 4180 says; in tsv nothing is quoted, and a quote at the beginning of a cell is escaped.
 //
-// A value is the same as in a full line. Part of a MessageLineWriter.
+// A value is the same as in a full line. The line of an exchange has the fields of both messages;
+// one that both may have is the response's. In its frames the bodies follow the JSON one after the
+// other, and `bodyBytes` says how many bytes each has. Part of a MessageLineWriter.
 class SelectedLineWriter {
  public:
   // All arguments outlive the writer.
@@ -34,8 +39,16 @@ class SelectedLineWriter {
 
   void write(const Message& message, LineSink& sink);
 
+  // ---- selected_exchange.cc: with `records: exchange`, as MessageLineWriter's
+
+  std::string_view write_part(const Message& message, LineSink& sink);
+  void write_exchange(const ExchangeParts& parts, LineSink& sink);
+
   // The row of names, with its line end, for a table with these fields.
   static std::string head(const std::vector<FieldRef>& select, LineOptions::Format format);
+
+  // A number, a time or a pair of endpoints never needs more.
+  static constexpr size_t kShortPartMax = 256;
 
   // How often bytes of a message's head may stand in a line, and of its body.
   size_t head_copies() const { return head_copies_; }
@@ -49,10 +62,31 @@ class SelectedLineWriter {
     std::string key;  // `"name":`
   };
 
+  // Where names of fields that are not UTF-8 are inserted when all of them are known.
+  struct Latin1Place {
+    size_t at;
+    const Column* column;
+  };
+
   bool is_table() const { return format_ == LineOptions::kTsv || format_ == LineOptions::kCsv; }
-  void write_object(const Message& message, LineSink& sink);
-  void write_row(const Message& message, LineSink& sink);
-  void write_frame(const Message& message, LineSink& sink);
+  // Both begin and end the line's object or row, and leave what stands between to
+  // append(column, sink), which appends a member with its key or a cell, and is false when there is
+  // nothing to append.
+  template <class Append>
+  void write_object(const Append& append, LineSink& sink);
+  template <class Append>
+  void write_row(const Append& append, LineSink& sink);
+  bool append_member(const Column& column, const Message& message, LineSink& sink);
+  bool append_cell(const Column& column, const Message& message, LineSink& sink);
+  bool append_of_exchange(const Column& column, const ExchangeParts& parts, HeldValues& held,
+                          LineSink& sink);
+  bool append_own_of_exchange(const Column& column, const ExchangeParts& parts, LineSink& sink);
+  bool append_field(const Column& column, const Message& message, LineSink& sink);
+  bool is_of(const Column& column, FieldOf of) const;
+  std::string_view framed_body(FieldOf of, const Message& message) const;
+  static std::string_view framed_bytes(const Message& message);
+
+  // ---- selected_value.cc
 
   // These append the value as JSON. False: the message does not have it, and nothing was appended.
   bool append_value(const Column& column, const FieldValue& value, const Message& message,
@@ -65,7 +99,9 @@ class SelectedLineWriter {
   static void append_word(std::string_view word, LineSink& sink);
 
   void note_latin1(const Column& column);
-  void insert_latin1(size_t at, LineSink& sink);
+  std::string_view latin1_names(const Column& column) const;
+  void insert_latin1(LineSink& sink);
+  void insert_latin1(const Latin1Place& place, LineSink& sink);
 
   const LineOptions& options_;
   const LineOptions::Format format_;
@@ -77,7 +113,10 @@ class SelectedLineWriter {
   size_t head_copies_ = 0;
   size_t body_copies_ = 0;
   size_t fixed_size_ = 0;
-  ScratchLine latin1_;   // `"path","headers.x",` of the message being written
+  ScratchLine latin1_;            // `"path","headers.x",` of the line being written
+  size_t latin1_of_request_ = 0;  // at most so many of its first bytes are the request's
+  std::vector<Latin1Place> latin1_places_;
+  ScratchLine part_;     // of an exchange: a request that did not wait
   ScratchLine scratch_;  // what is not written
 };
 

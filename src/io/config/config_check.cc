@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string_view>
+#include <variant>
 
+#include "core/field/fields.h"
 #include "io/base/printable.h"
 #include "io/config/condition_error.h"
 #include "io/config/config_values.h"
@@ -21,6 +24,11 @@ constexpr std::string_view kTableFields[] = {
     "timestamp",     "connectionId", "exchange",  "direction", "destination.ip", "receiver.ip",
     "receiver.port", "method",       "host",      "path",      "status",         "contentType",
     "bodySize",      "durationMs",   "latencyMs", "incomplete"};
+constexpr std::string_view kExchangeTableFields[] = {
+    "timestamp",          "connectionId",     "exchange", "destination.ip", "receiver.ip",
+    "receiver.port",      "method",           "host",     "path",           "status",
+    "contentType",        "request.bodySize", "bodySize", "latencyMs",      "totalMs",
+    "request.incomplete", "incomplete",       "orphan"};
 
 std::optional<ConfigError> check_input(const Config& config, const Environment& environment) {
   if (!config.interface.empty() && !config.files.empty()) {
@@ -99,11 +107,20 @@ std::optional<ConfigError> check_secrets(const Config& config) {
 
 std::optional<ConfigError> check_select(const Config& config) {
   if (config.select.empty()) return {};
-  if (config.records == Records::kExchange) {
-    return error(
-        "select: " + quote_text(config.select.front()) +
-        " together with records: exchange, whose lines are written whole; allowed: records "
-        "message");
+  for (const std::string& name : config.select) {
+    const auto parsed = parse_field(name);
+    const auto* field = std::get_if<FieldRef>(&parsed);
+    if (field == nullptr) continue;
+    if (config.records == Records::kMessage && field->of == FieldOf::kExchange) {
+      return error("select: " + quote_text(name) +
+                   " together with records: message, whose lines do not have it; allowed: records "
+                   "exchange");
+    }
+    if (config.records == Records::kExchange && field->field == Field::kDirection) {
+      return error("select: " + quote_text(name) +
+                   " together with records: exchange, whose lines have both; allowed: records "
+                   "message");
+    }
   }
   if (config.format != OutputFormat::kPretty) return {};
   return error("select: " + quote_text(config.select.front()) +
@@ -154,7 +171,11 @@ void resolve_defaults(Config& config, const Environment& environment) {
   }
   const bool table = config.format == OutputFormat::kTsv || config.format == OutputFormat::kCsv;
   if (table && config.select.empty()) {
-    config.select.assign(std::begin(kTableFields), std::end(kTableFields));
+    const std::span<const std::string_view> usual =
+        config.records == Records::kExchange
+            ? std::span<const std::string_view>(kExchangeTableFields)
+            : std::span<const std::string_view>(kTableFields);
+    config.select.assign(usual.begin(), usual.end());
   }
   if (config.quiet) config.log_level = std::max(config.log_level, LogLevel::kWarn);
   config.columns = to_terminal ? environment.stdout_columns : 0;

@@ -139,7 +139,9 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   settings.protocols.http.headers_max = static_cast<uint32_t>(config.max_headers);
   settings.protocols.http.outstanding_max = static_cast<uint32_t>(config.max_outstanding_requests);
   settings.protocols.http.client = client_rules(config);
-  if (std::any_of(selected.begin(), selected.end(), needs_request_text)) {
+  // The line of an exchange has its request.
+  const bool by_exchange = config.records == Records::kExchange;
+  if (!by_exchange && std::any_of(selected.begin(), selected.end(), needs_request_text)) {
     settings.protocols.http.request_target_max = settings.protocols.http.header_bytes_max;
   } else if (config.format == OutputFormat::kPretty) {
     settings.protocols.http.request_target_max = kPrettyTargetMax;
@@ -153,7 +155,7 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   settings.reassembly.gap_timeout_ns = static_cast<int64_t>(config.gap_timeout_ms) * kNsPerMs;
   settings.reassembly.buffer_max = config.reassembly_buffer_size;
   settings.lines.format = line_format(config.format);
-  settings.lines.by_exchange = config.records == Records::kExchange;
+  settings.lines.by_exchange = by_exchange;
   settings.lines.extended = config.fields == FieldSet::kExtended;
   settings.lines.raw_headers = config.raw_headers;
   settings.lines.binary_base64 = config.binary_body == BinaryBody::kBase64;

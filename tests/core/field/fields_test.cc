@@ -40,6 +40,9 @@ TEST(Fields, APrefixSaysWhichMessageIsMeant) {
   EXPECT_EQ(field("request.method").field, Field::kMethod);
   EXPECT_NE(problem("response.method"), "");
   EXPECT_NE(problem("request.connectionId"), "");
+  EXPECT_EQ(problem("response.orphan"),
+            R"("response.orphan" is no field, because orphan is of the exchange; )"
+            R"(did you mean "orphan"?)");
   EXPECT_NE(problem("request.request.method"), "");
 }
 

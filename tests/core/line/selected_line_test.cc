@@ -160,6 +160,113 @@ TEST(SelectedLine, NamesTheSelectedFieldsThatAreNotUtf8) {
             "/\u00e9,\"[\"\"path\"\"]\",GET\r\n");
 }
 
+// The line of an exchange whose request waited as text.
+std::string exchange_line(const Message* request, const Message* response, LineOptions options,
+                          Orphan orphan = {}) {
+  options.by_exchange = true;
+  MessageLineWriter writer(options);
+  ScratchLine held;
+  ExchangeParts parts;
+  parts.orphan = orphan;
+  parts.about = response != nullptr ? response : request;
+  parts.response = response;
+  if (request != nullptr) {
+    parts.request_body = writer.write_part(*request, held);
+    parts.request_text = held.view();
+    parts.request_first_ns = request->first_byte_ns;
+  }
+  ScratchLine line;
+  writer.write_exchange(parts, line);
+  // The same when the request has not waited.
+  if (request != nullptr) {
+    parts.request = request;
+    parts.request_text = parts.request_body = {};
+    ScratchLine again;
+    writer.write_exchange(parts, again);
+    EXPECT_EQ(again.view(), line.view());
+  }
+  return std::string(line.view());
+}
+
+TEST(SelectedLine, AnExchangeHasTheFieldsOfBothMessages) {
+  const LineOptions options =
+      options_for({"timestamp", "status", "method", "host", "bodySize", "request.bodySize",
+                   "latencyMs", "totalMs", "orphan", "orphanCause", "headers.accept",
+                   "request.headers.accept", "receiver.port"});
+  Message asked = request();
+  asked.body_size = 7;
+  Message answer = response();
+  answer.request_method = answer.request_target = answer.request_host = {};
+  answer.body_size = 9;
+  answer.first_byte_ns += 2'000'000;
+  answer.last_byte_ns = answer.first_byte_ns + 1'500'000;
+  EXPECT_EQ(exchange_line(&asked, &answer, options),
+            R"({"timestamp":"2025-02-21T12:00:00.000000Z","status":503,"method":"GET",)"
+            R"("host":"example.com","bodySize":9,"request.bodySize":7,"latencyMs":-1.5,)"
+            R"("totalMs":3.5,"request.headers.accept":["a","b"],"receiver.port":80})"
+            "\n");
+  EXPECT_EQ(exchange_line(&asked, nullptr, options,
+                          {Orphan::Kind::kResponseNotCaptured, Incomplete::kGap}),
+            R"({"timestamp":"2025-02-21T12:00:00.000000Z","method":"GET","host":"example.com",)"
+            R"("request.bodySize":7,"orphan":"responseNotCaptured","orphanCause":"gap",)"
+            R"("request.headers.accept":["a","b"],"receiver.port":80})"
+            "\n");
+  EXPECT_EQ(exchange_line(nullptr, &answer, options, {Orphan::Kind::kRequestNotCaptured}),
+            R"({"timestamp":"2025-02-21T12:00:00.002000Z","status":503,"bodySize":9,)"
+            R"("latencyMs":-1.5,"orphan":"requestNotCaptured","receiver.port":80})"
+            "\n");
+}
+
+TEST(SelectedLine, AnExchangeIsARowOfATable) {
+  const std::vector<std::string> names = {"status", "path", "method", "headers.x", "totalMs"};
+  const HeaderField headers[] = {{"X", "=1,\"2\""}};
+  Message asked = request();
+  asked.target = "/a,\tb";
+  Message answer = response();
+  answer.headers = headers;
+  EXPECT_EQ(exchange_line(&asked, &answer, options_for(names, LineOptions::kCsv)),
+            "503,\"/a,\\tb\",GET,\"'=1,\"\"2\"\"\",0\r\n");
+  EXPECT_EQ(exchange_line(&asked, &answer, options_for(names, LineOptions::kTsv)),
+            "503\t/a,\\tb\tGET\t'=1,\"2\"\t0\n");
+  EXPECT_EQ(exchange_line(&asked, nullptr, options_for(names, LineOptions::kTsv)),
+            "\t/a,\\tb\tGET\t\t\n");
+  EXPECT_EQ(exchange_line(nullptr, &answer, options_for({"path"}, LineOptions::kCsv)), "\"\"\r\n");
+}
+
+TEST(SelectedLine, AnExchangeNamesTheFieldsThatAreNotUtf8) {
+  const HeaderField headers[] = {{"X", "\xe9"}};
+  Message asked = request();
+  asked.target = "/\xe9";
+  Message answer = response();
+  answer.headers = headers;
+  EXPECT_EQ(exchange_line(
+                &asked, &answer,
+                options_for({"response.latin1", "headers.x", "latin1", "path", "request.latin1"})),
+            "{\"response.latin1\":[\"headers.x\"],\"headers.x\":\"\u00e9\","
+            "\"latin1\":[\"path\",\"headers.x\"],\"path\":\"/\u00e9\","
+            "\"request.latin1\":[\"path\"]}\n");
+  EXPECT_EQ(exchange_line(&asked, nullptr, options_for({"response.latin1", "path", "latin1"})),
+            "{\"path\":\"/\u00e9\",\"latin1\":[\"path\"]}\n");
+}
+
+TEST(SelectedLine, TheFrameOfAnExchangeHasBothBodies) {
+  const LineOptions options =
+      options_for({"request.body", "status", "body", "bodyEncoding"}, LineOptions::kFramed);
+  Message asked = request();
+  asked.body = "asked";
+  Message answer = response();
+  answer.body = "\xff\xfe";
+  const std::string json =
+      R"({"request.bodyBytes":5,"status":503,"bodyBytes":2,"bodyEncoding":"binary"})";
+  const std::string frame = exchange_line(&asked, &answer, options);
+  EXPECT_EQ(frame.substr(8), json + "asked\xff\xfe");
+  EXPECT_EQ(static_cast<size_t>(frame[0]), json.size());
+  EXPECT_EQ(frame[4], 7);
+  const std::string of_response =
+      exchange_line(&asked, &answer, options_for({"response.body"}, LineOptions::kFramed));
+  EXPECT_EQ(of_response.substr(8), "{\"response.bodyBytes\":2}\xff\xfe");
+}
+
 TEST(SelectedLine, IsNeverLongerThanItsBound) {
   std::mt19937 random(7);
   std::vector<std::string> names;
