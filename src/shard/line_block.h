@@ -2,10 +2,19 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace tcp_sniffer {
 
 class LineOutput;
+
+// So many records after each other have so many lines (or frames) each and stand for so many
+// messages each.
+struct RecordRun {
+  uint32_t records = 0;
+  uint32_t lines = 0;
+  uint32_t messages = 0;
+};
 
 // Finished lines on their way to the output: only whole lines, one after the other. Made by a
 // shard, written by the writer thread, then given back to the LineOutput it came from.
@@ -14,6 +23,8 @@ struct LineBlock {
   size_t capacity = 0;
   size_t used = 0;
   uint64_t messages = 0;  // whole messages in it
+  // Not where each line stands for one message. At most kRunsMax.
+  std::vector<RecordRun> runs;
   int64_t oldest_ns = 0;  // packet time of its oldest message's last byte
   LineOutput* owner = nullptr;
   bool oversized = false;           // made for one long line; freed instead of reused

@@ -39,6 +39,7 @@ LineBlock* LineOutput::make_block(size_t capacity) {
   }
   block->capacity = capacity;
   block->owner = this;
+  if (settings_.notes_records) block->runs.reserve(kRunsMax);
   return block;
 }
 
@@ -108,6 +109,8 @@ void LineOutput::collect_returned() {
 void LineOutput::open(LineBlock* block) {
   block->used = 0;
   block->messages = 0;
+  block->runs.clear();
+  silent_messages_ = 0;
   block_ = block;
 }
 
@@ -198,9 +201,29 @@ void LineOutput::end_line(uint64_t messages, int64_t time_ns) {
   block_->used = static_cast<size_t>(end_ - block_->data);
   block_->messages += messages;
   line_bytes_ += size();
+  if (settings_.notes_records) note_record(messages);
   begin_ = end_ = limit_ = nullptr;
   if (block_->oversized) free_untouched(block_->used);
-  if (block_->oversized || block_->used + kLineBlockBytes / 8 > block_->capacity) flush();
+  if (block_->oversized || block_->used + kLineBlockBytes / 8 > block_->capacity ||
+      block_->runs.size() == kRunsMax) {
+    flush();
+  }
+}
+
+// A message that has no line of its own counts with the next line.
+void LineOutput::note_record(uint64_t messages) {
+  silent_messages_ += messages;
+  if (size() == 0) return;
+  const RecordRun record = {
+      1, settings_.framed ? 1 : static_cast<uint32_t>(std::count(begin_, end_, '\n')),
+      static_cast<uint32_t>(std::exchange(silent_messages_, 0))};
+  std::vector<RecordRun>& runs = block_->runs;
+  if (!runs.empty() && runs.back().lines == record.lines &&
+      runs.back().messages == record.messages) {
+    runs.back().records++;
+  } else {
+    runs.push_back(record);
+  }
 }
 
 void LineOutput::cancel_line() {
@@ -263,7 +286,9 @@ void LineOutput::grow(size_t size) {
 // A block for the longest that the line can be, in the place of the empty one.
 void LineOutput::enlarge(size_t capacity) {
   LineBlock* const small = block_;
+  const uint64_t silent = silent_messages_;
   open(make_oversized(capacity <= size_max_ ? size_max_ : capacity * 2));
+  silent_messages_ = silent;
   block_->messages = small->messages;  // that have no line of their own
   block_->oldest_ns = small->oldest_ns;
   block_->stands_for = small->oversized ? nullptr : small;

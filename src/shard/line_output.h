@@ -36,7 +36,13 @@ class LineOutput final : public LineSink {
     // One being filled, one in the writer's hands, and the rest for a pause of the writer or of the
     // reader of the output. They are made when needed.
     uint32_t blocks_max = kBlocksMin;
+    // Whether a line, or frame, may stand for more or less than one message, or a message have
+    // several lines: then blocks note it (LineBlock::runs).
+    bool notes_records = false;
+    bool framed = false;
   };
+  // Of one block. They follow one long pattern nearly always; a block that has none left leaves.
+  static constexpr size_t kRunsMax = 256;
   // Where a pause costs nothing, because what comes before the shard waits: enough to bridge a
   // scheduling pause of the writer at full speed (2 MiB at 1 GB/s is 2 ms).
   static constexpr uint32_t kBlocksForWaiting = 10;
@@ -116,6 +122,7 @@ class LineOutput final : public LineSink {
   LineBlock* make_oversized(size_t capacity);
   void open(LineBlock* block);
   void enlarge(size_t capacity);
+  void note_record(uint64_t messages);
   void free_untouched(size_t used);
   void recharge(LineBlock& block, size_t bytes);
   LineBlock* take_spare();
@@ -139,7 +146,8 @@ class LineOutput final : public LineSink {
   // Oversized ones for the next long lines, charged for what they have touched.
   std::array<std::atomic<LineBlock*>, kSparesMax> spares_{};
   LineBlock* block_ = nullptr;
-  size_t size_max_ = 0;  // of the line that was begun
+  size_t size_max_ = 0;           // of the line that was begun
+  uint64_t silent_messages_ = 0;  // in this block, since its last line
   uint64_t line_bytes_ = 0;
 };
 

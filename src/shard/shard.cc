@@ -6,6 +6,17 @@
 #include "shard/shard_handler.h"
 
 namespace tcp_sniffer {
+namespace {
+
+LineOutput::Settings output_settings(const ShardSettings& settings, bool may_wait) {
+  const LineOptions& lines = settings.lines;
+  return {.may_wait = may_wait,
+          .blocks_max = settings.line_blocks_max,
+          .notes_records = lines.by_exchange || lines.format == LineOptions::kPretty,
+          .framed = lines.format == LineOptions::kFramed};
+}
+
+}  // namespace
 
 Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& census,
              LineQueue& lines, bool may_wait_for_output, EventSink& events)
@@ -14,7 +25,7 @@ Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& ce
       census_(census),
       events_(events),
       pool_(settings.memory_bytes_max),
-      output_(lines, pool_, {may_wait_for_output, settings.line_blocks_max}),
+      output_(lines, pool_, output_settings(settings, may_wait_for_output)),
       lines_(settings.lines, settings.number_frames, settings.bodies, settings.redaction,
              settings.choice, pool_, output_, counters_),
       protocols_(settings.protocols, pool_, counters_, lines_, events),

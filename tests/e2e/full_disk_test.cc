@@ -11,6 +11,7 @@
 #include <tuple>
 #include <vector>
 
+#include "support/exchange_lines.h"
 #include "support/ledger_check.h"
 #include "support/program_lab.h"
 #include "support/small_disk.h"
@@ -24,6 +25,11 @@ using namespace std::chrono_literals;
 std::string name_of(const Json& message) {
   return message["connectionId"].get<std::string>() + " " +
          message["timestamp"].get<std::string>() + " " + message["direction"].get<std::string>();
+}
+
+// Of messages one by one, or of exchanges.
+std::vector<Json> messages_of_line(const Json& line) {
+  return line.contains("direction") ? std::vector<Json>{line} : messages_of_exchange(line);
 }
 
 // Adds the messages of one file, each of which has to be whole and to come once.
@@ -46,22 +52,30 @@ void collect(std::string_view text, bool framed, std::set<std::string>& found) {
       text.remove_prefix(size);
     }
   }
-  for (const Json& message : messages) {
-    EXPECT_TRUE(found.insert(name_of(message)).second) << message;
+  for (const Json& line : messages) {
+    for (const Json& message : messages_of_line(line)) {
+      EXPECT_TRUE(found.insert(name_of(message)).second) << message;
+    }
   }
 }
 
-class FullDisk : public testing::TestWithParam<std::tuple<const char*, bool>> {};
+struct Form {
+  const char* format;
+  const char* records;
+};
+
+class FullDisk : public testing::TestWithParam<std::tuple<const char*, Form>> {};
 
 TEST_P(FullDisk, FiveTimesUnderLoadLeavesWholeMessagesAndCountsTheOthers) {
-  const auto& [shards, framed] = GetParam();
+  const auto& [shards, form] = GetParam();
+  const bool framed = std::string_view(form.format) == "framed";
   const SmallDisk disk(1024);
   if (!disk.mounted()) GTEST_SKIP() << "no file system can be mounted here";
   const std::string out = (disk / "out").string();
   Pipe in = make_pipe();
   const Descriptor err = memory_file();
-  Child child(sniffer({"-r", "-", "--format", framed ? "framed" : "ndjson", "--output", out,
-                       "--shards", shards, "--overload", "drop", "--memory-limit", "16M"}),
+  Child child(sniffer({"-r", "-", "--format", form.format, "--records", form.records, "--output",
+                       out, "--shards", shards, "--overload", "drop", "--memory-limit", "16M"}),
               {in.read_end.get(), -1, err.get()});
   in.read_end.reset();
 
@@ -127,8 +141,11 @@ TEST_P(FullDisk, FiveTimesUnderLoadLeavesWholeMessagesAndCountsTheOthers) {
   EXPECT_EQ(told, dropped);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shards, FullDisk,
-                         testing::Combine(testing::Values("0", "1", "4"), testing::Bool()));
+INSTANTIATE_TEST_SUITE_P(
+    Shards, FullDisk,
+    testing::Combine(testing::Values("0", "1", "4"),
+                     testing::Values(Form{"ndjson", "message"}, Form{"framed", "message"},
+                                     Form{"ndjson", "exchange"}, Form{"framed", "exchange"})));
 
 }  // namespace
 }  // namespace tcp_sniffer::full_disk_test

@@ -64,6 +64,19 @@ uint64_t count_messages(std::string_view data, bool framed) {
   return messages;
 }
 
+uint64_t messages_in(const LineBlock& block, size_t size, bool framed) {
+  uint64_t lines = count_messages({block.data, size}, framed);
+  if (block.runs.empty()) return lines;
+  uint64_t messages = 0;
+  for (const RecordRun& run : block.runs) {
+    const uint64_t records = std::min<uint64_t>(run.records, lines / std::max(run.lines, 1u));
+    messages += records * run.messages;
+    lines -= records * run.lines;
+    if (records < run.records) break;
+  }
+  return messages;
+}
+
 OutputWriter::OutputWriter(const Settings& settings, LineQueue& queue)
     : settings_(settings),
       head_(settings.framed ? kFramedMagic : std::string_view(settings.head)),
@@ -239,7 +252,7 @@ LineBlock* OutputWriter::next_block() {
 void OutputWriter::write_block(const LineBlock& block) {
   std::string_view rest(block.data, block.used);
   uint64_t messages = block.messages;
-  while (!write_part(rest, messages)) {
+  while (!write_part(block, rest, messages)) {
     wait_for_disk();
     if (settings_.when_full != WhenFull::kDrop || !block.owner->waits() || ended()) continue;
     dropped_.fetch_add(messages, std::memory_order_relaxed);
@@ -256,13 +269,15 @@ void OutputWriter::write_block(const LineBlock& block) {
 }
 
 // Writes what it can, and takes it off `rest` and `messages`. False: the disk is full.
-bool OutputWriter::write_part(std::string_view& rest, uint64_t& messages) {
+bool OutputWriter::write_part(const LineBlock& block, std::string_view& rest, uint64_t& messages) {
   const bool was_full = std::exchange(full_, false);
   const size_t size = ended() || !write_head() ? 0 : write_bytes(rest);
   bytes_.fetch_add(size, std::memory_order_relaxed);
   uint64_t whole = messages;
   if (size < rest.size()) {
-    whole = std::min(messages, count_messages(rest.substr(0, size), settings_.framed));
+    const uint64_t in_all = messages_in(block, block.used - rest.size() + size, settings_.framed);
+    const uint64_t before = block.messages - messages;
+    whole = std::min(messages, in_all - std::min(in_all, before));
   }
   written_.fetch_add(whole, std::memory_order_relaxed);
   messages -= whole;

@@ -25,6 +25,8 @@ size_t whole_messages(std::string_view data, size_t limit, bool framed);
 size_t first_message(std::string_view data, bool framed);
 // How many messages those bytes hold.
 uint64_t count_messages(std::string_view data, bool framed);
+// How many messages stand whole in the first `size` bytes of the block.
+uint64_t messages_in(const LineBlock& block, size_t size, bool framed);
 
 // The thread that writes the finished lines: the only one that touches the output. Line blocks come
 // through the merged queue of all shards. Only whole messages are handed to the system, so that an
@@ -140,7 +142,7 @@ class OutputWriter {
   LineBlock* next_block();
   bool write_head();
   void write_block(const LineBlock& block);
-  bool write_part(std::string_view& rest, uint64_t& messages);
+  bool write_part(const LineBlock& block, std::string_view& rest, uint64_t& messages);
   void wait_for_disk();
   void drop_for_a_shard_that_waits();
   void drop(LineBlock* block);

@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/line/json_string.h"
 #include "support/run_program.h"
 #include "support/small_disk.h"
 
@@ -219,6 +220,48 @@ TEST(WholeMessages, AreCounted) {
     EXPECT_EQ(count_messages(std::string_view(two).substr(0, size), true), size < 13 ? 0u : 1u)
         << "a cut frame is none: " << size;
   }
+}
+
+// Records of two lines for one message, of one for three, and of one for none.
+TEST(WholeMessages, AreCountedWhereALineStandsForAnotherNumberOfThem) {
+  LineQueue queue;
+  BufferPool memory(size_t{1} << 30);
+  LineOutput lines(queue, memory, {.may_wait = true, .blocks_max = 2, .notes_records = true});
+  const auto put = [&](std::string_view record, uint64_t messages) {
+    ASSERT_TRUE(lines.begin_line(record.size()));
+    append_verbatim(record, lines);
+    lines.end_line(messages, 1);
+  };
+  put("a\nb\n", 1);
+  put("c\nd\n", 1);
+  put("", 2);
+  put("e\n", 1);
+  put("f\n", 0);
+  put("", 5);
+  lines.flush();
+  LineBlock* block = nullptr;
+  ASSERT_TRUE(queue.try_dequeue(block));
+  EXPECT_EQ(block->messages, 10u);
+  const uint64_t expected[] = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 5, 5, 5};
+  for (size_t size = 0; size < std::size(expected); size++) {
+    EXPECT_EQ(messages_in(*block, size, false), expected[size]) << size;
+  }
+  lines.give_back(block);
+}
+
+TEST(WholeMessages, ABlockWhoseRecordsDifferTooOftenLeaves) {
+  LineQueue queue;
+  BufferPool memory(size_t{1} << 30);
+  LineOutput lines(queue, memory, {.may_wait = true, .blocks_max = 2, .notes_records = true});
+  for (size_t i = 0; i < LineOutput::kRunsMax; i++) {
+    ASSERT_TRUE(lines.begin_line(2));
+    append_verbatim("a\n", lines);
+    lines.end_line(1 + i % 2, 1);
+  }
+  LineBlock* block = nullptr;
+  ASSERT_TRUE(queue.try_dequeue(block));
+  EXPECT_EQ(messages_in(*block, block->used, false), block->messages);
+  lines.give_back(block);
 }
 
 // ---------------------------------------------------------------- every kind of output
