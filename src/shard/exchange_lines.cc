@@ -298,10 +298,22 @@ void ExchangeLines::make_room() {
 
 // ---------------------------------------------------------------- lines
 
+// Whether one more line may be written, which is an exchange more or only a part of one. If not,
+// its messages are counted.
+bool ExchangeLines::admits(uint64_t messages, bool is_exchange) {
+  if (limit_ == nullptr || (is_exchange ? limit_->take() : !limit_->reached())) return true;
+  counters_.add(ShardCounter::messages_beyond_count, messages);
+  return false;
+}
+
 // False: there is no room for both in one line.
 bool ExchangeLines::join(const HeldExchange& held, const Message& response) {
   const size_t bound = room_.bound_of(response) + extra_of(held);
   if (!room_.begin_easy(bound)) return false;
+  if (!admits(uint64_t{held.messages} + 1, true)) {
+    output_.cancel_line();
+    return true;
+  }
   ExchangeParts parts;
   parts.about = parts.response = &response;
   put_held(held, parts);
@@ -312,6 +324,8 @@ bool ExchangeLines::join(const HeldExchange& held, const Message& response) {
 }
 
 void ExchangeLines::write_alone(const Message& message, Orphan orphan) {
+  const bool ends = message.direction == MessageDirection::kResponse && !message.is_interim();
+  if (!admits(1, by_exchange_ || ends)) return;
   const bool is_request = message.direction == MessageDirection::kRequest;
   const bool is_written = room_.write(message, [&](const Message& shown) {
     if (!by_exchange_) return writer_.write(shown, output_);
@@ -329,6 +343,7 @@ void ExchangeLines::write_alone(const Message& message, Orphan orphan) {
 
 // What waits, without its response.
 void ExchangeLines::write_held(const HeldExchange& held, Orphan orphan) {
+  if (!admits(held.messages, by_exchange_)) return;
   Message about;
   if (by_exchange_) {
     MessageEmitter::add_identity(*held.connection, about);

@@ -12,6 +12,7 @@
 #include "core/message/connection_identity.h"
 #include "core/message/message.h"
 #include "core/where/exchange_choice.h"
+#include "shard/exchange_limit.h"
 #include "shard/line_output.h"
 #include "shard/line_room.h"
 
@@ -66,11 +67,13 @@ struct HeldExchange {
 // Part of its shard: same thread, same lifetime.
 class ExchangeLines {
  public:
-  ExchangeLines(bool by_exchange, const ChoiceRules& rules, MessageLineWriter& writer,
-                LineRoom& room, BufferPool& pool, LineOutput& output, ShardCounters& counters,
-                Histogram& latencies)
+  // `limit`: nullptr without `count`.
+  ExchangeLines(bool by_exchange, const ChoiceRules& rules, ExchangeLimit* limit,
+                MessageLineWriter& writer, LineRoom& room, BufferPool& pool, LineOutput& output,
+                ShardCounters& counters, Histogram& latencies)
       : by_exchange_(by_exchange),
         choice_(rules),
+        limit_(limit),
         writer_(writer),
         room_(room),
         pool_(pool),
@@ -115,10 +118,12 @@ class ExchangeLines {
   void write_held(const HeldExchange& held, Orphan orphan);
   Fate leave_alone(HeldExchange& held, Orphan orphan);
   void leave_out(Fate fate, uint64_t messages);
+  bool admits(uint64_t messages, bool is_exchange);
   void end_line(uint64_t messages, int64_t time_ns, Orphan orphan);
 
-  const bool by_exchange_;  // records: exchange
+  const bool by_exchange_;  // LineOptions
   const ExchangeChoice choice_;
+  ExchangeLimit* const limit_;
   MessageLineWriter& writer_;
   LineRoom& room_;
   BufferPool& pool_;

@@ -27,7 +27,7 @@ Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& ce
       pool_(settings.memory_bytes_max),
       output_(lines, pool_, output_settings(settings, may_wait_for_output)),
       lines_(settings.lines, settings.number_frames, settings.bodies, settings.redaction,
-             settings.choice, pool_, output_, counters_),
+             settings.choice, settings.limit, pool_, output_, counters_),
       protocols_(settings.protocols, pool_, counters_, lines_, events),
       reassembler_(pool_, counters_, settings.reassembly) {}
 

@@ -39,9 +39,10 @@ struct ShardSettings {
   bool ignore_fsm_errors = true;
   bool check_tcp_options = false;
   BodySettings bodies;
-  SegmentTrace* trace = nullptr;  // debug: this shard's own; outlives it
-  bool number_frames = true;      // files: firstFrame and lastFrame have a meaning
-  bool notes_unread = false;      // notes for the capture thread what it need not copy
+  ExchangeLimit* limit = nullptr;  // count: of all shards; outlives them
+  SegmentTrace* trace = nullptr;   // debug: this shard's own; outlives it
+  bool number_frames = true;       // files: firstFrame and lastFrame have a meaning
+  bool notes_unread = false;       // notes for the capture thread what it need not copy
 };
 
 // One share of the connections and all that belongs to them: table, reassembly, protocols,
@@ -75,6 +76,8 @@ class Shard {
   LineOutput& output() { return output_; }
   const ShardCounters& counters() const { return counters_; }
   const Histogram& latencies() const { return lines_.latencies(); }
+  // Not while the shard runs; nullptr: none are taken.
+  const ExchangeNotes* notes() const { return lines_.notes(); }
 
  private:
   struct Handler;  // the StreamProtocol of one connection

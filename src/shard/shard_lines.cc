@@ -15,21 +15,23 @@ int64_t steady_ns() {
 }  // namespace
 
 ShardLines::ShardLines(const LineOptions& options, bool number_frames, const BodySettings& bodies,
-                       const RedactionRules& redaction, const ChoiceRules& choice, BufferPool& pool,
-                       LineOutput& output, ShardCounters& counters)
+                       const RedactionRules& redaction, const ChoiceRules& choice,
+                       ExchangeLimit* limit, BufferPool& pool, LineOutput& output,
+                       ShardCounters& counters)
     : writer_(options),
       number_frames_(number_frames),
       bodies_(bodies),
-      by_exchange_(options.by_exchange && options.format != LineOptions::kPretty),
+      by_exchange_(options.by_exchange),
       plain_(number_frames && !bodies.decode && bodies.extract == nullptr && !redaction.any() &&
-             !by_exchange_ && !choice.any()),
+             !by_exchange_ && !choice.any() && limit == nullptr),
       decoder_(pool, bodies.decoded_max, steady_ns),
       redacts_(redaction.any()),
       redactor_(redaction, pool),
+      limit_(limit),
       output_(output),
       counters_(counters),
       room_(writer_, redactor_, pool, output, counters),
-      exchanges_(by_exchange_, choice, writer_, room_, pool, output, counters, latencies_),
+      exchanges_(by_exchange_, choice, limit, writer_, room_, pool, output, counters, latencies_),
       chooses_(choice.any()),
       chooses_first_(chooses_ && !redacts_ && !exchanges_.choice().needs_body()) {}
 
@@ -42,6 +44,9 @@ void ShardLines::on_message(const Message& message, ConnectionIdentity& connecti
 }
 
 void ShardLines::with_body(Message message, ConnectionIdentity& connection) {
+  if (limit_ != nullptr && !admits(message)) {
+    return counters_.add(ShardCounter::messages_beyond_count);
+  }
   if (!number_frames_) message.first_frame = message.last_frame = 0;
   if (chooses_first_ && !exchanges_.admit(message, connection)) return;
   const bool decodes = (bodies_.decode || redactor_.searches_bodies()) && !message.body.empty();
@@ -66,6 +71,13 @@ void ShardLines::extract(const Message& message, const Message& as_sent) {
   const bool only_decoding_failed = body_is_incomplete(message) && !body_is_incomplete(as_sent);
   const bool as_it_was = only_decoding_failed && !redactor_.searches_bodies();
   bodies_.extract->put(as_it_was ? as_sent : message);
+}
+
+// A final response is an exchange more; what ExchangeLines takes, it counts itself.
+bool ShardLines::admits(const Message& message) {
+  const bool is_exchange = message.direction == MessageDirection::kResponse &&
+                           !message.is_interim() && !by_exchange_ && !chooses_;
+  return is_exchange ? limit_->take() : !limit_->reached();
 }
 
 void ShardLines::redact(Message& message) {
@@ -118,6 +130,7 @@ void ShardLines::on_unanswered(const Message& as_sent, ConnectionIdentity& conne
   Message request = as_sent;
   if (redacts_) redactor_.redact(request);
   if (chooses_ && !exchanges_.admits_unanswered(request, connection, orphan)) return;
+  if (limit_ != nullptr && !limit_->take()) return;
   if (!output_.begin_line(room_.bound_of(request))) return;
   writer_.write_unanswered(request, output_);
   output_.end_line(0, request.first_byte_ns);

@@ -9,6 +9,7 @@
 #include "core/message/content_decoder.h"
 #include "core/message/message_output.h"
 #include "core/redaction/message_redactor.h"
+#include "shard/exchange_limit.h"
 #include "shard/exchange_lines.h"
 #include "shard/line_output.h"
 #include "shard/line_room.h"
@@ -27,10 +28,10 @@ struct BodySettings {
 // Part of its shard: same thread, same lifetime.
 class ShardLines final : public MessageOutput {
  public:
-  // Pool, output and counters outlive it.
+  // Pool, output, counters and limit outlive it. `limit`: nullptr without `count`.
   ShardLines(const LineOptions& options, bool number_frames, const BodySettings& bodies,
-             const RedactionRules& redaction, const ChoiceRules& choice, BufferPool& pool,
-             LineOutput& output, ShardCounters& counters);
+             const RedactionRules& redaction, const ChoiceRules& choice, ExchangeLimit* limit,
+             BufferPool& pool, LineOutput& output, ShardCounters& counters);
 
   void on_message(const Message& message, ConnectionIdentity& connection) override;
   void on_unanswered(const Message& as_sent, ConnectionIdentity& connection,
@@ -48,6 +49,8 @@ class ShardLines final : public MessageOutput {
 
   // `latencyMs` of the responses that went to the output.
   const Histogram& latencies() const { return latencies_; }
+  // Of the exchanges that were shown to people; nullptr: none are taken.
+  const ExchangeNotes* notes() const { return writer_.notes(); }
   void publish() { latencies_.publish(); }
 
  private:
@@ -56,15 +59,17 @@ class ShardLines final : public MessageOutput {
   void decode(Message& message);
   void redact(Message& message);
   void write(const Message& message);
+  bool admits(const Message& message);
 
   MessageLineWriter writer_;
   const bool number_frames_;
   const BodySettings bodies_;
-  const bool by_exchange_;  // records: exchange
+  const bool by_exchange_;  // LineOptions
   const bool plain_;        // messages are written as they come
   ContentDecoder decoder_;
   const bool redacts_;
   MessageRedactor redactor_;
+  ExchangeLimit* const limit_;
   LineOutput& output_;
   ShardCounters& counters_;
   Histogram latencies_;

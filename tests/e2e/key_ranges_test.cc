@@ -338,6 +338,20 @@ void check_duration(const End& end) {
   EXPECT_EQ(end.read(exchanges(10)).messages.size(), 20u);
 }
 
+// None, or more than there are; a run that it ends is in terminal_test.cc.
+void check_count(const End& end) {
+  EXPECT_EQ(end.read(exchanges(10)).messages.size(), 20u);
+}
+
+void check_verbose(const End& end) {
+  const TemporaryFolder folder;
+  write_file(folder / "capture.pcap", exchanges(10).bytes());
+  const Finished run = run_sniffer({"-r", (folder / "capture.pcap").string(), "--format", "pretty",
+                                    "--utc", end.flag(), end.text()});
+  EXPECT_EQ(run.out.find("  > GET ") != std::string::npos, end.at_most);
+  expect_ledger_closes(event_named(run.err, "stopped"));
+}
+
 void check_stats_interval(const End& end) {
   const Outcome outcome = end.read(exchanges(100));
   EXPECT_EQ(outcome.messages.size(), 200u);
@@ -371,6 +385,8 @@ const std::map<std::string_view, Check>& checks() {
       {"drainTimeoutMs", check_drain_timeout},
       {"statsIntervalMs", check_stats_interval},
       {"duration", check_duration},
+      {"count", check_count},
+      {"verbose", check_verbose},
   };
   return all;
 }

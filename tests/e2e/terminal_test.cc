@@ -17,6 +17,7 @@
 
 #include "core/line/text_columns.h"
 #include "support/capture_maker.h"
+#include "support/ledger_check.h"
 #include "support/run_program.h"
 
 namespace tcp_sniffer::terminal_test {
@@ -98,6 +99,81 @@ TEST(OnATerminal, AReaderOfALongCaptureSeesHowFarItIsAndHowLongItWillTake) {
   EXPECT_NE(behind.find("stopped"), std::string_view::npos) << behind;
 }
 
+TEST(ForPeople, WithVHeadersComeBelowTheLine) {
+  const Finished run =
+      run_sniffer({"-r", capture("posts.pcap").string(), "--format", "pretty", "--utc", "-v"});
+  EXPECT_EQ(run.exit.code, 0) << run.err;
+  EXPECT_TRUE(run.out.starts_with(
+      "2026-11-20, UTC\n"
+      "18:58:23.295523  10.77.0.1        POST     201    1.305 ms      75 B      85 B  "
+      "10.77.0.2/api/cart\n"
+      "  > POST /api/cart HTTP/1.1\n"
+      "  > Host: 10.77.0.2\n"))
+      << run.out;
+  EXPECT_NE(run.out.find("  < HTTP/1.1 201 Created\n"), std::string::npos) << run.out;
+  EXPECT_EQ(run.out.find("product"), std::string::npos) << run.out;
+  // The lines are the same ones.
+  std::string lines;
+  for (const std::string& line : lines_of(run.out)) {
+    if (!line.starts_with("  ")) lines += line + "\n";
+  }
+  EXPECT_EQ(lines,
+            run_sniffer({"-r", capture("posts.pcap").string(), "--format", "pretty", "--utc"}).out);
+}
+
+TEST(ForPeople, WithVvBodiesComeAsWellDecodedAndWithoutSecrets) {
+  const Finished posts = run_sniffer({"-r", capture("posts.pcap").string(), "--format", "pretty",
+                                      "--utc", "-vv", "--redact-body", "password"});
+  EXPECT_NE(posts.out.find("  > {\n  >   \"product\": 1,\n"), std::string::npos) << posts.out;
+  EXPECT_NE(posts.out.find("  > password: [redacted]\n"), std::string::npos) << posts.out;
+  const Finished coded =
+      run_sniffer({"-r", capture("chunked.pcap").string(), "--format", "pretty", "--utc", "-vv"});
+  const Finished decoded = run_sniffer(
+      {"-r", capture("chunked.pcap").string(), "--format", "ndjson", "--decode-bodies"});
+  for (const Json& message : json_lines(decoded.out)) {
+    if (!message.contains("contentDecoded")) continue;
+    const std::string body = message["body"];
+    EXPECT_NE(coded.out.find(body.substr(0, std::min<size_t>(body.find('\n'), 40))),
+              std::string::npos)
+        << body.substr(0, 100);
+  }
+}
+
+// The first ones, and then the run ends in order.
+TEST(ForPeople, ACountEndsTheRunAfterSoManyExchanges) {
+  const TemporaryFolder folder;
+  write_file(folder / "long.pcap", many_exchanges(3000));
+  const std::string file = (folder / "long.pcap").string();
+  for (const std::vector<std::string>& form :
+       {std::vector<std::string>{"--format", "pretty", "--utc"},
+        {"--format", "pretty", "--utc", "-v"},
+        {"--format", "ndjson", "--records", "exchange"},
+        {"--format", "ndjson"},
+        {"--format", "csv", "--records", "exchange"}}) {
+    std::vector<std::string> arguments = {"-r", file, "-c", "7"};
+    arguments.insert(arguments.end(), form.begin(), form.end());
+    const Finished run = run_sniffer(arguments);
+    EXPECT_EQ(run.exit.code, 0) << run.err;
+    const Json stopped = event_named(run.err, "stopped");
+    expect_ledger_closes(stopped);
+    EXPECT_EQ(stopped["messages"]["written"], 14u) << form.back();
+    EXPECT_GT(stopped["messages"]["beyond_count"], 0u);
+    const std::vector<std::string> lines = lines_of(run.out);
+    EXPECT_NE(run.out.find("/6"), std::string::npos) << run.out;
+    EXPECT_EQ(run.out.find("/7"), std::string::npos) << run.out;
+    if (form.back() == "exchange" && form[1] == "ndjson") {
+      EXPECT_EQ(lines.size(), 7u);
+    }
+  }
+  for (const char* shards : {"1", "4"}) {
+    const Finished run = run_sniffer(
+        {"-r", file, "-c", "7", "--format", "ndjson", "--records", "exchange", "--shards", shards});
+    EXPECT_EQ(run.exit.code, 0) << run.err;
+    EXPECT_EQ(lines_of(run.out).size(), 7u);
+    expect_ledger_closes(event_named(run.err, "stopped"));
+  }
+}
+
 TEST(OnATerminal, NoProgressIsWrittenWhereStandardErrorIsNone) {
   const TemporaryFolder folder;
   write_file(folder / "long.pcap", many_exchanges(20000));
@@ -162,15 +238,20 @@ TEST(OnATerminal, TheEndIsASummaryForPeople) {
       terminal.program.reset();
       const std::string shown = terminal.read();
       EXPECT_EQ(child.wait().code, 0);
+      // Only pretty lines know the requests of their responses.
+      const std::string of_pretty =
+          "  slowest      4.078 ms  GET 200 10.77.0.2/api/products\\?limit=3&sort=price\n"
+          "(               [0-9.]+ ms  [A-Z]+ 20. 10.77.0.2/\\S+\n){4}"
+          "  by host            17  10.77.0.2, slowest 4.078 ms\n";
       const std::regex wanted(
-          "  exchanges        17\n"
-          "  latency              p50 up to [0-9.]+ ms, p90 up to [0-9.]+ ms, p99 up to [0-9.]+ "
-          "ms\n"
-          "  messages         34  written, [0-9.]+ kB\n"
-          "                    2  incomplete \\(gap 2\\)\n"
-          "  connections       3\n"
-          "  frames          136  95\\.3 kB\n"
-          "  lost         5\\.8 kB  of connections: they were not captured\n");
+          "  exchanges +17\n"
+          "  latency +p50 up to [0-9.]+ ms, p90 up to [0-9.]+ ms, p99 up to [0-9.]+ ms\n" +
+          (std::string_view(format) == "pretty" ? of_pretty : std::string()) +
+          "  messages +34  written, [0-9.]+ kB\n"
+          " +2  incomplete \\(gap 2\\)\n"
+          "  connections +3\n"
+          "  frames +136  95\\.3 kB\n"
+          "  lost +5\\.8 kB  of connections: they were not captured\n");
       EXPECT_TRUE(std::regex_match(summary_in(shown), wanted)) << shown;
       EXPECT_EQ(shown.find("frames.received"), std::string::npos) << "the ledger: " << shown;
     }

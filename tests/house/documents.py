@@ -74,7 +74,7 @@ def commands(lines):
 
 def known_flags(program):
     text = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
-    flags = {"--help-keys-markdown"}
+    flags = {"--help-keys-markdown", "-vv"}
     for optional, name in re.findall(r"--(\[no-\])?([a-z][a-z-]*)", text):
         flags |= {f"--{name}", f"--no-{name}"} if optional else {f"--{name}"}
     return flags | {f"-{letter}" for letter in re.findall(r"^\s+-(\w), --", text, re.MULTILINE)}

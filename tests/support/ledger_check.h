@@ -39,8 +39,9 @@ inline void expect_ledger_closes(const nlohmann::json& stopped) {
       << bytes;
 
   const auto& messages = stopped["messages"];
-  EXPECT_EQ(messages["parsed"], ledger_sum(messages, {"written", "dropped_overload", "discarded",
-                                                      "queued", "held", "filtered", "sampled_out"}))
+  EXPECT_EQ(messages["parsed"],
+            ledger_sum(messages, {"written", "dropped_overload", "discarded", "queued", "held",
+                                  "filtered", "sampled_out", "beyond_count"}))
       << messages;
   EXPECT_EQ(messages["parsed"], ledger_sum(messages, {"requests", "responses"})) << messages;
 

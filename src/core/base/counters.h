@@ -99,6 +99,8 @@ namespace tcp_sniffer {
   X(messages_dropped_overload, "messages", "dropped_overload",                                    \
     "messages the output had no room for")                                                        \
   X(messages_discarded, "messages", "discarded", "messages that were not read before the end")    \
+  X(messages_beyond_count, "messages", "beyond_count",                                            \
+    "messages after the exchanges that count asked for")                                          \
   X(messages_held, "messages", "held", "messages that wait for the rest of their exchange (g)")   \
   X(messages_filtered, "messages", "filtered", "messages of exchanges that where does not want")  \
   X(messages_sampled_out, "messages", "sampled_out", "messages of exchanges outside the sample")  \

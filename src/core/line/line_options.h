@@ -13,6 +13,8 @@ namespace tcp_sniffer {
 // How `format: pretty` is written.
 struct PrettyOptions {
   bool colours = false;
+  bool takes_notes = false;                 // ExchangeNotes
+  uint8_t detail = 0;                       // 1: headers as well, 2: and bodies; by exchange
   uint32_t columns = 0;                     // of the terminal; 0: a line may have any length
   TimeText::Offset utc_offset_s = nullptr;  // local time; nullptr: UTC
   // The last day that was announced, of all writers of one output; outlives them. nullptr: no day
@@ -25,7 +27,7 @@ struct LineOptions {
   enum Format : uint8_t { kNdjson, kFramed, kPretty, kTsv, kCsv };
 
   Format format = kNdjson;
-  bool by_exchange = false;    // records: exchange (kPretty has no other form)
+  bool by_exchange = false;    // a line for each exchange; kPretty: with details
   bool extended = false;       // fields: extended
   bool raw_headers = false;    // rawHeaders
   bool binary_base64 = false;  // binaryBody: base64

@@ -48,7 +48,9 @@ size_t with_spare(size_t size) {
 }  // namespace
 
 size_t MessageLineWriter::body_size_max(std::string_view body) const {
-  if (options_.format == LineOptions::kPretty) return 0;
+  if (options_.format == LineOptions::kPretty) {
+    return options_.pretty.detail > 1 ? body.size() * kEscapedByteMax : 0;
+  }
   if (options_.format == LineOptions::kFramed) return body.size();
   size_t size = 0;
   for (const char byte : body) size += kEscapedSize[static_cast<uint8_t>(byte)];

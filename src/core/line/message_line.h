@@ -63,11 +63,15 @@ class MessageLineWriter {
   // one is larger.
   size_t body_that_fits(const Message& message, size_t size) const;
 
-  // ---- exchange_line.cc: with `records: exchange` (not kPretty)
+  // kPretty: PrettyLineWriter's.
+  const ExchangeNotes* notes() const { return pretty_.notes(); }
+
+  // ---- exchange_line.cc: lines of exchanges (LineOptions::by_exchange)
 
   // Appends the object of one message, as it stands in its exchange's line, without its latency
   // when that stands in the line. With kFramed it is without the body, which is returned: its bytes
-  // belong behind the line's JSON.
+  // belong behind the line's JSON. With kPretty and when fields are selected, what is appended is
+  // for write_exchange alone.
   std::string_view write_part(const Message& message, LineSink& sink);
   // Appends one whole line or frame.
   void write_exchange(const ExchangeParts& parts, LineSink& sink);

@@ -6,6 +6,7 @@
 #include "core/base/number_text.h"
 #include "core/base/text_encoding.h"
 #include "core/field/field_value.h"
+#include "core/line/short_text.h"
 #include "core/line/terminal_text.h"
 #include "core/line/text_columns.h"
 #include "core/net/ip_text.h"
@@ -30,67 +31,13 @@ constexpr size_t kUrlMin = 12;  // a URL is not cut to less
 constexpr int64_t kSlowNs = 1000000000;
 
 constexpr std::string_view kCutSign = "\u2026";
-constexpr std::string_view kReset = "\x1b[0m";
 constexpr std::string_view kRed = "\x1b[31m";
 constexpr std::string_view kYellow = "\x1b[33m";
 constexpr std::string_view kMagenta = "\x1b[35m";
 
-// A short text in memory of its own.
-struct ShortText {
-  char text[kIpAndPortTextMax];
-  size_t size = 0;
-
-  std::string_view view() const { return {text, size}; }
-  void set_end(const char* end) { size = static_cast<size_t>(end - text); }
-};
-
 char* put(char* out, std::string_view text) {
   std::memcpy(out, text.data(), text.size());
   return out + text.size();
-}
-
-// Bytes below 1000, else with one decimal and a decimal unit: 5.3 kB. Cut, not rounded.
-ShortText size_text(uint64_t bytes) {
-  static constexpr std::string_view kUnits[] = {" B", " kB", " MB", " GB", " TB", " PB", " EB"};
-  size_t unit = 0;
-  uint64_t divisor = 1;
-  while (bytes / divisor >= 1000) {
-    divisor *= 1000;
-    ++unit;
-  }
-  ShortText result;
-  char* out = write_unsigned(result.text, bytes / divisor);
-  if (unit != 0) {
-    *out++ = '.';
-    *out++ = static_cast<char>('0' + bytes % divisor / (divisor / 10));
-  }
-  result.set_end(put(out, kUnits[unit]));
-  return result;
-}
-
-// Milliseconds with three decimals or, if short, with one; from one second on seconds.
-ShortText latency_text(int64_t nanoseconds, bool is_short) {
-  ShortText result;
-  char* out = result.text;
-  auto magnitude = static_cast<uint64_t>(nanoseconds);
-  if (nanoseconds < 0) {
-    *out++ = '-';
-    magnitude = 0 - magnitude;
-  }
-  const bool seconds = magnitude >= 1000000000;
-  const uint64_t thousandths = seconds ? magnitude / 1000000 : magnitude / 1000;
-  out = write_unsigned(out, thousandths / 1000);
-  *out++ = '.';
-  *out++ = static_cast<char>('0' + thousandths / 100 % 10);
-  if (!is_short) out = write_two_digits(out, static_cast<uint32_t>(thousandths % 100));
-  result.set_end(put(out, seconds ? " s" : " ms"));
-  return result;
-}
-
-ShortText status_text(uint16_t status) {
-  ShortText result;
-  result.set_end(write_unsigned(result.text, status));
-  return result;
 }
 
 ShortText endpoint_text(const Endpoint& endpoint) {
@@ -129,6 +76,7 @@ void PrettyLineWriter::write(const Message& message, LineSink& sink) {
   if (message.direction == MessageDirection::kRequest) return;
   if (message.is_interim()) return;
   const bool is_http = message.protocol.empty();
+  if (notes_ != nullptr && is_http) notes_->add(message);
   const ShortText status_number = status_text(message.status);
   const std::string_view status = !is_http              ? message.method
                                   : message.status == 0 ? "-"
@@ -218,10 +166,11 @@ void PrettyLineWriter::append_day(int64_t time_ns, LineSink& sink) {
 
 // Its address alone: who asks, not from which port.
 void PrettyLineWriter::append_client(const Message& message, LineSink& sink) {
-  const Endpoint& client =
-      message.proxied != nullptr ? message.proxied->source : message.destination;
+  const IpAddress& client = message.client.is_known      ? message.client.ip
+                            : message.proxied != nullptr ? message.proxied->source.ip
+                                                         : message.destination.ip;
   ShortText address;
-  address.set_end(write_ip(address.text, client.ip));
+  address.set_end(write_ip(address.text, client));
   append_verbatim(address.view(), sink);
   append_spaces(kClientWidth - std::min(address.size, kClientWidth), sink);
 }

@@ -1,6 +1,10 @@
 #include "core/line/terminal_text.h"
 
+#include <algorithm>
+
+#include "core/base/number_text.h"
 #include "core/base/text_encoding.h"
+#include "core/line/json_string.h"
 
 namespace tcp_sniffer {
 
@@ -8,6 +12,28 @@ bool harms_a_terminal(uint32_t code) {
   return code < 0x20 || (code >= 0x7f && code <= 0x9f) ||  // C0, DEL, C1
          code == 0x061c || (code >= 0x200b && code <= 0x200f) ||
          (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
+}
+
+void append_for_terminal(std::string_view text, LineSink& sink) {
+  size_t begin = 0;  // of what is shown as it is
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Character character = first_character(text.substr(at));
+    const bool shown = character.size > 0 && !harms_a_terminal(character.code);
+    if (!shown) {
+      append_verbatim(text.substr(begin, at - begin), sink);
+      const bool is_byte = character.size == 0;
+      const uint32_t code = is_byte ? static_cast<uint8_t>(text[at]) : character.code;
+      append_verbatim(is_byte ? "\\x" : "\\u", sink);
+      char* out = sink.reserve(4);
+      for (int shift = is_byte ? 4 : 12; shift >= 0; shift -= 4) {
+        *out++ = kHexDigits[code >> shift & 0xf];
+      }
+      sink.commit(out);
+    }
+    at += std::max<size_t>(character.size, 1);
+    if (!shown) begin = at;
+  }
+  append_verbatim(text.substr(begin), sink);
 }
 
 TerminalHarm find_terminal_harm(std::string_view utf8) {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/line/line_sink.h"
+
 namespace tcp_sniffer {
 
 // Whether a terminal that is sent this character does something else than to show it: control
@@ -16,6 +18,10 @@ struct TerminalHarm {
   size_t size = 0;
   uint32_t code = 0;
 };
+
+// Appends text of any bytes so that a terminal only shows it: what harms is written as \u202e, and
+// bytes that are not UTF-8 as \xff. At most six bytes for each.
+void append_for_terminal(std::string_view text, LineSink& sink);
 
 // The first character beyond ASCII and C1 that harms a terminal, in text that is UTF-8.
 TerminalHarm find_terminal_harm(std::string_view utf8);

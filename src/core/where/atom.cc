@@ -40,6 +40,8 @@ const IpAddress* address_of(Field field, const Message& message) {
       return &message.proxied->source.ip;
     case Field::kProxiedDestinationIp:
       return &message.proxied->destination.ip;
+    case Field::kClient:
+      return &message.client.ip;
     default:
       return &message.destination.ip;
   }

@@ -67,6 +67,7 @@ struct Config {
   Color color = Color::kAuto;  // resolved: always or never
   uint32_t columns = 0;        // resolved: of the terminal; 0: none
   bool utc = false;
+  uint64_t verbose = 0;
   FieldSet fields = FieldSet::kStandard;
   std::vector<std::string> select;  // resolved: not empty for tables
   uint64_t max_body_size = defaults::kMaxBodySize;
@@ -112,6 +113,7 @@ struct Config {
   uint64_t drain_timeout_ms = 5000;
   bool wait_for_connections = false;
   uint64_t duration_ms = 0;  // 0: until the input ends
+  uint64_t count = 0;        // 0: no limit
   bool fail_if_none = false;
 
   // What it says about itself.

@@ -188,6 +188,8 @@ void resolve_defaults(Config& config, const Environment& environment) {
     config.shards = std::clamp(environment.cpus, 2u, 257u) - 1;
     // People compare runs and read along in time: one shard keeps the order of completion.
     if (!live && config.format == OutputFormat::kPretty) config.shards = 0;
+    // The first ones.
+    if (!live && config.count > 0) config.shards = 0;
   }
   if (!is_given(config, "overload")) config.overload = live ? Overload::kDrop : Overload::kBlock;
   if (!is_given(config, "tunnels")) config.tunnels = !live;
@@ -243,8 +245,8 @@ std::vector<std::string> keys_without_effect(const Config& config) {
   for (const KeySpec& key : config_keys()) add_if(key.name, key.live_only && !config.live());
   const bool extracts = !config.extract_dir.empty() && config.max_body_size > 0;
   add_if("extractDir", config.max_body_size == 0);
-  add_if("decodeBodies",
-         config.max_body_size == 0 || (config.format == OutputFormat::kPretty && !extracts));
+  add_if("decodeBodies", config.max_body_size == 0 || (config.format == OutputFormat::kPretty &&
+                                                       config.verbose < 2 && !extracts));
   const bool hashes = redacts(config) && config.redact_mode == RedactMode::kHash;
   add_if("redactMode", !redacts(config));
   add_if("redactKeyFile", !hashes);
@@ -253,6 +255,7 @@ std::vector<std::string> keys_without_effect(const Config& config) {
   add_if("fields", !config.select.empty());
   add_if("rawHeaders", !config.select.empty());
   add_if("utc", config.format != OutputFormat::kPretty);
+  add_if("verbose", config.format != OutputFormat::kPretty);
   add_if("writeIncomplete", !extracts);
   add_if("extractMaxBytes", !extracts);
   add_if("extractMaxFiles", !extracts);

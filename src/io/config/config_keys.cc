@@ -134,6 +134,10 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     {.name = "color", .value_name = "WORD", .group = KeyGroup::kOutput,
      .target = word<&Config::color>(), .words = kColorWords,
      .meaning = "pretty lines in colour; auto: on a terminal, unless NO_COLOR is set or TERM is dumb"},
+    {.name = "verbose", .short_flag = "v", .value_name = "N", .group = KeyGroup::kOutput,
+     .target = &Config::verbose, .minimum = 0, .maximum = 2,
+     .meaning = "below each pretty line the headers (1, the same as -v), and bodies as well (2, -vv), decoded "
+     "and in part"},
     {.name = "utc", .group = KeyGroup::kOutput, .target = &Config::utc,
      .meaning = "pretty lines with times in UTC instead of local time"},
     {.name = "fields", .value_name = "WORD", .group = KeyGroup::kOutput,
@@ -268,6 +272,10 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .target = &Config::duration_ms, .unit = Unit::kMilliseconds, .minimum = 0,
      .maximum = 365 * 24 * kHourMs,
      .meaning = "stop after this time, as after Ctrl-C; 0 = when the input ends"},
+    {.name = "count", .short_flag = "c", .value_name = "N", .group = KeyGroup::kRun,
+     .target = &Config::count, .minimum = 0, .maximum = 1000000000000,
+     .meaning = "stop after so many exchanges, as after Ctrl-C; with records message, so many responses; "
+     "0 = when the input ends"},
     {.name = "failIfNone", .group = KeyGroup::kRun, .target = &Config::fail_if_none,
      .meaning = "exit with 1 when no message was written"},
 

@@ -103,6 +103,7 @@ class CommandLine {
     for (const OtherWord& other : kOtherWords) {
       other_words_.push_back(app_.add_option(std::string(other.flag))->expected(0, 1));
     }
+    verbose_ = app_.add_flag("-v");
     buffer_kib_ = app_.add_option("-B")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
 
@@ -193,6 +194,12 @@ class CommandLine {
     if (buffer_kib_->count() > 0) {
       if (auto wrong = apply_buffer_kib(config)) return wrong;
     }
+    // -v is 1 and -vv is 2, more is no more.
+    if (verbose_->count() > 0) {
+      const KeySpec& key = *find_key("verbose");
+      config.verbose = std::min<uint64_t>(verbose_->count(), key.maximum);
+      config.given.set(key_index(key.name));
+    }
     for (size_t i = 0; i < keys_.size(); ++i) {
       const KeySpec& key = config_keys()[i];
       if (!has(key.name)) continue;
@@ -219,7 +226,10 @@ class CommandLine {
   CLI::Option* add(const KeySpec& key) {
     const std::string name = flag_name(key.name);
     std::string names = "--" + name;
-    if (!key.short_flag.empty()) names = "-" + std::string(key.short_flag) + "," + names;
+    const bool counts = key.name == "verbose";  // its short flag has no value
+    if (!key.short_flag.empty() && !counts) {
+      names = "-" + std::string(key.short_flag) + "," + names;
+    }
     if (key.name == "bufferSizeMiB") names += ",--" + std::string(kBufferSizeAlias);
     const bool files = key.name == "files";
     CLI::Option* option = nullptr;
@@ -337,6 +347,7 @@ class CommandLine {
   std::vector<CLI::Option*> keys_;     // in the order of config_keys(); owned by app_
   CLI::Option* files_ = nullptr;       // one of keys_; its values are files and words of the filter
   std::vector<CLI::Option*> other_words_;  // in the order of kOtherWords; owned by app_
+  CLI::Option* verbose_ = nullptr;         // owned by app_
   CLI::Option* buffer_kib_ = nullptr;      // owned by app_
   std::vector<std::string> file_words_;
   std::vector<std::string> filter_words_;

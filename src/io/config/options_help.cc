@@ -48,7 +48,7 @@ constexpr std::string_view kShortHelp =
       --filter EXPRESSION   libpcap filter, like the words without a flag
       --format WORD         ndjson, framed, tsv, csv, or pretty: for people
   -o, --output FILE         messages go here instead of standard output
-      --color WORD          auto, always, never
+  -v, -vv                   headers too, and bodies       --color WORD
       --fields extended     more of each message   --select NAME,...  only these
       --max-body-size SIZE  bytes of body kept [1M]; 0 = none
       --decode-bodies       undo gzip, deflate, br, zstd
@@ -58,7 +58,7 @@ constexpr std::string_view kShortHelp =
       --config FILE         keys from a JSON object
       --check               say what stands in the way, and exit
   -q, --quiet               only warnings         --utc   times in UTC
-      --duration 30s        stop after this time  --fail-if-none   exit code 1
+  -c, --count N             stop after N exchanges, or      --duration 30s
       --help                all flags                     --version
 )";
 

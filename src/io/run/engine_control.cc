@@ -74,7 +74,7 @@ void Engine::control_loop() {
     if (config_.duration_ms != 0 && now >= started_at_ + milliseconds(config_.duration_ms)) {
       request_stop();
     }
-    if (outputs_.ended_by_itself()) stop_captures();
+    if (outputs_.ended_by_itself() || (shards_->count_reached() && !stopping_)) stop_captures();
     if (stop_requested_ && !stopping_ &&
         (now >= stop_at_ || reporter_->totals().of(ShardCounter::connections_open) == 0)) {
       stop_captures();
@@ -164,7 +164,8 @@ void Engine::wait_for_shards(Clock::time_point deadline) {
 }
 
 int Engine::end_report() {
-  const Totals ending = reporter_->report_end();
+  Totals ending = reporter_->report_end();
+  if (shards_->done()) ending.notes = shards_->notes();
   if (!fault_reported_) {
     for (const Problem& problem : mode_->problems()) fail(problem);
   }

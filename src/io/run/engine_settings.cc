@@ -5,6 +5,7 @@
 
 #include "core/base/limits.h"
 #include "core/field/fields.h"
+#include "core/line/pretty_body.h"
 #include "core/line/selected_line.h"
 #include "core/redaction/names.h"
 #include "io/config/config_check.h"
@@ -63,6 +64,11 @@ LineOptions::Format line_format(OutputFormat format) {
       break;
   }
   return LineOptions::kNdjson;
+}
+
+// At the end of the run, for people.
+bool shows_summary(const Config& config) {
+  return config.log_format == LogFormat::kText && config.log_level <= LogLevel::kInfo;
 }
 
 std::vector<FieldRef> selected_fields(const Config& config) {
@@ -125,25 +131,31 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   settings.protocols.http.body_max = config.max_body_size;
   const bool extracting = !config.extract_dir.empty();
   const std::vector<FieldRef> selected = selected_fields(config);
-  // Bodies that are not shown are not kept: `pretty` shows sizes only.
+  const bool pretty = config.format == OutputFormat::kPretty;
+  // Bodies that are not shown are not kept: `pretty` shows sizes only, or a part.
+  const bool pretty_bodies = pretty && config.verbose > 1;
   const bool shows_bodies = selected.empty()
-                                ? config.format != OutputFormat::kPretty
+                                ? !pretty || pretty_bodies
                                 : std::any_of(selected.begin(), selected.end(), needs_body);
   settings.choice = choice_rules(config);
   const bool asks_bodies = ExchangeChoice(settings.choice).needs_body();
-  if (!shows_bodies && !asks_bodies && !extracting) settings.protocols.http.body_max = 0;
+  uint64_t& body_max = settings.protocols.http.body_max;
+  if (!shows_bodies && !asks_bodies && !extracting) body_max = 0;
+  if (pretty_bodies && !asks_bodies && !extracting) {
+    body_max = std::min<uint64_t>(body_max, PrettyBodyWriter::kBytesMax);
+  }
   settings.protocols.http.drop_binary_bodies =
       config.format != OutputFormat::kFramed && config.binary_body == BinaryBody::kOmit &&
-      !config.decode_bodies && !redacts_bodies(config) && !extracting;
+      !pretty_bodies && !config.decode_bodies && !redacts_bodies(config) && !extracting;
   settings.protocols.http.header_bytes_max = static_cast<uint32_t>(config.max_header_bytes);
   settings.protocols.http.headers_max = static_cast<uint32_t>(config.max_headers);
   settings.protocols.http.outstanding_max = static_cast<uint32_t>(config.max_outstanding_requests);
   settings.protocols.http.client = client_rules(config);
   // The line of an exchange has its request.
-  const bool by_exchange = config.records == Records::kExchange;
+  const bool by_exchange = pretty ? config.verbose > 0 : config.records == Records::kExchange;
   if (!by_exchange && std::any_of(selected.begin(), selected.end(), needs_request_text)) {
     settings.protocols.http.request_target_max = settings.protocols.http.header_bytes_max;
-  } else if (config.format == OutputFormat::kPretty) {
+  } else if (pretty && !by_exchange) {
     settings.protocols.http.request_target_max = kPrettyTargetMax;
   }
   settings.protocols.spoken = {};
@@ -162,14 +174,17 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   settings.lines.select = selected;
   settings.lines.pretty.colours = config.color == Color::kAlways;
   settings.lines.pretty.columns = config.columns;
+  settings.lines.pretty.detail = static_cast<uint8_t>(config.verbose);
+  settings.lines.pretty.takes_notes = pretty && shows_summary(config);
   settings.lines.pretty.utc_offset_s = config.utc ? nullptr : local_offset_s;
   settings.redaction.headers = config.redact_headers;
   settings.redaction.query = config.redact_query;
   settings.redaction.body = config.redact_body;
   settings.redaction.patterns = config.redact_pattern;
   settings.redaction.hash_key = config.redact_key;
-  settings.bodies.decode = config.decode_bodies && settings.protocols.http.body_max > 0;
-  settings.bodies.decoded_max = settings.protocols.http.body_max;
+  // People cannot read coded bodies.
+  settings.bodies.decode = (config.decode_bodies || pretty_bodies) && body_max > 0;
+  settings.bodies.decoded_max = body_max;
   settings.ports = PortSet(config.ports);
   settings.idle_timeout_ns = static_cast<int64_t>(config.connection_idle_timeout_ms) * kNsPerMs;
   settings.connections_max = config.max_concurrent_connections;

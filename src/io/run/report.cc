@@ -79,7 +79,8 @@ bool Totals::deterministic() const {
          of(ShardCounter::incomplete_limit) == 0 && of(ShardCounter::exchanges_left_early) == 0 &&
          dropped_messages() == 0 && of(ShardCounter::bodies_too_slow) == 0 &&
          of(ShardCounter::tombstones_forgotten) == 0 && of(FrameCounter::dropped_overload) == 0 &&
-         discarded_messages() == 0 && kernel_dropped == 0;
+         discarded_messages() == 0 && of(ShardCounter::messages_beyond_count) == 0 &&
+         kernel_dropped == 0;
 }
 
 Totals sum_totals(std::span<const FrameCounters* const> frames,

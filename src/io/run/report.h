@@ -9,6 +9,7 @@
 
 #include "core/base/counters.h"
 #include "core/base/histogram.h"
+#include "core/line/exchange_notes.h"
 #include "core/message/event_record.h"
 #include "core/net/link_type.h"
 #include "io/event/events.h"
@@ -32,6 +33,7 @@ struct Totals {
   bool live = false;
   std::array<uint64_t, Histogram::kBuckets> latencies{};  // of responses, by bucket
   std::optional<BodyExtractor::Counts> extracted;         // with extractDir
+  std::optional<ExchangeNotes> notes;                     // pretty, when all shards have ended
 
   uint64_t of(FrameCounter counter) const { return frames[static_cast<size_t>(counter)]; }
   uint64_t of(ShardCounter counter) const { return shards[static_cast<size_t>(counter)]; }

@@ -13,6 +13,7 @@ ShardSet::ShardSet(const Config& config, const ShardPlan& plan, Outputs& outputs
   settings.lines.pretty.day = &shown_day_;
   settings.lines.link_names = plan.link_names;
   settings.bodies.extract = outputs.bodies();
+  if (config.count > 0) settings.limit = &limit_.emplace(config.count);
   // A shard with a thread of its own may always wait for the output: then its inbox fills, and the
   // capture thread waits or drops. On the capture thread itself waiting means to lose packets.
   const bool may_wait = plan.own_threads || config.overload == Overload::kBlock;
@@ -68,6 +69,16 @@ std::vector<const ShardCounters*> ShardSet::counters() const {
   std::vector<const ShardCounters*> counters;
   for (const auto& shard : shards_) counters.push_back(&shard->counters());
   return counters;
+}
+
+std::optional<ExchangeNotes> ShardSet::notes() const {
+  std::optional<ExchangeNotes> all;
+  for (const auto& shard : shards_) {
+    if (shard->notes() == nullptr) continue;
+    if (!all) all.emplace();
+    all->add(*shard->notes());
+  }
+  return all;
 }
 
 std::vector<MetricsSources::ShardView> ShardSet::views() const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "io/run/metrics.h"
 #include "io/run/outputs.h"
 #include "shard/census.h"
+#include "shard/exchange_limit.h"
 #include "shard/packet_lane.h"
 #include "shard/shard.h"
 #include "shard/shard_thread.h"
@@ -59,11 +61,17 @@ class ShardSet {
   // Nobody takes the lines any more: no shard waits for that. Any thread.
   void abandon_lines();
 
+  // Whether as many exchanges were written as `count` asks for. Any thread.
+  bool count_reached() const { return limit_ && limit_->reached(); }
+  // Of all shards, when they have ended; nothing: none were taken.
+  std::optional<ExchangeNotes> notes() const;
+
   std::vector<const ShardCounters*> counters() const;
   std::vector<MetricsSources::ShardView> views() const;
 
  private:
   ConnectionCensus census_;
+  std::optional<ExchangeLimit> limit_;
   std::atomic<int64_t> shown_day_ = INT64_MIN;  // the last day announced (format: pretty)
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<ShardThread>> threads_;

@@ -6,6 +6,10 @@
 #include <string_view>
 #include <vector>
 
+#include "core/line/json_string.h"
+#include "core/line/short_text.h"
+#include "core/line/terminal_text.h"
+
 namespace tcp_sniffer {
 
 namespace {
@@ -90,15 +94,66 @@ void add_incomplete(const Totals& totals, Lines& lines) {
   if (sum > 0) lines.push_back({"", number(sum), "incomplete (" + causes + ")"});
 }
 
+// Text from the wire.
+std::string shown(std::string_view text) {
+  ScratchLine line;
+  append_for_terminal(text, line);
+  return std::string(line.view());
+}
+
+std::string shown(int64_t latency_ns) {
+  return std::string(latency_text(latency_ns, false).view());
+}
+
+void add_slowest(const ExchangeNotes& notes, Lines& lines) {
+  bool first = true;
+  for (const ExchangeNotes::Slow& slow : notes.slowest()) {
+    const bool names_host = !slow.target.view().starts_with('/');
+    std::string words =
+        shown(slow.method.view()) + " " + std::string(status_text(slow.status).view()) + " ";
+    if (!names_host) words += shown(slow.host.view());
+    words += shown(slow.target.view());
+    lines.push_back({first ? "slowest" : "", shown(slow.latency_ns), words});
+    first = false;
+  }
+}
+
+void add_hosts(const ExchangeNotes& notes, Lines& lines) {
+  constexpr size_t kShown = 5;
+  uint64_t rest = notes.others().exchanges;
+  std::vector<ExchangeNotes::Host> hosts = notes.busiest(ExchangeNotes::kHostsMax);
+  if (hosts.empty()) return;
+  size_t more = 0;
+  for (size_t i = 0; i < hosts.size(); i++) {
+    const ExchangeNotes::Host& host = hosts[i];
+    if (i >= kShown) {
+      rest += host.exchanges;
+      more++;
+      continue;
+    }
+    lines.push_back({i == 0 ? "by host" : "", number(host.exchanges),
+                     joined({shown(host.name.view()), counted(host.errors, "errors (5xx)"),
+                             "slowest " + shown(host.slowest_ns)})});
+  }
+  if (rest == 0) return;
+  const bool exact = notes.others().exchanges == 0;
+  lines.push_back({"", number(rest), (exact ? "" : "more than ") + number(more) + " other hosts"});
+}
+
 void add_traffic(const Totals& totals, Lines& lines) {
   const uint64_t requests = totals.of(ShardCounter::requests);
   const uint64_t final = totals.of(ShardCounter::responses) - totals.of(ShardCounter::interim);
   const uint64_t unpaired = totals.of(ShardCounter::unpaired);
   const uint64_t answered = final - std::min(final, unpaired);
   lines.push_back({"exchanges", number(requests),
-                   joined({counted(requests - std::min(requests, answered), "without a response"),
+                   joined({counted(totals.notes ? totals.notes->errors() : 0, "errors (5xx)"),
+                           counted(requests - std::min(requests, answered), "without a response"),
                            counted(unpaired, "responses without their request")})});
   add_latencies(totals, lines);
+  if (totals.notes) {
+    add_slowest(*totals.notes, lines);
+    add_hosts(*totals.notes, lines);
+  }
   lines.push_back(
       {"messages", number(totals.written),
        joined({"written, " + bytes_text(totals.output_bytes),

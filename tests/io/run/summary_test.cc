@@ -88,6 +88,41 @@ TEST(Summary, EachLossHasALineWithItsCause) {
             "                      15  bodies: their files could not be written\n");
 }
 
+TEST(Summary, NamesTheSlowestExchangesAndTheBusiestHosts) {
+  Totals totals = nothing_seen();
+  at(totals, ShardCounter::requests) = 9;
+  at(totals, ShardCounter::responses) = 9;
+  ExchangeNotes& notes = totals.notes.emplace();
+  const auto add = [&](std::string_view host, std::string_view target, int64_t latency_ns,
+                       uint16_t status) {
+    Message response;
+    response.status = status;
+    response.has_latency = true;
+    response.latency_ns = latency_ns;
+    response.request_method = "GET";
+    response.request_host = host;
+    response.request_target = target;
+    notes.add(response);
+  };
+  add("a.example", "/slow\x1b[2J", 1'234'000'000, 503);
+  add("a.example", "http://a.example/", 2'000'000, 200);
+  for (const char* host : {"b", "c", "d", "e", "f", "g", "\xe2\x80\xae"}) {
+    add(host, "/", 1'000'000, 200);
+  }
+  const std::string summary = summary_of(totals);
+  EXPECT_TRUE(
+      summary.starts_with("  exchanges           9  1 errors (5xx)\n"
+                          "  slowest       1.234 s  GET 503 a.example/slow\\u001b[2J\n"
+                          "               2.000 ms  GET 200 http://a.example/\n"
+                          "               1.000 ms  GET 200 b/\n"
+                          "               1.000 ms  GET 200 c/\n"
+                          "               1.000 ms  GET 200 d/\n"
+                          "  by host             2  a.example, 1 errors (5xx), slowest 1.234 s\n"
+                          "                      1  b, slowest 1.000 ms\n"))
+      << summary;
+  EXPECT_NE(summary.find("                      3  3 other hosts\n"), std::string::npos) << summary;
+}
+
 TEST(Summary, ADurationHasTheUnitsThatPeopleUse) {
   EXPECT_EQ(duration_text(0.0042), "4 ms");
   EXPECT_EQ(duration_text(0.9996), "1.0 s");

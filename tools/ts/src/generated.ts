@@ -514,7 +514,7 @@ export interface ByteCounters {
   [name: string]: number;
 }
 
-/** parsed = written + dropped_overload + discarded + queued + held + filtered + sampled_out. */
+/** parsed = written + dropped_overload + discarded + queued + held + filtered + sampled_out + beyond_count. */
 export interface MessageCounters {
   parsed: number;
   written: number;
@@ -846,6 +846,8 @@ export interface EngineConfig {
   records?: 'message' | 'exchange';
   /** Pretty lines in colour; auto: on a terminal, unless NO_COLOR is set or TERM is dumb. */
   color?: 'auto' | 'always' | 'never';
+  /** Below each pretty line the headers (1, the same as -v), and bodies as well (2, -vv), decoded and in part. */
+  verbose?: number;
   /** Pretty lines with times in UTC instead of local time. */
   utc?: boolean;
   /** Extended adds interface, frame numbers, headersSize, vlan, communityId, connectMs. */
@@ -924,6 +926,8 @@ export interface EngineConfig {
   waitForConnections?: boolean;
   /** Stop after this time, as after Ctrl-C; 0 = when the input ends. */
   duration?: number;
+  /** Stop after so many exchanges, as after Ctrl-C; with records message, so many responses; 0 = when the input ends. */
+  count?: number;
   /** Exit with 1 when no message was written. */
   failIfNone?: boolean;
   /** On standard error only warnings and errors: no summary, no progress. */
@@ -964,6 +968,7 @@ export const engineDefaults = {
   keyVlan: false,
   records: "message",
   color: "auto",
+  verbose: 0,
   utc: false,
   fields: "standard",
   maxBodySize: 1048576,
@@ -993,6 +998,7 @@ export const engineDefaults = {
   drainTimeoutMs: 5000,
   waitForConnections: false,
   duration: 0,
+  count: 0,
   failIfNone: false,
   quiet: false,
   logLevel: "info",
