@@ -80,6 +80,13 @@ def known_flags(program):
     return flags | {f"-{letter}" for letter in re.findall(r"^\s+-(\w), --", text, re.MULTILINE)}
 
 
+def package_flags(root):
+    """The flags of the package's program, which passes all others on."""
+    text = read(root, "tools/ts/src/cli-arguments.ts")
+    names = re.search(r"const ownFlags[^=]*= \[([^]]*)\]", text)[1]
+    return set(re.findall(r"'(--[a-z-]+)'", names))
+
+
 def check_flags(document, words, flags):
     for word in words:
         if re.match(r"--?[a-zA-Z]", word) and word.split("=")[0] not in flags:
@@ -202,8 +209,10 @@ def main():
     shown += sorted(glob.glob("docs/*.md", root_dir=root))
     others = [name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
               if os.path.exists(os.path.join(root, name))]
-    flags, seen = known_flags(program), set()
+    engine_flags, seen = known_flags(program), set()
     for document in shown:
+        of_package = document == "tools/ts/README.md"
+        flags = engine_flags | package_flags(root) if of_package else engine_flags
         check_commands(root, program, document, flags, seen)
         for span in re.findall(r"`([^`\n]+)`", read(root, document)):
             if span.startswith("--"):

@@ -15,18 +15,19 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 
 /** A URL, or a text that was meant to be one, without the user name and the password. */
 export function withoutCredentials(given: string | URL): string {
+  const text = String(given);
+  // In a text that is no URL of the web, whatever stands before an @ may be a password.
+  const whole = text.replace(/^([a-z0-9+.:-]*\/\/)?.*@/is, '$1[redacted]@');
   let url: URL;
   try {
-    url = new URL(given);
+    url = new URL(text);
   } catch {
-    return String(given).replace(/^([a-z0-9+.:-]*\/\/)?.*@/is, '$1[redacted]@');
+    return whole;
   }
-  if (url.username === '' && url.password === '') return String(given);
-  url.username = '[redacted]';
-  url.password = '';
-  return (
-    decodeURIComponent(url.href.split('@', 1)[0] ?? '') + url.href.slice(url.href.indexOf('@'))
-  );
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return whole;
+  if (url.username === '' && url.password === '') return text;
+  const { href } = url;
+  return `${url.protocol}//[redacted]${href.slice(href.indexOf('@'))}`;
 }
 
 export function show(value: unknown): string {

@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs';
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SnifferError } from './errors.js';
@@ -16,6 +16,18 @@ function isExecutable(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Where package managers put the package's own program there is `tcp-sniffer` in PATH, too: a link
+ * to it, or a script that runs it. */
+const ownProgram = /\bdist\/cli\.js\b/;
+const scriptBytesMax = 65_536;
+
+function isOwnProgram(path: string): boolean {
+  if (ownProgram.test(realpathSync(path))) return true;
+  if (statSync(path).size > scriptBytesMax) return false;
+  const text = readFileSync(path, 'latin1');
+  return text.startsWith('#!') && ownProgram.test(text);
 }
 
 /** The build directories of the engine's source tree, where this package lies in one. */
@@ -60,7 +72,9 @@ export function findBinary(
     .filter((directory) => isAbsolute(directory))
     .map((directory) => join(directory, binaryName))
     .concat(buildTree());
-  const found = candidates.find((path) => isFile(path) && isExecutable(path));
+  const found = candidates.find(
+    (path) => isFile(path) && isExecutable(path) && !isOwnProgram(path),
+  );
   if (found !== undefined) return found;
   throw new SnifferError(
     'BINARY_NOT_FOUND',

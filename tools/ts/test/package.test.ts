@@ -49,6 +49,12 @@ test('ThePackedFileInstallsIntoAnEmptyProjectAndWorks', () => {
   assert.equal(lines.length, 24);
   assert.match(lines[0] ?? '', /^request GET \//);
 
+  if (realEngine !== undefined) {
+    run(directory, 'npx', '--offline', 'tcp-sniffer', 'capture.pcap', '-q', '--har', 'out.har');
+    const har = JSON.parse(readFileSync(join(directory, 'out.har'), 'utf8'));
+    assert.equal(har.log.entries.length, 12);
+  }
+
   // The same program as TypeScript, against the package's types.
   writeFileSync(join(directory, 'first.mts'), program);
   const types = join(packageDir, 'node_modules/@types');

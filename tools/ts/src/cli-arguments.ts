@@ -1,0 +1,147 @@
+import { refuse, show } from './config-values.js';
+import { type Endpoint, endpointOf } from './send/endpoint.js';
+
+/** What the program of the package does itself; everything else is the engine's. */
+export interface OwnArguments {
+  har: string | undefined;
+  to: Endpoint[];
+  routes: string[];
+  serviceName: string;
+  deadLetters: string | undefined;
+}
+
+export interface CliArguments {
+  own: OwnArguments;
+  /** For the engine. */
+  engine: string[];
+  /** Whether the engine runs as if it had been called itself. */
+  isPlain: boolean;
+}
+
+export const ownHelp = `tcp-sniffer from its package for Node; with none of these flags it is the engine alone:
+
+  --har FILE            writes a HAR file; - is standard output
+  --to RECEIVER         sends to, may be repeated:
+                          http(s)://…                the engine's lines, as gzipped NDJSON
+                          otlp:http(s)://host:4318   OpenTelemetry: spans and request durations
+                          elastic:http(s)://…/index  Elasticsearch, OpenSearch: ECS documents
+                          loki:http(s)://…           Grafana Loki
+  --route PATTERN       otlp: a path as /users/:id becomes http.route; may be repeated
+  --service-name NAME   otlp, loki: service.name; default: OTEL_SERVICE_NAME
+  --dead-letters FILE   keeps what a receiver does not take
+
+Credentials come from the environment: OUTPUT_URL_AUTH_TOKEN, OTEL_EXPORTER_OTLP_HEADERS,
+ELASTIC_API_KEY or ELASTIC_USERNAME and ELASTIC_PASSWORD, LOKI_BEARER_TOKEN or LOKI_USERNAME and
+LOKI_PASSWORD, LOKI_ORG_ID. TCP_SNIFFER_BINARY names the engine.
+
+The engine's flags:
+
+`;
+
+const ownFlags: readonly string[] = [
+  '--har',
+  '--to',
+  '--route',
+  '--service-name',
+  '--dead-letters',
+];
+/** The engine then writes something else than messages. */
+const actionFlags: ReadonlySet<string> = new Set([
+  '-h',
+  '--help',
+  '--help-keys-markdown',
+  '--help-fields',
+  '--help-fields-markdown',
+  '--version',
+  '-D',
+  '--list-interfaces',
+  '--check',
+]);
+/** What the engine writes, and where to, is decided here. */
+const formatFlags: readonly string[] = ['--format', '--output', '-o', '--select'];
+
+function refuseFormats(engine: readonly string[], linesOnly: boolean): void {
+  const flags = linesOnly ? formatFlags : [...formatFlags, '--records'];
+  for (const argument of engine) {
+    if (argument === '--') return;
+    const flag = argument.split('=', 1)[0] ?? '';
+    if (flags.includes(flag)) {
+      refuse(
+        `${flag}: the engine writes for --har and --to; allowed together with them: not given`,
+      );
+    }
+  }
+}
+
+/** Parts the command line; throws INVALID_CONFIG. */
+export function parseArguments(
+  given: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): CliArguments {
+  const values = new Map<string, string[]>(ownFlags.map((flag) => [flag, []]));
+  const engine: string[] = [];
+  let isOver = false;
+  for (let at = 0; at < given.length; at += 1) {
+    const argument = given[at] as string;
+    isOver ||= argument === '--';
+    const [flag = ''] = argument.split('=', 1);
+    const list = isOver ? undefined : values.get(flag);
+    if (list === undefined) {
+      engine.push(argument);
+      continue;
+    }
+    const inWord = argument.length > flag.length;
+    if (!inWord) at += 1;
+    const value = inWord ? argument.slice(flag.length + 1) : given[at];
+    if (value === undefined || value === '' || (!inWord && /^--?[a-z]/.test(value))) {
+      refuse(`${flag}: no value; allowed: as in ${flag} ${exampleOf(flag)}`);
+    }
+    list.push(value);
+  }
+  const one = (flag: string): string | undefined => {
+    const list = values.get(flag) ?? [];
+    if (list.length > 1) refuse(`${flag}: ${show(list[1])} is given again; allowed: once`);
+    return list[0];
+  };
+  const to = (values.get('--to') ?? []).map((text) => endpointOf(text, env));
+  const har = one('--har');
+  const own = {
+    har,
+    to,
+    routes: values.get('--route') ?? [],
+    serviceName: one('--service-name') ?? (env.OTEL_SERVICE_NAME || 'unknown_service:tcp-sniffer'),
+    deadLetters: one('--dead-letters'),
+  };
+  const isPlain =
+    (har === undefined && to.length === 0) || engine.some((word) => actionFlags.has(word));
+  if (!isPlain)
+    refuseFormats(engine, har === undefined && to.every(({ kind }) => kind === 'lines'));
+  return { own, engine, isPlain };
+}
+
+function exampleOf(flag: string): string {
+  const examples: Record<string, string> = {
+    '--har': 'out.har',
+    '--to': 'https://collector.example/in',
+    '--route': '/users/:id',
+    '--service-name': 'shop',
+    '--dead-letters': 'dead.ndjson',
+  };
+  return examples[flag] ?? 'VALUE';
+}
+
+/** The flags with which the engine writes what is wanted. They stand before the user's, which beat
+ * them. */
+export function engineFlags({ har, to }: OwnArguments): string[] {
+  const linesOnly = har === undefined && to.every(({ kind }) => kind === 'lines');
+  const flags = ['--format', 'ndjson', '--output', '-'];
+  if (linesOnly) return flags;
+  flags.push('--records', 'exchange');
+  if (har !== undefined) {
+    flags.push('--fields', 'extended', '--raw-headers', '--binary-body', 'base64');
+  } else if (to.every(({ kind }) => kind !== 'lines')) {
+    // Nobody reads bodies.
+    flags.push('--max-body-size', '0');
+  }
+  return flags;
+}

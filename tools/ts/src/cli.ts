@@ -1,0 +1,152 @@
+#!/usr/bin/env node
+/** `npx tcp-sniffer`: the engine with its own command line, and what the package adds to it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { type CliArguments, engineFlags, ownHelp, parseArguments } from './cli-arguments.js';
+import { Takers } from './cli-takers.js';
+import { LineDecoder } from './decoder.js';
+import { nextTurn } from './deferred.js';
+import { SnifferError } from './errors.js';
+import { findBinary } from './find-binary.js';
+import type { OtelOptions } from './mappings/otel.js';
+import { printable } from './printable.js';
+import { secretVariables } from './send/endpoint.js';
+import { StreamSource } from './source.js';
+
+const invalidConfigStatus = 2;
+/** As the engine ends when an output fails. */
+const outputFailedStatus = 7;
+/** A longer line is left out and counted; see messageBytesMaxOf for what a message can have. */
+const lineBytesMax = 134_217_728;
+/** Receivers get their turn this often when lines come without a pause. */
+const sliceMs = 8;
+
+function say(text: string): void {
+  process.stderr.write(`tcp-sniffer: ${text}\n`);
+}
+
+const logger = { warn: say, error: say };
+
+const handledSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+interface End {
+  status: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+function endOf(child: ChildProcess): Promise<End> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status, signal) => resolve({ status, signal }));
+  });
+}
+
+/** Ends as the engine has ended. */
+function leaveAs({ status, signal }: End): void {
+  for (const handled of handledSignals) process.removeAllListeners(handled);
+  if (signal !== null) process.kill(process.pid, signal);
+  else process.exitCode = status ?? 1;
+}
+
+async function runPlain(binary: string, { engine }: CliArguments): Promise<void> {
+  if (engine.includes('--help') || engine.includes('-h')) process.stdout.write(ownHelp);
+  const child = spawn(binary, engine, { stdio: 'inherit' });
+  // A terminal's signal reaches the engine by itself; this process waits for it.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  process.on('SIGHUP', () => child.kill('SIGHUP'));
+  const end = await endOf(child);
+  leaveAs(end);
+}
+
+/** The environment without what the receivers' credentials are in. */
+function engineEnvironment(): NodeJS.ProcessEnv {
+  const hidden = new Set(secretVariables);
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !hidden.has(name)));
+}
+
+/** Reads the engine's lines to their end. Gives how many were none. */
+async function deliver(output: Readable, takers: Takers): Promise<number> {
+  let malformed = 0;
+  const onMalformed = (_bytes: Buffer, reason: string): void => {
+    malformed += 1;
+    if (malformed === 1) say(`the engine wrote what is no line for this: ${printable(reason)}`);
+  };
+  const source = new StreamSource(output);
+  const decoder = new LineDecoder(lineBytesMax, onMalformed);
+  let sliceEnd = performance.now() + sliceMs;
+  for (;;) {
+    const chunk = await source.read();
+    if (chunk === null) break;
+    decoder.push(chunk);
+    for (let message = decoder.next(); message !== null; message = decoder.next()) {
+      try {
+        const wait = takers.take(message.raw);
+        if (wait !== undefined) await wait;
+      } catch (error) {
+        onMalformed(message.raw, (error as Error).message);
+      }
+      if (performance.now() < sliceEnd) continue;
+      await nextTurn();
+      sliceEnd = performance.now() + sliceMs;
+    }
+  }
+  decoder.end();
+  return malformed;
+}
+
+function otelOptions(env: NodeJS.ProcessEnv): OtelOptions {
+  const methods = env.OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS;
+  return methods ? { knownMethods: methods.split(',').map((method) => method.trim()) } : {};
+}
+
+async function runWithTakers(binary: string, parsed: CliArguments): Promise<void> {
+  const { own, engine } = parsed;
+  // The command line may hold credentials, which `ps` shows.
+  process.title = 'tcp-sniffer';
+  const takers = new Takers(own, logger, otelOptions(process.env));
+  const child = spawn(binary, [...engineFlags(own), ...engine], {
+    stdio: ['inherit', 'pipe', 'inherit'],
+    env: engineEnvironment(),
+    // A terminal's ^C is for this process, which passes it on once.
+    detached: true,
+  });
+  const ended = endOf(child);
+  ended.catch(() => {});
+  let signals = 0;
+  for (const signal of handledSignals) {
+    process.on(signal, () => {
+      signals += 1;
+      child.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal);
+      if (signals > 1) takers.abort();
+    });
+  }
+  let malformed: number;
+  let end: End;
+  try {
+    malformed = await deliver(child.stdout as Readable, takers);
+    end = await ended;
+  } catch (error) {
+    takers.abort();
+    throw error;
+  } finally {
+    await takers.end();
+  }
+  const { lines, isComplete } = takers.report();
+  if (!engine.includes('-q') && !engine.includes('--quiet')) for (const line of lines) say(line);
+  if (malformed > 0) say(`${malformed} lines of the engine left out`);
+  if (end.status === 0 && !(isComplete && malformed === 0)) process.exitCode = outputFailedStatus;
+  else leaveAs(end);
+}
+
+try {
+  const parsed = parseArguments(process.argv.slice(2), process.env);
+  const binary = findBinary(undefined);
+  await (parsed.isPlain ? runPlain(binary, parsed) : runWithTakers(binary, parsed));
+} catch (error) {
+  say((error as Error).message);
+  const isRefused = error instanceof SnifferError && error.code === 'INVALID_CONFIG';
+  const isFile = (error as NodeJS.ErrnoException).syscall === 'open';
+  if (isRefused || error instanceof TypeError) process.exitCode = invalidConfigStatus;
+  else process.exitCode = isFile ? outputFailedStatus : 1;
+}

@@ -1,0 +1,76 @@
+import { once } from 'node:events';
+import { createWriteStream, openSync } from 'node:fs';
+import type { Writable } from 'node:stream';
+import { isHttp } from './mappings/common.js';
+import { HarBodies, type HarOptions, harComment, toHarEntry } from './mappings/har.js';
+import type { Exchange } from './pair.js';
+
+/** A HAR written entry by entry, so that its length costs no memory. The file belongs to its owner
+ * alone: it has cookies and bodies. */
+export class HarFile {
+  readonly #stream: Writable;
+  readonly #bodies: HarBodies;
+  readonly #version: string;
+  #entries = 0;
+  #orphans = 0;
+  #failure: Error | undefined;
+  #wake: (() => void) | null = null;
+
+  /** `-` is standard output. Throws when the file cannot be opened. */
+  constructor(path: string, { creatorVersion = '0.1.0', ...limits }: HarOptions = {}) {
+    this.#stream =
+      path === '-' ? process.stdout : createWriteStream(path, { fd: openSync(path, 'w', 0o600) });
+    this.#bodies = new HarBodies(limits);
+    this.#version = creatorVersion;
+    const wakeUp = (): void => {
+      this.#wake?.();
+      this.#wake = null;
+    };
+    this.#stream.on('drain', wakeUp);
+    this.#stream.on('error', (error) => {
+      this.#failure ??= error;
+      wakeUp();
+    });
+    const creator = JSON.stringify({ name: 'tcp-sniffer', version: this.#version });
+    this.#stream.write(`{"log":{"version":"1.2","creator":${creator},"entries":[`);
+  }
+
+  get stats() {
+    return { entries: this.#entries, orphans: this.#orphans, bodiesLeftOut: this.#bodies.leftOut };
+  }
+
+  /** Why nothing can be written any more. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Takes an exchange; gives a promise while the file is behind. */
+  write(exchange: Exchange): Promise<void> | undefined {
+    if (this.#failure !== undefined || !isHttp(exchange)) return undefined;
+    if (exchange.request === undefined) {
+      this.#orphans += 1;
+      return undefined;
+    }
+    const entry = JSON.stringify(toHarEntry(exchange, this.#bodies));
+    const hasRoom = this.#stream.write(`${this.#entries === 0 ? '\n' : ',\n'}${entry}`);
+    this.#entries += 1;
+    if (hasRoom) return undefined;
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  /** Resolves when everything is written, or cannot be. */
+  async end(): Promise<void> {
+    const { comment } = harComment(this.#orphans, this.#bodies);
+    const last = comment === undefined ? '' : `,"comment":${JSON.stringify(comment)}`;
+    const text = `\n]${last}}}\n`;
+    if (this.#failure !== undefined) return;
+    if (this.#stream === process.stdout) {
+      await new Promise<void>((resolve) => this.#stream.write(text, () => resolve()));
+      return;
+    }
+    this.#stream.end(text);
+    await once(this.#stream, 'close').catch(() => {});
+  }
+}
