@@ -334,6 +334,12 @@ void PrettyBodyWriter::add(std::string_view text) {
   } else {
     line_bytes_ += text.size();
   }
+  // A tab does no harm.
+  for (size_t tab = 0; (tab = text.find('\t')) != std::string_view::npos;) {
+    append_for_terminal(text.substr(0, tab), *sink_);
+    append_verbatim("\t", *sink_);
+    text.remove_prefix(tab + 1);
+  }
   append_for_terminal(text, *sink_);
 }
 

@@ -88,7 +88,7 @@ TEST(PrettyBody, WhatIsNoTextIsDumpedInPart) {
 
 TEST(PrettyBody, OtherTextIsShownAndNothingInItSteersTheTerminal) {
   EXPECT_EQ(shown("text/plain", "a\r\n\tb \x1b[31m\n\xe2\x80\xaez \"q\" \\ \xc3\xa9"),
-            "> \n> a\n> \\u0009b \\u001b[31m\n> \\u202ez \"q\" \\ \xc3\xa9\n");
+            "> \n> a\n> \tb \\u001b[31m\n> \\u202ez \"q\" \\ \xc3\xa9\n");
   EXPECT_EQ(shown("application/json", "{\"\xe2\x80\xae\":\"\x1b\"}"),
             "> \n> {\n>   \"\\u202e\": \"\\u001b\"\n> }\n");
 }
@@ -136,8 +136,9 @@ TEST(PrettyBody, RandomBytesStayInTheirLines) {
     size_t lines = 0;
     for (size_t at = 0; at < text.size(); ++lines) {
       const size_t end = text.find('\n', at);
-      const std::string_view line = std::string_view(text).substr(at, end - at);
+      std::string line = text.substr(at, end - at);
       ASSERT_TRUE(line.starts_with("> ")) << text;
+      std::erase(line, '\t');
       ScratchLine again;
       append_for_terminal(line, again);
       ASSERT_EQ(again.view(), line);
