@@ -47,11 +47,11 @@ SelectedLineWriter::SelectedLineWriter(const LineOptions& options, const EscapeK
   }
   fixed_size_ *= 2;
   for (const FieldRef& ref : options.select) {
-    Column column{ref, "\"" + ref.name + "\":"};
+    Column column{ref, ",\"" + ref.name + "\":", 0};
     if (ref.field == Field::kBody) {
       // In an exchange's frame the bytes of both bodies follow the JSON one after the other.
       if (format_ == LineOptions::kFramed && options.by_exchange) {
-        column.key = "\"" + ref.name + "Bytes\":";
+        column.key = ",\"" + ref.name + "Bytes\":";
       }
       body_copies_++;
     } else if (is_of_head(ref)) {
@@ -59,6 +59,8 @@ SelectedLineWriter::SelectedLineWriter(const LineOptions& options, const EscapeK
     }
     // The name again in `latin1` and in that of request and response.
     fixed_size_ += 4 * column.key.size() + kShortPartMax;
+    column.key_size = column.key.size();
+    column.key.resize(std::max(column.key_size, kKeyPiece));
     columns_.push_back(std::move(column));
   }
 }
@@ -95,18 +97,19 @@ void SelectedLineWriter::write(const Message& message, LineSink& sink) {
 
 template <class Append>
 void SelectedLineWriter::write_object(const Append& append, LineSink& sink) {
-  append_verbatim("{", sink);
   const size_t begin = sink.size();
   latin1_places_.clear();
   for (const Column& column : columns_) {
     if (column.ref.field == Field::kLatin1) {
       latin1_places_.push_back({sink.size(), &column});
-    } else if (append(column)) {
-      append_verbatim(",", sink);
+    } else {
+      append(column);
     }
   }
   insert_latin1(sink);
-  if (sink.size() > begin) cut_line(sink, sink.size() - 1);
+  if (sink.size() == begin) return append_verbatim("{}", sink);
+  // The first comma has the place of the brace.
+  *(sink.reserve(0) - (sink.size() - begin)) = '{';
   append_verbatim("}", sink);
 }
 
@@ -136,12 +139,22 @@ bool SelectedLineWriter::append_field(const Column& column, const Message& messa
   return value.kind != Kind::kAbsent && append_value(column, value, message, sink);
 }
 
+// Nearly every key fits one piece, which is copied whole.
+inline void SelectedLineWriter::append_key(const Column& column, LineSink& sink) {
+  char* out = sink.reserve(column.key.size());
+  std::memcpy(out, column.key.data(), kKeyPiece);
+  if (column.key_size > kKeyPiece) [[unlikely]] {
+    std::memcpy(out, column.key.data(), column.key_size);
+  }
+  sink.commit(out + column.key_size);
+}
+
 bool SelectedLineWriter::append_member(const Column& column, const Message& message,
                                        LineSink& sink) {
   const FieldValue value = value_of(column.ref, message);
   if (value.kind == Kind::kAbsent) return false;
   const size_t start = sink.size();
-  append_verbatim(column.key, sink);
+  append_key(column, sink);
   if (append_value(column, value, message, sink)) return true;
   cut_line(sink, start);
   return false;
@@ -207,7 +220,7 @@ void SelectedLineWriter::write_exchange(const ExchangeParts& parts, LineSink& si
   }
   const auto append = [&](const Column& column) {
     const size_t start = sink.size();
-    append_verbatim(column.key, sink);
+    append_key(column, sink);
     const bool there = append_of_exchange(column, parts, held, sink);
     if (!there) cut_line(sink, start);
     return there;
@@ -297,21 +310,17 @@ void SelectedLineWriter::insert_latin1(LineSink& sink) {
   for (size_t i = latin1_places_.size(); i-- > 0;) insert_latin1(latin1_places_[i], sink);
 }
 
-// Behind the place of an object's member stands no comma yet, behind that of a cell its separator.
+// Behind the place of a cell stands its separator.
 void SelectedLineWriter::insert_latin1(const Latin1Place& place, LineSink& sink) {
   const std::string_view names = latin1_names(*place.column);
   if (names.empty()) return;
   scratch_.clear();
-  if (!is_table()) append_verbatim(place.column->key, scratch_);
+  if (!is_table()) append_key(*place.column, scratch_);
   const size_t start = scratch_.size();
   append_verbatim("[", scratch_);
   append_verbatim(names.substr(0, names.size() - 1), scratch_);
   append_verbatim("]", scratch_);
-  if (is_table()) {
-    cells_.finish(start, scratch_);
-  } else {
-    append_verbatim(",", scratch_);
-  }
+  if (is_table()) cells_.finish(start, scratch_);
   const std::string_view text = scratch_.view();
   const size_t behind = sink.size() - place.at;
   char* end = sink.reserve(text.size());

@@ -59,8 +59,10 @@ class SelectedLineWriter {
  private:
   struct Column {
     FieldRef ref;
-    std::string key;  // `"name":`
+    std::string key;      // `,"name":`, and room up to kKeyPiece
+    size_t key_size = 0;  // without the room
   };
+  static constexpr size_t kKeyPiece = 32;
 
   // Where names of fields that are not UTF-8 are inserted when all of them are known.
   struct Latin1Place {
@@ -76,6 +78,7 @@ class SelectedLineWriter {
   void write_object(const Append& append, LineSink& sink);
   template <class Append>
   void write_row(const Append& append, LineSink& sink);
+  static void append_key(const Column& column, LineSink& sink);
   bool append_member(const Column& column, const Message& message, LineSink& sink);
   bool append_cell(const Column& column, const Message& message, LineSink& sink);
   bool append_of_exchange(const Column& column, const ExchangeParts& parts, HeldValues& held,
