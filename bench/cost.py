@@ -33,7 +33,10 @@ FORMS = [
     ("full lines, bodies", []),
     ("full lines", ["--max-body-size", "0"]),
     ("exchanges", ["--max-body-size", "0", "--records", "exchange"]),
+    ("full lines, all of them where not status >= 500",
+     ["--max-body-size", "0", "--where", "not status >= 500"]),
     ("full lines where status >= 500", ["--max-body-size", "0", "--where", "status >= 500"]),
+    ("packed", ["--max-body-size", "0", "--format", "packed"]),
     ("eight fields", ["--max-body-size", "0", "--select", EIGHT]),
     ("eight fields, exchanges",
      ["--max-body-size", "0", "--select", EIGHT, "--records", "exchange"]),
@@ -173,7 +176,7 @@ def main():
         shutil.rmtree(scratch, ignore_errors=True)
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     text = (f"Measured {datetime.date.today().isoformat()} with `bench/cost.py` on `api` "
-            f"({size:.2f} GiB; {version.stdout.strip()}), medians of {arguments.runs} interleaved "
+            f"({size:.2f} GiB; {version.stdout.splitlines()[0]}), medians of {arguments.runs} interleaved "
             f"runs, {len(os.sched_getaffinity(0))} CPUs. \"As fast\" is the speed relative to "
             f"{YARDSTICK}; without \"bodies\" a form has `--max-body-size 0`. The eight fields are "
             f"`{EIGHT}`.\n\n{table(forms)}\n")
