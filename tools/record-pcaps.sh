@@ -215,6 +215,13 @@ upload_and_download() {
     --next -s "http://$HOST/style.css"
 }
 
+# An answer of a language model, word for word, and a stream of events.
+event_streams() {
+  local question='{"model":"tide-1","stream":true,"messages":[{"role":"user","content":"When is the tide?"}]}'
+  request -N -H 'Content-Type: application/json' -d "$question" \
+    "http://$HOST:8080/v1/chat/completions" --next -s -N "http://$HOST:8080/stream"
+}
+
 websocket() { in_client node "$HERE/record/client.mjs" websocket $HOST 8080; }
 
 connect() {
@@ -296,6 +303,7 @@ record_all() {
   record no_body no_body.pcap eth0 tcp
   record posts posts.pcap eth0 tcp
   record body_1mb body_1mb.pcap eth0 tcp
+  record event_streams event_streams.pcap eth0 tcp
   record websocket websocket.pcap eth0 tcp
   record connect connect_proxy.pcap eth0 tcp
   record http10 http10_until_close.pcap eth0 tcp

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "core/base/check.h"
 #include "core/message/connection_identity.h"
@@ -64,6 +66,13 @@ struct Connection {
   PendingSyn pending;
 };
 static_assert(sizeof(Connection) == 376);  // docs/memory.md and ARCHITECTURE.md say so
+
+// The connection that has this identity.
+inline Connection& connection_of(ConnectionIdentity& identity) {
+  static_assert(std::is_standard_layout_v<Connection>);
+  return *reinterpret_cast<Connection*>(reinterpret_cast<char*>(&identity) -
+                                        offsetof(Connection, identity));
+}
 
 // An intrusive list through one of a Connection's links; the front is the oldest. Owns nothing.
 template <ConnectionLink Connection::*kLink>

@@ -22,6 +22,7 @@ Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& ce
              LineQueue& lines, bool may_wait_for_output, EventSink& events)
     : index_(index),
       settings_(settings),
+      gives_parts_(settings.protocols.http.part_after_ns > 0),
       census_(census),
       events_(events),
       pool_(settings.memory_bytes_max),
@@ -201,7 +202,9 @@ void Shard::handle(const Segment& segment) {
   clock_ns_ = std::max(clock_ns_, segment.clock_ns);
   Connection* connection = table_.find(segment.flow_hash, segment.key);
   if (connection != nullptr) {
-    if (expired(*connection, segment.clock_ns)) {
+    if (gives_parts_ && !pass_time(connection, segment.clock_ns)) [[unlikely]] {
+      connection = nullptr;
+    } else if (expired(*connection, segment.clock_ns)) {
       close_expired(connection);
       connection = nullptr;
     } else if (connection->hole_list != HoleList::kNone) {
@@ -258,6 +261,30 @@ bool Shard::judge_holes(Connection* connection, int64_t clock_ns) {
   close(connection, Incomplete::kClosed, ShardCounter::connections_closed,
         connection->last_clock_ns);
   return true;
+}
+
+// With partialAfterMs: everything that time has decided about the connection up to `clock_ns`, in
+// the order in which it was due. So what stands in a part does not depend on when this is called.
+// False: the connection is over.
+bool Shard::pass_time(Connection* connection, int64_t clock_ns) {
+  for (;;) {
+    const int64_t part_ns = Protocols::part_due_ns(connection->protocol);
+    const int64_t hole_ns = connection->hole_list == HoleList::kNone
+                                ? INT64_MAX
+                                : reassembler_.deadline_ns(connection->streams);
+    const int64_t end_ns = connection->last_clock_ns + timeout_of(*connection);
+    if (std::min({part_ns, hole_ns, end_ns}) > clock_ns) return true;
+    if (end_ns <= std::min(part_ns, hole_ns)) {
+      close_expired(connection);
+      return false;
+    }
+    if (hole_ns <= part_ns) {
+      if (judge_holes(connection, hole_ns)) return false;
+      track_hole(connection);
+    } else {
+      Handler(*this, *connection, clock_ns).protocol.give_out_part();
+    }
+  }
 }
 
 // After a segment: state, place in the lists, end.
@@ -423,13 +450,20 @@ bool Shard::expired(const Connection& connection, int64_t clock_ns) const {
 }
 
 void Shard::sweep(int64_t clock_ns) {
+  while (ConnectionIdentity* identity = protocols_.with_part_due(clock_ns)) {
+    pass_time(&connection_of(*identity), clock_ns);
+  }
   for (const ActivityList& list : lists_) {
-    while (!list.empty() && expired(*list.front(), clock_ns)) close_expired(list.front());
+    while (!list.empty() && expired(*list.front(), clock_ns)) {
+      if (!gives_parts_ || pass_time(list.front(), clock_ns)) close_expired(list.front());
+    }
   }
   for (auto& holes : holes_) {
     while (Connection* connection = holes.front()) {
       if (reassembler_.deadline_ns(connection->streams) > clock_ns) break;
-      if (judge_holes(connection, clock_ns)) continue;
+      if (gives_parts_ ? !pass_time(connection, clock_ns) : judge_holes(connection, clock_ns)) {
+        continue;
+      }
       track_hole(connection);
     }
   }

@@ -105,6 +105,7 @@ class Shard {
     return connection.streams[0].seen && connection.streams[1].seen;
   }
   bool judge_holes(Connection* connection, int64_t clock_ns);
+  bool pass_time(Connection* connection, int64_t clock_ns);
   void set_state(Connection* connection, ConnectionState state);
   void decide_receiver(Connection& connection, const Segment& segment);
 
@@ -138,6 +139,7 @@ class Shard {
 
   const uint32_t index_;
   const ShardSettings settings_;
+  const bool gives_parts_;  // partialAfterMs
   ConnectionCensus& census_;
   EventSink& events_;
   ShardCounters counters_;

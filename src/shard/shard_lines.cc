@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "core/message/body_file_name.h"
+#include "core/message/content_coding.h"
 
 namespace tcp_sniffer {
 
@@ -70,7 +71,9 @@ void ShardLines::extract(const Message& message, const Message& as_sent) {
   // A whole body that cannot be decoded to its end is still whole as it was sent.
   const bool only_decoding_failed = body_is_incomplete(message) && !body_is_incomplete(as_sent);
   const bool as_it_was = only_decoding_failed && !redactor_.searches_bodies();
-  bodies_.extract->put(as_it_was ? as_sent : message);
+  Message whole = as_it_was ? as_sent : message;
+  if (message.last_part) whole.body = message.whole_body;
+  bodies_.extract->put(whole);
 }
 
 // A final response is an exchange more; what ExchangeLines takes, it counts itself.
@@ -123,6 +126,26 @@ inline void ShardLines::write(const Message& message) {
   output_.end_line(1, message.last_byte_ns);
   counters_.add(ShardCounter::messages_written);
   if (message.has_latency) latencies_.add(message.latency_ns);
+}
+
+// A body that has to be decoded or searched is needed whole.
+bool ShardLines::may_split(const Message& head) const {
+  if (by_exchange_ || chooses_ || limit_ != nullptr || redactor_.searches_bodies()) return false;
+  if (!bodies_.decode) return true;
+  const ContentCodings codings = read_content_codings(head.headers);
+  return codings.count == 0 && !codings.too_many;
+}
+
+bool ShardLines::on_part(const Message& as_sent) {
+  Message part = as_sent;
+  if (!number_frames_) part.first_frame = part.last_frame = 0;
+  if (redacts_) redactor_.redact(part);
+  if (!room_.begin_easy(room_.bound_of(part))) return false;
+  writer_.write(part, output_);
+  output_.end_line(0, part.last_byte_ns);
+  counters_.add(ShardCounter::messages_parts);
+  if (part.has_latency) latencies_.add(part.latency_ns);
+  return true;
 }
 
 void ShardLines::on_unanswered(const Message& as_sent, ConnectionIdentity& connection,

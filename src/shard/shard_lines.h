@@ -34,6 +34,8 @@ class ShardLines final : public MessageOutput {
              BufferPool& pool, LineOutput& output, ShardCounters& counters);
 
   void on_message(const Message& message, ConnectionIdentity& connection) override;
+  bool may_split(const Message& head) const override;
+  bool on_part(const Message& as_sent) override;
   void on_unanswered(const Message& as_sent, ConnectionIdentity& connection,
                      Orphan orphan) override;
   void on_orphan(ConnectionIdentity& connection, uint64_t exchange, Orphan orphan) override;

@@ -313,6 +313,23 @@ void check_shards(const End& end) {
 }
 
 // Told to stop in the middle of its input, with a reader that reads.
+// A response whose body arrives over two hours: whole, or in two parts.
+void check_partial_after(const End& end) {
+  CaptureMaker maker;
+  auto connection = maker.open();
+  maker.segment(connection, CaptureMaker::kClient, "GET / HTTP/1.1\r\n\r\n");
+  maker.segment(connection, CaptureMaker::kServer,
+                "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab");
+  for (int i = 0; i < 4; i++) {
+    maker.wait_us(1'800'000'000);
+    maker.acknowledge(connection, CaptureMaker::kClient);
+  }
+  maker.segment(connection, CaptureMaker::kServer, "cd");
+  const Outcome outcome = end.read(maker, {"--connection-idle-timeout-ms", "7200000"});
+  EXPECT_EQ(outcome.messages.size(), end.at_most ? 3u : 2u);
+  EXPECT_EQ(outcome.with("lastPart"), end.at_most ? 1u : 0u);
+}
+
 void check_drain_timeout(const End& end) {
   Pipe in = make_pipe();
   const Descriptor out = memory_file();
@@ -382,6 +399,7 @@ const std::map<std::string_view, Check>& checks() {
       {"maxHeaders", check_max_headers},
       {"maxOutstandingRequests", check_outstanding},
       {"shards", check_shards},
+      {"partialAfterMs", check_partial_after},
       {"drainTimeoutMs", check_drain_timeout},
       {"statsIntervalMs", check_stats_interval},
       {"duration", check_duration},

@@ -85,6 +85,24 @@ TEST(ForwardedCapture, NamesTheSameClientsBehindTheSecondProxy) {
   EXPECT_EQ(clients.size(), 12u);
 }
 
+// An answer that streams, in parts.
+TEST(EventStreamsCapture, ComesInPartsThatEndWithEvents) {
+  const std::filesystem::path path = capture("event_streams.pcap");
+  const std::filesystem::path golden = path.string() + ".parts.ndjson";
+  for (const char* shards : {"0", "1", "4"}) {
+    const Finished run =
+        run_sniffer(reading(path, {"--partial-after-ms", "100", "--shards", shards}));
+    EXPECT_EQ(run.exit.code, 0) << run.err;
+    const std::vector<std::string> lines = sorted_lines(run.out);
+    if (std::getenv("TCP_SNIFFER_WRITE_EXPECTED") != nullptr) write_file(golden, joined(lines));
+    EXPECT_EQ(lines, lines_of(content_of(golden)));
+    for (const Json& line : json_lines(run.out)) {
+      const bool ends = line.value("body", "").ends_with("\n\n");
+      EXPECT_TRUE(ends || !line.contains("part")) << line;
+    }
+  }
+}
+
 TEST_P(EveryCapture, GivesTheSameLinesForEveryNumberOfShardsAndItsLedgerCloses) {
   const auto read = [&](const char* shards) {
     return run_sniffer(reading(GetParam(), {"--fields", "extended", "--raw-headers",

@@ -84,11 +84,8 @@ void expect_bodies_were_sent(const SegmentScript& script, const std::vector<Read
   }
 }
 
-void check(const SegmentScript& script) {
-  for (const auto& [segment, payload] : script.segments) show(segment, payload);
-  const Outcome whole = run(script, 1, [](size_t) { return false; });
-  expect_order_and_pairing(whole.lines);
-  if (!script.settings.bodies.decode) expect_bodies_were_sent(script, whole.lines);
+// Neither the cutting into blocks nor the number of shards changes the lines of `whole`.
+void expect_the_same_however_cut(const SegmentScript& script, const Outcome& whole) {
   const Outcome single = run(script, 1, [](size_t) { return true; });
   if (whole.deterministic && single.deterministic) {
     expect_same_lines(whole.lines, single.lines, "a block for each segment");
@@ -97,6 +94,17 @@ void check(const SegmentScript& script) {
   if (whole.deterministic && two.deterministic) {
     expect_same_lines(whole.lines, two.lines, "two shards");
   }
+}
+
+void check(SegmentScript script) {
+  for (const auto& [segment, payload] : script.segments) show(segment, payload);
+  const Outcome whole = run(script, 1, [](size_t) { return false; });
+  expect_order_and_pairing(whole.lines);
+  if (!script.settings.bodies.decode) expect_bodies_were_sent(script, whole.lines);
+  expect_the_same_however_cut(script, whole);
+  // In parts.
+  script.settings.protocols.http.part_after_ns = 50'000'000;
+  expect_the_same_however_cut(script, run(script, 1, [](size_t) { return false; }));
 }
 
 }  // namespace

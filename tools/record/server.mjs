@@ -65,6 +65,16 @@ async function serveNode(request, response) {
         await pause(15);
       }
       return response.end();
+    case '/v1/chat/completions': {
+      const answer = 'High water is at six in the evening; at low water – half past noon – you can walk to the island 🌊.';
+      response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' });
+      for (const content of answer.match(/\S+\s*/gu)) {
+        const delta = { id: 'chat-17', choices: [{ index: 0, delta: { content } }] };
+        response.write(`data: ${JSON.stringify(delta)}\n\n`);
+        await pause(40);
+      }
+      return response.end('data: [DONE]\n\n');
+    }
     case '/trailers':
       response.writeHead(200, { 'Content-Type': 'text/plain', Trailer: 'Content-MD5, X-Lines' });
       for (let line = 1; line <= 40; ++line) response.write(`line ${line} of the log\n`);

@@ -104,6 +104,7 @@ namespace tcp_sniffer {
   X(messages_held, "messages", "held", "messages that wait for the rest of their exchange (g)")   \
   X(messages_filtered, "messages", "filtered", "messages of exchanges that where does not want")  \
   X(messages_sampled_out, "messages", "sampled_out", "messages of exchanges outside the sample")  \
+  X(messages_parts, "messages", "parts", "parts of messages whose end was still to come")         \
   X(requests, "messages", "requests", "requests among the parsed")                                \
   X(responses, "messages", "responses", "responses among the parsed, interim ones included")      \
   X(interim, "messages", "interim", "1xx responses")                                              \

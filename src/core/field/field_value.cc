@@ -197,6 +197,10 @@ FieldValue value_of(const FieldRef& ref, const Message& message) {
       return message.first_frame == 0 ? Value{} : Value::number_of(message.last_frame);
     case Field::kHeadersSize:
       return Value::number_of(message.headers_size);
+    case Field::kPart:
+      return nonzero(message.part);
+    case Field::kLastPart:
+      return Value::flag_of(message.last_part);
     default:
       return Value::other();
   }

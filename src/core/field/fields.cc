@@ -129,6 +129,11 @@ constexpr auto kFields = std::to_array<FieldSpec>({
      "files: number of the frame that brought the last byte"},
     {Field::kHeadersSize, "headersSize", FieldType::kNumber, FieldOf::kEither,
      "bytes of start line and headers"},
+
+    {Field::kPart, "part", FieldType::kNumber, FieldOf::kConnection,
+     "`partialAfterMs`: the number of this part of the message, from 1"},
+    {Field::kLastPart, "lastPart", FieldType::kFlag, FieldOf::kConnection,
+     "it is the message's last part"},
 });
 // clang-format on
 

@@ -72,6 +72,9 @@ enum class Field : uint8_t {
   kFirstFrame,
   kLastFrame,
   kHeadersSize,
+  // Of a message that is written in parts.
+  kPart,
+  kLastPart,
 };
 
 enum class FieldType : uint8_t {

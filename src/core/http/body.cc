@@ -135,15 +135,17 @@ void HttpDirection::head_in_open_message(const HttpHead& head, Exchange* exchang
     case BodyKind::kLength:
       open.remaining = framing.length;
       here_.phase = HttpPhase::kBodyLength;
-      return;
+      break;
     case BodyKind::kChunked:
       open.chunked.start();
       here_.phase = HttpPhase::kBodyChunked;
-      return;
+      break;
     case BodyKind::kUntilClose:
       here_.phase = HttpPhase::kBodyUntilClose;
-      return;
+      break;
   }
+  if (engine_.settings_.part_after_ns > 0) [[unlikely]]
+    start_parts(head);
 }
 
 size_t HttpDirection::continue_body(const Input& input) {
@@ -227,7 +229,8 @@ size_t HttpDirection::continue_broken_body(const Input& input) {
   engine_.counters_.subtract(ShardCounter::parsed, kept);
   open.body_size -= kept;
   const uint64_t captured = open.body_size - open.missing;
-  open.body.size = static_cast<size_t>(std::min<uint64_t>(open.body.size, captured));
+  open.body.size =
+      static_cast<size_t>(std::min<uint64_t>(open.body.size, captured - open.freed_size()));
   GrowingText line = search->take_kept(candidate);
   finish();
   start_search(false);
@@ -297,15 +300,19 @@ void HttpDirection::take_body(OpenMessage& open, std::string_view bytes, const S
     open.body_truncated = open.body_size - open.missing > engine_.settings_.body_max;
     return;
   }
-  const auto room = static_cast<size_t>(
-      engine_.settings_.body_max - std::min<uint64_t>(engine_.settings_.body_max, open.body.size));
+  const auto room = static_cast<size_t>(engine_.settings_.body_max -
+                                        std::min(engine_.settings_.body_max, open.kept_size()));
   const std::string_view kept = bytes.substr(0, std::min(room, bytes.size()));
   if (kept.size() < bytes.size()) {
     open.body_truncated = true;
     note_behind_cut(open, bytes.substr(kept.size()));
   }
   if (kept.empty() || open.body_given_up) return;
-  if (keep_body(open, kept)) return;
+  if (keep_body(open, kept)) {
+    if (open.parts != nullptr) [[unlikely]]
+      time_part();
+    return;
+  }
   // Memory gives way at the bodies first: the message goes on without the rest of this one.
   open.cause = Incomplete::kLimit;
   open.body_given_up = true;

@@ -303,6 +303,7 @@ void HttpDirection::release_open_message() {
   open->undecided.release(engine_.pool_);
   open->request_text.release(engine_.pool_);
   release_search(*open);
+  release_parts(*open);
   open->~OpenMessage();
   Buffer memory{reinterpret_cast<uint8_t*>(open), BufferPool::capacity_of(sizeof(OpenMessage))};
   engine_.pool_.release(memory);

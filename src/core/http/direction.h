@@ -36,6 +36,8 @@ class HttpDirection {
 
   bool has_open_message() const { return here_.open != nullptr; }
   bool is_request_open() const;
+  // parts.cc: when the open message is given out in parts, and one is due.
+  void give_out_part();
   // The connection is over: the open message is given out with this cause.
   void close(Incomplete cause);
 
@@ -91,6 +93,13 @@ class HttpDirection {
   void finish();
   void after_message();
   void make_tunnel();
+
+  // ---- parts.cc: a body that is given out while it arrives
+  void start_parts(const HttpHead& head);
+  void time_part();
+  void release_parts(OpenMessage& open);
+  static size_t size_of_part(const OpenMessage& open, std::string_view bytes);
+  void take_last_part(Message& message);
 
   // ---- expect.cc: a request that asked before it sent its body
   static bool note_answer(OpenMessage& asker, std::string_view head, uint64_t start_offset);
@@ -154,6 +163,8 @@ class HttpDirection {
 
   // ---- emit.cc
   void emit_open_message(bool partial_head);
+  void take_open_head(Message& message);
+  void take_open_state(Message& message);
   static void take_start_line(Message& message, const HttpHead& head);
   void put_event(EventRecord& record);
 

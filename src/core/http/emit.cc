@@ -18,12 +18,10 @@ void HttpDirection::take_start_line(Message& message, const HttpHead& head) {
   message.reason = head.start.reason;
 }
 
-// The open message, as far as it came. With `partial_head` its header section is not whole:
-// what is there of it is given out. The head is read again: keeping its fields while the body
-// comes would cost more than the second reading.
-void HttpDirection::emit_open_message(bool partial_head) {
-  OpenMessage& open = *here_.open;
-  Message message;
+// The head is read again: keeping its fields while the body comes would cost more than the second
+// reading.
+void HttpDirection::take_open_head(Message& message) {
+  const OpenMessage& open = *here_.open;
   HttpHead head;
   // The same bytes were taken for the head of a message in this direction.
   HeadProgress progress;
@@ -42,6 +40,37 @@ void HttpDirection::emit_open_message(bool partial_head) {
   message.anomalies = head.anomalies;
   message.anomalies.add(open.anomalies);
   message.anomalies.add(open.chunked.anomalies());
+}
+
+// What is known of the message besides its head and its body.
+void HttpDirection::take_open_state(Message& message) {
+  const OpenMessage& open = *here_.open;
+  message.body_kept = engine_.settings_.body_max > 0;
+  message.body_binary = open.body_binary;
+  message.after_gap = open.after_gap;
+  message.exchange = open.exchange;
+  message.first_byte_ns = open.first.time_ns;
+  message.last_byte_ns = open.last.time_ns;
+  message.first_frame = open.first.frame;
+  message.last_frame = open.last.frame;
+  message.headers_size = static_cast<uint32_t>(open.head.size);
+  if (message.direction == MessageDirection::kRequest) return;
+  message.client = client_of_response();
+  message.has_latency = open.has_request_time;
+  message.latency_ns = open.first.time_ns - open.request_last_ns;
+  message.request_body_size = open.request_body_size;
+  message.request_method = open.request_text.method();
+  message.request_target = open.request_text.target();
+  message.request_host = open.request_text.host();
+}
+
+// The open message, as far as it came, or what was not given out of it in parts. With
+// `partial_head` its header section is not whole: what is there of it is given out.
+void HttpDirection::emit_open_message(bool partial_head) {
+  OpenMessage& open = *here_.open;
+  Message message;
+  take_open_head(message);
+  take_open_state(message);
   HttpHead trailer_fields;
   if (open.trailers.size > 0) {
     HeadProgress trailer_progress;
@@ -58,11 +87,9 @@ void HttpDirection::emit_open_message(bool partial_head) {
     }
   }
   if (open.body_given_up) limit_reached("memoryLimit", engine_.pool_.limit_bytes());
-  message.body_kept = engine_.settings_.body_max > 0;
   message.body = open.body.text();
   message.body_size = open.body_size;
   message.body_truncated = open.body_truncated;
-  message.body_binary = open.body_binary;
   message.body_cut_is_none =
       open.behind_cut_size > 0 &&
       cut_character_is_none(message.body, {open.behind_cut.data(), open.behind_cut_size});
@@ -71,24 +98,12 @@ void HttpDirection::emit_open_message(bool partial_head) {
   message.incomplete = open.cause;
   message.missing_bytes = open.missing;
   message.headers_incomplete = partial_head;
-  message.after_gap = open.after_gap;
-  message.exchange = open.exchange;
   message.unanswerable = open.unanswerable;
-  message.first_byte_ns = open.first.time_ns;
-  message.last_byte_ns = open.last.time_ns;
-  message.first_frame = open.first.frame;
-  message.last_frame = open.last.frame;
-  message.headers_size = static_cast<uint32_t>(open.head.size);
-  if (message.direction == MessageDirection::kResponse) {
-    message.client = client_of_response();
-    message.has_latency = open.has_request_time;
-    message.latency_ns = open.first.time_ns - open.request_last_ns;
-    message.request_body_size = open.request_body_size;
-    message.request_method = open.request_text.method();
-    message.request_target = open.request_text.target();
-    message.request_host = open.request_text.host();
-    if (message.exchange == kNoExchange) count_unpaired(message.last_byte_ns);
+  if (message.direction == MessageDirection::kResponse && message.exchange == kNoExchange) {
+    count_unpaired(message.last_byte_ns);
   }
+  if (open.parts != nullptr) [[unlikely]]
+    take_last_part(message);
   engine_.emitter_.emit(context_.identity, side_, message);
 }
 

@@ -69,7 +69,7 @@ void HttpDirection::gap(uint64_t offset, uint64_t length, GapCause cause) {
 // `length` bytes of the body are missing.
 void HttpDirection::bridge(uint64_t length) {
   OpenMessage& open = *here_.open;
-  open.behind_cut_known &= open.body.size < engine_.settings_.body_max;
+  open.behind_cut_known &= open.kept_size() < engine_.settings_.body_max;
   if (open.search != nullptr) open.search->finder = MessageFinder();
   const BodyGap gap{open.body_size, length};
   open.gaps.append(engine_.pool_, {reinterpret_cast<const char*>(&gap), sizeof(gap)});

@@ -1,5 +1,6 @@
 #include "core/http/engine.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "core/http/direction.h"
@@ -51,6 +52,7 @@ size_t HttpEngine::held_bytes(const HttpConnection& http) {
     held += BufferPool::capacity_of(sizeof(OpenMessage)) + open->head.memory.capacity +
             open->body.memory.capacity + open->trailers.memory.capacity +
             open->gaps.memory.capacity;
+    if (open->parts != nullptr) held += BufferPool::capacity_of(sizeof(OpenParts));
     if (open->search != nullptr) {
       held += BufferPool::capacity_of(sizeof(MessageSearch)) + open->search->line.memory.capacity;
     }
@@ -63,7 +65,7 @@ uint64_t HttpEngine::unread_bytes(const HttpConnection& http, Side side) const {
   if (here.phase != HttpPhase::kBodyLength) return 0;
   const OpenMessage& open = *here.open;
   if (open.body_may_be_absent || open.expects_continue) return 0;
-  const bool is_full = open.body.size >= settings_.body_max &&
+  const bool is_full = open.kept_size() >= settings_.body_max &&
                        (!open.behind_cut_known || open.behind_cut_size == open.behind_cut.size());
   const bool is_kept =
       settings_.body_max != 0 && !open.body_binary && !open.body_given_up && !is_full;
@@ -80,6 +82,27 @@ bool HttpEngine::pass_over(HttpConnection& http, Side side, uint64_t length,
   if (open.body_size - open.missing > settings_.body_max) open.body_truncated = true;
   counters_.add(ShardCounter::parsed, length);
   return true;
+}
+
+int64_t HttpEngine::part_due_ns(const HttpConnection& http) {
+  int64_t due_ns = OpenParts::kNever;
+  for (const HttpStream& stream : http.streams) {
+    if (stream.open == nullptr || stream.open->parts == nullptr) continue;
+    due_ns = std::min(due_ns, stream.open->parts->due_ns);
+  }
+  return due_ns;
+}
+
+ConnectionIdentity* HttpEngine::with_part_due(int64_t clock_ns) const {
+  const OpenParts* next = part_timers_.front();
+  return next != nullptr && next->due_ns <= clock_ns ? next->connection : nullptr;
+}
+
+Side HttpEngine::side_of_part(const HttpConnection& http) {
+  const OpenMessage* low = http.streams[0].open;
+  const bool is_low =
+      low != nullptr && low->parts != nullptr && low->parts->due_ns == part_due_ns(http);
+  return is_low ? Side::kLow : Side::kHigh;
 }
 
 void HttpEngine::close(HttpContext& context, Incomplete cause) {

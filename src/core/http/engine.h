@@ -9,6 +9,7 @@
 #include "core/base/growing_text.h"
 #include "core/http/connection.h"
 #include "core/http/head.h"
+#include "core/http/open_parts.h"
 #include "core/message/client_address.h"
 #include "core/message/connection_identity.h"
 #include "core/message/event_record.h"
@@ -30,6 +31,10 @@ struct HttpSettings {
   ClientRules client{};  // clientHeader, trustedProxies
   // The response's line names its request: of a longer target, as much is kept. 0: nothing is.
   uint32_t request_target_max = 0;
+  // partialAfterMs: a body that takes longer to arrive is given out in parts. 0: none is.
+  int64_t part_after_ns = 0;
+  // The body of a response is needed as a whole with its last part, too (extractDir).
+  bool keep_parts = false;
 };
 
 // One connection, for the length of a call.
@@ -55,7 +60,10 @@ struct HttpContext {
 //    before it; and the first bytes of a stream met in its middle that begin no message,
 //    until the connection's next segment: capture reorders, and what comes before them may still
 //    come.
-// 4. Pairing: a response has the exchange of a request only where no other can have been before it.
+// 4. With part_after_ns a message is also handed out in parts while its body arrives
+// (open_parts.h).
+//    When a part is due is asked by the shard, which knows the time.
+// 5. Pairing: a response has the exchange of a request only where no other can have been before it.
 //    a. Without a loss, requests and responses are in the same order.
 //    b. A gap in the client's stream hides requests, unless it lies in a body of known length: as
 //       many as fit, if none is smaller than three quarters of the smallest one seen. Each response
@@ -92,6 +100,13 @@ class HttpEngine {
   // Memory of the pool, without the texts that wait beside the exchanges, which are small.
   static size_t held_bytes(const HttpConnection& http);
 
+  // part_after_ns: when the next part of one of its messages is due; OpenParts::kNever: none is.
+  static int64_t part_due_ns(const HttpConnection& http);
+  // A connection with a part that is due by then; nullptr: there is none.
+  ConnectionIdentity* with_part_due(int64_t clock_ns) const;
+  // The side of the next part.
+  static Side side_of_part(const HttpConnection& http);
+
   // The connection is over: open messages are given out with this cause, memory is released.
   void close(HttpContext& context, Incomplete cause);
 
@@ -108,6 +123,7 @@ class HttpEngine {
   EventSink& events_;
   HeadReader heads_;
   HeadReader trailers_;
+  PartTimers part_timers_;
   GrowingText replay_;          // bytes of a failed candidate that must be searched again
   size_t replay_from_ = 0;      // the first of them
   uint64_t replay_offset_ = 0;  // its place in the stream

@@ -10,6 +10,7 @@
 #include "core/http/framing.h"
 #include "core/http/head.h"
 #include "core/http/message_search.h"
+#include "core/http/open_parts.h"
 #include "core/http/request_text.h"
 #include "core/message/message.h"
 #include "core/net/segment_meta.h"
@@ -35,6 +36,7 @@ struct OpenMessage {
   HeadProgress progress;
   ChunkedDecoder chunked;
   MessageSearch* search = nullptr;  // while the next message is searched
+  OpenParts* parts = nullptr;       // of a body that is given out while it arrives
 
   SegmentMeta first;          // brought the first byte
   SegmentMeta last;           // brought the latest byte
@@ -78,6 +80,10 @@ struct OpenMessage {
   // What the response's line says of its request.
   RequestText request_text;
   uint64_t request_body_size = 0;
+
+  // Bytes of the body that were kept, those that were given out included.
+  uint64_t kept_size() const { return body.size + freed_size(); }
+  uint64_t freed_size() const { return parts == nullptr ? 0 : parts->freed_size; }
 };
 static_assert(sizeof(OpenMessage) <= 512);  // one of the pool's sizes
 

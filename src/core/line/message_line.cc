@@ -80,9 +80,11 @@ void MessageLineWriter::append_fields(const Message& message, LineSink& sink) {
   if (!message.protocol.empty()) [[unlikely]] {
     append_protocol(message.protocol, sink);
     append_command_line(message, sink);
-  } else {
+  } else if (message.part == 0) [[likely]] {
     append_start_line(message, sink);
     append_headers(message, sink);
+  } else {
+    append_part(message, sink);
   }
   append_measures(message, message.has_latency, sink);
   append_losses(message, sink);
@@ -182,9 +184,25 @@ void MessageLineWriter::append_headers(const Message& message, LineSink& sink) {
     append_verbatim(",\"rawHeaders\":", sink);
     headers_.write_raw(message.headers, sink);
   }
-  if (message.trailers.empty()) return;
+  if (!message.trailers.empty()) append_trailers(message, sink);
+}
+
+void MessageLineWriter::append_trailers(const Message& message, LineSink& sink) {
   append_verbatim(",\"trailers\":", sink);
   headers_.write(message.trailers, "trailers", sink, latin1_);
+}
+
+// What of the head is in the line of a part.
+void MessageLineWriter::append_part(const Message& message, LineSink& sink) {
+  char* out = put(sink.reserve(kFixedPartMax), ",\"part\":");
+  out = write_unsigned(out, message.part);
+  sink.commit(message.last_part ? put(out, ",\"lastPart\":true") : out);
+  if (message.part == 1) {
+    append_start_line(message, sink);
+    append_headers(message, sink);
+  } else if (!message.trailers.empty()) {
+    append_trailers(message, sink);
+  }
 }
 
 void MessageLineWriter::append_measures(const Message& message, bool with_latency, LineSink& sink) {

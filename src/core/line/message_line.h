@@ -25,10 +25,11 @@ namespace tcp_sniffer {
 // a message depend on the message alone.
 //
 // Order of the JSON fields: timestamp, connectionId, exchange, direction, receiver, destination,
-// proxied, client, method and path | statusCode and statusText, httpVersion, headers, rawHeaders,
-// trailers, bodySize, bodyTruncated, bodyRedacted, contentDecoded, contentDecodeError, durationMs,
-// latencyMs, incomplete, missingBytes, bodyGaps, headersIncomplete, afterGap, anomalies, interface,
-// firstFrame, lastFrame, headersSize, vlan, communityId, connectMs, latin1, bodyEncoding, body.
+// proxied, client, part, lastPart, method and path | statusCode and statusText, httpVersion,
+// headers, rawHeaders, trailers, bodySize, bodyTruncated, bodyRedacted, contentDecoded,
+// contentDecodeError, durationMs, latencyMs, incomplete, missingBytes, bodyGaps, headersIncomplete,
+// afterGap, anomalies, interface, firstFrame, lastFrame, headersSize, vlan, communityId, connectMs,
+// latin1, bodyEncoding, body.
 class MessageLineWriter {
  public:
   explicit MessageLineWriter(const LineOptions& options,
@@ -94,6 +95,8 @@ class MessageLineWriter {
   void append_command_line(const Message& message, LineSink& sink);
   void append_start_line(const Message& message, LineSink& sink);
   void append_headers(const Message& message, LineSink& sink);
+  void append_trailers(const Message& message, LineSink& sink);
+  void append_part(const Message& message, LineSink& sink);
   void append_measures(const Message& message, bool with_latency, LineSink& sink);
   void append_losses(const Message& message, LineSink& sink);
   void append_shared(const ExchangeParts& parts, LineSink& sink);

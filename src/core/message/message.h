@@ -104,6 +104,12 @@ struct Message {
   bool headers_incomplete = false;
   bool after_gap = false;
 
+  // partialAfterMs: of a message that is given out in parts the number of this one, from 1; else 0.
+  // `body` and `body_gaps` are its own, and but for the last one `body_size` is where it ends.
+  uint32_t part = 0;
+  bool last_part = false;
+  std::string_view whole_body;  // of the last part of a response, if it was kept
+
   Endpoint receiver;
   Endpoint destination;
   ClientAddress client;                       // the real one, when that was asked for and is known

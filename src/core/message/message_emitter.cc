@@ -30,7 +30,8 @@ void MessageEmitter::add_client(const ConnectionIdentity& identity, Message& mes
   message.client.is_known = true;
 }
 
-void MessageEmitter::emit(ConnectionIdentity& identity, Side side, Message& message) {
+inline void MessageEmitter::complete(ConnectionIdentity& identity, Side side,
+                                     Message& message) const {
   const bool is_request = message.direction == MessageDirection::kRequest;
   identity.roles.note_message(side, is_request, message.after_gap);
   // A first byte that came again took longer than the last one.
@@ -38,7 +39,11 @@ void MessageEmitter::emit(ConnectionIdentity& identity, Side side, Message& mess
   add_identity(identity, message);
   if (clients_.wanted) [[unlikely]]
     add_client(identity, message);
+}
 
+void MessageEmitter::emit(ConnectionIdentity& identity, Side side, Message& message) {
+  complete(identity, side, message);
+  const bool is_request = message.direction == MessageDirection::kRequest;
   counters_.add(ShardCounter::messages_parsed);
   counters_.add(is_request ? ShardCounter::requests : ShardCounter::responses);
   if (message.is_interim()) counters_.add(ShardCounter::interim);
@@ -51,6 +56,12 @@ void MessageEmitter::emit(ConnectionIdentity& identity, Side side, Message& mess
         static_cast<ShardCounter>(static_cast<uint8_t>(ShardCounter::incomplete_gap) + index));
   }
   output_.on_message(message, identity);
+}
+
+// The message is counted with its last part.
+bool MessageEmitter::emit_part(ConnectionIdentity& identity, Side side, Message& part) {
+  complete(identity, side, part);
+  return output_.on_part(part);
 }
 
 void MessageEmitter::emit_unanswered(ConnectionIdentity& identity, Message& request,

@@ -19,6 +19,9 @@ class MessageEmitter {
 
   // `side` sent the message. Fixes the connection's receiver when it is not known yet.
   void emit(ConnectionIdentity& identity, Side side, Message& message);
+  // As MessageOutput's.
+  bool may_split(const Message& head) const { return output_.may_split(head); }
+  bool emit_part(ConnectionIdentity& identity, Side side, Message& part);
   // A request whose response will not come, and why; the receiver is known.
   void emit_unanswered(ConnectionIdentity& identity, Message& request, Orphan orphan);
   // The request of this exchange has no response that can be told from others.
@@ -37,6 +40,7 @@ class MessageEmitter {
   static void add_identity(const ConnectionIdentity& identity, Message& message);
 
  private:
+  void complete(ConnectionIdentity& identity, Side side, Message& message) const;
   void add_client(const ConnectionIdentity& identity, Message& message) const;
 
   const ClientRules clients_;

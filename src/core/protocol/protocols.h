@@ -81,6 +81,13 @@ class Protocols {
     return http_.unread_bytes(protocol.http_, side);
   }
   size_t held_bytes(const ConnectionProtocol& protocol, const ConnectionIdentity& identity) const;
+  // As HttpEngine's; other protocols give out no parts.
+  static int64_t part_due_ns(const ConnectionProtocol& protocol) {
+    return HttpEngine::part_due_ns(protocol.http_);
+  }
+  ConnectionIdentity* with_part_due(int64_t clock_ns) const {
+    return http_.with_part_due(clock_ns);
+  }
 
  private:
   friend class ProtocolCall;
@@ -158,6 +165,8 @@ class ProtocolCall {
   bool pass_over(Side side, uint64_t length, const SegmentMeta& meta) {
     return protocols_.http_.pass_over(protocol_.http_, side, length, meta);
   }
+  // Gives out the connection's part that is due first; there is one.
+  void give_out_part() { http(HttpEngine::side_of_part(protocol_.http_)).give_out_part(); }
   // The connection is over, all its bytes were delivered: open messages are given out with the
   // cause `ending`, memory is released.
   void close();

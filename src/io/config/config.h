@@ -72,6 +72,7 @@ struct Config {
   std::vector<std::string> select;  // resolved: not empty for tables
   uint64_t max_body_size = defaults::kMaxBodySize;
   BinaryBody binary_body = BinaryBody::kOmit;
+  uint64_t partial_after_ms = 0;  // 0: messages are written whole
   bool decode_bodies = false;
   bool raw_headers = false;
   std::string client_header;  // empty: Forwarded or X-Forwarded-For

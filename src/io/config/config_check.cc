@@ -128,6 +128,25 @@ std::optional<ConfigError> check_select(const Config& config) {
                "format ndjson, framed, tsv, csv");
 }
 
+std::optional<ConfigError> check_parts(const Config& config) {
+  if (config.partial_after_ms == 0 || config.format == OutputFormat::kPretty) return {};
+  const std::string key = "partialAfterMs: " + std::to_string(config.partial_after_ms);
+  if (config.records == Records::kExchange) {
+    return error(key +
+                 " together with records: exchange, whose lines are written when the exchange has "
+                 "ended; allowed: records message");
+  }
+  const char* other = !config.where.empty()         ? "where"
+                      : config.sample_exchanges < 1 ? "sampleExchanges"
+                      : config.count > 0            ? "count"
+                                                    : nullptr;
+  if (other != nullptr) {
+    return error(key + " together with " + other +
+                 ", which is about whole exchanges; allowed: one of the two");
+  }
+  return {};
+}
+
 std::optional<ConfigError> check_limits(const Config& config) {
   if (config.reassembly_buffer_size > config.memory_limit) {
     return error("reassemblyBufferSize: " + std::to_string(config.reassembly_buffer_size) +
@@ -220,6 +239,7 @@ std::optional<ConfigError> check_config(const Config& config, const Environment&
   if (auto wrong = check_select(config)) return wrong;
   if (auto wrong = check_condition("where", config.where)) return wrong;
   if (auto wrong = check_condition("alwaysKeep", config.always_keep)) return wrong;
+  if (auto wrong = check_parts(config)) return wrong;
   return check_supported(config);
 }
 
@@ -252,6 +272,7 @@ std::vector<std::string> keys_without_effect(const Config& config) {
   add_if("redactKeyFile", !hashes);
   add_if("color", config.format != OutputFormat::kPretty);
   add_if("records", config.format == OutputFormat::kPretty);
+  add_if("partialAfterMs", config.format == OutputFormat::kPretty);
   add_if("fields", !config.select.empty());
   add_if("rawHeaders", !config.select.empty());
   add_if("utc", config.format != OutputFormat::kPretty);

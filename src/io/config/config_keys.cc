@@ -154,6 +154,9 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     {.name = "binaryBody", .value_name = "WORD", .group = KeyGroup::kOutput,
      .target = word<&Config::binary_body>(), .words = kBinaryBodyWords,
      .meaning = "bodies that are not UTF-8: left out, or written in base64"},
+    {.name = "partialAfterMs", .value_name = "TIME", .group = KeyGroup::kOutput,
+     .target = &Config::partial_after_ms, .unit = Unit::kMilliseconds, .minimum = 0, .maximum = kHourMs,
+     .meaning = "a message whose body is still arriving after this time is written in parts; 0 = whole"},
     {.name = "decodeBodies", .group = KeyGroup::kOutput, .target = &Config::decode_bodies,
      .meaning = "undo gzip, deflate, br and zstd, up to maxBodySize of what was sent and of "
      "what comes out"},

@@ -147,6 +147,11 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   settings.protocols.http.drop_binary_bodies =
       config.format != OutputFormat::kFramed && config.binary_body == BinaryBody::kOmit &&
       !pretty_bodies && !config.decode_bodies && !redacts_bodies(config) && !extracting;
+  if (config.format != OutputFormat::kPretty) {
+    settings.protocols.http.part_after_ns =
+        static_cast<int64_t>(config.partial_after_ms) * kNsPerMs;
+    settings.protocols.http.keep_parts = extracting;
+  }
   settings.protocols.http.header_bytes_max = static_cast<uint32_t>(config.max_header_bytes);
   settings.protocols.http.headers_max = static_cast<uint32_t>(config.max_headers);
   settings.protocols.http.outstanding_max = static_cast<uint32_t>(config.max_outstanding_requests);

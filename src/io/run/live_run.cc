@@ -16,6 +16,18 @@ namespace tcp_sniffer {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+// How often the shards learn the time when no packet brings it to them.
+constexpr milliseconds kTick{100};
+
+// Parts of messages are due in time, too.
+milliseconds tick_of(const Config& config) {
+  constexpr milliseconds kTickMin{10};
+  if (config.partial_after_ms == 0) return kTick;
+  const milliseconds quarter(static_cast<int64_t>(config.partial_after_ms / 4));
+  return std::clamp(quarter, kTickMin, kTick);
+}
 
 }  // namespace
 
@@ -152,7 +164,9 @@ bool LiveRun::take_frames(Capture& capture) {
 // False: the source failed.
 bool LiveRun::take_until_stop(Capture& capture) {
   Dispatcher& dispatcher = *capture.dispatcher;
-  constexpr auto kTick = std::chrono::milliseconds(100);
+  const bool gives_parts = host_.config.partial_after_ms > 0;
+  const milliseconds tick = tick_of(host_.config);
+  Clock::time_point next_tick{};
   Clock::time_point last_packet = Clock::now();
   Clock::time_point next_statistics = last_packet + kTick;
   int64_t clock_then = 0;
@@ -165,13 +179,19 @@ bool LiveRun::take_until_stop(Capture& capture) {
     if (status == SourceStatus::kMore) {
       last_packet = now;
       clock_then = dispatcher.clock_ns();
+      // A part of a message is due in its shard, whichever shards the packets are for.
+      if (gives_parts && now >= next_tick) {
+        dispatcher.tick(clock_then);
+        next_tick = now + tick;
+      }
     } else {
       shards_->flush_when_idle(capture.index);
       const bool unsent = shards_->has_unsent(capture.index);
-      capture.source->wait(unsent ? static_cast<int>(LineOutput::kAskAgain.count()) : 100);
+      capture.source->wait(
+          static_cast<int>((unsent ? std::min(tick, LineOutput::kAskAgain) : tick).count()));
       const auto silent = Clock::now() - last_packet;
       // Nothing comes: time goes on all the same, so that timeouts are noticed.
-      if (silent >= kTick && clock_then != 0) {
+      if (silent >= tick && clock_then != 0) {
         dispatcher.tick(clock_then +
                         std::chrono::duration_cast<std::chrono::nanoseconds>(silent).count());
       }

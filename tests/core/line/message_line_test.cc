@@ -450,6 +450,28 @@ TEST(MessageLine, IncompleteWordsAreTheContracts) {
   EXPECT_FALSE(json_of(request()).contains("incomplete"));
 }
 
+TEST(MessageLine, OnlyTheFirstPartHasTheHead) {
+  Message message = response();
+  message.body = "abc";
+  message.body_size = 3;
+  message.part = 1;
+  const Json first = json_of(message);
+  EXPECT_EQ(first["part"], 1);
+  EXPECT_EQ(first["statusCode"], 200);
+  EXPECT_TRUE(first.contains("headers"));
+  EXPECT_FALSE(first.contains("lastPart"));
+  const HeaderField trailer{"X-Sum", "3", false};
+  message.trailers = {&trailer, 1};
+  message.part = 2;
+  message.last_part = true;
+  EXPECT_EQ(line_of(message),
+            R"({"timestamp":"2025-02-21T12:00:00.000000Z","connectionId":"0123456789abcdef",)"
+            R"("exchange":0,"direction":"response","receiver":{"ip":"192.0.2.10","port":80},)"
+            R"("destination":{"ip":"198.51.100.7","port":51234},"part":2,"lastPart":true,)"
+            R"("trailers":{"x-sum":"3"},"bodySize":3,"durationMs":0,"body":"abc"})"
+            "\n");
+}
+
 TEST(MessageLine, ExchangeAndLatencyAreAbsentWhenNotKnown) {
   Message message = response();
   message.exchange = kNoExchange;

@@ -385,6 +385,7 @@ TEST(ConfigTest, DefaultsAreThoseOfTheContract) {
       {"keyVlan", "false"},
       {"protocols", "http"},
       {"decodeBodies", "false"},
+      {"partialAfterMs", "0"},
       {"captureThreads", "1"},
       {"metricsListen", "off"},
   };
@@ -590,6 +591,23 @@ TEST(ConfigTest, SelectNamesFieldsAndATableHasColumns) {
   const std::string message =
       refusal(R"({"ports":[80],"select":["path"],"format":"pretty"})", pretty, kServer);
   EXPECT_NE(message.find("together with format: pretty"), std::string::npos) << message;
+}
+
+TEST(ConfigTest, ExchangesHaveNoParts) {
+  Config refused;
+  EXPECT_EQ(
+      refusal(R"({"ports":[80],"partialAfterMs":500,"records":"exchange"})", refused, kServer),
+      "partialAfterMs: 500 together with records: exchange, whose lines are written when the "
+      "exchange has ended; allowed: records message");
+  Config chosen;
+  EXPECT_EQ(
+      refusal(R"({"ports":[80],"partialAfterMs":500,"where":"status >= 500"})", chosen, kServer),
+      "partialAfterMs: 500 together with where, which is about whole exchanges; allowed: one of "
+      "the two");
+  // People see exchanges anyway, each when it has ended.
+  EXPECT_EQ(
+      keys_without_effect(accepted(R"({"files":["a"],"format":"pretty","partialAfterMs":500})")),
+      std::vector<std::string>{"partialAfterMs"});
 }
 
 TEST(ConfigTest, KeysThatChangeNothingInThisRunAreFound) {

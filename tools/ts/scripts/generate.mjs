@@ -87,7 +87,7 @@ function forbiddenOf(protocol) {
 /** A message as a plain object: what all protocols share, and a shape for each protocol, told apart
  * by `protocol`. A field that a protocol never has is there as undefined, so that reading it from
  * any message compiles. */
-function declareMessages({ common, http, pop3 }, root) {
+function declareMessages({ common, httpHead: http, pop3 }, root) {
   const shapes = [
     ['HttpMessageFields', 'An HTTP message', http, 'undefined'],
     ['Pop3MessageFields', 'A POP3 message', pop3, "'pop3'"],

@@ -28,6 +28,8 @@ export interface CommonMessageFields {
   direction: 'request' | 'response';
   /** With trustedProxies or clientHeader: the client's real address. */
   client?: string;
+  /** The last part. bodySize, durationMs and incomplete are those of the whole message. */
+  lastPart?: true;
   /** Requests. POP3: the command; "[redacted]" for a line that is none and may be a credential. */
   method?: string;
   /** Responses. */
@@ -86,6 +88,8 @@ export interface CommonMessageFields {
 /** An HTTP message as a plain object: a line of the engine, parsed. */
 export interface HttpMessageFields extends CommonMessageFields {
   protocol?: undefined;
+  /** With partialAfterMs: the message is written in parts, and this is the number of this one. body and bodyGaps are its own, and bodySize is where it ends. From 2 on a part has no start line and no headers. */
+  part?: number;
   /** HTTP requests: the request target as sent. */
   path?: string;
   argument?: undefined;
@@ -104,6 +108,7 @@ export interface HttpMessageFields extends CommonMessageFields {
 /** A POP3 message as a plain object: a line of the engine, parsed. */
 export interface Pop3MessageFields extends CommonMessageFields {
   protocol: 'pop3';
+  part?: undefined;
   path?: undefined;
   /** POP3 requests: what follows the command, as sent; of a password "[redacted]". */
   argument?: string;
@@ -270,6 +275,16 @@ export abstract class MessageView {
   /** With trustedProxies or clientHeader: the client's real address. */
   get client(): string | undefined {
     return this.fields().client;
+  }
+
+  /** With partialAfterMs: the message is written in parts, and this is the number of this one. body and bodyGaps are its own, and bodySize is where it ends. From 2 on a part has no start line and no headers. */
+  get part(): number | undefined {
+    return this.fields().part;
+  }
+
+  /** The last part. bodySize, durationMs and incomplete are those of the whole message. */
+  get lastPart(): true | undefined {
+    return this.fields().lastPart;
   }
 
   /** Requests. POP3: the command; "[redacted]" for a line that is none and may be a credential. */
@@ -858,6 +873,8 @@ export interface EngineConfig {
   maxBodySize?: number | string;
   /** Bodies that are not UTF-8: left out, or written in base64. */
   binaryBody?: 'omit' | 'base64';
+  /** A message whose body is still arriving after this time is written in parts; 0 = whole. */
+  partialAfterMs?: number;
   /** Undo gzip, deflate, br and zstd, up to maxBodySize of what was sent and of what comes out. */
   decodeBodies?: boolean;
   /** Add the headers as sent, in their order. */
@@ -973,6 +990,7 @@ export const engineDefaults = {
   fields: "standard",
   maxBodySize: 1048576,
   binaryBody: "omit",
+  partialAfterMs: 0,
   decodeBodies: false,
   rawHeaders: false,
   trustedProxies: 0,

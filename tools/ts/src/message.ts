@@ -19,7 +19,7 @@ export function parseFields(json: Buffer): MessageFields {
   if (typeof fields !== 'object' || fields === null) throw new TypeError('not a message');
   if (typeof fields.headers === 'object') {
     withoutPrototype(fields.headers);
-  } else if (fields.protocol === undefined) {
+  } else if (fields.protocol === undefined && !Object.hasOwn(fields, 'part')) {
     throw new TypeError('not a message');
   }
   if (fields.trailers !== undefined) withoutPrototype(fields.trailers);
@@ -73,7 +73,7 @@ export class Message extends MessageView {
     return this.#json.length + (this.#frameBody?.length ?? 0);
   }
 
-  /** A POP3 message has none: an empty object. */
+  /** A POP3 message and a later part of a message have none: an empty object. */
   override get headers(): Headers {
     return this.fields().headers ?? noHeaders;
   }

@@ -105,8 +105,10 @@ export class Pairer<M extends MessageLike = Message> {
     return this.#interimLeftOut;
   }
 
-  /** Takes a message; gives the exchanges that it completes, and the orphans that it shows. */
+  /** Takes a message; gives the exchanges that it completes, and the orphans that it shows. Of one
+   * that comes in parts the first is taken, which has the head. */
   add(message: M): Exchange<M>[] {
+    if ((message.part ?? 1) > 1) return [];
     const { connectionId, exchange } = message;
     if (message.direction === 'request') {
       if (exchange === undefined)

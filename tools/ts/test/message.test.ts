@@ -33,6 +33,25 @@ test('APop3MessageHasNothingOfHttp', () => {
   }
 });
 
+test('ALaterPartHasABodyAndNoHead', () => {
+  const {
+    statusCode: _code,
+    statusText: _text,
+    httpVersion: _version,
+    headers: _,
+    ...rest
+  } = fields;
+  const line = JSON.stringify({ ...rest, part: 2, lastPart: true });
+  const message = new Message(Buffer.from(line));
+  message.parse();
+  assert.equal(message.part, 2);
+  assert.equal(message.lastPart, true);
+  assert.equal(message.body, 'héllo');
+  assert.deepEqual(Object.keys(message.headers), []);
+  assert.equal(headerOf(message, 'content-type'), undefined);
+  assert.equal(JSON.stringify(message), line);
+});
+
 test('TheProtocolTellsTheTypesOfMessagesApart', () => {
   // That this compiles is the test of the types; what it gives, that they tell the truth.
   const told = [fields, ...pop3Messages].map((plain: MessageFields): string[] => {

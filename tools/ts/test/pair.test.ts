@@ -37,6 +37,13 @@ test('InterimResponsesBelongToTheirExchange', () => {
   assert.equal(exchange?.response?.statusCode, 200);
 });
 
+test('OfAMessageInPartsTheFirstIsPaired', () => {
+  const parts = [1, 2, 3].map((part) => response(0, { part }));
+  const [exchange, ...more] = pair([request(0), ...parts, request(1), response(1)]);
+  assert.equal(exchange?.response?.part, 1);
+  assert.deepEqual(more.map(short), ['1']);
+});
+
 test('SwitchingProtocolsIsAFinalResponse', () => {
   assert.deepEqual(pair([request(0), response(0, { statusCode: 101 })]).map(short), ['0']);
 });

@@ -65,7 +65,23 @@ const pop3 = {
 const command = { ...pop3, direction: 'request', method: 'USER', argument: 'anna', exchange: 0 };
 const reply = { ...pop3, direction: 'response', status: '+OK', statusText: 'ready' };
 
+const laterPart = {
+  ...endpoints,
+  direction: 'response',
+  part: 2,
+  body: 'b',
+  bodySize: 2,
+  timestamp: '2025-02-21T12:00:00.000000Z',
+  durationMs: 0.25,
+  connectionId: '0123456789abcdef',
+  exchange: 0,
+};
+
 const validMessages: object[] = [
+  { ...response, part: 1 },
+  laterPart,
+  { ...laterPart, bodyGaps: [[0, 1]] },
+  { ...laterPart, lastPart: true, incomplete: 'gap', missingBytes: 1, trailers: { a: 'b' } },
   command,
   { ...command, argument: '' },
   reply,
@@ -90,6 +106,14 @@ const validMessages: object[] = [
 ];
 
 const invalidMessages: object[] = [
+  { ...response, lastPart: true },
+  { ...response, part: 2 },
+  { ...response, part: 0 },
+  { ...response, part: 1, headers: undefined },
+  { ...command, part: 1 },
+  { ...laterPart, statusText: '' },
+  { ...laterPart, latencyMs: 1 },
+  { ...laterPart, part: 1 },
   { ...command, argument: undefined },
   { ...command, exchange: undefined },
   { ...command, path: '/' },

@@ -1,0 +1,171 @@
+// Messages in parts (partialAfterMs) over all captures, and live.
+
+#include <gtest/gtest.h>
+
+#include <arpa/inet.h>
+
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "support/ledger_check.h"
+#include "support/live_lab.h"
+#include "support/message_parts.h"
+#include "support/run_program.h"
+
+namespace tcp_sniffer::parts_e2e_test {
+namespace {
+
+std::vector<std::string> reading_all(std::vector<std::string> more) {
+  std::vector<std::string> arguments = {"--format", "ndjson", "--binary-body", "base64", "--fields",
+                                        "extended", "-r"};
+  for (const auto& path : captures_in(source_dir() / "pcaps")) arguments.push_back(path.string());
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+// The lines that come only with parts are those of parts that another follows.
+TEST(PartsOfCaptures, JoinedAreTheMessages) {
+  const Finished whole = run_sniffer(reading_all({"--shards", "0"}));
+  for (const char* after_ms : {"1", "20", "1000"}) {
+    SCOPED_TRACE(after_ms);
+    const Finished inline_run =
+        run_sniffer(reading_all({"--shards", "0", "--partial-after-ms", after_ms}));
+    EXPECT_EQ(joined_messages(json_lines(inline_run.out)), joined_messages(json_lines(whole.out)));
+    const Json stopped = event_named(inline_run.err, "stopped");
+    expect_ledger_closes(stopped);
+    const uint64_t parts = stopped["messages"]["parts"];
+    EXPECT_EQ(lines_of(inline_run.out).size(), lines_of(whole.out).size() + parts);
+    EXPECT_TRUE(parts > 10 || std::string_view(after_ms) != "1") << parts;
+    for (const char* shards : {"1", "4"}) {
+      const Finished run =
+          run_sniffer(reading_all({"--shards", shards, "--partial-after-ms", after_ms}));
+      EXPECT_EQ(sorted_lines(run.out), sorted_lines(inline_run.out)) << shards;
+    }
+  }
+}
+
+// What cannot be decoded or searched in parts is whole; nothing of it leaks before.
+TEST(PartsOfCaptures, BodiesThatAreNeededWholeAreWhole) {
+  for (const std::vector<std::string>& flags :
+       {std::vector<std::string>{"--redact-body", "password"},
+        std::vector<std::string>{"--redact-pattern", "[a-z]+@[a-z.]+"}}) {
+    std::vector<std::string> whole = reading_all({"--shards", "0"});
+    whole.insert(whole.end(), flags.begin(), flags.end());
+    std::vector<std::string> parts = whole;
+    parts.insert(parts.end(), {"--partial-after-ms", "1"});
+    EXPECT_EQ(run_sniffer(parts).out, run_sniffer(whole).out);
+  }
+  const Finished decoded = run_sniffer(reading_all({"--decode-bodies", "--partial-after-ms", "1"}));
+  for (const Json& line : json_lines(decoded.out)) {
+    const bool is_coded = line.contains("contentDecoded") ||
+                          line.value("headers", Json::object()).contains("content-encoding");
+    EXPECT_FALSE(is_coded && line.contains("part")) << line;
+  }
+}
+
+TEST(PartsOfCaptures, FilesHaveTheWholeBodies) {
+  std::map<std::string, std::string> of_whole;
+  for (const char* after_ms : {"0", "1"}) {
+    const TemporaryFolder bodies;
+    const Finished run =
+        run_sniffer(reading_all({"--extract-dir", bodies.path().string(), "--write-incomplete",
+                                 "--partial-after-ms", after_ms}));
+    EXPECT_EQ(run.exit.code, 0) << run.err;
+    std::map<std::string, std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(bodies.path())) {
+      files[entry.path().filename()] = content_of(entry.path());
+    }
+    EXPECT_GT(files.size(), 50u);
+    if (std::string_view(after_ms) == "0") {
+      of_whole = files;
+    } else {
+      EXPECT_EQ(files, of_whole);
+    }
+  }
+}
+
+// An open connection of the client to port 80 of the server, and the server's end of it.
+class LiveParts : public LiveLab {
+ protected:
+  static Descriptor listen_there(const Host& host) {
+    Descriptor listener;
+    host.run([&] {
+      listener = Descriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      const sockaddr_in at = address();
+      EXPECT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&at), sizeof(at)), 0);
+      EXPECT_EQ(::listen(listener.get(), 1), 0);
+    });
+    return listener;
+  }
+  static sockaddr_in address() {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_port = htons(80);
+    inet_pton(AF_INET, kServer4, &at.sin_addr);
+    return at;
+  }
+  static void say(const Descriptor& socket, std::string_view text) {
+    EXPECT_EQ(::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(text.size()));
+  }
+};
+
+TEST_F(LiveParts, ComeWhileTheStreamIsOpen) {
+  for (const char* shards : {"0", "2"}) {
+    SCOPED_TRACE(shards);
+    std::mutex mutex;
+    std::string text;
+    LiveSniffer::Options options;
+    options.on_output = [&](std::string_view piece) {
+      const std::lock_guard lock(mutex);
+      text += piece;
+    };
+    LiveSniffer sniffer(server_,
+                        {"-i", "right", "-p", "80", "--format", "ndjson", "--partial-after-ms",
+                         "50", "--shards", shards},
+                        options);
+    ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+    const auto wait_for_lines = [&](uint64_t count) {
+      for (double end = now_seconds() + 20; now_seconds() < end;) {
+        if (sniffer.lines() >= count) return true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      }
+      return false;
+    };
+    const Descriptor listener = listen_there(server_);
+    Descriptor client;
+    client_.run([&] {
+      client = Descriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      const sockaddr_in to = address();
+      EXPECT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)), 0);
+    });
+    Descriptor server(::accept(listener.get(), nullptr, nullptr));
+    say(client, "GET /events HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_TRUE(wait_for_lines(1)) << sniffer.said();
+    say(server, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\ndata");
+    ASSERT_TRUE(wait_for_lines(2)) << sniffer.said();
+    say(server, ": 2\n\n");
+    ASSERT_TRUE(wait_for_lines(3)) << sniffer.said();
+    server.reset();
+    client.reset();
+    ASSERT_TRUE(wait_for_lines(4)) << sniffer.said();
+    EXPECT_EQ(sniffer.stop().code, 0) << sniffer.said();
+    expect_ledger_closes(sniffer.stopped());
+    EXPECT_EQ(sniffer.stopped()["messages"]["parts"], 2);
+    const std::vector<Json> lines = json_lines(text);
+    ASSERT_EQ(lines.size(), 4u);
+    EXPECT_EQ(lines[1]["body"], "data: 1\n\n");
+    EXPECT_EQ(lines[1]["part"], 1);
+    EXPECT_EQ(lines[2]["body"], "data: 2\n\n");
+    EXPECT_EQ(lines[3]["bodySize"], 18);
+    EXPECT_EQ(lines[3]["lastPart"], true);
+    joined_messages(lines);
+  }
+}
+
+}  // namespace
+}  // namespace tcp_sniffer::parts_e2e_test
