@@ -293,7 +293,9 @@ Pop3Kind Pop3Engine::take_answered(Context& context) {
     kind = pop3.forgotten.front().kind;
     if (--pop3.forgotten.front().count == 0) pop3.forgotten.pop();
   } else {
+    // It was captured before its command, or the command was lost: the next one's is another reply.
     answers_a_command = false;
+    pop3.order_lost = true;
   }
   // It may answer any line, also one that was not shown.
   kind.hidden |= (pop3.order_lost || !answers_a_command) && pop3.hides_lines();
