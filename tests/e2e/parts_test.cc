@@ -67,6 +67,19 @@ TEST(PartsOfCaptures, BodiesThatAreNeededWholeAreWhole) {
   }
 }
 
+// A row for each part, with the fields of the head, which its line has only once.
+TEST(PartsOfCaptures, AreRowsOfATable) {
+  const Finished run = run_sniffer({"-r", capture("event_streams.pcap").string(), "--format", "csv",
+                                    "--partial-after-ms", "400", "--max-body-size", "0", "--select",
+                                    "exchange,direction,path,status,part,lastPart,bodySize"});
+  EXPECT_EQ(lines_of(run.out), (std::vector<std::string>{
+                                   "exchange,direction,path,status,part,lastPart,bodySize\r",
+                                   "0,request,/v1/chat/completions,,,,91\r",
+                                   "0,response,/v1/chat/completions,200,1,,0\r",
+                                   "0,response,/v1/chat/completions,200,2,true,1752\r",
+                                   "1,request,/stream,,,,0\r", "1,response,/stream,200,,,120\r"}));
+}
+
 TEST(PartsOfCaptures, FilesHaveTheWholeBodies) {
   std::map<std::string, std::string> of_whole;
   for (const char* after_ms : {"0", "1"}) {
