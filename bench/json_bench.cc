@@ -224,6 +224,44 @@ void framed_response_with_60_kb_of_json(benchmark::State& state) {
 }
 BENCHMARK(framed_response_with_60_kb_of_json)->DenseRange(2, 2);
 
+// A head in one piece, as it comes from the wire, or text by text, as after redaction.
+void packed_record(benchmark::State& state, bool as_sent, std::string_view body) {
+  std::string head = "HTTP/1.1 200 OK\r\n";
+  for (const HeaderField& field : kResponseHeaders) {
+    head.append(field.name).append(": ").append(field.value).append("\r\n");
+  }
+  const std::string_view all = head;
+  std::vector<HeaderField> headers;
+  for (const HeaderField& field : kResponseHeaders) {
+    headers.push_back({all.substr(all.find(field.name), field.name.size()),
+                       all.substr(all.find(field.value), field.value.size())});
+  }
+  Message message = response(body);
+  message.reason = all.substr(13, 2);
+  message.headers = headers;
+  message.head = all;
+  LineOptions options;
+  options.format = LineOptions::kPacked;
+  options.heads_as_sent = as_sent;
+  write_line(state, message, options);
+}
+
+void packed_response_without_body(benchmark::State& state) {
+  packed_record(state, true, {});
+}
+BENCHMARK(packed_response_without_body)->DenseRange(2, 2);
+
+void packed_response_without_body_text_by_text(benchmark::State& state) {
+  packed_record(state, false, {});
+}
+BENCHMARK(packed_response_without_body_text_by_text)->DenseRange(2, 2);
+
+void packed_response_with_60_kb_of_json(benchmark::State& state) {
+  const std::string body = json_text();
+  packed_record(state, true, body);
+}
+BENCHMARK(packed_response_with_60_kb_of_json)->DenseRange(2, 2);
+
 // A thousand headers whose names are all different: the search for repeats must not be quadratic.
 void request_line_with_a_thousand_headers(benchmark::State& state) {
   std::vector<std::string> names;

@@ -154,7 +154,7 @@ bool ExchangeLines::append_interim(const Message& interim, HeldExchange& held) {
   if (!room_.begin_easy(room_.bound_of(interim))) return false;
   const size_t before = held.interim.memory.capacity;
   if (by_exchange_) {
-    if (held.interim.size > 0) append_verbatim(",", output_);
+    if (held.interim.size > 0) append_verbatim(writer_.part_separator(), output_);
     writer_.write_part(interim, output_);
   } else {
     writer_.write(interim, output_);
@@ -309,7 +309,7 @@ bool ExchangeLines::admits(uint64_t messages, bool is_exchange) {
 // False: there is no room for both in one line.
 bool ExchangeLines::join(const HeldExchange& held, const Message& response) {
   const size_t bound = room_.bound_of(response) + extra_of(held);
-  if (!room_.begin_easy(bound)) return false;
+  if (bound > writer_.bounds().line_max || !room_.begin_easy(bound)) return false;
   if (!admits(uint64_t{held.messages} + 1, true)) {
     output_.cancel_line();
     return true;

@@ -39,7 +39,7 @@ struct HeldExchange {
   int64_t last_byte_ns = 0;
   size_t text_size = 0;
   size_t body_size = 0;
-  GrowingText interim;    // the parts of the interim responses, apart by commas
+  GrowingText interim;    // interim responses, as the writer puts their parts together
   uint32_t messages = 1;  // that wait; 0: only the fate is remembered
   ExchangeChoice::Fate fate = ExchangeChoice::Fate::kWritten;
   ExchangeChoice::Asked asked;  // kOpen: what the request has answered

@@ -36,10 +36,10 @@ class LineOutput final : public LineSink {
     // One being filled, one in the writer's hands, and the rest for a pause of the writer or of the
     // reader of the output. They are made when needed.
     uint32_t blocks_max = kBlocksMin;
-    // Whether a line, or frame, may stand for more or less than one message, or a message have
-    // several lines: then blocks note it (LineBlock::runs).
+    // Whether a line, frame or record may stand for more or less than one message, or a message
+    // have several lines: then blocks note it (LineBlock::runs).
     bool notes_records = false;
-    bool framed = false;
+    bool framed = false;  // they begin with their lengths
   };
   // Of one block. They follow one long pattern nearly always; a block that has none left leaves.
   static constexpr size_t kRunsMax = 256;

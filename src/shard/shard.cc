@@ -13,7 +13,7 @@ LineOutput::Settings output_settings(const ShardSettings& settings, bool may_wai
   return {.may_wait = may_wait,
           .blocks_max = settings.line_blocks_max,
           .notes_records = lines.by_exchange || lines.format == LineOptions::kPretty,
-          .framed = lines.format == LineOptions::kFramed};
+          .framed = lines.format == LineOptions::kFramed || lines.format == LineOptions::kPacked};
 }
 
 }  // namespace

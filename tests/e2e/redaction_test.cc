@@ -149,7 +149,8 @@ TEST(Redaction, NoPieceOfASecretIsInAnythingThatIsWritten) {
   std::ofstream(key) << "a key that nobody knows\n";
   ASSERT_EQ(chmod(key.c_str(), 0600), 0);
   int runs = 0;
-  for (const std::string kind : {"ndjson", "framed", "pretty", "ndjson of exchanges"}) {
+  for (const std::string kind :
+       {"ndjson", "framed", "packed", "pretty", "ndjson of exchanges", "packed of exchanges"}) {
     for (const char* shards : {"0", "1", "4"}) {
       const std::string format = kind.substr(0, kind.find(' '));
       const std::filesystem::path files = folder.path() / ("files" + std::to_string(runs));

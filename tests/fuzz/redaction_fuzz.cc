@@ -81,7 +81,8 @@ std::string line_of(Message message, LineOptions::Format format) {
 }
 
 void expect_hidden(const Message& message) {
-  for (const auto format : {LineOptions::kNdjson, LineOptions::kFramed, LineOptions::kPretty}) {
+  for (const auto format :
+       {LineOptions::kNdjson, LineOptions::kFramed, LineOptions::kPacked, LineOptions::kPretty}) {
     const std::string line = line_of(message, format);
     EXPECT_EQ(line.find(kSecret), std::string::npos) << line;
   }

@@ -81,6 +81,7 @@ size_t HttpDirection::head_in_segment(const Input& input, const HttpHead& head) 
   message.body_size = body.size();
   message.first_byte_ns = message.last_byte_ns = input.meta.time_ns;
   message.first_frame = message.last_frame = input.meta.frame;
+  message.head = input.text.substr(0, head.size);
   message.headers_size = static_cast<uint32_t>(head.size);
   if (direction == MessageDirection::kRequest) {
     open_exchange(head, input.meta, input.offset, message.exchange);

@@ -53,6 +53,7 @@ void HttpDirection::take_open_state(Message& message) {
   message.last_byte_ns = open.last.time_ns;
   message.first_frame = open.first.frame;
   message.last_frame = open.last.frame;
+  message.head = open.head.text();
   message.headers_size = static_cast<uint32_t>(open.head.size);
   if (message.direction == MessageDirection::kRequest) return;
   message.client = client_of_response();

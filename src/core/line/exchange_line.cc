@@ -15,6 +15,10 @@ namespace tcp_sniffer {
 
 std::string_view MessageLineWriter::write_part(const Message& message, LineSink& sink) {
   if (form_ == Form::kSelected) return selected_.write_part(message, sink);
+  if (form_ == Form::kPacked) {
+    packed_.write(message, sink);
+    return {};
+  }
   if (form_ == Form::kPretty) {
     pretty_.write_part(message, sink);
     return {};
@@ -109,6 +113,7 @@ void MessageLineWriter::append_shared(const ExchangeParts& parts, LineSink& sink
 
 void MessageLineWriter::write_exchange(const ExchangeParts& parts, LineSink& sink) {
   if (form_ == Form::kSelected) return selected_.write_exchange(parts, sink);
+  if (form_ == Form::kPacked) return packed_.write_exchange(parts, sink);
   if (form_ == Form::kPretty) return pretty_.write_exchange(parts, sink);
   if (options_.format == LineOptions::kFramed) {
     const FramedMessage frame(sink);

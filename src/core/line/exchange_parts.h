@@ -16,7 +16,7 @@ struct ExchangeParts {
   std::string_view request_text;   // instead of it
   std::string_view request_body;   // … and what write_part returned
   int64_t request_first_ns = 0;    // … and its time; of the request in any case
-  std::string_view interim_texts;  // apart by commas
+  std::string_view interim_texts;  // with part_separator() between them
   const Message* interim = nullptr;
   const Message* response = nullptr;
 

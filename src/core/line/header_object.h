@@ -38,6 +38,9 @@ class HeaderObjectWriter {
   // are latin1 (listed there under `headers.NAME`).
   void write_raw(std::span<const HeaderField> fields, LineSink& sink) const;
 
+  // Whether a field of the last write() is latin1.
+  bool is_latin1(uint32_t field) const { return !is_latin1_.empty() && is_latin1_[field] != 0; }
+
  private:
   // Where the run of fields from `first` on ends whose names occur once.
   uint32_t plain_run_end(std::span<const HeaderField> fields, uint32_t first) const;

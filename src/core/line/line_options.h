@@ -24,14 +24,16 @@ struct PrettyOptions {
 
 // How messages are written.
 struct LineOptions {
-  enum Format : uint8_t { kNdjson, kFramed, kPretty, kTsv, kCsv };
+  enum Format : uint8_t { kNdjson, kFramed, kPacked, kPretty, kTsv, kCsv };
 
   Format format = kNdjson;
   bool by_exchange = false;    // a line for each exchange; kPretty: with details
   bool extended = false;       // fields: extended
   bool raw_headers = false;    // rawHeaders
   bool binary_base64 = false;  // binaryBody: base64
-  PrettyOptions pretty;        // format: pretty
+  bool heads_as_sent =
+      false;             // nothing of a head is to be hidden: kPacked may have it in one piece
+  PrettyOptions pretty;  // format: pretty
   // Not empty: only these fields, in this order. Never empty for kTsv and kCsv.
   std::vector<FieldRef> select;
   std::vector<std::string> link_names;  // interface names by link_id, for `interface`

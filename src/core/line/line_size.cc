@@ -51,7 +51,7 @@ size_t MessageLineWriter::body_size_max(std::string_view body) const {
   if (options_.format == LineOptions::kPretty) {
     return options_.pretty.detail > 1 ? body.size() * kEscapedByteMax : 0;
   }
-  if (options_.format == LineOptions::kFramed) return body.size();
+  if (options_.format == LineOptions::kFramed || form_ == Form::kPacked) return body.size();
   size_t size = 0;
   for (const char byte : body) size += kEscapedSize[static_cast<uint8_t>(byte)];
   if (options_.binary_base64) size = std::max(size, base64_size(body.size()));

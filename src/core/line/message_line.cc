@@ -20,16 +20,20 @@ MessageLineWriter::MessageLineWriter(const LineOptions& options, const EscapeKer
       form_(form_of(options)),
       strings_(kernels),
       headers_(kernels),
+      packed_(options_, headers_),
       pretty_(options.pretty, kernels),
       selected_(options_, kernels, headers_) {
+  if (form_ == Form::kPacked) bounds_.line_max = PackedRecordWriter::kSizeMax;
   if (form_ != Form::kSelected) return;
   const size_t copies = selected_.head_copies();
-  bounds_ = {copies, copies, selected_.body_copies(), kFixedSize + selected_.fixed_size()};
+  bounds_ = {copies, copies, selected_.body_copies(), kFixedSize + selected_.fixed_size(),
+             SIZE_MAX};
 }
 
 MessageLineWriter::Form MessageLineWriter::form_of(const LineOptions& options) {
   if (!options.select.empty()) return Form::kSelected;
   return options.format == LineOptions::kFramed   ? Form::kFramed
+         : options.format == LineOptions::kPacked ? Form::kPacked
          : options.format == LineOptions::kPretty ? Form::kPretty
                                                   : Form::kNdjson;
 }
@@ -40,6 +44,8 @@ void MessageLineWriter::write(const Message& message, LineSink& sink) {
       return write_ndjson(message, sink);
     case Form::kFramed:
       return write_framed(message, sink);
+    case Form::kPacked:
+      return packed_.write(message, sink);
     case Form::kPretty:
       return pretty_.write(message, sink);
     case Form::kSelected:

@@ -12,6 +12,7 @@
 #include "core/line/json_string.h"
 #include "core/line/line_options.h"
 #include "core/line/line_sink.h"
+#include "core/line/packed_record.h"
 #include "core/line/pretty_line.h"
 #include "core/line/selected_line.h"
 #include "core/line/time_text.h"
@@ -19,10 +20,10 @@
 
 namespace tcp_sniffer {
 
-// Turns finished messages into the bytes that go out: NDJSON lines, frames (framed_line.h), lines
-// for people (pretty_line.h), or what was selected of each message (selected_line.h). One per
-// shard, used by one thread; keeps only caches and scratch memory between messages, so the bytes of
-// a message depend on the message alone.
+// Turns finished messages into the bytes that go out: NDJSON lines, frames (framed_line.h), records
+// for programs (packed_record.h), lines for people (pretty_line.h), or what was selected of each
+// message (selected_line.h). One per shard, used by one thread; keeps only caches and scratch
+// memory between messages, so the bytes of a message depend on the message alone.
 //
 // Order of the JSON fields: timestamp, connectionId, exchange, direction, receiver, destination,
 // proxied, client, part, lastPart, method and path | statusCode and statusText, httpVersion,
@@ -37,8 +38,9 @@ class MessageLineWriter {
   MessageLineWriter(const MessageLineWriter&) = delete;
   MessageLineWriter& operator=(const MessageLineWriter&) = delete;
 
-  // Appends one whole line with its '\n', or one frame. With kPretty a request and an interim
-  // response (1xx but 101) append nothing: the final response's line is for the whole exchange.
+  // Appends one whole line with its '\n', one frame, or one record. With kPretty a request and an
+  // interim response (1xx but 101) append nothing: the final response's line is for the whole
+  // exchange.
   void write(const Message& message, LineSink& sink);
 
   // Per line: keys, numbers, addresses, and the room that is reserved but not used.
@@ -54,6 +56,7 @@ class MessageLineWriter {
     size_t text_copies = 1;
     size_t body_copies = 1;
     size_t fixed_size = kFixedSize;
+    size_t line_max = SIZE_MAX;  // longer lines are never written
   };
   const Bounds& bounds() const { return bounds_; }
 
@@ -71,10 +74,12 @@ class MessageLineWriter {
 
   // Appends the object of one message, as it stands in its exchange's line, without its latency
   // when that stands in the line. With kFramed it is without the body, which is returned: its bytes
-  // belong behind the line's JSON. With kPretty and when fields are selected, what is appended is
-  // for write_exchange alone.
+  // belong behind the line's JSON. With kPacked it is the message's record. With kPretty and when
+  // fields are selected, what is appended is for write_exchange alone.
   std::string_view write_part(const Message& message, LineSink& sink);
-  // Appends one whole line or frame.
+  // What stands between the parts of interim responses.
+  std::string_view part_separator() const { return form_ == Form::kPacked ? "" : ","; }
+  // Appends one whole line, frame or record.
   void write_exchange(const ExchangeParts& parts, LineSink& sink);
 
   // To be called for a request whose response will not come any more (the connection ended, was
@@ -112,7 +117,7 @@ class MessageLineWriter {
   void append_text_field(std::string_view key, std::string_view text, std::string_view latin1_name,
                          LineSink& sink);
 
-  enum class Form : uint8_t { kNdjson, kFramed, kPretty, kSelected };
+  enum class Form : uint8_t { kNdjson, kFramed, kPacked, kPretty, kSelected };
   static Form form_of(const LineOptions& options);
 
   LineOptions options_;
@@ -122,6 +127,7 @@ class MessageLineWriter {
   HeaderObjectWriter headers_;
   TimeText time_;
   ConnectionTexts connections_;
+  PackedRecordWriter packed_;
   PrettyLineWriter pretty_;
   SelectedLineWriter selected_;
   ScratchLine latin1_;  // `"path","headers.x",` of the message being written

@@ -45,6 +45,8 @@ class Anomalies {
   bool has(Anomaly anomaly) const { return (bits_ & bit(anomaly)) != 0; }
   bool any() const { return bits_ != 0; }
   bool operator==(const Anomalies&) const = default;
+  // Bit i stands for the anomaly with that number.
+  uint32_t bits() const { return bits_; }
 
  private:
   static constexpr uint32_t bit(Anomaly anomaly) {

@@ -81,6 +81,8 @@ struct Message {
   std::string_view target;    // requests: the request target as sent
   uint16_t status = 0;        // responses; 0 = the message has none
   std::string_view reason;    // responses: as sent, may be empty
+  // What the texts of the start line and the headers are parts of; empty: they are in no one piece.
+  std::string_view head;
   std::span<const HeaderField> headers;
   std::span<const HeaderField> trailers;
   Anomalies anomalies;

@@ -12,7 +12,7 @@
 namespace tcp_sniffer {
 
 // The numeric value of each enumerator is its place in the key's list of words (config_keys.cc).
-enum class OutputFormat : uint8_t { kNdjson, kFramed, kPretty, kTsv, kCsv };
+enum class OutputFormat : uint8_t { kNdjson, kFramed, kPacked, kPretty, kTsv, kCsv };
 enum class Records : uint8_t { kMessage, kExchange };
 enum class Color : uint8_t { kAuto, kAlways, kNever };
 enum class FieldSet : uint8_t { kStandard, kExtended };

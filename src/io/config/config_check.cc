@@ -122,6 +122,11 @@ std::optional<ConfigError> check_select(const Config& config) {
                    "message");
     }
   }
+  if (config.format == OutputFormat::kPacked) {
+    return error("select: " + quote_text(config.select.front()) +
+                 " together with format: packed, whose records are written whole, because a reader "
+                 "pays only for the fields it reads; allowed: format ndjson, framed, tsv, csv");
+  }
   if (config.format != OutputFormat::kPretty) return {};
   return error("select: " + quote_text(config.select.front()) +
                " together with format: pretty, whose lines have fields of their own; allowed: "
@@ -135,6 +140,11 @@ std::optional<ConfigError> check_parts(const Config& config) {
     return error(key +
                  " together with records: exchange, whose lines are written when the exchange has "
                  "ended; allowed: records message");
+  }
+  if (config.format == OutputFormat::kPacked) {
+    return error(key +
+                 " together with format: packed, whose records are of whole messages; allowed: "
+                 "format ndjson, framed, tsv, csv");
   }
   const char* other = !config.where.empty()         ? "where"
                       : config.sample_exchanges < 1 ? "sampleExchanges"

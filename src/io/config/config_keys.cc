@@ -13,7 +13,7 @@ namespace {
 
 using Words = std::string_view;
 constexpr Words kFileOrderWords[] = {"time", "given"};
-constexpr Words kFormatWords[] = {"ndjson", "framed", "pretty", "tsv", "csv"};
+constexpr Words kFormatWords[] = {"ndjson", "framed", "packed", "pretty", "tsv", "csv"};
 constexpr Words kRecordsWords[] = {"message", "exchange"};
 constexpr Words kColorWords[] = {"auto", "always", "never"};
 constexpr Words kFieldsWords[] = {"standard", "extended"};
@@ -126,8 +126,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     {.name = "format", .value_name = "WORD", .group = KeyGroup::kOutput,
      .target = word<&Config::format>(), .words = kFormatWords,
      .default_text = "ndjson; pretty when standard output is a terminal",
-     .meaning = "ndjson: one JSON object a line; framed: bodies as raw bytes; pretty: for people; tsv, "
-     "csv: a table of the fields in select"},
+     .meaning = "ndjson: one JSON object a line; framed: bodies as raw bytes; packed: binary records for "
+     "programs; pretty: for people; tsv, csv: a table of the fields in select"},
     {.name = "records", .value_name = "WORD", .group = KeyGroup::kOutput,
      .target = word<&Config::records>(), .words = kRecordsWords,
      .meaning = "message: a line for each message; exchange: one for a request with its responses"},
@@ -153,7 +153,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .meaning = "bytes of body kept of each message; 0 = none"},
     {.name = "binaryBody", .value_name = "WORD", .group = KeyGroup::kOutput,
      .target = word<&Config::binary_body>(), .words = kBinaryBodyWords,
-     .meaning = "bodies that are not UTF-8: left out, or written in base64"},
+     .meaning = "bodies that are not UTF-8: left out, or written in base64 (packed: as they are)"},
     {.name = "partialAfterMs", .value_name = "TIME", .group = KeyGroup::kOutput,
      .target = &Config::partial_after_ms, .unit = Unit::kMilliseconds, .minimum = 0, .maximum = kHourMs,
      .meaning = "a message whose body is still arriving after this time is written in parts; 0 = whole"},

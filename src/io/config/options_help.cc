@@ -46,7 +46,7 @@ constexpr std::string_view kShortHelp =
   -p, --ports PORT,...      TCP ports; live they are required
   -r, --files FILE...       capture files; - is standard input
       --filter EXPRESSION   libpcap filter, like the words without a flag
-      --format WORD         ndjson, framed, tsv, csv, or pretty: for people
+      --format WORD         ndjson, framed, packed, tsv, csv; pretty: for people
   -o, --output FILE         messages go here instead of standard output
   -v, -vv                   headers too, and bodies       --color WORD
       --fields extended     more of each message   --select NAME,...  only these

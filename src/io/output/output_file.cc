@@ -60,26 +60,48 @@ std::string at_byte(uint64_t offset) {
   return " at byte " + std::to_string(offset);
 }
 
-// Where the last whole message ends. `error` is why the file must not be changed.
-uint64_t end_of_frames(int fd, uint64_t size, std::string& error) {
-  Window window(fd);
-  const std::string_view magic = window.at(0, kFramedMagic.size());
-  if (magic != kFramedMagic.substr(0, magic.size())) {
-    error = "it has no framed messages: it does not begin with " + std::string(kFramedMagic);
-    return 0;
+// Fewer than have the record's size: that is a multiple of 8, and behind it stands a mark.
+bool may_begin_record(std::string_view begin) {
+  constexpr std::string_view kMark = "TP";
+  const std::string_view mark = begin.substr(std::min<size_t>(begin.size(), 4)).substr(0, 2);
+  return begin.front() % 8 == 0 && kMark.starts_with(mark);
+}
+
+// Whether a file with these first bytes may be one of messages with lengths. Returns why not.
+std::string error_of_begin(std::string_view begin, MessageFraming framing) {
+  if (framing == MessageFraming::kFrames) {
+    if (begin == kFramedMagic.substr(0, begin.size())) return {};
+    return "it has no framed messages: it does not begin with " + std::string(kFramedMagic);
   }
-  if (magic.size() < kFramedMagic.size()) return 0;
-  uint64_t end = kFramedMagic.size();
+  const bool is_whole = begin.size() >= size_prefix(framing);
+  if (is_whole ? message_size(begin, framing) > 0 : may_begin_record(begin)) return {};
+  return "it has no packed records: it does not begin with one";
+}
+
+// Whether a message may begin with these bytes, of which one is more than size_prefix().
+bool may_be_message(std::string_view head, MessageFraming framing) {
+  if (framing == MessageFraming::kRecords) return message_size(head, framing) > 0;
+  // The length of the JSON, and its first byte.
+  return load_le32(reinterpret_cast<const uint8_t*>(head.data())) >= 2 && head.back() == '{';
+}
+
+// Where the last whole message ends. `error` is why the file must not be changed.
+uint64_t end_of_messages(int fd, uint64_t size, MessageFraming framing, std::string& error) {
+  Window window(fd);
+  const std::string_view begin = window.at(0, 8);
+  error = error_of_begin(begin, framing);
+  if (!error.empty() || begin.size() < 8) return 0;
+  uint64_t end = framing == MessageFraming::kFrames ? kFramedMagic.size() : 0;
   while (end < size) {
-    // The lengths, and the first byte of the JSON.
-    const std::string_view head = window.at(end, FramedMessage::kHeaderSize + 1);
-    if (head.size() <= FramedMessage::kHeaderSize) break;
-    const auto* lengths = reinterpret_cast<const uint8_t*>(head.data());
-    const uint64_t next = end + FramedMessage::size_of(head);
-    if (load_le32(lengths) < 2 || head.back() != '{') {
-      error = "it is damaged" + at_byte(end) + ", where a framed message has to begin";
+    const std::string_view head = window.at(end, size_prefix(framing) + 1);
+    if (head.size() <= size_prefix(framing)) break;
+    if (!may_be_message(head, framing)) {
+      error = "it is damaged" + at_byte(end) + ", where a " +
+              (framing == MessageFraming::kFrames ? "framed message" : "packed record") +
+              " has to begin";
       return 0;
     }
+    const uint64_t next = end + message_size(head, framing);
     if (next > size) break;
     end = next;
   }
@@ -88,7 +110,7 @@ uint64_t end_of_frames(int fd, uint64_t size, std::string& error) {
 
 }  // namespace
 
-FileEnd mend_file_end(int fd, bool framed, std::string_view head) {
+FileEnd mend_file_end(int fd, MessageFraming framing, std::string_view head) {
   FileEnd end;
   struct stat status {};
   if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return end;
@@ -96,8 +118,8 @@ FileEnd mend_file_end(int fd, bool framed, std::string_view head) {
   const std::string name = "/proc/self/fd/" + std::to_string(fd);
   const Descriptor file(open(name.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return end;
-  if (framed) {
-    const uint64_t whole = end_of_frames(file.get(), size, end.error);
+  if (framing != MessageFraming::kLines) {
+    const uint64_t whole = end_of_messages(file.get(), size, framing, end.error);
     if (!end.error.empty() || whole == size) return end;
     if (ftruncate(fd, static_cast<off_t>(whole)) != 0) {
       end.error = "it ends in the middle of a message, which cannot be cut off: " +

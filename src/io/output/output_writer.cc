@@ -25,47 +25,14 @@ namespace tcp_sniffer {
 
 namespace {
 
-size_t framed_size(std::string_view data) {
-  return data.size() < FramedMessage::kHeaderSize ? data.size() : FramedMessage::size_of(data);
-}
-
 Problem cannot_open(const std::string& path, int error) {
   return {ErrorCode::kOutputFailed, "output " + path + " cannot be opened: ", std::strerror(error)};
 }
 
 }  // namespace
 
-size_t whole_messages(std::string_view data, size_t limit, bool framed) {
-  if (data.size() <= limit) return data.size();
-  if (!framed) {
-    const size_t line_feed = data.substr(0, limit).rfind('\n');
-    return line_feed == std::string_view::npos ? 0 : line_feed + 1;
-  }
-  size_t end = 0;
-  for (size_t next = framed_size(data); next <= limit; next += framed_size(data.substr(next))) {
-    end = next;
-  }
-  return end;
-}
-
-size_t first_message(std::string_view data, bool framed) {
-  if (framed) return std::min(framed_size(data), data.size());
-  const size_t line_feed = data.find('\n');
-  return line_feed == std::string_view::npos ? data.size() : line_feed + 1;
-}
-
-uint64_t count_messages(std::string_view data, bool framed) {
-  if (!framed) return static_cast<uint64_t>(std::count(data.begin(), data.end(), '\n'));
-  uint64_t messages = 0;
-  for (size_t end = framed_size(data); data.size() >= 8 && end <= data.size(); messages++) {
-    data.remove_prefix(end);
-    end = framed_size(data);
-  }
-  return messages;
-}
-
-uint64_t messages_in(const LineBlock& block, size_t size, bool framed) {
-  uint64_t lines = count_messages({block.data, size}, framed);
+uint64_t messages_in(const LineBlock& block, size_t size, MessageFraming framing) {
+  uint64_t lines = count_messages({block.data, size}, framing);
   if (block.runs.empty()) return lines;
   uint64_t messages = 0;
   for (const RecordRun& run : block.runs) {
@@ -79,7 +46,8 @@ uint64_t messages_in(const LineBlock& block, size_t size, bool framed) {
 
 OutputWriter::OutputWriter(const Settings& settings, LineQueue& queue)
     : settings_(settings),
-      head_(settings.framed ? kFramedMagic : std::string_view(settings.head)),
+      head_(settings.framing == MessageFraming::kFrames ? kFramedMagic
+                                                        : std::string_view(settings.head)),
       page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))),
       queue_(queue) {}
 
@@ -131,7 +99,7 @@ std::string OutputWriter::mend() {
   const bool appends =
       (fcntl(fd_, F_GETFL) & O_APPEND) != 0 || lseek(fd_, 0, SEEK_CUR) == status.st_size;
   if (!appends) return {};
-  file_end_ = mend_file_end(fd_, settings_.framed, head_);
+  file_end_ = mend_file_end(fd_, settings_.framing, head_);
   // The head stands at the begin of a file only, because readers look for it nowhere else.
   head_pending_ = !head_.empty() && fstat(fd_, &status) == 0 && status.st_size == 0;
   return file_end_.error;
@@ -275,7 +243,7 @@ bool OutputWriter::write_part(const LineBlock& block, std::string_view& rest, ui
   bytes_.fetch_add(size, std::memory_order_relaxed);
   uint64_t whole = messages;
   if (size < rest.size()) {
-    const uint64_t in_all = messages_in(block, block.used - rest.size() + size, settings_.framed);
+    const uint64_t in_all = messages_in(block, block.used - rest.size() + size, settings_.framing);
     const uint64_t before = block.messages - messages;
     whole = std::min(messages, in_all - std::min(in_all, before));
   }
@@ -336,7 +304,7 @@ void OutputWriter::drop(LineBlock* block) {
 size_t OutputWriter::write_bytes(std::string_view bytes) {
   size_t done = write_whole(bytes);
   if (kind_ == Kind::kFile && done < bytes.size()) {
-    const size_t whole = whole_messages(bytes, done, settings_.framed);
+    const size_t whole = whole_messages(bytes, done, settings_.framing);
     if (take_back(fd_, done - whole)) done = whole;
   }
   inside_.store(false, std::memory_order_seq_cst);
@@ -353,7 +321,7 @@ size_t OutputWriter::write_whole(std::string_view bytes) {
     if (end() != End::kNone || (ended() && !started)) break;
     if (!started) {
       const std::string_view rest = bytes.substr(done);
-      if (front == 0 && kind_ != Kind::kFile) front = first_message(rest, settings_.framed);
+      if (front == 0 && kind_ != Kind::kFile) front = first_message(rest, settings_.framing);
       const size_t size = kind_ == Kind::kFile ? rest.size() : messages_that_fit(rest, front);
       if (size == 0) {
         wait_for_room();
@@ -383,10 +351,10 @@ size_t OutputWriter::write_whole(std::string_view bytes) {
 // first one: as long as there is no room for it, the others need not be looked at.
 size_t OutputWriter::messages_that_fit(std::string_view rest, size_t front) {
   if (kind_ == Kind::kTerminal) {
-    return whole_messages(rest, std::max(front, kTerminalBytes), settings_.framed);
+    return whole_messages(rest, std::max(front, kTerminalBytes), settings_.framing);
   }
   const size_t room = kind_ == Kind::kPipe ? room_in_pipe() : room_in_socket();
-  if (room >= front) return whole_messages(rest, room, settings_.framed);
+  if (room >= front) return whole_messages(rest, room, settings_.framing);
   // A message that is larger than the whole pipe cannot be written at once.
   return room == room_max_ ? front : 0;
 }

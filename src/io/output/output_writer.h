@@ -13,20 +13,14 @@
 
 #include "core/base/histogram.h"
 #include "io/base/problem.h"
+#include "io/output/framing.h"
 #include "io/output/output_file.h"
 #include "shard/line_output.h"
 
 namespace tcp_sniffer {
 
-// How much of [data, data + size) can be written without cutting a message: the end of the last
-// whole message within the first `limit` bytes, 0 when not even one fits.
-size_t whole_messages(std::string_view data, size_t limit, bool framed);
-// The size of the first message; of all of `data` when it has no end in it. `data` is not empty.
-size_t first_message(std::string_view data, bool framed);
-// How many messages those bytes hold.
-uint64_t count_messages(std::string_view data, bool framed);
 // How many messages stand whole in the first `size` bytes of the block.
-uint64_t messages_in(const LineBlock& block, size_t size, bool framed);
+uint64_t messages_in(const LineBlock& block, size_t size, MessageFraming framing);
 
 // The thread that writes the finished lines: the only one that touches the output. Line blocks come
 // through the merged queue of all shards. Only whole messages are handed to the system, so that an
@@ -55,7 +49,7 @@ class OutputWriter {
   enum class WhenFull : uint8_t { kFail, kWait, kDrop };
   struct Settings {
     std::string path;  // empty: standard output
-    bool framed = false;
+    MessageFraming framing = MessageFraming::kLines;
     std::string head = {};  // a first line, with its end; framed has a head of its own
     int fd = 1;
     int cpu = -1;  // the thread runs on it alone

@@ -54,6 +54,8 @@ LineOptions::Format line_format(OutputFormat format) {
   switch (format) {
     case OutputFormat::kFramed:
       return LineOptions::kFramed;
+    case OutputFormat::kPacked:
+      return LineOptions::kPacked;
     case OutputFormat::kPretty:
       return LineOptions::kPretty;
     case OutputFormat::kTsv:
@@ -69,6 +71,11 @@ LineOptions::Format line_format(OutputFormat format) {
 // At the end of the run, for people.
 bool shows_summary(const Config& config) {
   return config.log_format == LogFormat::kText && config.log_level <= LogLevel::kInfo;
+}
+
+MessageFraming framing_of(OutputFormat format) {
+  if (format == OutputFormat::kFramed) return MessageFraming::kFrames;
+  return format == OutputFormat::kPacked ? MessageFraming::kRecords : MessageFraming::kLines;
 }
 
 std::vector<FieldRef> selected_fields(const Config& config) {
@@ -176,6 +183,7 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   settings.lines.extended = config.fields == FieldSet::kExtended;
   settings.lines.raw_headers = config.raw_headers;
   settings.lines.binary_base64 = config.binary_body == BinaryBody::kBase64;
+  settings.lines.heads_as_sent = !redacts(config);
   settings.lines.select = selected;
   settings.lines.pretty.colours = config.color == Color::kAlways;
   settings.lines.pretty.columns = config.columns;
@@ -247,7 +255,7 @@ BodyExtractor::Settings extract_settings(const Config& config) {
 OutputWriter::Settings writer_settings(const Config& config) {
   OutputWriter::Settings settings;
   settings.path = config.output;
-  settings.framed = config.format == OutputFormat::kFramed;
+  settings.framing = framing_of(config.format);
   if (config.format == OutputFormat::kTsv || config.format == OutputFormat::kCsv) {
     settings.head = SelectedLineWriter::head(selected_fields(config), line_format(config.format));
   }

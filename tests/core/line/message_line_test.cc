@@ -642,7 +642,8 @@ TEST(MessageLine, NothingIsWrittenBeyondTheRoomThatWasReserved) {
     message.reason = texts[3];
     message.headers = headers;
     message.body = body;
-    for (const auto format : {LineOptions::kNdjson, LineOptions::kFramed, LineOptions::kPretty}) {
+    for (const auto format :
+         {LineOptions::kNdjson, LineOptions::kFramed, LineOptions::kPacked, LineOptions::kPretty}) {
       for (const EscapeKernels* kernels : all_kernels()) {
         LineOptions options;
         options.format = format;

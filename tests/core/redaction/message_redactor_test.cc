@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr LineOptions::Format kFormats[] = {LineOptions::kNdjson, LineOptions::kFramed,
-                                            LineOptions::kPretty};
+                                            LineOptions::kPacked, LineOptions::kPretty};
 
 Message request() {
   Message message;

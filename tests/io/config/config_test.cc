@@ -169,9 +169,11 @@ TEST(ConfigTest, RefusalsNameTheKeyTheValueAndWhatIsAllowed) {
 
       // Words.
       {R"({"format":"xml"})",
-       "format: \"xml\" is not one of the words; allowed: one of ndjson, framed, pretty, tsv, csv"},
+       "format: \"xml\" is not one of the words; allowed: one of ndjson, framed, packed, pretty, "
+       "tsv, csv"},
       {R"({"format":"NDJSON"})",
-       "format: \"NDJSON\" is not one of the words; allowed: one of ndjson, framed, pretty, tsv, "
+       "format: \"NDJSON\" is not one of the words; allowed: one of ndjson, framed, packed, "
+       "pretty, tsv, "
        "csv"},
       {R"({"gapPolicy":""})",
        "gapPolicy: \"\" is not one of the words; allowed: one of evidence, buffer"},
@@ -270,9 +272,9 @@ TEST(ConfigTest, DeeplyNestedTextIsRefusedAndHarmsNothing) {
 
 TEST(ConfigTest, LongValuesAreCutInTheMessage) {
   const std::string message = refusal("{\"format\":\"" + std::string(5000, 'x') + "\"}");
-  EXPECT_EQ(message,
-            "format: \"" + std::string(64, 'x') +
-                "...\" is not one of the words; allowed: one of ndjson, framed, pretty, tsv, csv");
+  EXPECT_EQ(message, "format: \"" + std::string(64, 'x') +
+                         "...\" is not one of the words; allowed: one of ndjson, framed, packed, "
+                         "pretty, tsv, csv");
 }
 
 TEST(ConfigTest, AllKeysOfAConfigurationArrive) {

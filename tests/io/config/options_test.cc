@@ -361,6 +361,7 @@ TEST(OptionsTest, RefusalsNameTheFlagTheValueAndWhatIsAllowed) {
        "defrag (--defrag): \"maybe\" is not true or false; allowed: true or false"},
       {{"-p", "80", "--format", "xml"},
        "format (--format): \"xml\" is not one of the words; allowed: one of ndjson, framed, "
+       "packed, "
        "pretty, tsv, csv"},
       {{"-p", "80", "--color", "yes"},
        "color (--color): \"yes\" is not one of the words; allowed: one of auto, always, never"},

@@ -75,15 +75,19 @@ std::string frame_of(std::string_view json, std::string_view body) {
   return le32(json.size()) + le32(body.size()) + std::string(json) + std::string(body);
 }
 
+constexpr MessageFraming framing_of(bool framed) {
+  return framed ? MessageFraming::kFrames : MessageFraming::kLines;
+}
+
 // A writer with one shard's end in front of it.
 class Output {
  public:
   explicit Output(const OutputWriter::Settings& settings)
       : writer_(std::make_unique<OutputWriter>(settings, queue_)) {}
   explicit Output(int fd, bool framed = false)
-      : Output(OutputWriter::Settings{.path = {}, .framed = framed, .fd = fd}) {}
+      : Output(OutputWriter::Settings{.path = {}, .framing = framing_of(framed), .fd = fd}) {}
   explicit Output(const std::filesystem::path& path, bool framed = false)
-      : Output(OutputWriter::Settings{.path = path.string(), .framed = framed}) {}
+      : Output(OutputWriter::Settings{.path = path.string(), .framing = framing_of(framed)}) {}
 
   void start() {
     ASSERT_FALSE(writer_->open());
@@ -183,11 +187,11 @@ uint64_t lines_in(std::string_view text) {
 // ---------------------------------------------------------------- where a message ends
 
 TEST(WholeMessages, OfLinesEndBehindTheLastLineFeedThatFits) {
-  EXPECT_EQ(whole_messages("ab\ncd\n", 6, false), 6u);
-  EXPECT_EQ(whole_messages("ab\ncd\n", 5, false), 3u);
-  EXPECT_EQ(whole_messages("ab\ncd\n", 3, false), 3u);
-  EXPECT_EQ(whole_messages("ab\ncd\n", 2, false), 0u);
-  EXPECT_EQ(whole_messages("", 0, false), 0u);
+  EXPECT_EQ(whole_messages("ab\ncd\n", 6, MessageFraming::kLines), 6u);
+  EXPECT_EQ(whole_messages("ab\ncd\n", 5, MessageFraming::kLines), 3u);
+  EXPECT_EQ(whole_messages("ab\ncd\n", 3, MessageFraming::kLines), 3u);
+  EXPECT_EQ(whole_messages("ab\ncd\n", 2, MessageFraming::kLines), 0u);
+  EXPECT_EQ(whole_messages("", 0, MessageFraming::kLines), 0u);
 }
 
 TEST(WholeMessages, OfFramesEndBehindTheLastFrameThatFits) {
@@ -195,29 +199,56 @@ TEST(WholeMessages, OfFramesEndBehindTheLastFrameThatFits) {
   const std::string one = frame_of("{}", "\n\n");
   const std::string two = frame_of("{\"a\":1}", "");
   const std::string both = one + two;
-  EXPECT_EQ(whole_messages(both, both.size(), true), both.size());
-  EXPECT_EQ(whole_messages(both, both.size() - 1, true), one.size());
-  EXPECT_EQ(whole_messages(both, one.size(), true), one.size());
-  EXPECT_EQ(whole_messages(both, one.size() - 1, true), 0u);
+  EXPECT_EQ(whole_messages(both, both.size(), MessageFraming::kFrames), both.size());
+  EXPECT_EQ(whole_messages(both, both.size() - 1, MessageFraming::kFrames), one.size());
+  EXPECT_EQ(whole_messages(both, one.size(), MessageFraming::kFrames), one.size());
+  EXPECT_EQ(whole_messages(both, one.size() - 1, MessageFraming::kFrames), 0u);
+}
+
+// As many bytes, of which the first say so.
+std::string record_of(size_t size) {
+  return (le32(size) + "TP\1\1").append(size - 8, 'x');
+}
+
+TEST(WholeMessages, OfRecordsEndBehindTheLastRecordThatFits) {
+  const std::string both = record_of(24) + record_of(160);
+  EXPECT_EQ(whole_messages(both, both.size(), MessageFraming::kRecords), both.size());
+  EXPECT_EQ(whole_messages(both, both.size() - 1, MessageFraming::kRecords), 24u);
+  EXPECT_EQ(whole_messages(both, 24, MessageFraming::kRecords), 24u);
+  EXPECT_EQ(whole_messages(both, 23, MessageFraming::kRecords), 0u);
+  EXPECT_EQ(first_message(both, MessageFraming::kRecords), 24u);
+  for (size_t size = 0; size <= both.size(); size++) {
+    EXPECT_EQ(count_messages(std::string_view(both).substr(0, size), MessageFraming::kRecords),
+              size < 24            ? 0u
+              : size < both.size() ? 1u
+                                   : 2u);
+  }
+  // Bytes that are none have no end.
+  const std::string none(40, '\0');
+  EXPECT_EQ(first_message(none, MessageFraming::kRecords), none.size());
+  EXPECT_EQ(whole_messages(none, 30, MessageFraming::kRecords), 0u);
+  EXPECT_EQ(count_messages(none, MessageFraming::kRecords), 0u);
 }
 
 TEST(WholeMessages, TheFirstOfThemEndsWithItsLineFeedOrItsFrame) {
-  EXPECT_EQ(first_message("ab\ncd\n", false), 3u);
-  EXPECT_EQ(first_message("\n", false), 1u);
-  EXPECT_EQ(first_message("ab", false), 2u);
+  EXPECT_EQ(first_message("ab\ncd\n", MessageFraming::kLines), 3u);
+  EXPECT_EQ(first_message("\n", MessageFraming::kLines), 1u);
+  EXPECT_EQ(first_message("ab", MessageFraming::kLines), 2u);
   const std::string one = frame_of("{}", "\n\n");
-  EXPECT_EQ(first_message(one + frame_of("{\"a\":1}", ""), true), one.size());
+  EXPECT_EQ(first_message(one + frame_of("{\"a\":1}", ""), MessageFraming::kFrames), one.size());
   // The bytes in front of the frames do not belong to one.
-  EXPECT_EQ(first_message("TCPSNIF1", true), 8u);
+  EXPECT_EQ(first_message("TCPSNIF1", MessageFraming::kFrames), 8u);
 }
 
 TEST(WholeMessages, AreCounted) {
-  EXPECT_EQ(count_messages("ab\ncd\nef", false), 2u);
-  EXPECT_EQ(count_messages(frame_of("{}", "\n\n") + frame_of("{}", ""), true), 2u);
-  EXPECT_EQ(count_messages("", true), 0u);
+  EXPECT_EQ(count_messages("ab\ncd\nef", MessageFraming::kLines), 2u);
+  EXPECT_EQ(count_messages(frame_of("{}", "\n\n") + frame_of("{}", ""), MessageFraming::kFrames),
+            2u);
+  EXPECT_EQ(count_messages("", MessageFraming::kFrames), 0u);
   const std::string two = frame_of("{}", "one") + frame_of("{}", "two");
   for (size_t size = 0; size < two.size(); size++) {
-    EXPECT_EQ(count_messages(std::string_view(two).substr(0, size), true), size < 13 ? 0u : 1u)
+    EXPECT_EQ(count_messages(std::string_view(two).substr(0, size), MessageFraming::kFrames),
+              size < 13 ? 0u : 1u)
         << "a cut frame is none: " << size;
   }
 }
@@ -244,7 +275,7 @@ TEST(WholeMessages, AreCountedWhereALineStandsForAnotherNumberOfThem) {
   EXPECT_EQ(block->messages, 10u);
   const uint64_t expected[] = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 5, 5, 5};
   for (size_t size = 0; size < std::size(expected); size++) {
-    EXPECT_EQ(messages_in(*block, size, false), expected[size]) << size;
+    EXPECT_EQ(messages_in(*block, size, MessageFraming::kLines), expected[size]) << size;
   }
   lines.give_back(block);
 }
@@ -260,7 +291,7 @@ TEST(WholeMessages, ABlockWhoseRecordsDifferTooOftenLeaves) {
   }
   LineBlock* block = nullptr;
   ASSERT_TRUE(queue.try_dequeue(block));
-  EXPECT_EQ(messages_in(*block, block->used, false), block->messages);
+  EXPECT_EQ(messages_in(*block, block->used, MessageFraming::kLines), block->messages);
   lines.give_back(block);
 }
 
@@ -325,7 +356,9 @@ TEST(OutputWriter, WhatStandsBehindTheEndMarkerIsWrittenToo) {
   BufferPool memory(size_t{1} << 30);
   LineOutput first(queue, memory, {}), second(queue, memory, {});
   const Descriptor file = memory_file();
-  OutputWriter writer(OutputWriter::Settings{.path = {}, .framed = false, .fd = file.get()}, queue);
+  OutputWriter writer(
+      OutputWriter::Settings{.path = {}, .framing = MessageFraming::kLines, .fd = file.get()},
+      queue);
   const auto put = [](LineOutput& to, std::string_view line) {
     ASSERT_TRUE(to.begin_line(line.size()));
     char* at = to.reserve(line.size());
@@ -603,7 +636,8 @@ TEST(OutputWriterErrors, ADescriptorThatCanNotBeWrittenIsRefusedBeforeTheRun) {
   const Descriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   for (const int fd : {null.get(), 1 << 20}) {
     LineQueue queue;
-    OutputWriter writer(OutputWriter::Settings{.path = {}, .framed = false, .fd = fd}, queue);
+    OutputWriter writer(
+        OutputWriter::Settings{.path = {}, .framing = MessageFraming::kLines, .fd = fd}, queue);
     const auto problem = writer.open();
     ASSERT_TRUE(problem);
     EXPECT_EQ(problem->message(), "standard output is closed, or not open for writing");
@@ -722,8 +756,8 @@ TEST(OutputFileEnd, ATableHasItsHeadOnce) {
   const auto appended = [&](const std::string& before, std::string* error = nullptr) {
     const TemporaryFolder folder;
     write_file(folder / "out", before);
-    Output output(
-        OutputWriter::Settings{.path = (folder / "out").string(), .framed = false, .head = head});
+    Output output(OutputWriter::Settings{
+        .path = (folder / "out").string(), .framing = MessageFraming::kLines, .head = head});
     const auto problem = output.writer().open();
     if (error != nullptr) *error = problem ? problem->message() : "";
     if (problem) return content_of(folder / "out");
@@ -757,9 +791,9 @@ std::vector<uint64_t> numbers_in(std::string_view text, bool framed) {
     text.remove_prefix(std::min<size_t>(8, text.size()));
   }
   while (!text.empty()) {
-    const size_t size = first_message(text, framed);
+    const size_t size = first_message(text, framing_of(framed));
     const std::string_view message = text.substr(0, size);
-    EXPECT_EQ(whole_messages(message, message.size(), framed), message.size());
+    EXPECT_EQ(whole_messages(message, message.size(), framing_of(framed)), message.size());
     if (!framed) {
       EXPECT_EQ(message.back(), '\n');
     }
@@ -775,7 +809,7 @@ TEST(OutputWriterFullDisk, ThatEmptiesIsGoneOnWithAndEachMessageThatIsLostIsCoun
     SCOPED_TRACE(framed ? "framed" : "lines");
     const SmallDisk disk(3000);
     if (!disk.mounted()) GTEST_SKIP() << "no file system can be mounted here";
-    OutputWriter::Settings settings{.path = (disk / "out").string(), .framed = framed};
+    OutputWriter::Settings settings{.path = (disk / "out").string(), .framing = framing_of(framed)};
     settings.when_full = OutputWriter::WhenFull::kDrop;
     Output output(settings);
     output.start();

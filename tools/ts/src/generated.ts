@@ -698,7 +698,7 @@ export interface OutputFullEvent extends EngineEvent {
 /** The output did not end with a whole message when it was opened, and does now. */
 export interface OutputMendedEvent extends EngineEvent {
   file: string;
-  /** Framed: of the message that was cut off. */
+  /** Framed and packed: of the message that was cut off. */
   cutBytes?: number;
 }
 
@@ -855,8 +855,8 @@ export interface EngineConfig {
   keyVlan?: boolean;
   /** File for the messages, re-opened on SIGHUP; - is standard output. Default: standard output. */
   output?: string;
-  /** Ndjson: one JSON object a line; framed: bodies as raw bytes; pretty: for people; tsv, csv: a table of the fields in select. Default: ndjson; pretty when standard output is a terminal. */
-  format?: 'ndjson' | 'framed' | 'pretty' | 'tsv' | 'csv';
+  /** Ndjson: one JSON object a line; framed: bodies as raw bytes; packed: binary records for programs; pretty: for people; tsv, csv: a table of the fields in select. Default: ndjson; pretty when standard output is a terminal. */
+  format?: 'ndjson' | 'framed' | 'packed' | 'pretty' | 'tsv' | 'csv';
   /** Message: a line for each message; exchange: one for a request with its responses. */
   records?: 'message' | 'exchange';
   /** Pretty lines in colour; auto: on a terminal, unless NO_COLOR is set or TERM is dumb. */
@@ -871,7 +871,7 @@ export interface EngineConfig {
   select?: string[];
   /** Bytes of body kept of each message; 0 = none. */
   maxBodySize?: number | string;
-  /** Bodies that are not UTF-8: left out, or written in base64. */
+  /** Bodies that are not UTF-8: left out, or written in base64 (packed: as they are). */
   binaryBody?: 'omit' | 'base64';
   /** A message whose body is still arriving after this time is written in parts; 0 = whole. */
   partialAfterMs?: number;

@@ -23,7 +23,7 @@ const refusedByTheEngine: [object, string][] = [
   ],
   [
     { ...live, format: 'xml' },
-    'format: "xml" is not one of the words; allowed: one of ndjson, framed, pretty, tsv, csv',
+    'format: "xml" is not one of the words; allowed: one of ndjson, framed, packed, pretty, tsv, csv',
   ],
   [
     { ...live, files: ['a.pcap'], interface: 'lo' },
@@ -43,7 +43,7 @@ const refusedByTheEngine: [object, string][] = [
 const refusedHere: [object, string][] = [
   [
     { ...live, format: 'pretty' },
-    'format: "pretty" is for people, not for programs; allowed here: ndjson, framed',
+    'format: "pretty" is for people, not for programs; allowed here: packed, ndjson, framed',
   ],
   [
     { ...live, records: 'exchange', onHttpMessage: () => {} },
@@ -136,11 +136,11 @@ const refusedHere: [object, string][] = [
   ],
   [
     { ...live, onHttpMesage: () => {} },
-    "onHttpMesage: a function cannot be given to the engine; allowed: the engine's keys, onHttpMessage, onExchange, outputUrl, outputStdout, binaryPath, restart, handleSignals, lazy, workers, transport, logger",
+    "onHttpMesage: a function cannot be given to the engine; allowed: the engine's keys, onHttpMessage, onExchange, outputUrl, outputStdout, binaryPath, restart, handleSignals, lazy, reuse, workers, transport, logger",
   ],
   [
     { ...live, sampleSeed: 1n },
-    "sampleSeed: a bigint cannot be given to the engine; allowed: the engine's keys, onHttpMessage, onExchange, outputUrl, outputStdout, binaryPath, restart, handleSignals, lazy, workers, transport, logger",
+    "sampleSeed: a bigint cannot be given to the engine; allowed: the engine's keys, onHttpMessage, onExchange, outputUrl, outputStdout, binaryPath, restart, handleSignals, lazy, reuse, workers, transport, logger",
   ],
 ];
 

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "core/line/header_object.h"
+#include "core/line/json_string.h"
+#include "core/line/line_options.h"
+#include "core/line/line_sink.h"
+#include "core/message/message.h"
+
+namespace tcp_sniffer {
+
+struct ExchangeParts;
+
+// `format: packed`, as docs/packed.md specifies it: records for programs, which read fields at
+// fixed places instead of parsing text.
+//
+//     0            152
+//     | fixed part | headers, 16 bytes each | their texts | parts, and their list | body | to 8 |
+//
+// Nothing stands before the first record or between records, so that files can be appended to each
+// other. Part of a MessageLineWriter.
+class PackedRecordWriter {
+ public:
+  static constexpr size_t kHeaderSize = 8;
+  // A record's size has 32 bits. What is beyond is left out of the body.
+  static constexpr size_t kSizeMax = 0xfffffff8;
+
+  // The size of the record that begins with these bytes, at least kHeaderSize of them; 0: no record
+  // can begin with them.
+  static size_t size_of(std::string_view bytes);
+
+  // Both outlive the writer.
+  PackedRecordWriter(const LineOptions& options, HeaderObjectWriter& headers)
+      : options_(options), headers_(headers) {}
+
+  // Appends the record of a message.
+  void write(const Message& message, LineSink& sink);
+  // Appends the record of an exchange, which contains those of its messages.
+  void write_exchange(const ExchangeParts& parts, LineSink& sink);
+
+ private:
+  class Record;
+
+  const LineOptions& options_;
+  HeaderObjectWriter& headers_;
+  ScratchLine scratch_;  // what is not written
+  ScratchLine latin1_;
+};
+
+}  // namespace tcp_sniffer
