@@ -5,17 +5,35 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { resourceUsage } from 'node:process';
-import { createSniffer, FrameDecoder, LineDecoder, Message } from 'tcp-sniffer';
+import { createSniffer, FrameDecoder, LineDecoder, Message, PackedDecoder } from 'tcp-sniffer';
 
 const pieceSize = 1_048_576;
 const job = JSON.parse(process.argv[2]);
 const totals = { messages: 0, outputBytes: 0, bodyBytes: 0 };
 
-/** What every way does with a message: reads three fields and the body's size. */
+let sink;
+
+/** What every way does with a message: reads three fields and the body's size; and what the job
+ * says. */
 function use(message) {
   totals.messages += 1;
-  if (message.direction === 'response' && message.statusCode === 0) throw new Error('no status');
-  totals.bodyBytes += job.format === 'framed' ? message.bodyBuffer.length : message.bodySize;
+  const { direction, statusCode, exchange } = message;
+  if (direction === 'response' && statusCode === exchange) sink = exchange;
+  switch (job.touch) {
+    case 'header':
+      sink = message.header('content-type');
+      totals.bodyBytes += message.bodySize;
+      break;
+    case 'json':
+      sink = message.toJSON();
+      totals.bodyBytes += sink.bodySize;
+      break;
+    case 'body':
+      totals.bodyBytes += message.bodyBuffer.length;
+      break;
+    default:
+      totals.bodyBytes += message.bodySize;
+  }
 }
 
 function* piecesOf(file) {
@@ -41,8 +59,25 @@ function plainLoop() {
   }
 }
 
+/** The same, end to end: spawn, split, parse. */
+async function naiveLoop() {
+  const child = spawn(job.binary, ['--config', '-'], { stdio: ['pipe', 'pipe', 'ignore'] });
+  child.stdin.write(`${JSON.stringify({ ...job.engine, format: job.format })}\n`);
+  let rest = '';
+  child.stdout.setEncoding('utf8');
+  child.stdout.on('data', (text) => {
+    totals.outputBytes += text.length;
+    const lines = (rest + text).split('\n');
+    rest = lines.pop();
+    for (const line of lines) use(JSON.parse(line));
+  });
+  await new Promise((resolve) => child.once('close', resolve));
+}
+
+const decoders = { ndjson: LineDecoder, framed: FrameDecoder, packed: PackedDecoder };
+
 function decoderLoop() {
-  const Reader = job.format === 'framed' ? FrameDecoder : LineDecoder;
+  const Reader = decoders[job.format];
   const decoder = new Reader(2 ** 30, (_bytes, reason) => {
     throw new Error(reason);
   });
@@ -70,6 +105,7 @@ async function sniff() {
     format: job.format,
     binaryPath: job.binary,
     transport: job.transport,
+    reuse: job.reuse,
     ...(job.workers === undefined
       ? { onHttpMessage: use }
       : {
@@ -102,7 +138,7 @@ async function readOnly() {
   totals.outputBytes = sniffer.stats().bytes;
 }
 
-const ways = { plainLoop, decoderLoop, engineAlone, sniff, readOnly };
+const ways = { plainLoop, naiveLoop, decoderLoop, engineAlone, sniff, readOnly };
 const cpuBefore = process.cpuUsage();
 const begin = performance.now();
 await ways[job.way]();

@@ -70,11 +70,44 @@ function median(values) {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
+const forms = ['ndjson', 'framed', 'packed'];
+
 function jobsFor(engine) {
-  const recorded = { ndjson: record(engine, 'ndjson'), framed: record(engine, 'framed') };
+  const recorded = Object.fromEntries(forms.map((format) => [format, record(engine, format)]));
   const jobs = [];
   const add = (name, job) => jobs.push({ name, job: { binary, engine, ...job }, results: [] });
-  const forms = ['ndjson', 'framed'];
+  add('engine, spawn + split + JSON.parse', { way: 'naiveLoop', format: 'ndjson' });
+  const touches = [
+    ['three fields', {}],
+    ['three fields, reuse', { reuse: true }],
+    ['and one header', { touch: 'header' }],
+    ['and toJSON()', { touch: 'json' }],
+    ['and bodyBuffer', { touch: 'body' }],
+  ];
+  for (const [name, job] of touches) {
+    add(`engine, fifo, ${name}`, { way: 'sniff', format: 'packed', transport: 'fifo', ...job });
+  }
+  for (const format of ['ndjson', 'framed']) {
+    add('engine, fifo, three fields', { way: 'sniff', format, transport: 'fifo' });
+  }
+  add('engine, fifo, and bodyBuffer', {
+    way: 'sniff',
+    format: 'framed',
+    transport: 'fifo',
+    touch: 'body',
+  });
+  for (const transport of ['pipe', 'fifo-threadpool']) {
+    add(`engine, ${transport}, three fields`, { way: 'sniff', format: 'packed', transport });
+  }
+  for (const workers of [1, 2]) {
+    add(`engine, fifo, ${workers} worker${workers > 1 ? 's' : ''}`, {
+      way: 'sniff',
+      format: 'packed',
+      transport: 'fifo',
+      workers,
+    });
+  }
+  for (const format of forms) add('engine to /dev/null', { way: 'engineAlone', format });
   add('recorded, text + split + JSON.parse', {
     way: 'plainLoop',
     format: 'ndjson',
@@ -82,25 +115,6 @@ function jobsFor(engine) {
   });
   for (const format of forms) {
     add('recorded, decoder', { way: 'decoderLoop', format, recorded: recorded[format] });
-  }
-  for (const format of forms) add('engine to /dev/null', { way: 'engineAlone', format });
-  for (const transport of ['pipe', 'fifo', 'fifo-threadpool']) {
-    for (const format of forms) {
-      add(`engine, ${transport}, not parsed`, { way: 'readOnly', format, transport });
-    }
-  }
-  for (const transport of ['pipe', 'fifo', 'fifo-threadpool']) {
-    for (const format of forms) add(`engine, ${transport}`, { way: 'sniff', format, transport });
-  }
-  for (const workers of [1, 2]) {
-    for (const format of forms) {
-      add(`engine, fifo, ${workers} worker${workers > 1 ? 's' : ''}`, {
-        way: 'sniff',
-        format,
-        transport: 'fifo',
-        workers,
-      });
-    }
   }
   return { jobs, sizes: forms.map((format) => statSync(recorded[format]).size) };
 }
@@ -134,8 +148,7 @@ for (const capture of captures) {
   for (let i = 0; i < runs; i += 1) {
     for (const one of jobs) one.results.push(measure(one.job));
   }
-  // The decoder over the framed recording sees every message and every body byte.
-  const reference = jobs.find(({ job }) => job.way === 'decoderLoop' && job.format === 'framed');
+  const reference = jobs.find(({ job }) => job.touch === 'body');
   const { messages, bodyBytes } = reference.results[0];
   for (const { name, job, results } of jobs) {
     const wrong =
@@ -143,7 +156,7 @@ for (const capture of captures) {
     if (wrong) throw new Error(`${name}: ${JSON.stringify(results)}, not ${messages} messages`);
   }
   console.log(
-    `\n${basename(capture)}: ${messages} messages, ${Math.round(bodyBytes / 1e6)} MB of bodies, ${Math.round(sizes[0] / 1e6)} MB as ndjson, ${Math.round(sizes[1] / 1e6)} MB framed\n`,
+    `\n${basename(capture)}: ${messages} messages, ${Math.round(bodyBytes / 1e6)} MB of bodies, ${forms.map((format, i) => `${Math.round(sizes[i] / 1e6)} MB ${format}`).join(', ')}\n`,
   );
   console.log(
     '| way | form | messages/s | bodies MB/s | messages per CPU s | bodies MB per CPU s | peak MB |',

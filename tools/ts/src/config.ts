@@ -5,6 +5,7 @@ import type { ExchangeRecord } from './exchange-record.js';
 import { type EngineConfig, engineDefaults } from './generated.js';
 import type { Message } from './message.js';
 import type { Transport } from './source.js';
+import type { MessageFormat } from './worker-pool.js';
 
 /** Where the package writes what it has to say; `console` fits. */
 export interface Logger {
@@ -45,8 +46,12 @@ export interface PackageConfig {
   restart?: boolean | RestartOptions;
   /** SIGINT and SIGTERM stop the sniffer, wait for it, and then act as they would have. */
   handleSignals?: boolean;
-  /** Do not parse before a field is read; what is no JSON then throws there. */
+  /** With format ndjson or framed: do not parse before a field is read; what is no JSON then throws
+   * there. Packed messages are never parsed. */
   lazy?: boolean;
+  /** Give `onHttpMessage` and listeners the same object for every message: it is valid until the
+   * handler returns, or the promise that it returned is resolved. For format packed. */
+  reuse?: boolean;
   /** Parse in worker threads. */
   workers?: WorkerOptions;
   /** How the engine's output is read; default `fifo`, `pipe` where no named pipe can be made. */
@@ -58,7 +63,7 @@ export type SnifferConfig = EngineConfig & PackageConfig;
 
 /** The configuration, checked and taken apart. */
 export interface CheckedConfig {
-  engine: EngineConfig & { format: 'ndjson' | 'framed' };
+  engine: EngineConfig & { format: MessageFormat };
   own: PackageConfig;
   /** What the engine's lines are. */
   records: 'message' | 'exchange';
@@ -78,6 +83,7 @@ const packageKeys: readonly (keyof PackageConfig)[] = [
   'restart',
   'handleSignals',
   'lazy',
+  'reuse',
   'workers',
   'transport',
   'logger',
@@ -155,6 +161,7 @@ function checkOwn(own: PackageConfig): void {
   demand('binaryPath', own.binaryPath, 'string', 'a path');
   demand('handleSignals', own.handleSignals, 'boolean', 'true or false');
   demand('lazy', own.lazy, 'boolean', 'true or false');
+  demand('reuse', own.reuse, 'boolean', 'true or false');
   const stdout: unknown = own.outputStdout;
   if (stdout !== undefined && typeof stdout !== 'boolean') {
     const isStream = isObject(stdout) && typeof stdout.write === 'function';
@@ -219,12 +226,20 @@ export function checkConfig(
     }
   }
   const engineConfig = engine as EngineConfig;
-  const format = engineConfig.format ?? 'ndjson';
+  const records = engineConfig.records === 'exchange' ? 'exchange' : 'message';
+  // Records have whole messages; an engine that is to write parts or exchanges writes lines.
+  const isWhole = records === 'message' && !engineConfig.partialAfterMs;
+  const format = engineConfig.format ?? (isWhole ? 'packed' : 'ndjson');
+  if (format === 'packed' && records === 'exchange') {
+    refuse('format: "packed" together with records: "exchange"; allowed here: ndjson, framed');
+  }
   if (format === 'pretty') {
-    refuse('format: "pretty" is for people, not for programs; allowed here: ndjson, framed');
+    refuse(
+      'format: "pretty" is for people, not for programs; allowed here: packed, ndjson, framed',
+    );
   }
   if (format === 'tsv' || format === 'csv') {
-    refuse(`format: "${format}" has no messages; allowed here: ndjson, framed`);
+    refuse(`format: "${format}" has no messages; allowed here: packed, ndjson, framed`);
   }
   if (engineConfig.select !== undefined && engineConfig.select.length > 0) {
     refuse('select: the messages of this package have all fields; allowed here: not given');
@@ -234,7 +249,6 @@ export function checkConfig(
       `output: ${show(engineConfig.output)} would keep the messages from this process; allowed here: not given`,
     );
   }
-  const records = engineConfig.records === 'exchange' ? 'exchange' : 'message';
   checkHandlers(own as PackageConfig, records);
   checkOwn(own as PackageConfig);
   const messageBytesMax = messageBytesMaxOf(

@@ -11,7 +11,7 @@ const frameHeaderSize = 8;
 
 /** Told what could not be used: its first bytes, and why. */
 export type MalformedListener = (bytes: Buffer, reason: string) => void;
-const malformedBytesShown = 1024;
+export const malformedBytesShown = 1024;
 
 /**
  * Bytes as they came, of which messages are cut. Nothing is copied but a message that lies across
@@ -24,7 +24,7 @@ const malformedBytesShown = 1024;
  * Invariant: `push` is only called when what is left is less than one message, so what is carried
  * belongs to one message and is taken whole.
  */
-class Input {
+export class Input {
   #chunk: Buffer = Buffer.alloc(0);
   #position = 0;
   #carried: Buffer[] = [];
@@ -33,6 +33,24 @@ class Input {
   /** Bytes that are there and not taken. */
   get size(): number {
     return this.#carriedSize + this.#chunk.length - this.#position;
+  }
+
+  /** Whether what begins here came before `chunk`. */
+  get isCarrying(): boolean {
+    return this.#carriedSize > 0;
+  }
+
+  /** The bytes that came last, and where in them is what was not taken. */
+  get chunk(): Buffer {
+    return this.#chunk;
+  }
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Takes bytes of `chunk`, unless something is carried. */
+  skip(size: number): void {
+    this.#position += size;
   }
 
   push(chunk: Buffer): void {
@@ -289,7 +307,7 @@ function messageOfFrame(frame: Buffer, jsonSize: number): Message {
   return new Message(frame.subarray(frameHeaderSize, bodyBegin), frame.subarray(bodyBegin));
 }
 
-/** The messages of a block that `nextBlock` gave. */
+/** The messages of a block that `nextBlock` of one of these decoders gave. */
 export function* messagesOfBlock(
   block: Buffer,
   format: 'ndjson' | 'framed',

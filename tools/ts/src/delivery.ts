@@ -1,5 +1,5 @@
 import type { CheckedConfig, Logger } from './config.js';
-import { type Decoder, FrameDecoder, LineDecoder } from './decoder.js';
+import { type Decoder, FrameDecoder, LineDecoder, type MalformedListener } from './decoder.js';
 import { type Deferred, defer, nextTurn } from './deferred.js';
 import type { EngineRun } from './engine-run.js';
 import { textOf } from './errors.js';
@@ -8,6 +8,7 @@ import type { Message } from './message.js';
 import type { MessageQueue } from './message-queue.js';
 import { StdoutOutput } from './output-stdout.js';
 import { UrlOutput, type UrlOutputStats } from './output-url.js';
+import { PackedDecoder } from './packed-decoder.js';
 import type { SnifferStats } from './sniffer-events.js';
 import { WorkerPool } from './worker-pool.js';
 
@@ -94,10 +95,7 @@ export class Delivery {
       // Who awaits start() and then attaches a consumer has done so one turn later.
       await run.started.catch(() => {});
       await nextTurn();
-      const Reader = checked.engine.format === 'framed' ? FrameDecoder : LineDecoder;
-      const decoder = new Reader(checked.messageBytesMax, (bytes, reason) =>
-        this.#host.onMalformed(bytes, reason),
-      );
+      const decoder = decoderOf(checked, (bytes, reason) => this.#host.onMalformed(bytes, reason));
       if (checked.workers === undefined) await this.#deliverHere(run, decoder, checked);
       else await this.#deliverToWorkers(run, decoder, checked, checked.workers);
     } catch (error) {
@@ -134,13 +132,12 @@ export class Delivery {
 
   /** Gives one message to every output; a promise when one of them is not ready for the next. */
   #deliver(message: Delivered, checked: CheckedConfig): Promise<unknown> | undefined {
-    const { lazy } = checked.own;
+    const { lazy, reuse } = checked.own;
     const isExchange = checked.records === 'exchange';
     const event = isExchange ? 'exchange' : 'message';
     const name = isExchange ? 'onExchange' : 'onHttpMessage';
     const handler = checked.own[name] as ((delivered: Delivered) => unknown) | undefined;
     const listened = this.#host.isListenedTo(event);
-    const { queues } = this;
     this.#stats.messages += 1;
     this.#stats.bytes += message.byteLength;
     const isReadNow = handler !== undefined || listened;
@@ -148,20 +145,27 @@ export class Delivery {
     const isWritten = this.#stdout !== undefined || this.#url !== undefined;
     const mustBeRead = isWritten && checked.engine.format !== 'ndjson';
     if (((isReadNow && !lazy) || mustBeRead) && !this.isMessage(message)) return undefined;
-    let waits: Promise<unknown>[] | undefined;
-    const waitFor = (wait: Promise<unknown> | undefined): void => {
-      if (wait === undefined) return;
-      waits ??= [];
-      waits.push(wait);
-    };
-    if (handler !== undefined) waitFor(this.#call(name, handler, message));
+    const called = handler === undefined ? undefined : this.#call(name, handler, message);
     if (listened) this.#host.emit(event, message);
-    for (const queue of queues) waitFor(queue.push(message));
-    if (this.#stdout !== undefined) waitFor(this.#stdout.write(message));
-    if (this.#url !== undefined) waitFor(this.#url.write(message));
-    if (!isReadNow && !isWritten && queues.length === 0) this.#onUnconsumed(isExchange);
-    if (waits === undefined) return undefined;
-    return waits.length === 1 ? waits[0] : Promise.all(waits);
+    if (!isWritten && this.queues.length === 0) {
+      if (!isReadNow) this.#onUnconsumed(isExchange);
+      return called;
+    }
+    const waits = this.#keep(reuse ? message.detach() : message);
+    if (called !== undefined) waits.push(called);
+    return waits.length < 2 ? waits[0] : Promise.all(waits);
+  }
+
+  /** Gives a message to the outputs that keep it. */
+  #keep(message: Delivered): Promise<unknown>[] {
+    const waits: Promise<unknown>[] = [];
+    for (const queue of this.queues) {
+      const wait = queue.push(message);
+      if (wait !== undefined) waits.push(wait);
+    }
+    const written = [this.#stdout?.write(message), this.#url?.write(message)];
+    for (const wait of written) if (wait !== undefined) waits.push(wait);
+    return waits;
   }
 
   /** Parses; what is no message is reported once, and was none to count. */
@@ -256,4 +260,16 @@ function deliveredOf(message: Message, checked: CheckedConfig): Delivered {
   if (checked.records === 'message') return message;
   const isFramed = checked.engine.format === 'framed';
   return new ExchangeRecord(message.raw, isFramed ? message.bodyBuffer : undefined);
+}
+
+function decoderOf(checked: CheckedConfig, onMalformed: MalformedListener): Decoder {
+  const { messageBytesMax, own } = checked;
+  switch (checked.engine.format) {
+    case 'framed':
+      return new FrameDecoder(messageBytesMax, onMalformed);
+    case 'packed':
+      return new PackedDecoder(messageBytesMax, onMalformed, own.reuse);
+    default:
+      return new LineDecoder(messageBytesMax, onMalformed);
+  }
 }

@@ -32,6 +32,7 @@ export {
 } from './mappings/otel.js';
 export { toZeekHttp, type ZeekHttp } from './mappings/zeek.js';
 export { headerOf, headerValues, Message, type MessageLike } from './message.js';
+export { PackedDecoder } from './packed-decoder.js';
 export {
   type Exchange,
   type OrphanReason,

@@ -1,5 +1,6 @@
 import { type InspectOptions, inspect } from 'node:util';
 import { type Headers, type MessageFields, MessageView } from './generated.js';
+import { asciiLower } from './packed-text.js';
 
 /** A message that is at least this part of the memory it points into is left there by detach. */
 const detachedShare = 2;
@@ -34,7 +35,8 @@ export function parseFields(json: Buffer): MessageFields {
  * to 1 MiB, which stays in memory as long as the message does; who keeps many messages keeps
  * `toJSON()` instead, or copies what he needs.
  *
- * In NDJSON `raw` is the whole line and the body is part of it. In the framed form `raw` is the
+ * Of the engine's forms: in packed records, the default, it is a PackedMessage, which parses
+ * nothing. In NDJSON `raw` is the whole line and the body is part of it. In the framed form `raw` is the
  * JSON object without the body, and the body's bytes stand in `bodyBuffer` untouched.
  */
 export class Message extends MessageView {
@@ -76,6 +78,14 @@ export class Message extends MessageView {
   /** A POP3 message and a later part of a message have none: an empty object. */
   override get headers(): Headers {
     return this.fields().headers ?? noHeaders;
+  }
+
+  /** The first value of a header; the name in any case. */
+  header(name: string): string | undefined {
+    const { headers } = this;
+    const key = asciiLower(name);
+    const value = Object.hasOwn(headers, key) ? headers[key] : undefined;
+    return Array.isArray(value) ? value[0] : value;
   }
 
   get bodyEncoding(): MessageFields['bodyEncoding'] {
@@ -139,6 +149,7 @@ export type MessageLike = Message | MessageFields;
 
 /** The first value of a header, whose name is in lower case. */
 export function headerOf(message: MessageLike, name: string): string | undefined {
+  if (message instanceof Message) return message.header(name);
   const { headers } = message;
   if (headers === undefined || !Object.hasOwn(headers, name)) return undefined;
   const value = headers[name];

@@ -1,6 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import type { WorkerOrder, WorkerReply } from './worker.js';
 
+/** The forms of output that have messages for programs. */
+export type MessageFormat = 'ndjson' | 'framed' | 'packed';
+
 /** Blocks that a worker has at once: one in work, one waiting. */
 const blocksPerWorker = 2;
 
@@ -23,12 +26,7 @@ export class WorkerPool {
   #wake: (() => void) | null = null;
   #failure: Error | null = null;
 
-  constructor(
-    module: string,
-    count: number,
-    format: 'ndjson' | 'framed',
-    listener: WorkerPoolListener,
-  ) {
+  constructor(module: string, count: number, format: MessageFormat, listener: WorkerPoolListener) {
     this.#listener = listener;
     this.#workers = Array.from({ length: count }, () => {
       const worker = new Worker(new URL('./worker.js', import.meta.url), {

@@ -5,6 +5,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { messagesOfBlock } from './decoder.js';
 import { textOf } from './errors.js';
 import type { Message } from './message.js';
+import { messagesOfRecords } from './packed-decoder.js';
+import type { MessageFormat } from './worker-pool.js';
 
 export type WorkerOrder =
   | { kind: 'block'; sequence: number; bytes: Uint8Array }
@@ -29,7 +31,7 @@ interface WorkerModule {
 
 const { module: specifier, format } = workerData as {
   module: string;
-  format: 'ndjson' | 'framed';
+  format: MessageFormat;
 };
 
 async function load(): Promise<WorkerModule> {
@@ -69,7 +71,11 @@ async function handle(module: WorkerModule, order: WorkerOrder): Promise<WorkerR
   const onMalformed = (): void => {
     reply.malformed += 1;
   };
-  for (const message of messagesOfBlock(block, format, onMalformed)) {
+  const messages =
+    format === 'packed'
+      ? messagesOfRecords(block, onMalformed)
+      : messagesOfBlock(block, format, onMalformed);
+  for (const message of messages) {
     try {
       message.parse();
     } catch {

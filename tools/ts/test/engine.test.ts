@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import test from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { createSniffer, type Message, pair, SnifferError } from '../src/index.js';
+import { createSniffer, Message, pair, SnifferError } from '../src/index.js';
 import { makeCapture } from './make-capture.js';
 import {
   isAlive,
@@ -55,7 +55,7 @@ test('TheBundledCapturesGiveTheirExpectedLines', withExpected, async () => {
 test('TheFramedFormSaysTheSameAsLinesDo', options, async () => {
   // All captures as one stream; without shards the order is the same every time.
   const config = { files: captures.map((name) => join(pcapsDir, name)), shards: 0 };
-  const lines = await all({ ...config, binaryBody: 'base64' });
+  const lines = await all({ ...config, format: 'ndjson', binaryBody: 'base64' });
   assert.ok(lines.length > 200);
   for (const transport of ['fifo', 'pipe', 'fifo-threadpool']) {
     const framed = await all({ ...config, format: 'framed', transport });
@@ -65,6 +65,45 @@ test('TheFramedFormSaysTheSameAsLinesDo', options, async () => {
     });
   }
 });
+
+test('PackedRecordsSayTheSameAsLinesDo', options, async () => {
+  const files = captures.map((name) => join(pcapsDir, name));
+  const variants = [
+    {},
+    { binaryBody: 'base64', fields: 'extended', rawHeaders: true, trustedProxies: 1 },
+    { decodeBodies: true, maxBodySize: 1000, redactHeaders: ['host'], redactQuery: ['q'] },
+    { maxBodySize: 0 },
+  ];
+  for (const variant of variants) {
+    const config = { files, protocols: ['http', 'pop3'], shards: 0, ...variant };
+    const lines = await all({ ...config, format: 'ndjson' });
+    const packed = await all(config);
+    assert.ok(lines.length > 200);
+    assert.equal(packed.length, lines.length);
+    packed.forEach((message, i) => {
+      const line = lines[i] as Message;
+      assert.deepEqual(message.toJSON(), line.toJSON());
+      assert.equal(message.toLine().toString(), line.toLine().toString());
+      assert.deepEqual(gettersOf(message), gettersOf(line));
+    });
+  }
+});
+
+/** What every getter of a message says. */
+function gettersOf(message: Message): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (
+    let of: object = Message.prototype;
+    of !== Object.prototype;
+    of = Object.getPrototypeOf(of)
+  ) {
+    for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(of))) {
+      if (get === undefined || name === 'byteLength') continue;
+      values[name] = message[name as keyof Message];
+    }
+  }
+  return values;
+}
 
 test('TheBundledSitePairsWithoutOrphans', options, async () => {
   const exchanges = pair(await all({ files: [site] }));

@@ -5,6 +5,7 @@
 // object; see `plan` for its keys.
 
 import { appendFileSync, writeSync } from 'node:fs';
+import { recordOf } from './packed-writer.mjs';
 
 const plan = {
   exchanges: 10, // in all
@@ -99,6 +100,7 @@ function encodeExchange(request, response) {
 }
 
 function encode(fields) {
+  if (config.format === 'packed') return recordOf(fields);
   return config.format === 'framed' ? frame(fields) : Buffer.from(`${JSON.stringify(fields)}\n`);
 }
 

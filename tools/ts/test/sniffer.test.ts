@@ -28,7 +28,7 @@ class OrderCheck {
 }
 
 for (const transport of transports) {
-  for (const format of ['ndjson', 'framed'] as const) {
+  for (const format of ['ndjson', 'framed', 'packed'] as const) {
     test(`EveryMessageComesOnceAndInOrder (${transport}, ${format})`, async () => {
       const check = new OrderCheck();
       const plan = { exchanges: 20_000, connections: 7, bodyBytes: 200 };
@@ -124,7 +124,7 @@ test('ASnifferRunsOnce', async () => {
 });
 
 test('StopDeliversEverythingThatTheEngineWrote', async () => {
-  for (const format of ['ndjson', 'framed'] as const) {
+  for (const format of ['ndjson', 'framed', 'packed'] as const) {
     const check = new OrderCheck();
     const sniffer = fakeSniffer(
       { endless: true },
@@ -251,13 +251,38 @@ test('AMalformedLineIsLeftOutOfEveryIteration', async () => {
 });
 
 test('ACorruptFrameEndsTheRunWithItsCode', async () => {
+  for (const format of ['framed', 'packed'] as const) {
+    const sniffer = fakeSniffer(
+      { endless: true, nonsenseAfter: 20 },
+      { format, onHttpMessage: () => {} },
+    );
+    await sniffer.start();
+    await assert.rejects(sniffer.finished(), hasCode('OUTPUT_CORRUPT'));
+    assert.equal(sniffer.isRunning(), false);
+  }
+});
+
+test('AReusedMessageIsTheSameObjectAndWhatIsKeptIsNot', async () => {
+  const seen = new Set<Message>();
+  const check = new OrderCheck();
   const sniffer = fakeSniffer(
-    { endless: true, nonsenseAfter: 20 },
-    { format: 'framed', onHttpMessage: () => {} },
+    { exchanges: 3000 },
+    {
+      format: 'packed',
+      reuse: true,
+      onHttpMessage: (message) => {
+        seen.add(message);
+        check.take(message);
+      },
+    },
   );
-  await sniffer.start();
-  await assert.rejects(sniffer.finished(), hasCode('OUTPUT_CORRUPT'));
-  assert.equal(sniffer.isRunning(), false);
+  const kept: Message[] = [];
+  for await (const message of sniffer) kept.push(message);
+  assert.equal(seen.size, 1);
+  assert.equal(check.count, 6000);
+  const again = new OrderCheck();
+  for (const message of kept) again.take(message);
+  assert.equal(again.count, 6000);
 });
 
 test('ACrashIsReportedWithTheEnginesLastWords', async () => {
@@ -469,7 +494,7 @@ test('WorkersParseAndTheirResultsKeepTheOrder', async () => {
      }
      export const onEnd = () => ({ seen });`,
   );
-  for (const format of ['ndjson', 'framed'] as const) {
+  for (const format of ['ndjson', 'framed', 'packed'] as const) {
     for (const specifier of [module, pathToFileURL(module)]) {
       const paths: unknown[] = [];
       let seen = 0;

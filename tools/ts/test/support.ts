@@ -58,6 +58,8 @@ export function fakeSniffer(plan: Plan, config: SnifferConfig = {}): Sniffer {
   return createSniffer({
     interface: 'lo',
     ports: [80],
+    // What it writes that is no message is text.
+    format: 'ndjson',
     binaryPath: fakeEngine,
     logger: new MemoryLogger(),
     ...config,

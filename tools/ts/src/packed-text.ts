@@ -1,0 +1,170 @@
+/** Texts that come again and again are made once. Each table is bounded: a text's place is decided
+ * by a hash, and belongs to the last text that used it. */
+
+declare global {
+  interface Buffer {
+    latin1Slice(begin: number, end: number): string;
+    utf8Slice(begin: number, end: number): string;
+  }
+}
+
+const wordPlaces = 1024;
+const wordLengthMax = 48;
+
+/** Words by their bytes, for names of headers, methods and the like. */
+export class WordTable {
+  readonly #bytes: (Uint8Array | undefined)[] = new Array(wordPlaces).fill(undefined);
+  readonly #texts: string[] = new Array(wordPlaces).fill('');
+  readonly #lower: boolean;
+
+  /** `lower`: the texts are in lower case, for ASCII. */
+  constructor(lower: boolean) {
+    this.#lower = lower;
+  }
+
+  /** The text of ASCII bytes. */
+  textOf(bytes: Buffer, begin: number, length: number): string {
+    if (length === 0) return '';
+    if (length > wordLengthMax) return this.#make(bytes, begin, length);
+    const first = bytes[begin] as number;
+    const last = bytes[begin + length - 1] as number;
+    const middle = bytes[begin + (length >> 1)] as number;
+    const place = (length * 31 + first * 7 + last * 61 + middle * 13) & (wordPlaces - 1);
+    const known = this.#bytes[place];
+    if (known !== undefined && known.length === length && isSame(known, bytes, begin)) {
+      return this.#texts[place] as string;
+    }
+    const text = this.#make(bytes, begin, length);
+    this.#bytes[place] = Uint8Array.prototype.slice.call(bytes, begin, begin + length);
+    this.#texts[place] = text;
+    return text;
+  }
+
+  #make(bytes: Buffer, begin: number, length: number): string {
+    const text = bytes.latin1Slice(begin, begin + length);
+    return this.#lower ? text.toLowerCase() : text;
+  }
+}
+
+function isSame(known: Uint8Array, bytes: Buffer, begin: number): boolean {
+  for (let i = 0; i < known.length; i += 1) if (known[i] !== bytes[begin + i]) return false;
+  return true;
+}
+
+/** Whether the bytes are `lower`, a name in lower case, without regard to ASCII case. */
+export function isName(lower: Uint8Array, bytes: Buffer, begin: number): boolean {
+  for (let i = 0; i < lower.length; i += 1) {
+    const byte = bytes[begin + i] as number;
+    const folded = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
+    if (folded !== lower[i]) return false;
+  }
+  return true;
+}
+
+/** ASCII letters alone: other characters stay what they are. */
+export function asciiLower(text: string): string {
+  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+const namesMax = 1024;
+const namesByText = new Map<string, Uint8Array>();
+
+/** The bytes of a header's name in lower case, as it is sent: UTF-8. */
+export function bytesOfName(name: string): Uint8Array {
+  let bytes = namesByText.get(name);
+  if (bytes === undefined) {
+    bytes = Buffer.from(asciiLower(name));
+    if (namesByText.size >= namesMax) namesByText.clear();
+    namesByText.set(name, bytes);
+  }
+  return bytes;
+}
+
+/** RFC 9112 section 5.2: whitespace that has a line break is one space, and none at the ends. */
+export function unfolded(value: string): string {
+  return value.replace(/[ \t\r\n]+/g, (run, offset: number) => {
+    if (!/[\r\n]/.test(run)) return run;
+    return offset === 0 || offset + run.length === value.length ? '' : ' ';
+  });
+}
+
+let secondOfPrefix = Number.NaN;
+let prefix = '';
+const threeDigits = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0'));
+
+/** ISO 8601 in UTC, cut to microseconds. */
+export function timeText(view: DataView, offset: number): string {
+  const high = view.getInt32(offset + 4, true);
+  const low = view.getUint32(offset, true);
+  // 2^32 ns are 4294967 us and 296 ns: nothing here is beyond 2^53.
+  const microseconds = high * 4_294_967 + Math.floor((high * 296 + low) / 1000);
+  const second = Math.floor(microseconds / 1_000_000);
+  if (second !== secondOfPrefix) {
+    prefix = new Date(second * 1000).toISOString().slice(0, -4);
+    secondOfPrefix = second;
+  }
+  const fraction = microseconds - second * 1_000_000;
+  const milliseconds = Math.floor(fraction / 1000);
+  return `${prefix}${threeDigits[milliseconds]}${threeDigits[fraction - milliseconds * 1000]}Z`;
+}
+
+const idPlaces = 1024;
+const idHigh = new Int32Array(idPlaces);
+const idLow = new Int32Array(idPlaces);
+const idTexts: string[] = new Array(idPlaces).fill('0000000000000000');
+
+function hex8(value: number): string {
+  return (value >>> 0).toString(16).padStart(8, '0');
+}
+
+/** 16 hexadecimal digits. */
+export function idText(view: DataView, offset: number): string {
+  const low = view.getInt32(offset, true);
+  const high = view.getInt32(offset + 4, true);
+  const place = low & (idPlaces - 1);
+  if (idLow[place] !== low || idHigh[place] !== high) {
+    idLow[place] = low;
+    idHigh[place] = high;
+    idTexts[place] = hex8(high) + hex8(low);
+  }
+  return idTexts[place] as string;
+}
+
+const addressesMax = 4096;
+const v4Texts = new Map<number, string>();
+
+/** An address of 16 bytes, IPv4 as `::ffff:a.b.c.d`; those that were so on the wire stay so. */
+export function ipText(view: DataView, offset: number, isMappedOnWire: boolean): string {
+  const isV4 =
+    view.getUint32(offset, true) === 0 &&
+    view.getUint32(offset + 4, true) === 0 &&
+    view.getUint32(offset + 8, true) === 0xffff0000;
+  if (!isV4) return ip6Text(view, offset);
+  const number = view.getUint32(offset + 12, false);
+  let text = v4Texts.get(number);
+  if (text === undefined) {
+    text = `${number >>> 24}.${(number >>> 16) & 255}.${(number >>> 8) & 255}.${number & 255}`;
+    if (v4Texts.size >= addressesMax) v4Texts.clear();
+    v4Texts.set(number, text);
+  }
+  return isMappedOnWire ? `::ffff:${text}` : text;
+}
+
+/** RFC 5952: the first of the longest runs of two or more zero groups is `::`. */
+function ip6Text(view: DataView, offset: number): string {
+  const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(offset + 2 * i, false));
+  let begin = 8;
+  let length = 1;
+  for (let i = 0; i < 8; ) {
+    let end = i;
+    while (end < 8 && groups[end] === 0) end += 1;
+    if (end - i > length) {
+      begin = i;
+      length = end - i;
+    }
+    i = end + 1;
+  }
+  const hex = groups.map((group) => group.toString(16));
+  if (begin === 8) return hex.join(':');
+  return `${hex.slice(0, begin).join(':')}::${hex.slice(begin + length).join(':')}`;
+}
