@@ -82,7 +82,10 @@ def known_flags(program):
 
 def package_flags(root):
     """The flags of the package's program, which passes all others on."""
-    text = read(root, "tools/ts/src/cli-arguments.ts")
+    source = "tools/ts/src/cli-arguments.ts"
+    if not os.path.exists(os.path.join(root, source)):
+        return set()
+    text = read(root, source)
     names = re.search(r"const ownFlags[^=]*= \[([^]]*)\]", text)[1]
     return set(re.findall(r"'(--[a-z-]+)'", names))
 

@@ -51,7 +51,7 @@ Condition::Verdict Condition::at_request(const Message& request, uint64_t& bits)
   };
   const Truth truth = evaluate(root_, ask);
   if (truth != Truth::kUnknown) return truth == Truth::kTrue ? Verdict::kYes : Verdict::kNo;
-  for (uint16_t atom = 0; atom < atoms_.size(); ++atom) ask(atom);
+  for (size_t atom = 0; atom < atoms_.size(); ++atom) ask(static_cast<uint16_t>(atom));
   return Verdict::kLater;
 }
 
