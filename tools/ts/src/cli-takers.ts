@@ -23,8 +23,8 @@ export interface Taker {
   /** Takes a line of the engine, without its end; a promise while there is no room for more. */
   take(line: Buffer, exchange: ExchangeRecord | undefined): Promise<void> | undefined;
   end(): Promise<void>;
-  /** Ends soon: what is not delivered becomes dead letters. */
-  abort(): void;
+  /** What is not delivered within this time becomes dead letters. */
+  hurry(milliseconds: number): void;
   /** What to print at the end, and whether all was delivered. */
   report(): { text: string; isComplete: boolean };
 }
@@ -46,7 +46,7 @@ class HarTaker implements Taker {
     return this.#file.end();
   }
 
-  abort(): void {}
+  hurry(): void {}
 
   report() {
     const { failure } = this.#file;
@@ -88,8 +88,9 @@ class SenderTaker implements Taker {
     return this.#sender.end();
   }
 
-  abort(): void {
-    this.#sender.abort();
+  hurry(milliseconds: number): void {
+    if (milliseconds > 0) this.#sender.hurry(milliseconds);
+    else this.#sender.abort();
   }
 
   report() {
@@ -124,8 +125,9 @@ class MetricsTaker implements Taker {
     await this.#sender.end();
   }
 
-  abort(): void {
-    this.#sender.abort();
+  hurry(milliseconds: number): void {
+    if (milliseconds > 0) this.#sender.hurry(milliseconds);
+    else this.#sender.abort();
   }
 
   report() {
@@ -237,8 +239,9 @@ export class Takers {
     this.#deadLetters?.close();
   }
 
-  abort(): void {
-    for (const taker of this.#takers) taker.abort();
+  /** What is not delivered within this time becomes dead letters; with 0 at once. */
+  hurry(milliseconds: number): void {
+    for (const taker of this.#takers) taker.hurry(milliseconds);
   }
 
   report(): { lines: string[]; isComplete: boolean } {

@@ -20,6 +20,8 @@ const outputFailedStatus = 7;
 const lineBytesMax = 134_217_728;
 /** Receivers get their turn this often when lines come without a pause. */
 const sliceMs = 8;
+/** From the first signal to the last attempt: a service manager kills what takes much longer. */
+const hurryMs = 20_000;
 
 function say(text: string): void {
   process.stderr.write(`tcp-sniffer: ${text}\n`);
@@ -118,7 +120,7 @@ async function runWithTakers(binary: string, parsed: CliArguments): Promise<void
     process.on(signal, () => {
       signals += 1;
       child.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal);
-      if (signals > 1) takers.abort();
+      takers.hurry(signals > 1 ? 0 : hurryMs);
     });
   }
   let malformed: number;
@@ -127,7 +129,7 @@ async function runWithTakers(binary: string, parsed: CliArguments): Promise<void
     malformed = await deliver(child.stdout as Readable, takers);
     end = await ended;
   } catch (error) {
-    takers.abort();
+    takers.hurry(0);
     throw error;
   } finally {
     await takers.end();

@@ -235,6 +235,22 @@ test('AnAbortMakesDeadLettersOfWhatIsLeft', async () => {
   assert.equal((await finish()).length, 10);
 });
 
+test('InAHurryAPauseEndsAndTheRestIsGivenUpInTime', async () => {
+  const busy = { status: 503 };
+  const receiver = new LinesReceiver([busy, ...Array(10).fill(busy)]);
+  const { sender, finish } = await setup(receiver, toLines, {
+    firstDelayMs: 60_000,
+    maxDelayMs: 60_000,
+    giveUpMs: 600_000,
+  });
+  sender.write(lineOf(0));
+  await until(() => sender.stats.retries === 1, 'a pause');
+  sender.hurry(20_000);
+  await until(() => receiver.taken.length === 2, 'the attempt after the pause');
+  // The next pause would be too long.
+  assert.equal((await finish()).length, 1);
+});
+
 test('WithoutAFileWhatIsRejectedIsCountedAsLost', async () => {
   const receiver = new LinesReceiver([{ status: 400 }]);
   const sender = new Sender(toLines(await receiver.listen()), new MemoryLogger(), undefined, quick);

@@ -77,6 +77,9 @@ export class Sender {
   readonly #deadLetters: DeadLetters | undefined;
   readonly #poster: Poster;
   readonly #abort = new AbortController();
+  /** Of the pause between two attempts. */
+  #pause = new AbortController();
+  #giveUpAt = Infinity;
   readonly #stats: SenderStats = {
     delivered: 0,
     rejected: 0,
@@ -140,9 +143,17 @@ export class Sender {
     this.#poster.close();
   }
 
+  /** What is not delivered within this time becomes dead letters; a pause ends now. */
+  hurry(milliseconds: number): void {
+    this.#giveUpAt = Math.min(this.#giveUpAt, performance.now() + milliseconds);
+    this.#pause.abort();
+    this.#pause = new AbortController();
+  }
+
   /** What is not delivered becomes dead letters at once. */
   abort(): void {
     this.#abort.abort();
+    this.#pause.abort();
   }
 
   /** Never rejects. */
@@ -215,13 +226,14 @@ export class Sender {
       // Between half of it and all of it, so that many senders do not come at once.
       const wait = failure.afterMs ?? doubled * (0.5 + Math.random() / 2);
       attempts += 1;
-      const isTooLong = performance.now() + wait - since > giveUpMs;
+      const next = performance.now() + wait;
+      const isTooLong = next - since > giveUpMs || next > this.#giveUpAt;
       if (isTooLong || (this.#isAway && !failure.progress)) {
         this.#isAway = true;
         return this.#reject(items, `given up after ${attempts} attempts: ${failure.reason}`);
       }
       this.#stats.retries += 1;
-      await delay(wait, undefined, { signal: this.#abort.signal }).catch(() => {});
+      await delay(wait, undefined, { signal: this.#pause.signal }).catch(() => {});
     }
   }
 
