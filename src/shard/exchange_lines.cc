@@ -54,11 +54,11 @@ bool ExchangeLines::admit(const Message& message, ConnectionIdentity& connection
     held = find(connection, message.exchange);
   }
   if (held == nullptr) {
-    fate_ = choice_.at_end(nullptr, &message);
+    fate_ = choice_.at_end(nullptr, &message, orphan_of(message));
   } else if (held->fate != Fate::kOpen || message.is_interim()) {
     fate_ = held->fate;
   } else {
-    fate_ = held->fate = choice_.at_end(&held->asked, &message);
+    fate_ = held->fate = choice_.at_end(&held->asked, &message, {});
   }
   if (fate_ == Fate::kWritten || fate_ == Fate::kOpen) return true;
   leave_out(fate_, 1);
@@ -70,7 +70,10 @@ bool ExchangeLines::admit_request(const Message& request, ConnectionIdentity& co
   const bool waits = request.unanswerable == Incomplete::kNo;
   asked_ = {};
   fate_ = choice_.at_request(request, asked_);
-  if (fate_ == Fate::kOpen && !waits) fate_ = choice_.at_end(&asked_, nullptr);
+  if (fate_ == Fate::kOpen && !waits) {
+    fate_ = choice_.at_end(&asked_, nullptr,
+                           {Orphan::Kind::kResponseNotCaptured, request.unanswerable});
+  }
   if (fate_ == Fate::kWritten || fate_ == Fate::kOpen) return true;
   leave_out(fate_, 1);
   if (waits) remember_fate(request, connection);
@@ -78,12 +81,12 @@ bool ExchangeLines::admit_request(const Message& request, ConnectionIdentity& co
 }
 
 bool ExchangeLines::admits_unanswered(const Message& request, const ConnectionIdentity& connection,
-                                      Orphan) const {
+                                      Orphan orphan) const {
   const HeldExchange* held = find(connection, request.exchange);
   ExchangeChoice::Asked asked;
   if (held != nullptr) asked = held->asked;
   Fate fate = held != nullptr ? held->fate : choice_.at_request(request, asked);
-  if (fate == Fate::kOpen) fate = choice_.at_end(&asked, nullptr);
+  if (fate == Fate::kOpen) fate = choice_.at_end(&asked, nullptr, orphan);
   return fate == Fate::kWritten;
 }
 
@@ -116,7 +119,7 @@ void ExchangeLines::take_request(const Message& request, ConnectionIdentity& con
     remember_fate(request, connection);
   } else if (!hold(request, connection)) {
     counters_.add(ShardCounter::exchanges_left_early);
-    if (fate_ == Fate::kOpen) fate_ = choice_.at_end(&asked_, nullptr);
+    if (fate_ == Fate::kOpen) fate_ = choice_.at_end(&asked_, nullptr, kLeftEarly);
     if (fate_ != Fate::kWritten) return leave_out(fate_, 1);
     write_alone(request, kLeftEarly);
   }
@@ -369,7 +372,7 @@ void ExchangeLines::write_held(const HeldExchange& held, Orphan orphan) {
 // decided now at the latest.
 ExchangeLines::Fate ExchangeLines::leave_alone(HeldExchange& held, Orphan orphan) {
   Fate fate = held.fate;
-  if (fate == Fate::kOpen) fate = choice_.at_end(&held.asked, nullptr);
+  if (fate == Fate::kOpen) fate = choice_.at_end(&held.asked, nullptr, orphan);
   if (held.messages > 0 && fate == Fate::kWritten) {
     write_held(held, orphan);
   } else if (held.messages > 0) {

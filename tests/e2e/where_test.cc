@@ -38,9 +38,16 @@ struct Whole {
   };
 
   explicit Whole(const std::filesystem::path& path) {
+    // By connection, and number or time.
+    std::map<std::pair<std::string, Json>, Json> ends;
+    for (const std::string& line : lines_of(read(path, full({"--records", "exchange"})).out)) {
+      const Json exchange = Json::parse(line);
+      ends[{exchange["connectionId"], key_of(exchange)}] = exchange;
+    }
     std::map<std::pair<std::string, uint64_t>, size_t> known;
     for (const std::string& line : lines_of(read(path, full()).out)) {
-      const Json message = Json::parse(line);
+      Json message = Json::parse(line);
+      condition_model::add_exchange(ends[{message["connectionId"], key_of(message)}], message);
       messages.push_back(message);
       const bool is_request = message["direction"] == "request";
       const int status = message.value("statusCode", 0);
@@ -61,9 +68,13 @@ struct Whole {
     }
   }
 
+  static Json key_of(const Json& line) {
+    return line.contains("exchange") ? line["exchange"] : line["timestamp"];
+  }
+
   static std::vector<std::string> full(std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments = {"--format", "ndjson",   "--fields",
-                                          "extended", "--shards", "0"};
+    std::vector<std::string> arguments = {"--format", "ndjson", "--fields",          "extended",
+                                          "--shards", "0",      "--trusted-proxies", "1"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
@@ -113,8 +124,8 @@ TEST(Where, TwoHundredRandomConditionsSelectWhatAnEvaluatorOfTheFullLinesSelects
                            }).any(3);
       SCOPED_TRACE(std::string(name) + ": " + meaning.text);
       const char* shards = seed % 3 == 0 ? "0" : seed % 3 == 1 ? "1" : "4";
-      const Finished run = read(capture(name), {"--format", "ndjson", "--fields", "extended",
-                                                "--shards", shards, "--where", meaning.text});
+      const Finished run =
+          read(capture(name), Whole::full({"--shards", shards, "--where", meaning.text}));
       const std::vector<std::string> expected = whole.lines_where(meaning);
       ASSERT_EQ(sorted_lines(run.out), expected);
       const Json messages = event_named(run.err, "stopped")["messages"];

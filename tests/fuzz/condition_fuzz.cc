@@ -62,14 +62,16 @@ void check_verdicts(const Condition& condition, FuzzInput& input) {
   const Message response = response_of(input);
   uint64_t bits = 0;
   const Verdict verdict = condition.at_request(request, bits);
-  for (const Message* end : {static_cast<const Message*>(nullptr), &response}) {
-    const bool holds = condition.at_end(&bits, end);
-    EXPECT_EQ(condition.at_end(&bits, end), holds);
+  const ExchangeEnd end = {{static_cast<Orphan::Kind>(input.below(4)), Incomplete::kGap},
+                           static_cast<int32_t>(input.u32())};
+  for (const Message* last : {static_cast<const Message*>(nullptr), &response}) {
+    const bool holds = condition.at_end(&bits, last, end);
+    EXPECT_EQ(condition.at_end(&bits, last, end), holds);
     if (verdict != Verdict::kLater) {
       EXPECT_EQ(holds, verdict == Verdict::kYes);
     }
   }
-  condition.at_end(nullptr, &response);
+  condition.at_end(nullptr, &response, end);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include <vector>
 
 // An obviously correct evaluator of conditions: random conditions, and what each means for the full
-// lines of a request and its response.
+// lines of a request and its response, to which add_exchange was applied.
 namespace tcp_sniffer::condition_model {
 
 using Line = nlohmann::json;
@@ -21,7 +21,7 @@ struct Meaning {
   std::function<bool(const Line*, const Line*)> holds;
 };
 
-enum class Of { kRequest, kResponse, kEither, kConnection };
+enum class Of { kRequest, kResponse, kEither, kConnection, kExchange };
 
 struct AskedField {
   std::string name;
@@ -43,9 +43,18 @@ inline const std::vector<AskedField>& asked_fields() {
       {"headersSize", Of::kEither, 'n'},     {"trailers", Of::kEither, 'f'},
       {"receiver.ip", Of::kConnection, 'a'}, {"receiver.port", Of::kConnection, 'n'},
       {"exchange", Of::kConnection, 'n'},    {"connectMs", Of::kConnection, 'm'},
-      {"vlan", Of::kConnection, 'n'},
+      {"vlan", Of::kConnection, 'n'},        {"client", Of::kConnection, 'a'},
+      {"totalMs", Of::kExchange, 'm'},       {"orphan", Of::kExchange, 't'},
+      {"orphanCause", Of::kExchange, 't'},
   };
   return fields;
+}
+
+// Adds what the line of their exchange says of the exchange to the lines of its messages.
+inline void add_exchange(const Line& exchange, Line& message) {
+  for (const char* name : {"totalMs", "orphan", "orphanCause"}) {
+    if (exchange.contains(name)) message[name] = exchange[name];
+  }
 }
 
 // The values that a line has of the field; of those that both messages have, without the prefix.
@@ -79,7 +88,7 @@ inline std::vector<Line> values_of(const AskedField& field, const Line* request,
   std::vector<Line> values;
   if (request != nullptr && field.of != Of::kResponse) values = values_in(*request, field.name);
   const bool ask_response = field.of == Of::kResponse || field.of == Of::kEither ||
-                            (field.of == Of::kConnection && request == nullptr);
+                            (field.of >= Of::kConnection && request == nullptr);
   if (response != nullptr && ask_response) {
     for (Line& value : values_in(*response, field.name)) values.push_back(std::move(value));
   }

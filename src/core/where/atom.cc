@@ -9,6 +9,7 @@
 #include "core/base/text_encoding.h"
 #include "core/message/body_text.h"
 #include "core/message/folded_value.h"
+#include "core/where/condition.h"
 #include "core/where/glob.h"
 
 namespace tcp_sniffer {
@@ -29,22 +30,6 @@ int64_t clamped(uint64_t number) {
 
 bool is_text(const Token& value) {
   return value.kind == Token::Kind::kString;
-}
-
-// Of a field of that kind which the message has.
-const IpAddress* address_of(Field field, const Message& message) {
-  switch (field) {
-    case Field::kReceiverIp:
-      return &message.receiver.ip;
-    case Field::kProxiedSourceIp:
-      return &message.proxied->source.ip;
-    case Field::kProxiedDestinationIp:
-      return &message.proxied->destination.ip;
-    case Field::kClient:
-      return &message.client.ip;
-    default:
-      return &message.destination.ip;
-  }
 }
 
 std::string quoted(std::string_view text) {
@@ -193,13 +178,29 @@ bool Atom::holds(const Message& message) const {
     case Kind::kWord:
       return text_matches(value.text);
     case Kind::kAddress:
-      return test_ == Test::kThere || network_matches(*address_of(ref_.field, message));
+      return test_ == Test::kThere || network_matches(*value.ip);
     case Kind::kFlag:
       return true;
     case Kind::kOther:
       return other_matches(message);
   }
   return false;
+}
+
+bool Atom::holds_at(const ExchangeEnd& end) const {
+  const auto word_matches = [this](std::string_view word) {
+    return !word.empty() && text_matches(word);
+  };
+  switch (ref_.field) {
+    case Field::kTotalMs:
+      return end.total_ns && number_matches(*end.total_ns);
+    case Field::kOrphan:
+      return word_matches(orphan_word(end.orphan.kind));
+    case Field::kOrphanCause:
+      return word_matches(incomplete_word(end.orphan.cause));
+    default:
+      return false;
+  }
 }
 
 bool Atom::number_matches(int64_t number) const {

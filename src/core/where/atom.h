@@ -17,6 +17,8 @@ class RE2;
 
 namespace tcp_sniffer {
 
+struct ExchangeEnd;
+
 // A comparison of one field, the smallest part of a condition: `status >= 500`, `host ~
 // "*.example"`, `client in 10.0.0.0/8`, or a field alone, which asks whether it is there. A
 // comparison with a field that a message does not have does not hold.
@@ -50,6 +52,8 @@ class Atom {
   const FieldRef& ref() const { return ref_; }
   // Whether it holds for this message alone.
   bool holds(const Message& message) const;
+  // Of a field of the exchange.
+  bool holds_at(const ExchangeEnd& end) const;
 
  private:
   enum class Type : uint8_t { kNumber, kMilliseconds, kTime, kText, kAddress, kNone };

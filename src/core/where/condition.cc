@@ -9,10 +9,19 @@ bool Condition::needs_body() const {
                      [](const Atom& atom) { return tcp_sniffer::needs_body(atom.ref()); });
 }
 
+bool Condition::needs_client() const {
+  return std::any_of(atoms_.begin(), atoms_.end(),
+                     [](const Atom& atom) { return atom.ref().field == Field::kClient; });
+}
+
 void Condition::note_sides() {
   for (size_t i = 0; i < atoms_.size(); ++i) {
     const uint64_t bit = uint64_t{1} << i;
     const FieldOf of = atoms_[i].ref().of;
+    if (of == FieldOf::kExchange) {
+      asks_end_ |= bit;
+      continue;
+    }
     if (of != FieldOf::kResponse) asks_request_ |= bit;
     if (of != FieldOf::kRequest) asks_response_ |= bit;
     if (of == FieldOf::kConnection) asks_connection_ |= bit;
@@ -55,13 +64,15 @@ Condition::Verdict Condition::at_request(const Message& request, uint64_t& bits)
   return Verdict::kLater;
 }
 
-bool Condition::at_end(const uint64_t* request_bits, const Message* response) const {
+bool Condition::at_end(const uint64_t* request_bits, const Message* response,
+                       const ExchangeEnd& end) const {
   const uint64_t bits = request_bits == nullptr ? 0 : *request_bits;
   uint64_t open = response == nullptr ? 0 : asks_response_;
   if (request_bits != nullptr) open &= ~asks_connection_;
   const auto ask = [&](uint16_t atom) {
     const uint64_t bit = uint64_t{1} << atom;
-    const bool holds = (bits & bit) != 0 || ((open & bit) != 0 && atoms_[atom].holds(*response));
+    const bool holds = (bits & bit) != 0 || ((open & bit) != 0 && atoms_[atom].holds(*response)) ||
+                       ((asks_end_ & bit) != 0 && atoms_[atom].holds_at(end));
     return holds ? Truth::kTrue : Truth::kFalse;
   };
   return evaluate(root_, ask) == Truth::kTrue;

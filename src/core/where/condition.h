@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -11,6 +12,12 @@
 #include "core/where/lexer.h"
 
 namespace tcp_sniffer {
+
+// What is known of an exchange when it ends, beside its messages.
+struct ExchangeEnd {
+  Orphan orphan;
+  std::optional<int64_t> total_ns;  // of both messages
+};
 
 // A condition on an exchange, compiled: `status >= 500 or latencyMs > 1000`. The language is
 // that of parser.h.
@@ -22,7 +29,7 @@ namespace tcp_sniffer {
 //     uint64_t bits = 0;
 //     Verdict verdict = condition.at_request(request, bits);
 //     if (verdict == Verdict::kLater) …hold the request, keep the bits…
-//     bool holds = condition.at_end(&bits, &response);
+//     bool holds = condition.at_end(&bits, &response, end);
 //
 // A field of either message holds when it holds for one of them. Neither question allocates, but
 // for regular expressions, whose RE2 builds what it remembers of texts as it meets them, within a
@@ -38,11 +45,13 @@ class Condition {
 
   // Whether bodies have to be kept for it.
   bool needs_body() const;
+  // Whether the client's real address has to be known for it.
+  bool needs_client() const;
 
   // What the request alone decides. kLater: `bits` are to be given to at_end.
   Verdict at_request(const Message& request, uint64_t& bits) const;
   // `request_bits`: nullptr when the request is not known. `response`: nullptr when there is none.
-  bool at_end(const uint64_t* request_bits, const Message* response) const;
+  bool at_end(const uint64_t* request_bits, const Message* response, const ExchangeEnd& end) const;
 
  private:
   friend class ConditionParser;
@@ -65,6 +74,7 @@ class Condition {
   uint64_t asks_request_ = 0;     // atoms that a request may answer
   uint64_t asks_response_ = 0;    // atoms that a response may answer
   uint64_t asks_connection_ = 0;  // atoms that either answers in the same way
+  uint64_t asks_end_ = 0;         // atoms that only the end of the exchange answers
 };
 
 // The expression and a caret below the place of the error, each line indented.

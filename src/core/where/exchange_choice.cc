@@ -6,6 +6,8 @@
 #include <utility>
 #include <variant>
 
+#include "core/base/number_text.h"
+
 namespace tcp_sniffer {
 namespace {
 
@@ -31,6 +33,11 @@ bool ExchangeChoice::needs_body() const {
          (always_keep_ != nullptr && sample_bound_ != kWholeSample && always_keep_->needs_body());
 }
 
+bool ExchangeChoice::needs_client() const {
+  return (where_ != nullptr && where_->needs_client()) ||
+         (always_keep_ != nullptr && sample_bound_ != kWholeSample && always_keep_->needs_client());
+}
+
 bool ExchangeChoice::in_sample(const Message& message) const {
   if (sample_bound_ == kWholeSample) return true;
   const bool is_known = message.exchange != kNoExchange;
@@ -43,6 +50,7 @@ ExchangeChoice::Fate ExchangeChoice::at_request(const Message& request, Asked& a
   const Verdict wanted =
       where_ == nullptr ? Verdict::kYes : where_->at_request(request, asked.where);
   if (wanted == Verdict::kNo) return Fate::kFiltered;
+  asked.first_byte_ns = request.first_byte_ns;
   asked.in_sample = in_sample(request);
   const Verdict kept = asked.in_sample ? Verdict::kYes
                        : always_keep_ == nullptr
@@ -53,12 +61,17 @@ ExchangeChoice::Fate ExchangeChoice::at_request(const Message& request, Asked& a
 }
 
 // A condition that the request has decided says the same again.
-ExchangeChoice::Fate ExchangeChoice::at_end(const Asked* asked, const Message* response) const {
+ExchangeChoice::Fate ExchangeChoice::at_end(const Asked* asked, const Message* response,
+                                            Orphan orphan) const {
+  ExchangeEnd end{orphan, {}};
+  if (asked != nullptr && response != nullptr) {
+    end.total_ns = elapsed_ns(asked->first_byte_ns, response->last_byte_ns);
+  }
   const uint64_t* where_bits = asked == nullptr ? nullptr : &asked->where;
-  if (where_ != nullptr && !where_->at_end(where_bits, response)) return Fate::kFiltered;
+  if (where_ != nullptr && !where_->at_end(where_bits, response, end)) return Fate::kFiltered;
   if (asked == nullptr ? in_sample(*response) : asked->in_sample) return Fate::kWritten;
   const uint64_t* keep_bits = asked == nullptr ? nullptr : &asked->always_keep;
-  const bool kept = always_keep_ != nullptr && always_keep_->at_end(keep_bits, response);
+  const bool kept = always_keep_ != nullptr && always_keep_->at_end(keep_bits, response, end);
   return kept ? Fate::kWritten : Fate::kSampledOut;
 }
 

@@ -32,6 +32,7 @@ class ExchangeChoice {
   struct Asked {
     uint64_t where = 0;
     uint64_t always_keep = 0;
+    int64_t first_byte_ns = 0;
     bool in_sample = false;
   };
 
@@ -41,12 +42,14 @@ class ExchangeChoice {
   bool any() const { return any_; }
   // Whether bodies have to be kept, and decoded, for it.
   bool needs_body() const;
+  // Whether the client's real address has to be known for it.
+  bool needs_client() const;
 
   // kOpen: `asked` is to be given to at_end.
   Fate at_request(const Message& request, Asked& asked) const;
   // Never kOpen. `asked`: nullptr when the request is not known. `response`: nullptr when there is
-  // none; one of the two is there.
-  Fate at_end(const Asked* asked, const Message* response) const;
+  // none; one of the two is there. `orphan`: why one is not.
+  Fate at_end(const Asked* asked, const Message* response, Orphan orphan) const;
 
  private:
   bool in_sample(const Message& message) const;

@@ -98,7 +98,8 @@ ClientRules client_rules(const Config& config) {
   // What must not be shown in a header must not be shown as the client.
   const HeaderNames hidden(config.redact_headers);
   ClientRules rules;
-  rules.wanted = is_given(config, "trustedProxies") || is_given(config, "clientHeader");
+  rules.wanted = is_given(config, "trustedProxies") || is_given(config, "clientHeader") ||
+                 ExchangeChoice(choice_rules(config)).needs_client();
   rules.trusted_proxies = static_cast<uint32_t>(config.trusted_proxies);
   if (hidden.cover(config.client_header)) rules.trusted_proxies = 0;
   rules.reads_header = !config.client_header.empty();

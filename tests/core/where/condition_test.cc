@@ -47,6 +47,7 @@ Message request() {
   message.headers = kRequestHeaders;
   message.receiver = ip4(192, 0, 2, 10, 80);
   message.destination = ip4(10, 1, 2, 3, 51234);
+  message.client = {true, message.destination.ip};
   message.connection_id = 0x0123456789abcdef;
   message.exchange = 3;
   message.body = "{\"a\":1}";
@@ -83,16 +84,17 @@ std::unique_ptr<Condition> compiled(const std::string& text) {
 }
 
 // As a shard asks.
-bool holds(const Condition& condition, const Message* asked, const Message* answer) {
+bool holds(const Condition& condition, const Message* asked, const Message* answer,
+           const ExchangeEnd& end = {}) {
   uint64_t bits = 0;
-  if (asked == nullptr) return condition.at_end(nullptr, answer);
+  if (asked == nullptr) return condition.at_end(nullptr, answer, end);
   const Verdict verdict = condition.at_request(*asked, bits);
   if (verdict != Verdict::kLater) {
     // What was decided stays so.
-    EXPECT_EQ(condition.at_end(&bits, nullptr) && verdict == Verdict::kNo, false);
+    EXPECT_EQ(condition.at_end(&bits, nullptr, end) && verdict == Verdict::kNo, false);
     return verdict == Verdict::kYes;
   }
-  return condition.at_end(&bits, answer);
+  return condition.at_end(&bits, answer, end);
 }
 
 bool holds(const std::string& text) {
@@ -213,6 +215,26 @@ struct Wrong {
   size_t at;
   const char* problem;
 };
+
+TEST(Condition, WhatIsKnownOfTheWholeExchangeIsAskedAtItsEnd) {
+  const Message asked = request();
+  const Message answer = response();
+  const ExchangeEnd whole = {{}, 1700 * kMs};
+  for (const char* text : {"totalMs >= 1.7s", "not orphan", "totalMs and client in 10.0.0.0/8",
+                           "client = 10.1.2.3", "not orphanCause and method = 'POST'"}) {
+    EXPECT_TRUE(holds(*compiled(text), &asked, &answer, whole)) << text;
+  }
+  const ExchangeEnd alone = {{Orphan::Kind::kResponseNotCaptured, Incomplete::kGap}, {}};
+  for (const char* text : {"orphan", "orphan = 'responseNotCaptured'", "orphanCause ~ 'g*'",
+                           "not totalMs", "orphan != 'noResponse'"}) {
+    EXPECT_TRUE(holds(*compiled(text), &asked, nullptr, alone)) << text;
+  }
+  uint64_t bits = 0;
+  EXPECT_EQ(compiled("orphan")->at_request(asked, bits), Verdict::kLater);
+  EXPECT_EQ(compiled("client in 11.0.0.0/8")->at_request(asked, bits), Verdict::kNo);
+  EXPECT_TRUE(compiled("orphan or client = ::1")->needs_client());
+  EXPECT_FALSE(compiled("orphan")->needs_client());
+}
 
 TEST(Condition, AWrongExpressionIsMarkedAndSaysWhatWasExpected) {
   const Wrong cases[] = {
@@ -356,8 +378,9 @@ TEST(Glob, MatchesAsTheObviousRecursionDoes) {
 
 // ---------------------------------------------------------------- random conditions
 
-const std::vector<std::string> kTexts = {"GET", "POST", "/a",  "/ab?c", "a.example", "x",   "",
-                                         "OK",  "gap",  "1.1", "1.0",   "text/html", "idle"};
+const std::vector<std::string> kTexts = {"GET", "POST",      "/a",   "/ab?c",     "a.example",
+                                         "x",   "",          "OK",   "gap",       "1.1",
+                                         "1.0", "text/html", "idle", "noResponse"};
 
 // What the constants of conditions are.
 std::vector<Json> few_values(const condition_model::AskedField& field) {
@@ -384,6 +407,7 @@ class RandomMessage {
     message_.direction = is_request ? MessageDirection::kRequest : MessageDirection::kResponse;
     message_.receiver = ip4(10, 0, 0, static_cast<uint8_t>(random() % 4), small());
     message_.connection_id = 7;
+    message_.client = {random() % 2 == 0, ip4(10, 0, 0, static_cast<uint8_t>(small()), 0).ip};
     message_.exchange = small();
     message_.method = text();
     message_.target = text();
@@ -412,6 +436,7 @@ class RandomMessage {
   // The other half of the same exchange.
   void join(const Message& other) {
     message_.receiver = other.receiver;
+    message_.client = other.client;
     message_.exchange = other.exchange;
     message_.vlan = other.vlan;
     message_.connect_ns = other.connect_ns;
@@ -448,15 +473,33 @@ TEST(Condition, RandomOnesHoldWhereAnEvaluatorOfTheFullLinesSaysSo) {
       const RandomMessage request_half(random, true);
       RandomMessage response_half(random, false);
       response_half.join(request_half.message());
-      const Json request_line = request_half.line();
-      const Json response_line = response_half.line();
+      const int64_t total_ns =
+          elapsed_ns(request_half.message().first_byte_ns, response_half.message().last_byte_ns);
+      static constexpr Orphan kOrphans[] = {{Orphan::Kind::kNoResponse, Incomplete::kNo},
+                                            {Orphan::Kind::kResponseNotCaptured, Incomplete::kIdle},
+                                            {Orphan::Kind::kRequestNotCaptured, Incomplete::kNo}};
       // Whole, and without either half.
       for (const auto& [has_request, has_response] :
            {std::pair{true, true}, std::pair{true, false}, std::pair{false, true}}) {
+        ExchangeEnd end;
+        Json request_line = request_half.line();
+        Json response_line = response_half.line();
+        Json exchange;
+        if (has_request && has_response) {
+          end.total_ns = total_ns;
+          exchange["totalMs"] = static_cast<double>(total_ns) / kMs;
+        } else {
+          end.orphan = kOrphans[random() % 3];
+          exchange["orphan"] = orphan_word(end.orphan.kind);
+          const std::string_view cause = incomplete_word(end.orphan.cause);
+          if (!cause.empty()) exchange["orphanCause"] = cause;
+        }
+        condition_model::add_exchange(exchange, request_line);
+        condition_model::add_exchange(exchange, response_line);
         const bool expected = meaning.holds(has_request ? &request_line : nullptr,
                                             has_response ? &response_line : nullptr);
         ASSERT_EQ(holds(*condition, has_request ? &request_half.message() : nullptr,
-                        has_response ? &response_half.message() : nullptr),
+                        has_response ? &response_half.message() : nullptr, end),
                   expected)
             << meaning.text << "\n"
             << request_line << "\n"
