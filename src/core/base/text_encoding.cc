@@ -9,10 +9,6 @@
 namespace tcp_sniffer {
 namespace {
 
-bool is_continuation(char byte) {
-  return (static_cast<uint8_t>(byte) & 0xc0) == 0x80;
-}
-
 // How many bytes a character that begins with this byte has; 1 for bytes that begin none.
 size_t character_size(char byte) {
   const auto lead = static_cast<uint8_t>(byte);
@@ -41,6 +37,12 @@ bool may_be_second(char lead, char second) {
 
 }  // namespace
 
+bool is_ascii(std::string_view text) {
+  uint8_t bits = 0;
+  for (const char byte : text) bits |= static_cast<uint8_t>(byte);
+  return bits < 0x80;
+}
+
 bool is_utf8(std::string_view text) {
   return simdjson::validate_utf8(text.data(), text.size());
 }
@@ -52,7 +54,7 @@ Utf8Character first_character(std::string_view text) {
   if (size == 1 || text.size() < size || !may_be_second(text[0], text[1])) return {};
   uint32_t code = lead & (0xffu >> (size + 1));
   for (const char byte : text.substr(1, size - 1)) {
-    if (!is_continuation(byte)) return {};
+    if (begins_character(byte)) return {};
     code = code << 6 | (static_cast<uint8_t>(byte) & 0x3f);
   }
   return {code, size};
@@ -62,7 +64,7 @@ std::string_view without_cut_character(std::string_view text) {
   size_t lead = text.size();
   while (lead > 0 && text.size() - lead < 4) {
     --lead;
-    if (is_continuation(text[lead])) continue;
+    if (!begins_character(text[lead])) continue;
     const size_t there = text.size() - lead;
     const bool cut = character_size(text[lead]) > there &&
                      (there == 1 || may_be_second(text[lead], text[lead + 1]));
@@ -86,7 +88,7 @@ bool cut_character_is_none(std::string_view text, std::string_view behind) {
 
 size_t character_boundary(std::string_view text, size_t size) {
   if (size >= text.size()) return text.size();
-  while (size > 0 && is_continuation(text[size])) --size;
+  while (size > 0 && !begins_character(text[size])) --size;
   return size;
 }
 

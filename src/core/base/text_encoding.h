@@ -6,6 +6,14 @@
 
 namespace tcp_sniffer {
 
+// Whether no byte of the text has its highest bit set.
+bool is_ascii(std::string_view text);
+
+// False: in UTF-8 the byte goes on with a character that began before it (RFC 3629 section 3).
+constexpr bool begins_character(char byte) {
+  return (static_cast<uint8_t>(byte) & 0xc0) != 0x80;
+}
+
 // Is the text well-formed UTF-8 (RFC 3629)?
 bool is_utf8(std::string_view text);
 

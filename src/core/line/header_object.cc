@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/base/ascii_case.h"
+#include "core/base/text_encoding.h"
 #include "core/field/field_value.h"
 #include "core/message/folded_value.h"
 
@@ -13,10 +14,6 @@ namespace {
 // The room that is reserved at once for fields, of which each must fit in the worst case of
 // escaping: enough for nearly every message's fields in one piece, little beside a block of lines.
 constexpr size_t kRunRoom = 16384;
-
-bool is_ascii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return (c & 0x80) == 0; });
-}
 
 void close_object(size_t start, LineSink& sink) {
   if (sink.size() > start) cut_line(sink, sink.size() - 1);  // the comma after the last field

@@ -26,12 +26,6 @@ using packed::place_of;
 // longer than any that is read.
 constexpr size_t kTextsMax = packed::kValueIsLatin1 - 1;
 
-bool is_ascii(std::string_view text) {
-  uint8_t bits = 0;
-  for (const char byte : text) bits |= static_cast<uint8_t>(byte);
-  return bits < 0x80;
-}
-
 uint8_t http_version_of(const Message& message) {
   if (!message.protocol.empty()) return 0;
   return message.http09 ? 9 : message.version_minor == 0 ? 10 : 11;

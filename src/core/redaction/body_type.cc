@@ -115,7 +115,7 @@ bool read_parameter(std::string_view field, std::string_view name, std::string& 
 bool is_readable(std::string_view text, bool cut_before, bool cut_after) {
   if (text.find('\0') != kNotFound) return false;
   for (int i = 0; cut_before && i < 3 && !text.empty(); ++i) {
-    if ((static_cast<unsigned char>(text.front()) & 0xc0) != 0x80) break;
+    if (begins_character(text.front())) break;
     text.remove_prefix(1);
   }
   return is_utf8(cut_after ? without_cut_character(text) : text);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/text_encoding.h"
+
 namespace tcp_sniffer {
 
 bool Condition::needs_body() const {
@@ -83,8 +85,7 @@ std::string marked_place(std::string_view expression, size_t at) {
   size_t column = 0;
   for (size_t i = 0; i < expression.size(); ++i) {
     const char c = expression[i];
-    const bool starts_character = (c & 0xc0) != 0x80;
-    if (i < at && starts_character) column++;
+    if (i < at && begins_character(c)) column++;
     line += c == '\n' || c == '\r' || c == '\t' ? ' ' : c;
   }
   return line + "\n  " + std::string(column, ' ') + "^";

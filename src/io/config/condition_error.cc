@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "core/base/text_encoding.h"
 #include "core/where/condition.h"
 #include "io/base/printable.h"
 
@@ -11,10 +12,6 @@ namespace {
 
 constexpr size_t kShownBefore = 48;
 constexpr size_t kShownAfter = 24;
-
-bool begins_character(char c) {
-  return (c & 0xc0) != 0x80;
-}
 
 }  // namespace
 
