@@ -6,7 +6,8 @@
 
 namespace tcp_sniffer {
 
-// Unaligned loads of integers as they lie in packets. The caller has checked that the bytes exist.
+// Integers in the order of packets and of files. Loads are unaligned; the caller has checked that
+// the bytes exist.
 
 constexpr uint16_t swap_bytes(uint16_t value) {
   return __builtin_bswap16(value);
@@ -18,6 +19,16 @@ constexpr uint64_t swap_bytes(uint64_t value) {
   return __builtin_bswap64(value);
 }
 
+// From or to the order of the machine.
+template <typename Integer>
+constexpr Integer little_endian(Integer value) {
+  return std::endian::native == std::endian::little ? value : swap_bytes(value);
+}
+template <typename Integer>
+constexpr Integer big_endian(Integer value) {
+  return std::endian::native == std::endian::big ? value : swap_bytes(value);
+}
+
 template <typename Integer>
 inline Integer load_native(const uint8_t* bytes) {
   Integer value;
@@ -27,14 +38,12 @@ inline Integer load_native(const uint8_t* bytes) {
 
 template <typename Integer>
 inline Integer load_big_endian(const uint8_t* bytes) {
-  const auto value = load_native<Integer>(bytes);
-  return std::endian::native == std::endian::little ? swap_bytes(value) : value;
+  return big_endian(load_native<Integer>(bytes));
 }
 
 template <typename Integer>
 inline Integer load_little_endian(const uint8_t* bytes) {
-  const auto value = load_native<Integer>(bytes);
-  return std::endian::native == std::endian::little ? value : swap_bytes(value);
+  return little_endian(load_native<Integer>(bytes));
 }
 
 inline uint16_t load_be16(const uint8_t* bytes) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -50,12 +49,9 @@ constexpr size_t kPartsMax = 7;
 constexpr uint32_t kValueIsLatin1 = 1u << 30;
 constexpr uint32_t kValueIsFolded = 1u << 31;
 
-template <typename Integer>
-constexpr Integer little_endian(Integer value) {
-  return std::endian::native == std::endian::little ? value : swap_bytes(value);
-}
+using tcp_sniffer::little_endian;
 constexpr uint64_t little_endian(int64_t value) {
-  return little_endian(static_cast<uint64_t>(value));
+  return tcp_sniffer::little_endian(static_cast<uint64_t>(value));
 }
 
 struct Place {

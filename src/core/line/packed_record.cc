@@ -96,6 +96,17 @@ size_t PackedRecordWriter::size_of(std::string_view bytes) {
   return may_be ? size : 0;
 }
 
+// Its size is a multiple of 8, and the mark follows.
+bool PackedRecordWriter::may_begin(std::string_view bytes) {
+  if (bytes.size() >= kHeaderSize) return size_of(bytes) > 0;
+  const auto* begin = reinterpret_cast<const uint8_t*>(bytes.data());
+  const uint8_t mark[] = {packed::kMark & 0xff, packed::kMark >> 8};
+  for (size_t i = 0; i < sizeof(mark) && 4 + i < bytes.size(); ++i) {
+    if (begin[4 + i] != mark[i]) return false;
+  }
+  return begin[0] % packed::kAlignment == 0;
+}
+
 void PackedRecordWriter::write(const Message& message, LineSink& sink) {
   Record record(*this, sink);
   record.add_identity(message);

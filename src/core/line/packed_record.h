@@ -32,6 +32,9 @@ class PackedRecordWriter {
   // can begin with them.
   static size_t size_of(std::string_view bytes);
 
+  // Whether a record may begin with these bytes, of which there is one at least.
+  static bool may_begin(std::string_view bytes);
+
   // Both outlive the writer.
   PackedRecordWriter(const LineOptions& options, HeaderObjectWriter& headers)
       : options_(options), headers_(headers) {}

@@ -11,6 +11,7 @@
 
 #include "core/base/byte_order.h"
 #include "core/line/framed_line.h"
+#include "core/line/packed_record.h"
 
 namespace tcp_sniffer {
 
@@ -60,21 +61,13 @@ std::string at_byte(uint64_t offset) {
   return " at byte " + std::to_string(offset);
 }
 
-// Fewer than have the record's size: that is a multiple of 8, and behind it stands a mark.
-bool may_begin_record(std::string_view begin) {
-  constexpr std::string_view kMark = "TP";
-  const std::string_view mark = begin.substr(std::min<size_t>(begin.size(), 4)).substr(0, 2);
-  return begin.front() % 8 == 0 && kMark.starts_with(mark);
-}
-
 // Whether a file with these first bytes may be one of messages with lengths. Returns why not.
 std::string error_of_begin(std::string_view begin, MessageFraming framing) {
   if (framing == MessageFraming::kFrames) {
     if (begin == kFramedMagic.substr(0, begin.size())) return {};
     return "it has no framed messages: it does not begin with " + std::string(kFramedMagic);
   }
-  const bool is_whole = begin.size() >= size_prefix(framing);
-  if (is_whole ? message_size(begin, framing) > 0 : may_begin_record(begin)) return {};
+  if (PackedRecordWriter::may_begin(begin)) return {};
   return "it has no packed records: it does not begin with one";
 }
 
@@ -85,12 +78,16 @@ bool may_be_message(std::string_view head, MessageFraming framing) {
   return load_le32(reinterpret_cast<const uint8_t*>(head.data())) >= 2 && head.back() == '{';
 }
 
+// What the first bytes of a file of messages with lengths are judged by.
+constexpr size_t kBeginSize = kFramedMagic.size();
+static_assert(kBeginSize == PackedRecordWriter::kHeaderSize);
+
 // Where the last whole message ends. `error` is why the file must not be changed.
 uint64_t end_of_messages(int fd, uint64_t size, MessageFraming framing, std::string& error) {
   Window window(fd);
-  const std::string_view begin = window.at(0, 8);
+  const std::string_view begin = window.at(0, kBeginSize);
   error = error_of_begin(begin, framing);
-  if (!error.empty() || begin.size() < 8) return 0;
+  if (!error.empty() || begin.size() < kBeginSize) return 0;
   uint64_t end = framing == MessageFraming::kFrames ? kFramedMagic.size() : 0;
   while (end < size) {
     const std::string_view head = window.at(end, size_prefix(framing) + 1);
