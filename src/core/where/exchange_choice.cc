@@ -22,20 +22,19 @@ std::unique_ptr<Condition> compiled(const std::string& text) {
 }  // namespace
 
 ExchangeChoice::ExchangeChoice(const ChoiceRules& rules)
-    : any_(rules.any()),
-      sample_bound_(sample_bound(rules.sample)),
+    : sample_bound_(sample_bound(rules.sample)),
       sample_seed_(rules.sample_seed),
       where_(compiled(rules.where)),
-      always_keep_(compiled(rules.always_keep)) {}
+      always_keep_(sample_bound_ == kWholeSample ? nullptr : compiled(rules.always_keep)) {}
 
 bool ExchangeChoice::needs_body() const {
   return (where_ != nullptr && where_->needs_body()) ||
-         (always_keep_ != nullptr && sample_bound_ != kWholeSample && always_keep_->needs_body());
+         (always_keep_ != nullptr && always_keep_->needs_body());
 }
 
 bool ExchangeChoice::needs_client() const {
   return (where_ != nullptr && where_->needs_client()) ||
-         (always_keep_ != nullptr && sample_bound_ != kWholeSample && always_keep_->needs_client());
+         (always_keep_ != nullptr && always_keep_->needs_client());
 }
 
 bool ExchangeChoice::in_sample(const Message& message) const {

@@ -38,8 +38,6 @@ class ExchangeChoice {
 
   explicit ExchangeChoice(const ChoiceRules& rules);
 
-  // Whether there is a choice at all.
-  bool any() const { return any_; }
   // Whether bodies have to be kept, and decoded, for it.
   bool needs_body() const;
   // Whether the client's real address has to be known for it.
@@ -54,11 +52,10 @@ class ExchangeChoice {
  private:
   bool in_sample(const Message& message) const;
 
-  const bool any_;
   const uint64_t sample_bound_;
   const uint64_t sample_seed_;
   std::unique_ptr<Condition> where_;        // nullptr: every exchange
-  std::unique_ptr<Condition> always_keep_;  // nullptr: none
+  std::unique_ptr<Condition> always_keep_;  // nullptr: none, or the sample has every exchange
 };
 
 }  // namespace tcp_sniffer
