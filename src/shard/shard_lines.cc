@@ -44,14 +44,14 @@ void ShardLines::on_message(const Message& message, ConnectionIdentity& connecti
   }
 }
 
-void ShardLines::with_body(Message message, ConnectionIdentity& connection) {
-  if (limit_ != nullptr && !admits(message)) {
+void ShardLines::with_body(const Message& as_sent, ConnectionIdentity& connection) {
+  if (limit_ != nullptr && !admits(as_sent)) {
     return counters_.add(ShardCounter::messages_beyond_count);
   }
+  Message message = as_sent;
   if (!number_frames_) message.first_frame = message.last_frame = 0;
   if (chooses_first_ && !exchanges_.admit(message, connection)) return;
   const bool decodes = (bodies_.decode || redactor_.searches_bodies()) && !message.body.empty();
-  const Message as_sent = message;
   if (decodes) decode(message);
   if (redacts_) redact(message);
   if (!chooses_ || chooses_first_ || exchanges_.admit(message, connection)) {

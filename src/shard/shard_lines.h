@@ -56,7 +56,7 @@ class ShardLines final : public MessageOutput {
   void publish() { latencies_.publish(); }
 
  private:
-  void with_body(Message message, ConnectionIdentity& connection);
+  void with_body(const Message& as_sent, ConnectionIdentity& connection);
   void extract(const Message& message, const Message& as_sent);
   void decode(Message& message);
   void redact(Message& message);
