@@ -12,21 +12,13 @@
 
 #include "core/base/number_text.h"
 #include "core/net/ip_text.h"
+#include "support/endpoints.h"
 
 namespace tcp_sniffer::message_line_test {
 namespace {
 
 using Json = nlohmann::json;
 using std::string_literals::operator""s;
-
-Endpoint ip4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint16_t port) {
-  Endpoint endpoint{kV4MappedPrefix, port};
-  endpoint.ip[12] = a;
-  endpoint.ip[13] = b;
-  endpoint.ip[14] = c;
-  endpoint.ip[15] = d;
-  return endpoint;
-}
 
 constexpr int64_t kNoon = 1740139200000000000;  // 2025-02-21T12:00:00Z
 

@@ -7,18 +7,10 @@
 #include <string>
 
 #include "core/line/message_line.h"
+#include "support/endpoints.h"
 
 namespace tcp_sniffer::community_id_test {
 namespace {
-
-Endpoint ip4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint16_t port) {
-  Endpoint endpoint{kV4MappedPrefix, port};
-  endpoint.ip[12] = a;
-  endpoint.ip[13] = b;
-  endpoint.ip[14] = c;
-  endpoint.ip[15] = d;
-  return endpoint;
-}
 
 std::string community_id(const Endpoint& a, const Endpoint& b) {
   char text[kCommunityIdSize];

@@ -15,6 +15,7 @@
 #include "core/where/constant.h"
 #include "core/where/glob.h"
 #include "support/condition_model.h"
+#include "support/endpoints.h"
 
 namespace tcp_sniffer::condition_test {
 namespace {
@@ -24,15 +25,6 @@ using Verdict = Condition::Verdict;
 
 constexpr int64_t kNoon = 1740139200000000000;  // 2025-02-21T12:00:00Z
 constexpr int64_t kMs = 1000000;
-
-Endpoint ip4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint16_t port) {
-  Endpoint endpoint{kV4MappedPrefix, port};
-  endpoint.ip[12] = a;
-  endpoint.ip[13] = b;
-  endpoint.ip[14] = c;
-  endpoint.ip[15] = d;
-  return endpoint;
-}
 
 const HeaderField kRequestHeaders[] = {{"Host", "eu.shop.example"},
                                        {"X-Debug", "1"},
