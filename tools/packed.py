@@ -2,11 +2,13 @@
 """Reads `format: packed`, as docs/packed.md specifies it, and prints the lines of `format: ndjson`:
 
     tcp-sniffer -r a.pcap --format packed --binary-body base64 | tools/packed.py
+    tools/packed.py messages.packed
 
 `records(stream)` gives the records of a binary stream, `message_of(record)` and
 `exchange_of(record)` what a line of NDJSON has, as a dict. Bytes that are no record are a ValueError.
 """
 
+import argparse
 import base64
 import ipaddress
 import json
@@ -321,7 +323,11 @@ READERS = {MESSAGE: message_of, EXCHANGE: exchange_of}
 
 
 def main():
-    for data in records(sys.stdin.buffer):
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", type=argparse.FileType("rb"), default=sys.stdin.buffer,
+                        help="what tcp-sniffer wrote (default: standard input)")
+    for data in records(parser.parse_args().file):
         reader = READERS.get(data[7])
         if reader is not None:  # records of other kinds may come
             print(json.dumps(reader(data), ensure_ascii=False, separators=(",", ":")))
