@@ -10,8 +10,6 @@
 namespace tcp_sniffer {
 namespace {
 
-using Kind = FieldValue::Kind;
-
 // Bytes of the message's head may stand in the value.
 bool is_of_head(const FieldRef& ref) {
   switch (ref.field) {
@@ -132,32 +130,11 @@ void SelectedLineWriter::write_row(const Append& append, LineSink& sink) {
   append_verbatim(cells_.row_end(), sink);
 }
 
-// The value alone. False: the message does not have it, and nothing was appended.
-bool SelectedLineWriter::append_field(const Column& column, const Message& message,
-                                      LineSink& sink) {
-  const FieldValue value = value_of(column.ref, message);
-  return value.kind != Kind::kAbsent && append_value(column, value, message, sink);
-}
-
-// Nearly every key fits one piece, which is copied whole.
-inline void SelectedLineWriter::append_key(const Column& column, LineSink& sink) {
-  char* out = sink.reserve(column.key.size());
-  std::memcpy(out, column.key.data(), kKeyPiece);
-  if (column.key_size > kKeyPiece) [[unlikely]] {
-    std::memcpy(out, column.key.data(), column.key_size);
-  }
-  sink.commit(out + column.key_size);
-}
-
-bool SelectedLineWriter::append_member(const Column& column, const Message& message,
-                                       LineSink& sink) {
-  const FieldValue value = value_of(column.ref, message);
-  if (value.kind == Kind::kAbsent) return false;
+inline void SelectedLineWriter::append_member(const Column& column, const Message& message,
+                                              LineSink& sink) {
   const size_t start = sink.size();
-  append_key(column, sink);
-  if (append_value(column, value, message, sink)) return true;
-  cut_line(sink, start);
-  return false;
+  char* value = put_key(column, kShortPartMax, sink);
+  if (!append_at(value, column, message, sink)) cut_line(sink, start);
 }
 
 bool SelectedLineWriter::append_cell(const Column& column, const Message& message, LineSink& sink) {
@@ -221,9 +198,7 @@ void SelectedLineWriter::write_exchange(const ExchangeParts& parts, LineSink& si
   const auto append = [&](const Column& column) {
     const size_t start = sink.size();
     append_key(column, sink);
-    const bool there = append_of_exchange(column, parts, held, sink);
-    if (!there) cut_line(sink, start);
-    return there;
+    if (!append_of_exchange(column, parts, held, sink)) cut_line(sink, start);
   };
   if (format_ == LineOptions::kFramed) {
     const FramedMessage frame(sink);
@@ -252,7 +227,7 @@ bool SelectedLineWriter::append_of_exchange(const Column& column, const Exchange
       break;
     case FieldOf::kConnection:
       if (column.ref.field == Field::kTimestamp && parts.has_request()) {
-        append_value(column, FieldValue::time_of(parts.request_first_ns), *parts.about, sink);
+        append_time(parts.request_first_ns, sink);
       } else if (column.ref.field == Field::kDirection ||
                  !append_field(column, *parts.about, sink)) {
         return false;
@@ -269,23 +244,20 @@ bool SelectedLineWriter::append_of_exchange(const Column& column, const Exchange
 
 bool SelectedLineWriter::append_own_of_exchange(const Column& column, const ExchangeParts& parts,
                                                 LineSink& sink) {
-  FieldValue value;
   switch (column.ref.field) {
     case Field::kTotalMs:
       if (parts.response == nullptr || !parts.has_request()) return false;
-      value = FieldValue::milliseconds_of(
-          elapsed_ns(parts.request_first_ns, parts.response->last_byte_ns));
-      break;
+      sink.commit(
+          write_milliseconds(sink.reserve(kShortPartMax),
+                             elapsed_ns(parts.request_first_ns, parts.response->last_byte_ns)));
+      return true;
     case Field::kOrphan:
-      value = FieldValue::word_of(orphan_word(parts.orphan.kind));
-      break;
+      return append_word(orphan_word(parts.orphan.kind), sink);
     case Field::kOrphanCause:
-      value = FieldValue::word_of(incomplete_word(parts.orphan.cause));
-      break;
+      return append_word(incomplete_word(parts.orphan.cause), sink);
     default:
       return false;
   }
-  return append_value(column, value, *parts.about, sink);
 }
 
 // ---------------------------------------------------------------- latin1

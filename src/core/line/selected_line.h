@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,19 +73,29 @@ class SelectedLineWriter {
 
   bool is_table() const { return format_ == LineOptions::kTsv || format_ == LineOptions::kCsv; }
   // Both begin and end the line's object or row, and leave what stands between to
-  // append(column, sink), which appends a member with its key or a cell, and is false when there is
-  // nothing to append.
+  // append(column), which appends a member with its key or a cell, when there is one.
   template <class Append>
   void write_object(const Append& append, LineSink& sink);
   template <class Append>
   void write_row(const Append& append, LineSink& sink);
-  static void append_key(const Column& column, LineSink& sink);
-  bool append_member(const Column& column, const Message& message, LineSink& sink);
+  // Writes the key at the line's end, with room for `more` bytes behind it. Returns its end;
+  // nothing is committed. Nearly every key fits one piece, which is copied whole.
+  static char* put_key(const Column& column, size_t more, LineSink& sink) {
+    char* out = sink.reserve(column.key.size() + more);
+    std::memcpy(out, column.key.data(), kKeyPiece);
+    if (column.key_size > kKeyPiece) [[unlikely]] {
+      std::memcpy(out, column.key.data(), column.key_size);
+    }
+    return out + column.key_size;
+  }
+  static void append_key(const Column& column, LineSink& sink) {
+    sink.commit(put_key(column, 0, sink));
+  }
+  void append_member(const Column& column, const Message& message, LineSink& sink);
   bool append_cell(const Column& column, const Message& message, LineSink& sink);
   bool append_of_exchange(const Column& column, const ExchangeParts& parts, HeldValues& held,
                           LineSink& sink);
   bool append_own_of_exchange(const Column& column, const ExchangeParts& parts, LineSink& sink);
-  bool append_field(const Column& column, const Message& message, LineSink& sink);
   bool is_of(const Column& column, FieldOf of) const;
   std::string_view framed_body(FieldOf of, const Message& message) const;
   static std::string_view framed_bytes(const Message& message);
@@ -92,14 +103,18 @@ class SelectedLineWriter {
   // ---- selected_value.cc
 
   // These append the value as JSON. False: the message does not have it, and nothing was appended.
-  bool append_value(const Column& column, const FieldValue& value, const Message& message,
-                    LineSink& sink);
+  struct ValueAppender;
+  bool append_at(char* out, const Column& column, const Message& message, LineSink& sink);
+  bool append_field(const Column& column, const Message& message, LineSink& sink) {
+    return append_at(sink.reserve(kShortPartMax), column, message, sink);
+  }
+  void append_time(int64_t time_ns, LineSink& sink);
   void append_text(const Column& column, std::string_view text, LineSink& sink);
   bool append_other(const Column& column, const Message& message, LineSink& sink);
   bool append_headers(const Column& column, std::span<const HeaderField> fields, LineSink& sink);
   bool append_body(const Message& message, LineSink& sink);
   bool append_body_encoding(const Message& message, LineSink& sink) const;
-  static void append_word(std::string_view word, LineSink& sink);
+  static bool append_word(std::string_view word, LineSink& sink);
 
   void note_latin1(const Column& column);
   std::string_view latin1_names(const Column& column) const;

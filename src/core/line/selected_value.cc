@@ -5,6 +5,7 @@
 #include "core/base/base64.h"
 #include "core/base/number_text.h"
 #include "core/base/text_encoding.h"
+#include "core/field/visit_value.h"
 #include "core/line/connection_text.h"
 #include "core/line/list_text.h"
 #include "core/line/selected_line.h"
@@ -15,50 +16,80 @@
 namespace tcp_sniffer {
 namespace {
 
-using Kind = FieldValue::Kind;
-
 constexpr std::string_view kConnectionIdText = "\"0123456789abcdef\"";
 
 }  // namespace
 
-bool SelectedLineWriter::append_value(const Column& column, const FieldValue& value,
-                                      const Message& message, LineSink& sink) {
-  char* out = nullptr;
-  switch (value.kind) {
-    case Kind::kAbsent:
-      return false;
-    case Kind::kTime:
-      out = sink.reserve(kShortPartMax);
-      *out++ = '"';
-      out = time_.write(out, value.ns);
-      *out++ = '"';
-      break;
-    case Kind::kNumber:
-      out = write_unsigned(sink.reserve(kShortPartMax), value.number);
-      break;
-    case Kind::kMilliseconds:
-      out = write_milliseconds(sink.reserve(kShortPartMax), value.ns);
-      break;
-    case Kind::kText:
-      append_text(column, value.text, sink);
-      return true;
-    case Kind::kWord:
-      append_word(value.text, sink);
-      return true;
-    case Kind::kAddress:
-      out = sink.reserve(kShortPartMax);
-      *out++ = '"';
-      out = write_ip(out, *value.ip, value.mapped_on_wire);
-      *out++ = '"';
-      break;
-    case Kind::kFlag:
-      append_verbatim("true", sink);
-      return true;
-    case Kind::kOther:
-      return append_other(column, message, sink);
+// What visit_value calls. `out` is where the value begins: kShortPartMax bytes are reserved there,
+// and what stands before it is not committed yet.
+struct SelectedLineWriter::ValueAppender {
+  using Result = bool;
+
+  SelectedLineWriter& writer;
+  const Column& column;
+  const Message& message;
+  LineSink& sink;
+  char* out;
+
+  static bool absent() { return false; }
+  bool number(uint64_t value) const { return commit(write_unsigned(out, value)); }
+  bool milliseconds(int64_t ns) const { return commit(write_milliseconds(out, ns)); }
+  bool time(int64_t ns) const {
+    *out = '"';
+    char* end = writer.time_.write(out + 1, ns);
+    *end = '"';
+    return commit(end + 1);
   }
-  sink.commit(out);
-  return true;
+  bool connection_id(uint64_t id) const {
+    std::memcpy(out, kConnectionIdText.data(), kConnectionIdText.size());
+    write_hex16(out + 1, id);
+    return commit(out + kConnectionIdText.size());
+  }
+  bool address(const IpAddress& ip, bool mapped_on_wire) const {
+    *out = '"';
+    char* end = write_ip(out + 1, ip, mapped_on_wire);
+    *end = '"';
+    return commit(end + 1);
+  }
+  bool flag(bool is_so) const {
+    if (!is_so) return false;
+    std::memcpy(out, "true", 4);
+    return commit(out + 4);
+  }
+  bool word(std::string_view word) const {
+    if (word.empty()) return false;
+    sink.commit(out);
+    return append_word(word, sink);
+  }
+  bool text(std::string_view text) const {
+    sink.commit(out);
+    writer.append_text(column, text, sink);
+    return true;
+  }
+  bool other() const {
+    sink.commit(out);
+    return writer.append_other(column, message, sink);
+  }
+
+ private:
+  bool commit(char* end) const {
+    sink.commit(end);
+    return true;
+  }
+};
+
+// At `out`, as ValueAppender's.
+bool SelectedLineWriter::append_at(char* out, const Column& column, const Message& message,
+                                   LineSink& sink) {
+  return visit_value(column.ref, message, ValueAppender{*this, column, message, sink, out});
+}
+
+void SelectedLineWriter::append_time(int64_t time_ns, LineSink& sink) {
+  char* out = sink.reserve(kShortPartMax);
+  *out = '"';
+  out = time_.write(out + 1, time_ns);
+  *out = '"';
+  sink.commit(out + 1);
 }
 
 void SelectedLineWriter::append_text(const Column& column, std::string_view text, LineSink& sink) {
@@ -67,22 +98,18 @@ void SelectedLineWriter::append_text(const Column& column, std::string_view text
   note_latin1(column);
 }
 
-void SelectedLineWriter::append_word(std::string_view word, LineSink& sink) {
+// Absent when it is empty.
+bool SelectedLineWriter::append_word(std::string_view word, LineSink& sink) {
+  if (word.empty()) return false;
   append_verbatim("\"", sink);
   append_verbatim(word, sink);
   append_verbatim("\"", sink);
+  return true;
 }
 
 bool SelectedLineWriter::append_other(const Column& column, const Message& message,
                                       LineSink& sink) {
   switch (column.ref.field) {
-    case Field::kConnectionId: {
-      char* out = sink.reserve(kShortPartMax);
-      std::memcpy(out, kConnectionIdText.data(), kConnectionIdText.size());
-      write_hex16(out + 1, message.connection_id);
-      sink.commit(out + kConnectionIdText.size());
-      return true;
-    }
     case Field::kReceiver:
       sink.commit(write_endpoint(sink.reserve(kShortPartMax), message.receiver));
       return true;
