@@ -3,12 +3,25 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <string_view>
 #include <utility>
 
 #include "core/base/large_memory.h"
 #include "core/base/limits.h"
 
 namespace tcp_sniffer {
+namespace {
+
+// There is nearly always one, at the end.
+uint32_t lines_in(std::string_view text) {
+  uint32_t lines = 0;
+  for (size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1)) {
+    lines++;
+  }
+  return lines;
+}
+
+}  // namespace
 
 LineOutput::LineOutput(LineQueue& queue, BufferPool& memory, const Settings& settings)
     : queue_(queue),
@@ -214,9 +227,8 @@ void LineOutput::end_line(uint64_t messages, int64_t time_ns) {
 void LineOutput::note_record(uint64_t messages) {
   silent_messages_ += messages;
   if (size() == 0) return;
-  const RecordRun record = {
-      1, settings_.framed ? 1 : static_cast<uint32_t>(std::count(begin_, end_, '\n')),
-      static_cast<uint32_t>(std::exchange(silent_messages_, 0))};
+  const RecordRun record = {1, settings_.framed ? 1 : lines_in({begin_, size()}),
+                            static_cast<uint32_t>(std::exchange(silent_messages_, 0))};
   std::vector<RecordRun>& runs = block_->runs;
   if (!runs.empty() && runs.back().lines == record.lines &&
       runs.back().messages == record.messages) {
