@@ -23,8 +23,8 @@ ShardLines::ShardLines(const LineOptions& options, bool number_frames, const Bod
       number_frames_(number_frames),
       bodies_(bodies),
       by_exchange_(options.by_exchange),
-      plain_(number_frames && !bodies.decode && bodies.extract == nullptr && !redaction.any() &&
-             !by_exchange_ && !choice.any() && limit == nullptr),
+      as_sent_(number_frames && !bodies.decode && bodies.extract == nullptr && !redaction.any()),
+      plain_(as_sent_ && !by_exchange_ && !choice.any() && limit == nullptr),
       decoder_(pool, bodies.decoded_max, steady_ns),
       redacts_(redaction.any()),
       redactor_(redaction, pool),
@@ -39,15 +39,16 @@ ShardLines::ShardLines(const LineOptions& options, bool number_frames, const Bod
 void ShardLines::on_message(const Message& message, ConnectionIdentity& connection) {
   if (plain_) [[likely]] {
     write(message);
-  } else {
+  } else if (limit_ != nullptr && !admits(message)) {
+    counters_.add(ShardCounter::messages_beyond_count);
+  } else if (!as_sent_) {
     with_body(message, connection);
+  } else if (!chooses_ || exchanges_.admit(message, connection)) {
+    deliver(message, connection);
   }
 }
 
 void ShardLines::with_body(const Message& as_sent, ConnectionIdentity& connection) {
-  if (limit_ != nullptr && !admits(as_sent)) {
-    return counters_.add(ShardCounter::messages_beyond_count);
-  }
   Message message = as_sent;
   if (!number_frames_) message.first_frame = message.last_frame = 0;
   if (chooses_first_ && !exchanges_.admit(message, connection)) return;
@@ -56,14 +57,18 @@ void ShardLines::with_body(const Message& as_sent, ConnectionIdentity& connectio
   if (redacts_) redact(message);
   if (!chooses_ || chooses_first_ || exchanges_.admit(message, connection)) {
     if (bodies_.extract != nullptr) extract(message, as_sent);
-    if (by_exchange_ || chooses_) {
-      exchanges_.take(message, connection);
-    } else {
-      write(message);
-    }
+    deliver(message, connection);
   }
   if (decodes) decoder_.release_output();
   redactor_.release_body();
+}
+
+void ShardLines::deliver(const Message& message, ConnectionIdentity& connection) {
+  if (by_exchange_ || chooses_) {
+    exchanges_.take(message, connection);
+  } else {
+    write(message);
+  }
 }
 
 void ShardLines::extract(const Message& message, const Message& as_sent) {

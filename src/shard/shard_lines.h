@@ -57,6 +57,7 @@ class ShardLines final : public MessageOutput {
 
  private:
   void with_body(const Message& as_sent, ConnectionIdentity& connection);
+  void deliver(const Message& message, ConnectionIdentity& connection);
   void extract(const Message& message, const Message& as_sent);
   void decode(Message& message);
   void redact(Message& message);
@@ -67,7 +68,8 @@ class ShardLines final : public MessageOutput {
   const bool number_frames_;
   const BodySettings bodies_;
   const bool by_exchange_;  // LineOptions
-  const bool plain_;        // messages are written as they come
+  const bool as_sent_;      // with their bodies and frames, nothing decoded or hidden
+  const bool plain_;        // and each is written as it comes
   ContentDecoder decoder_;
   const bool redacts_;
   MessageRedactor redactor_;
