@@ -57,6 +57,10 @@ class Form:
     lines: int = 0
     size: int = 0
 
+    @property
+    def counts_lines(self):
+        return "packed" not in self.flags  # its records end where their sizes say
+
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
@@ -90,7 +94,8 @@ def count(command, form):
     """An untimed run that counts what comes out."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     while piece := process.stdout.read(measure.PIECE_BYTES):
-        form.lines += piece.count(b"\n")
+        if form.counts_lines:
+            form.lines += piece.count(b"\n")
         form.size += len(piece)
     if process.wait() != 0:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}")
@@ -125,8 +130,9 @@ def table(forms):
     for form in forms:
         null_ratio = seconds(yardstick.to_null) / seconds(form.to_null)
         pipe_ratio = seconds(yardstick.to_pipe) / seconds(form.to_pipe)
+        lines = f"{form.lines:,}" if form.counts_lines else "–"
         rows.append(
-            f"| {form.name} | {form.lines:,} | {form.size / 1e6:,.0f} | "
+            f"| {form.name} | {lines} | {form.size / 1e6:,.0f} | "
             f"{seconds(form.to_null):.3f} | {cpu(form.to_null):.2f} | {null_ratio:.2f} | "
             f"{seconds(form.to_pipe):.3f} | {cpu(form.to_pipe):.2f} | {pipe_ratio:.2f} |")
     return "\n".join(rows)
