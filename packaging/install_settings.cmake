@@ -1,5 +1,6 @@
-# What `cmake --install` puts beside the program and names it: configuration, unit, log rotation.
-# PACKAGING is this folder. Under the prefix /usr they belong into /etc, else into PREFIX/etc.
+# What `cmake --install` puts where the prefix says: configuration, unit, log rotation, and the
+# completion for zsh. PACKAGING is this folder. Under the prefix /usr settings belong into /etc, else
+# into PREFIX/etc.
 
 if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
   set(etc /etc)
@@ -27,3 +28,12 @@ file(WRITE "${unit}" "${text}")
 file(CHMOD "${unit}" PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
 list(APPEND CMAKE_INSTALL_MANIFEST_FILES
   "${CMAKE_INSTALL_PREFIX}/lib/systemd/system/tcp-sniffer.service")
+
+# Debian's zsh does not look into site-functions under /usr.
+if(CMAKE_INSTALL_PREFIX STREQUAL "/usr" AND EXISTS /etc/debian_version)
+  set(zsh_folder vendor-completions)
+else()
+  set(zsh_folder site-functions)
+endif()
+file(INSTALL "${ZSH_COMPLETION}" RENAME _tcp-sniffer
+  DESTINATION "${CMAKE_INSTALL_PREFIX}/${DATA_FOLDER}/zsh/${zsh_folder}")

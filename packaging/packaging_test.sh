@@ -16,8 +16,10 @@ check_tree() {
   root=$1
   for file in bin/tcp-sniffer share/man/man1/tcp-sniffer.1 \
     share/bash-completion/completions/tcp-sniffer share/tcp-sniffer/grafana-dashboard.json \
+    share/fish/vendor_completions.d/tcp-sniffer.fish share/zsh/*/_tcp-sniffer \
     share/doc/tcp-sniffer/copyright lib/systemd/system/tcp-sniffer.service; do
-    [ -s "$root/usr/$file" ] || fail "usr/$file is missing"
+    # shellcheck disable=SC2086
+    [ -s "$(ls "$root"/usr/$file 2>/dev/null)" ] || fail "usr/$file is missing"
   done
   [ -s "$root/etc/tcp-sniffer/config.json" ] || fail "the configuration is missing"
   [ -s "$root/etc/logrotate.d/tcp-sniffer" ] || fail "the rotation of the messages is missing"
@@ -26,29 +28,26 @@ check_tree() {
   "$root/usr/bin/tcp-sniffer" --version | grep -q '^tcp-sniffer ' || fail "the program does not run"
 }
 
-# Every flag of the help has its entry in the man page, and the completion knows it.
+# Every flag of the help has its entry in the man page. What the completions know completion_test
+# asks the shells; here, that each of them is the one that the program prints.
 check_flags() {
   root=$1
   flags=$("$root/usr/bin/tcp-sniffer" --help | grep -oE '^ +(-[a-zA-Z], )?--[][a-z-]+' |
     grep -oE -- '--[][a-z-]+')
   [ "$(echo "$flags" | wc -l)" -gt 40 ] || fail "the help lists too few flags"
   sed 's/\\-/-/g' "$root/usr/share/man/man1/tcp-sniffer.1" >"$folder/page"
-  completed=$(PATH="$root/usr/bin:$PATH" bash -c '
-    . "$1"
-    COMP_WORDS=(tcp-sniffer --) COMP_CWORD=1
-    _tcp_sniffer tcp-sniffer
-    printf "%s\n" "${COMPREPLY[@]}"' bash "$root/usr/share/bash-completion/completions/tcp-sniffer")
   for flag in $flags; do
     grep -qF -- "$flag" "$folder/page" || fail "$flag is not in the man page"
-    name=$(echo "$flag" | sed 's/\[no-\]//')
-    echo "$completed" | grep -qx -- "$name" || fail "$name is not completed"
   done
-  words=$(PATH="$root/usr/bin:$PATH" bash -c '
-    . "$1"
-    COMP_WORDS=(tcp-sniffer --overload d) COMP_CWORD=2
-    _tcp_sniffer tcp-sniffer
-    echo "${COMPREPLY[*]}"' bash "$root/usr/share/bash-completion/completions/tcp-sniffer")
-  [ "$words" = drop ] || fail "the words of --overload are not completed: $words"
+  for shell in bash zsh fish; do
+    "$root/usr/bin/tcp-sniffer" --completion $shell >"$folder/completion"
+    case $shell in
+      bash) file=$root/usr/share/bash-completion/completions/tcp-sniffer ;;
+      zsh) file=$(ls "$root"/usr/share/zsh/*/_tcp-sniffer) ;;
+      fish) file=$root/usr/share/fish/vendor_completions.d/tcp-sniffer.fish ;;
+    esac
+    cmp -s "$folder/completion" "$file" || fail "$file is not what the program prints"
+  done
 }
 
 # The example must be accepted; only the interface and the rights are this machine's affair.
@@ -115,7 +114,16 @@ cpack -G DEB --config "$build/CPackConfig.cmake" -B "$folder/package" >"$folder/
 package=$(ls "$folder"/package/*.deb)
 dpkg-deb -x "$package" "$folder/unpacked"
 check_tree "$folder/unpacked"
-dpkg-deb -f "$package" Depends | grep -q libpcap || fail "the package does not depend on libpcap"
+# The package of every library that the program is linked with, whichever those are.
+dpkg-deb -f "$package" Depends | tr ',|' '\n\n' | sed 's/ *(.*//; s/^ *//' >"$folder/depends"
+grep -q libpcap "$folder/depends" || fail "the package does not depend on libpcap"
+readelf -d "$build/tcp-sniffer" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' >"$folder/needed"
+while read -r library; do
+  file=$(ldconfig -p | sed -n "s|^[[:space:]]*$library .*=> ||p" | head -1)
+  owner=$(dpkg -S "$file" "$(readlink -f "$file")" 2>/dev/null | sed 's/:.*//' | head -1)
+  [ -n "$owner" ] || continue  # it is of no package
+  grep -qx "$owner" "$folder/depends" || fail "the package does not depend on $owner ($library)"
+done <"$folder/needed"
 outside=$(dpkg-deb -c "$package" | awk '{ print $6 }' | grep -vE '^\./((usr|etc)/.*)?$' || true)
 [ -z "$outside" ] || fail "the package has files outside of /usr and /etc: $outside"
 

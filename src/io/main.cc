@@ -15,6 +15,7 @@
 #include "io/base/version.h"
 #include "io/capture/interfaces.h"
 #include "io/capture/interfaces_text.h"
+#include "io/config/completion.h"
 #include "io/config/config_check.h"
 #include "io/config/options.h"
 #include "io/event/event_log.h"
@@ -107,6 +108,8 @@ int run_command(const std::vector<const char*>& arguments) {
       return print(version_text());
     case Action::kListInterfaces:
       return print_interfaces();
+    case Action::kCompletion:
+      return print(completion_script(invocation.shell));
     case Action::kCheck:
       return check(invocation.config);
     case Action::kRun:

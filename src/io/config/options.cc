@@ -22,16 +22,26 @@ namespace {
 
 using nlohmann::json;
 
-// The flags that are no keys.
-constexpr std::pair<std::string_view, Action> kActionFlags[] = {
-    {"help", Action::kHelp},
-    {"help-keys-markdown", Action::kHelpMarkdown},
-    {"help-fields", Action::kHelpFields},
-    {"help-fields-markdown", Action::kHelpFieldsMarkdown},
-    {"version", Action::kVersion},
-    {"list-interfaces", Action::kListInterfaces},
-    {"check", Action::kCheck},
-};
+constexpr auto kActionFlags = std::to_array<ActionFlag>({
+    {.name = "check",
+     .action = Action::kCheck,
+     .meaning = "validate, say what would be captured and what stands in the way, and exit"},
+    {.name = "list-interfaces",
+     .action = Action::kListInterfaces,
+     .short_flag = 'D',
+     .meaning = "list the interfaces, and why one cannot be opened, and exit"},
+    {.name = "completion",
+     .action = Action::kCompletion,
+     .value_name = "SHELL",
+     .meaning = "print the completion of this command line for bash, zsh or fish, and exit"},
+    {.name = "version", .action = Action::kVersion, .meaning = "print the versions, and exit"},
+    {.name = "help-fields-markdown", .action = Action::kHelpFieldsMarkdown},
+    {.name = "help-fields",
+     .action = Action::kHelpFields,
+     .meaning = "list the fields for select, and exit"},
+    {.name = "help-keys-markdown", .action = Action::kHelpMarkdown},
+    {.name = "help", .action = Action::kHelp, .meaning = "print this, and exit; -h prints a page"},
+});
 
 // Flags of tcpdump that ask for what is so anyway: numbers for names, and lines that leave at once.
 constexpr std::string_view kIgnoredFlags[] = {"-n", "-l", "-U"};
@@ -90,10 +100,11 @@ class CommandLine {
   CommandLine() {
     app_.set_help_flag();
     app_.allow_extras();
-    for (const auto& [name, action] : kActionFlags) {
-      std::string names = action == Action::kListInterfaces ? "-D,--" : "--";
-      names += name;
-      actions_.push_back(app_.add_flag(names));
+    for (const ActionFlag& flag : kActionFlags) {
+      std::string names = flag.short_flag == 0 ? "" : std::string("-") + flag.short_flag + ",";
+      names.append("--").append(flag.name);
+      actions_.push_back(flag.value_name.empty() ? app_.add_flag(names) : app_.add_option(names));
+      actions_.back()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
     short_help_ = app_.add_flag("-h");
     config_ = app_.add_option("--config")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
@@ -122,12 +133,26 @@ class CommandLine {
     return std::nullopt;
   }
 
-  // The action flag given, the foremost of kActionFlags if there are several, then -h.
+  // The action flag given, the last one of kActionFlags if there are several, then -h.
   Action action() const {
-    for (size_t i = 0; i < actions_.size(); ++i) {
-      if (actions_[i]->count() > 0) return kActionFlags[i].second;
+    for (size_t i = actions_.size(); i-- > 0;) {
+      if (actions_[i]->count() > 0) return kActionFlags[i].action;
     }
     return short_help_->count() > 0 ? Action::kShortHelp : Action::kRun;
+  }
+
+  std::optional<ConfigError> read_shell(Shell& shell) const {
+    std::string name;
+    for (size_t i = 0; i < actions_.size(); ++i) {
+      if (kActionFlags[i].action == Action::kCompletion) name = actions_[i]->results().back();
+    }
+    const std::optional<Shell> known = shell_named(name);
+    if (!known) {
+      return error("--completion: " + quote_text(name) +
+                   " is no shell with a completion; allowed: bash, zsh, fish");
+    }
+    shell = *known;
+    return std::nullopt;
   }
 
   std::optional<std::string> config_path() const {
@@ -327,7 +352,7 @@ class CommandLine {
   static std::string unknown_flag(std::string_view argument) {
     const std::string flag(argument.substr(0, argument.find('=')));
     std::vector<std::string> names;
-    for (const auto& [name, action] : kActionFlags) names.push_back("--" + std::string(name));
+    for (const ActionFlag& action : kActionFlags) names.push_back("--" + std::string(action.name));
     names.emplace_back("--config");
     for (const KeySpec& key : config_keys()) {
       names.push_back("--" + flag_name(key.name));
@@ -381,6 +406,9 @@ ParseResult parse(std::span<const char* const> arguments, Environment& environme
   if (auto wrong = line.parse(arguments)) return *wrong;
   Invocation invocation;
   invocation.action = line.action();
+  if (invocation.action == Action::kCompletion) {
+    if (auto wrong = line.read_shell(invocation.shell)) return *wrong;
+  }
   if (invocation.action != Action::kRun && invocation.action != Action::kCheck) return invocation;
 
   const std::optional<std::string> path = line.config_path();
@@ -408,6 +436,10 @@ ParseResult parse(std::span<const char* const> arguments, Environment& environme
 }
 
 }  // namespace
+
+std::span<const ActionFlag> action_flags() {
+  return kActionFlags;
+}
 
 ParseResult parse_command_line(std::span<const char* const> arguments, Environment environment,
                                int standard_input) {

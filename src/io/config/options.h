@@ -2,8 +2,10 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 
+#include "io/config/completion.h"
 #include "io/config/config.h"
 #include "io/config/config_check.h"
 
@@ -19,7 +21,20 @@ enum class Action : uint8_t {
   kHelpFieldsMarkdown,  // print fields_markdown()
   kVersion,             // print the versions
   kListInterfaces,      // print the interfaces
+  kCompletion,          // print completion_script(Invocation::shell)
 };
+
+// A flag that is no key: it asks for something else than a run, or is of the run's start.
+struct ActionFlag {
+  std::string_view name;
+  Action action{};
+  char short_flag = 0;
+  std::string_view value_name{};  // it has a value
+  std::string_view meaning{};     // in --help; empty: it is for the project's own tools
+};
+// In the order in which they are shown. If a command line has several, the last one in this table
+// counts.
+std::span<const ActionFlag> action_flags();
 
 // What the command line asks for. The configuration is complete, resolved and checked for kRun
 // and kCheck, and left at its defaults for the others.
@@ -28,6 +43,7 @@ struct Invocation {
   Config config;
   // --config -: standard input is the caller's life line, and its end ends a live capture.
   bool config_from_stdin = false;
+  Shell shell = Shell::kBash;  // of kCompletion
 };
 
 using ParseResult = std::variant<Invocation, ConfigError>;

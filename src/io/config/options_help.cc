@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "io/config/config_keys.h"
 #include "io/config/config_values.h"
@@ -138,13 +139,14 @@ std::string help_text() {
       out, "      --config FILE|-",
       "read a JSON object with keys; - reads one line from standard input, whose end "
       "then ends a live capture. Without it the file that TCP_SNIFFER_CONFIG names, if any");
-  append_wrapped(out, "      --check",
-                 "validate, say what would be captured and what stands in the way, and exit");
-  append_wrapped(out, "  -D, --list-interfaces",
-                 "list the interfaces, and why one cannot be opened, and exit");
-  append_wrapped(out, "      --version", "print the versions, and exit");
-  append_wrapped(out, "      --help-fields", "list the fields for select, and exit");
-  append_wrapped(out, "      --help", "print this, and exit; -h prints a page");
+  for (const ActionFlag& flag : action_flags()) {
+    if (flag.meaning.empty()) continue;
+    std::string line =
+        flag.short_flag == 0 ? "      " : std::string("  -") + flag.short_flag + ", ";
+    line.append("--").append(flag.name);
+    if (!flag.value_name.empty()) line.append(" ").append(flag.value_name);
+    append_wrapped(out, std::move(line), flag.meaning);
+  }
   for (const KeyGroup group : kKeyGroups) {
     out.append("\n").append(group_title(group)).append(":\n");
     for (const KeySpec& key : config_keys()) {

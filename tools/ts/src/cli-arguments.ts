@@ -55,6 +55,7 @@ const actionFlags: ReadonlySet<string> = new Set([
   '--version',
   '-D',
   '--list-interfaces',
+  '--completion',
   '--check',
 ]);
 /** What the engine writes, and where to, is decided here. */

@@ -75,6 +75,7 @@ test('WhatIsNotThePackagesIsTheEngines', () => {
   assert.ok(!isPlain);
   assert.ok(parse('a.pcap', 'port 80').isPlain);
   assert.ok(parse('--har', 'a.har', '--version').isPlain);
+  assert.ok(parse('--completion', 'bash').isPlain);
   const bad: [string[], RegExp][] = [
     [['--har'], /^--har: no value; allowed: as in --har out\.har$/],
     [['--har', '-i', 'eth0'], /^--har: no value/],
