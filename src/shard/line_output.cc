@@ -157,7 +157,7 @@ bool LineOutput::wait_for_block() {
   if (abandoned()) return false;
   LineBlock* block = nullptr;
   waits_.store(true, std::memory_order_relaxed);
-  free_.wait_dequeue(block);
+  while (!free_.wait_dequeue_timed(block, kPulse)) pulse_.beat();
   waits_.store(false, std::memory_order_relaxed);
   if (block == nullptr) return false;
   idle_.push_back(block);

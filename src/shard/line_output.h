@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/buffer_pool.h"
+#include "core/base/pulse.h"
 #include "core/line/line_sink.h"
 #include "shard/line_block.h"
 #include "shard/thread_queue.h"
@@ -103,6 +104,8 @@ class LineOutput final : public LineSink {
 
   // Whether the shard waits for a block. Any thread.
   bool waits() const { return waits_.load(std::memory_order_relaxed); }
+  // Grows while it waits. Any thread.
+  uint64_t beats() const { return pulse_.beats(); }
 
   // Wakes and ends every wait: lines are then dropped (the reader is gone). Any thread.
   void abandon();
@@ -139,6 +142,7 @@ class LineOutput final : public LineSink {
   const Settings settings_;
   std::atomic<bool> abandoned_{false};
   std::atomic<bool> waits_{false};
+  Pulse pulse_;                            // of the wait
   std::atomic<size_t> returned_bytes_{0};  // of charged_bytes_, given back since collect()
   size_t charged_bytes_ = 0;
   std::vector<LineBlock*> idle_;  // of the pool, here

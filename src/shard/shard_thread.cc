@@ -33,13 +33,11 @@ void ShardThread::run(uint32_t producers) {
 
 void ShardThread::work(uint32_t& producers) {
   while (producers > 0) {
+    pulse_.beat();
     if (!inbox_.try_dequeue(block_)) {
       shard_.output().flush_when_idle();
-      if (!shard_.output().has_unsent()) {
-        inbox_.wait_dequeue(block_);
-      } else if (!inbox_.wait_dequeue_timed(block_, LineOutput::kAskAgain)) {
-        continue;
-      }
+      const auto longest = shard_.output().has_unsent() ? LineOutput::kAskAgain : kPulse;
+      if (!inbox_.wait_dequeue_timed(block_, longest)) continue;
     }
     if (block_->order == BlockOrder::kEnd) producers--;
     shard_.process(*block_);

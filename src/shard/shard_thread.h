@@ -4,6 +4,7 @@
 #include <functional>
 #include <thread>
 
+#include "core/base/pulse.h"
 #include "shard/packet_lane.h"
 #include "shard/shard.h"
 
@@ -27,6 +28,8 @@ class ShardThread {
              std::function<void(const char*)> on_fault);
   // Whether the shard has drained and its lines are handed over. Any thread.
   bool done() const { return done_.load(std::memory_order_acquire); }
+  // How often its loop has turned. Any thread.
+  uint64_t beats() const { return pulse_.beats(); }
   // Waits for that. Safe to call twice.
   void join();
 
@@ -40,6 +43,7 @@ class ShardThread {
   std::function<void()> on_done_;
   std::function<void(const char*)> on_fault_;
   PacketBlock* block_ = nullptr;  // in work
+  Pulse pulse_;
   std::atomic<bool> done_{false};
   std::thread thread_;
 };

@@ -31,6 +31,8 @@ inline constexpr std::string_view kUnsupportedLinkType = "unsupported_link_type"
 inline constexpr std::string_view kFileOutOfOrder = "file_out_of_order";
 inline constexpr std::string_view kLimit = "limit";
 inline constexpr std::string_view kNoReader = "no_reader";
+// Under a service manager with a watchdog: threads that stand still.
+inline constexpr std::string_view kThreadsStuck = "threads_stuck";
 // Files that could not be opened or written.
 inline constexpr std::string_view kOutputReopenFailed = "output_reopen_failed";
 inline constexpr std::string_view kOutputMended = "output_mended";

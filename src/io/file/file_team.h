@@ -86,6 +86,8 @@ class FileTeam {
   FileTeam& operator=(const FileTeam&) = delete;
 
   std::vector<PacketLane*> lanes() const;
+  // Grows while the threads go on. Any thread.
+  uint32_t progress_made() const { return progress_.load(std::memory_order_relaxed); }
   // Packet blocks that were made so far. Not while it runs.
   size_t blocks_made() const { return blocks_.size(); }
 

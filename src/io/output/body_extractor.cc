@@ -93,7 +93,9 @@ bool BodyExtractor::take_room(size_t size) {
       continue;
     }
     if (!settings_.may_wait) return false;
+    waiters_.fetch_add(1, std::memory_order_relaxed);
     waiting_bytes_.wait(waiting, std::memory_order_acquire);
+    waiters_.fetch_sub(1, std::memory_order_relaxed);
     waiting = waiting_bytes_.load(std::memory_order_acquire);
   }
 }
@@ -134,10 +136,11 @@ void BodyExtractor::run() {
 void BodyExtractor::take_all() {
   for (;;) {
     Body* next = nullptr;
+    pulse_.beat();
     if (!queue_.try_dequeue(next)) {
       // The queue keeps the order of one producer only: bodies may come after the end's mark.
       if (input_ended_) return;
-      queue_.wait_dequeue(next);
+      if (!queue_.wait_dequeue_timed(next, kPulse)) continue;
     }
     if (next == nullptr) {
       input_ended_ = true;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <thread>
 
+#include "core/base/pulse.h"
 #include "core/message/body_file_name.h"
 #include "core/message/body_sink.h"
 #include "io/base/problem.h"
@@ -75,6 +76,10 @@ class BodyExtractor final : public BodySink {
   // Bodies that wait are left out, and no thread waits for room any more. Any thread.
   void abort();
 
+  // Grows while the thread goes on. Any thread.
+  uint64_t beats() const { return pulse_.beats(); }
+  // Whether a shard waits for room. Any thread.
+  bool is_waited_for() const { return waiters_.load(std::memory_order_relaxed) > 0; }
   // Any thread.
   Counts counts() const;
   // Whether a body was left out for it. Any thread.
@@ -121,6 +126,8 @@ class BodyExtractor final : public BodySink {
   // Memory of those that wait; kAborted is added to it so that waiting for a change of it ends.
   static constexpr uint64_t kAborted = uint64_t{1} << 63;
   std::atomic<uint64_t> waiting_bytes_{0};
+  Pulse pulse_;
+  std::atomic<uint32_t> waiters_{0};
   std::atomic<bool> done_{false};
   std::atomic<bool> files_max_reached_{false};
   std::atomic<bool> bytes_max_reached_{false};

@@ -203,6 +203,7 @@ void OutputWriter::write_queue() {
 LineBlock* OutputWriter::next_block() {
   for (;;) {
     LineBlock* block = nullptr;
+    pulse_.beat();
     if (!held_.empty()) {
       block = held_.front();
       held_.pop_front();
@@ -210,7 +211,7 @@ LineBlock* OutputWriter::next_block() {
       // The end marker has no order relative to the blocks of other producers: the queue must be
       // empty after it.
       if (input_ended_) return nullptr;
-      queue_.wait_dequeue(block);
+      if (!queue_.wait_dequeue_timed(block, kPulse)) continue;
     }
     if (block != nullptr) return block;
     input_ended_ = true;
@@ -263,6 +264,7 @@ bool OutputWriter::write_part(const LineBlock& block, std::string_view& rest, ui
 // Meanwhile lines wait in memory, as for a reader that stands still.
 void OutputWriter::wait_for_disk() {
   constexpr int64_t kLookAgainUs = 20'000;
+  pulse_.beat();
   LineBlock* block = nullptr;
   if (queue_.wait_dequeue_timed(block, kLookAgainUs)) {
     do {
@@ -401,6 +403,7 @@ bool OutputWriter::write_some(std::string_view bytes, size_t& written) {
 }
 
 void OutputWriter::wait_for_room() {
+  pulse_.beat();
   pollfd ready{fd_, static_cast<short>(kind_ == Kind::kPipe ? 0 : POLLOUT), 0};
   poll(&ready, 1, kind_ == Kind::kPipe ? 0 : 10);
   if (kind_ == Kind::kPipe ? (ready.revents & POLLERR) != 0 : (ready.revents & POLLHUP) != 0) {

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "core/base/histogram.h"
+#include "core/base/pulse.h"
 #include "io/base/problem.h"
 #include "io/output/framing.h"
 #include "io/output/output_file.h"
@@ -102,6 +103,9 @@ class OutputWriter {
   // queue from here on goes into the new file. Any thread.
   void reopen();
 
+  // Grows while the thread goes on, also while it waits for the reader. Any thread.
+  uint64_t beats() const { return pulse_.beats(); }
+
   End end() const { return end_.load(std::memory_order_acquire); }
   const Problem& problem() const { return problem_; }  // after end() is kFailed
   uint64_t written() const { return written_.load(std::memory_order_relaxed); }
@@ -173,6 +177,7 @@ class OutputWriter {
   size_t room_max_ = 0;          // of a pipe or a socket when it is empty, in bytes
   size_t writes_since_empty_ = 0;
   std::optional<Clock::time_point> waiting_since_;  // there was no room, and nothing was taken
+  Pulse pulse_;
   std::atomic<bool> aborted_{false};
   // Set before each look at aborted_ that is followed by a write, so that one of the two is seen.
   std::atomic<bool> inside_{false};

@@ -4,6 +4,8 @@
 #include <functional>
 #include <thread>
 
+#include "core/base/pulse.h"
+
 namespace tcp_sniffer {
 
 // A thread that takes frames from a source to the shards, and how it ended.
@@ -25,6 +27,9 @@ class CaptureThread {
   // Whether it has ended. Any thread.
   bool done() const { return done_.load(std::memory_order_acquire); }
   void join() { thread_.join(); }
+  // For the work: one more turn of its loop, at least every kPulse.
+  void beat() noexcept { pulse_.beat(); }
+  uint64_t beats() const { return pulse_.beats(); }
   // Whether its source failed. After done() is true.
   bool failed() const { return failed_; }
 
@@ -32,6 +37,7 @@ class CaptureThread {
   void run() noexcept;
 
   Work work_;
+  Pulse pulse_;
   bool failed_ = false;  // before done_
   std::atomic<bool> done_{false};
   std::thread thread_;

@@ -21,7 +21,8 @@ Engine::Engine(const Config& config, bool life_line, EventLog& log)
       life_line_(life_line),
       log_(log),
       started_at_(Clock::now()),
-      outputs_(config_, log_, lines_) {}
+      outputs_(config_, log_, lines_),
+      service_(log_) {}
 
 Engine::~Engine() = default;
 
@@ -62,6 +63,7 @@ int Engine::run_to_the_end() {
   reporter_->report_started(metrics_ ? metrics_->port() : 0);
   running_.store(true, std::memory_order_release);
   start_threads();
+  service_.ready();
   control_loop();
   const int status = end_report();
   // What the thread had in its hands is in no state to be taken apart.

@@ -18,6 +18,7 @@
 #include "io/run/outputs.h"
 #include "io/run/reporter.h"
 #include "io/run/run_mode.h"
+#include "io/run/service_watch.h"
 #include "io/run/shard_set.h"
 #include "io/run/signal_watch.h"
 
@@ -64,6 +65,8 @@ class Engine {
   void control_loop();
   bool has_life_line() const { return life_line_ && config_.live(); }
   static bool input_has_ended();
+  void tell_service(Clock::time_point now);
+  std::vector<ThreadSight> see_threads();
   void on_signals();
   void request_stop();
   void stop_captures();
@@ -97,6 +100,8 @@ class Engine {
   std::unique_ptr<MetricsServer> metrics_;  // with metricsListen
 
   // The control thread's.
+  ServiceWatch service_;
+  uint64_t waits_for_bodies_ = 0;  // looks that saw one
   bool stop_requested_ = false;
   bool stopping_ = false;  // the captures were asked to stop
   bool abort_requested_ = false;

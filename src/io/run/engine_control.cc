@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "io/base/printable.h"
 #include "io/base/writable.h"
 #include "io/run/engine.h"
 
@@ -39,6 +40,9 @@ bool Engine::wait_for_reader() {
       log_.emit(LogLevel::kWarn, event::kNoReader,
                 "the output has no reader: the capture begins when it has one", fields);
       said = true;
+    }
+    if (const Clock::time_point now = Clock::now(); service_.due(now)) {
+      service_.wait_for("a reader of " + printable(config_.output), now);
     }
     pollfd watched[2] = {{control_event_.fd(), POLLIN, 0},
                          {has_life_line() ? STDIN_FILENO : -1, POLLIN, 0}};
@@ -86,6 +90,7 @@ void Engine::control_loop() {
       outputs_.abort_bodies();
     }
     reporter_->report(now);
+    tell_service(now);
   }
   // A signal from here on ends the drain at once.
   const Clock::time_point deadline =
@@ -94,10 +99,31 @@ void Engine::control_loop() {
   wait_for_shards(deadline);
 }
 
+void Engine::tell_service(Clock::time_point now) {
+  if (service_.due(now)) service_.look(reporter_->totals(), see_threads(), now);
+}
+
+// Every thread that could stand still. A capture thread waits for shards, and those wait for the
+// writer or for the thread that writes bodies: meanwhile these are judged in their place.
+std::vector<ThreadSight> Engine::see_threads() {
+  std::vector<ThreadSight> threads;
+  mode_->see(threads);
+  for (ThreadSight& capture : threads) capture.beats += shards_->beats_of_waits();
+  shards_->see(threads);
+  if (outputs_.bodies_are_waited_for()) waits_for_bodies_++;
+  for (ThreadSight& thread : threads) thread.beats += waits_for_bodies_;
+  outputs_.see(threads);
+  threads.push_back({"signals", signals_.beats()});
+  signals_.nudge();
+  return threads;
+}
+
 void Engine::on_signals() {
   for (const uint32_t came = signals_.hang_ups(); hang_ups_seen_ != came; hang_ups_seen_++) {
     if (!config_.output.empty()) {
+      service_.begin_reload();
       outputs_.writer().reopen();
+      service_.end_reload();
     } else if (!signals_.ignores_hang_ups()) {
       request_stop();
     }
@@ -117,6 +143,7 @@ void Engine::request_stop() {
   if (stop_requested_) return;
   stop_requested_ = true;
   stop_at_ = Clock::now();
+  service_.stopping();
   if (config_.wait_for_connections) {
     stop_at_ += kWaitForConnections;
   } else {
@@ -137,6 +164,7 @@ void Engine::stop_captures() {
 // The captures have ended: shards drain and the writer writes what is left. Waits for this without
 // a limit, after a request to stop until `deadline`, after a second one not at all.
 void Engine::wait_for_shards(Clock::time_point deadline) {
+  service_.stopping();
   mode_->finish();
   bool input_ended = false;
   bool given_up = false;
@@ -154,6 +182,7 @@ void Engine::wait_for_shards(Clock::time_point deadline) {
     notice_fault();
     if (first && stop_requested_) deadline = Clock::now() + milliseconds(config_.drain_timeout_ms);
     reporter_->report(Clock::now());
+    tell_service(Clock::now());
     if (!given_up && (abort_requested_ || outputs_.ended_by_itself() || Clock::now() >= deadline)) {
       given_up = true;
       shards_->abandon_lines();

@@ -95,6 +95,10 @@ std::vector<MetricsSources::Capture> FileMode::statistics() const {
   return {std::move(view)};
 }
 
+void FileMode::see(std::vector<ThreadSight>& threads) const {
+  if (!thread_.done()) threads.push_back({"capture", beats()});
+}
+
 void FileMode::describe(EventFields& fields) const {
   fields["files"] = files_;
   if (const auto link_type = read_file_head(files_[0]).link_type) {

@@ -30,6 +30,7 @@ class FileMode : public RunMode {
   std::vector<Problem> problems() const override;
 
   std::vector<MetricsSources::Capture> statistics() const override;
+  void see(std::vector<ThreadSight>& threads) const override;
   void describe(EventFields& fields) const override;
   // With `format: pretty`, shows how far the files are read.
   void report(std::chrono::steady_clock::time_point now) override;
@@ -42,6 +43,10 @@ class FileMode : public RunMode {
   FileSource& source() { return *source_; }
   Dispatcher& dispatcher() { return *dispatcher_; }
   const std::atomic<bool>& stopped() const { return stop_; }
+  // One more turn of the thread's loop.
+  void beat() noexcept { thread_.beat(); }
+  // How often the threads have turned.
+  virtual uint64_t beats() const { return thread_.beats(); }
   // Lays the way from the files to the lanes.
   void connect_lanes(std::vector<PacketLane*> lanes);
   // Starts the thread. `cpu` is the one to run on, or -1.

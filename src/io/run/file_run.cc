@@ -42,6 +42,7 @@ void FileRun::start() {
 bool FileRun::take_frames() {
   Clock::time_point next_flush = Clock::now() + kFlushEvery;
   while (!stopped().load(std::memory_order_relaxed)) {
+    beat();
     switch (source().poll(dispatcher())) {
       case SourceStatus::kMore:
         // The few messages of a large file must not wait for full blocks.

@@ -127,6 +127,13 @@ std::vector<MetricsSources::Capture> LiveRun::statistics() const {
   return captures;
 }
 
+void LiveRun::see(std::vector<ThreadSight>& threads) const {
+  for (const auto& capture : captures_) {
+    if (capture->thread.done()) continue;
+    threads.push_back({"capture " + std::to_string(capture->index), capture->thread.beats()});
+  }
+}
+
 void LiveRun::describe(EventFields& fields) const {
   const LiveSource& source = first_source();
   fields["interface"] = source.interface();
@@ -171,6 +178,7 @@ bool LiveRun::take_until_stop(Capture& capture) {
   Clock::time_point next_statistics = last_packet + kTick;
   int64_t clock_then = 0;
   while (!stop_.load(std::memory_order_relaxed)) {
+    capture.thread.beat();
     const SourceStatus status = capture.source->poll(dispatcher);
     if (status == SourceStatus::kError) return false;
     dispatcher.flush();

@@ -32,6 +32,7 @@ class LiveRun final : public RunMode {
   std::vector<Problem> problems() const override;
 
   std::vector<MetricsSources::Capture> statistics() const override;
+  void see(std::vector<ThreadSight>& threads) const override;
   void describe(EventFields& fields) const override;
   void report(std::chrono::steady_clock::time_point now) override;
 

@@ -90,6 +90,11 @@ std::optional<Problem> Outputs::problem() const {
   return writer_.problem();
 }
 
+void Outputs::see(std::vector<ThreadSight>& threads) const {
+  if (!writer_.done()) threads.push_back({"writer", writer_.beats()});
+  if (!bodies_done()) threads.push_back({"extract", extractor_->beats()});
+}
+
 void Outputs::add_to(Totals& totals) const {
   totals.written = writer_.written();
   totals.discarded = writer_.discarded();

@@ -14,6 +14,7 @@
 #include "io/output/body_extractor.h"
 #include "io/output/output_writer.h"
 #include "io/run/report.h"
+#include "io/run/thread_watch.h"
 
 namespace tcp_sniffer {
 
@@ -41,6 +42,12 @@ class Outputs {
   void end_of_input();
   // Whether all of them are written, or left out and counted. Any thread.
   bool done() const { return writer_.done() && bodies_done(); }
+  // The threads that have not ended. Any thread.
+  void see(std::vector<ThreadSight>& threads) const;
+  // Whether a shard waits for room for a body. Any thread.
+  bool bodies_are_waited_for() const {
+    return extractor_ != nullptr && extractor_->is_waited_for();
+  }
   bool bodies_done() const { return extractor_ == nullptr || extractor_->done(); }
   // What is not written yet is left out. Any thread.
   void abort();

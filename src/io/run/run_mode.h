@@ -13,6 +13,7 @@
 #include "io/event/events.h"
 #include "io/run/metrics.h"
 #include "io/run/shard_set.h"
+#include "io/run/thread_watch.h"
 
 namespace tcp_sniffer {
 
@@ -59,6 +60,8 @@ class RunMode {
 
   // The published figures of each capture thread. Any thread.
   virtual std::vector<MetricsSources::Capture> statistics() const = 0;
+  // The capture threads that have not ended. Any thread.
+  virtual void see(std::vector<ThreadSight>& threads) const = 0;
   // The input's fields of the event `started`.
   virtual void describe(EventFields& fields) const = 0;
   // Reports what only this mode has to report while it runs. Control thread.

@@ -65,6 +65,20 @@ void ShardSet::abandon_lines() {
   for (const auto& shard : shards_) shard->output().abandon();
 }
 
+void ShardSet::see(std::vector<ThreadSight>& threads) const {
+  for (size_t i = 0; i < threads_.size(); i++) {
+    if (threads_[i]->done()) continue;
+    threads.push_back(
+        {"shard " + std::to_string(i), threads_[i]->beats() + shards_[i]->output().beats()});
+  }
+}
+
+uint64_t ShardSet::beats_of_waits() const {
+  uint64_t beats = 0;
+  for (const auto& shard : shards_) beats += shard->output().beats();
+  return beats;
+}
+
 std::vector<const ShardCounters*> ShardSet::counters() const {
   std::vector<const ShardCounters*> counters;
   for (const auto& shard : shards_) counters.push_back(&shard->counters());

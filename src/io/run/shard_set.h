@@ -13,6 +13,7 @@
 #include "io/event/event_queue.h"
 #include "io/run/metrics.h"
 #include "io/run/outputs.h"
+#include "io/run/thread_watch.h"
 #include "shard/census.h"
 #include "shard/exchange_limit.h"
 #include "shard/packet_lane.h"
@@ -65,6 +66,12 @@ class ShardSet {
   bool count_reached() const { return limit_ && limit_->reached(); }
   // Of all shards, when they have ended; nothing: none were taken.
   std::optional<ExchangeNotes> notes() const;
+
+  // The threads that have not ended. Any thread.
+  void see(std::vector<ThreadSight>& threads) const;
+  // Grows while a shard waits for the writer, so that what waits for the shard can be seen to be no
+  // reason for worry. Any thread.
+  uint64_t beats_of_waits() const;
 
   std::vector<const ShardCounters*> counters() const;
   std::vector<MetricsSources::ShardView> views() const;

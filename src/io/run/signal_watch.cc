@@ -43,6 +43,7 @@ void SignalWatch::run() {
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, number);
   const int signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
   while (!ended_.load(std::memory_order_acquire)) {
+    pulse_.beat();
     int timeout_ms = -1;
     if (const int64_t leave_at = leave_at_.load(std::memory_order_acquire); leave_at != kNever) {
       const auto left = Clock::time_point(Clock::duration(leave_at)) - Clock::now();

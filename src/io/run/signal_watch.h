@@ -6,6 +6,7 @@
 #include <functional>
 #include <thread>
 
+#include "core/base/pulse.h"
 #include "io/base/wake_event.h"
 
 namespace tcp_sniffer {
@@ -40,6 +41,10 @@ class SignalWatch {
   // Calls `leave` after this time, if that is earlier than what was asked for before. Any thread.
   void leave_after(std::chrono::milliseconds patience);
 
+  // The thread answers with a beat. Any thread.
+  void nudge() { changed_.notify(); }
+  uint64_t beats() const { return pulse_.beats(); }
+
  private:
   using Clock = std::chrono::steady_clock;
   static constexpr int64_t kNever = INT64_MAX;
@@ -51,6 +56,7 @@ class SignalWatch {
   std::function<void()> leave_;
   bool ignores_hang_ups_ = false;
   WakeEvent changed_;
+  Pulse pulse_;
   std::atomic<uint32_t> stops_{0};
   std::atomic<uint32_t> hang_ups_{0};
   std::atomic<int64_t> leave_at_{kNever};  // of Clock

@@ -25,6 +25,7 @@ class TeamRun final : public FileMode {
 
  private:
   bool take_frames();
+  uint64_t beats() const override { return team_->progress_made(); }
 
   FileParts parts_;
   std::unique_ptr<FileTeam> team_;

@@ -586,6 +586,11 @@ export interface NoReaderEvent extends EngineEvent {
   file: string;
 }
 
+/** Threads make no progress; a service manager with a watchdog is not told that all is well. */
+export interface ThreadsStuckEvent extends EngineEvent {
+  threads: string[];
+}
+
 /** Rates since the last one, and the ledger so far. */
 export interface StatsEvent extends EngineEvent {
   rates: {
@@ -785,6 +790,7 @@ export interface EngineEvents {
   file_out_of_order: [event: FileOutOfOrderEvent];
   no_packets: [event: NoPacketsEvent];
   no_reader: [event: NoReaderEvent];
+  threads_stuck: [event: ThreadsStuckEvent];
   stats: [event: StatsEvent];
   connection_evicted: [event: ConnectionEvictedEvent];
   reassembly_gap: [event: ReassemblyGapEvent];
@@ -807,7 +813,7 @@ export interface EngineEvents {
   fatal: [event: FatalEvent];
 }
 
-export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","no_reader","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","output_resumed","output_full","output_mended","extract_failed","debug_log_failed","loss","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
+export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","no_reader","threads_stuck","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","output_resumed","output_full","output_mended","extract_failed","debug_log_failed","loss","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
 /** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, condition one of docs/conditions.md, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace tcp_sniffer {
+
+// The protocol of sd_notify(3), by which systemd and others learn how a service gets on: lines such
+// as READY=1 in one datagram to the socket that NOTIFY_SOCKET names, a path or, after an @, an
+// abstract name.
+
+// Whether there is a socket to tell.
+bool has_service_manager();
+
+// Sends the lines. False: there is nobody to tell, or the datagram was not taken within a moment.
+// Opens a socket for each call, so it also works after the process has become another user. Any
+// thread.
+bool service_notify(std::string_view lines) noexcept;
+
+// The lines with which a reload begins; READY=1 ends it. The manager compares the time with its own.
+std::string reloading_lines();
+
+// How long the manager waits for WATCHDOG=1 before it takes this process for hung (WATCHDOG_USEC);
+// nothing: it does not, or it watches another process (WATCHDOG_PID).
+std::optional<std::chrono::microseconds> service_watchdog();
+
+}  // namespace tcp_sniffer
