@@ -12,6 +12,7 @@
 
 #include "core/field/fields.h"
 #include "io/base/pager.h"
+#include "io/base/privileges.h"
 #include "io/base/version.h"
 #include "io/capture/interfaces.h"
 #include "io/capture/interfaces_text.h"
@@ -92,6 +93,7 @@ int run_command(const std::vector<const char*>& arguments) {
   const ParseResult parsed = parse_command_line(arguments, environment);
   if (const auto* error = std::get_if<ConfigError>(&parsed)) return refuse(*error, environment);
   const auto& invocation = std::get<Invocation>(parsed);
+  raise_capture_right();
   switch (invocation.action) {
     case Action::kShortHelp:
       return print(short_help_text());

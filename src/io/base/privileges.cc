@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -147,6 +148,16 @@ std::variant<UserIdentity, Problem> find_user(const std::string& name) {
                        "; allowed: a name or number that getent passwd lists"};
   }
   return UserIdentity{entry.pw_name, entry.pw_uid, entry.pw_gid};
+}
+
+void raise_capture_right() noexcept {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2] = {};
+  if (syscall(SYS_capget, &header, sets) != 0) return;
+  constexpr uint32_t kBit = uint32_t{1} << CAP_NET_RAW;
+  if ((sets[0].permitted & kBit) == 0 || (sets[0].effective & kBit) != 0) return;
+  sets[0].effective |= kBit;
+  syscall(SYS_capset, &header, sets);
 }
 
 int rights_signal() {

@@ -30,6 +30,12 @@ std::variant<UserIdentity, Problem> find_user(const std::string& name);
 // else the process must end.
 std::optional<Problem> become_user(const UserIdentity& user);
 
+// Makes use of the right to capture if the process may have it and does not have it yet: a file
+// capability of `cap_net_raw=p` leaves that to the program, so that it also runs where the right is
+// refused, for instance in a container that reads files. For the calling thread and those that it
+// starts later.
+void raise_capture_right() noexcept;
+
 // A thread that runs when become_user is called must not block this signal.
 int rights_signal();
 
