@@ -50,12 +50,15 @@ typename Take::Result http_version_of(const Message& message, const Take& take) 
 }
 
 template <class Take>
-typename Take::Result endpoint_value(Field field, const Endpoint& endpoint, Field address, const Take& take) {
-  return field == address ? take.address(endpoint.ip, endpoint.mapped_on_wire) : take.number(endpoint.port);
+typename Take::Result endpoint_value(Field field, const Endpoint& endpoint, Field address,
+                                     const Take& take) {
+  return field == address ? take.address(endpoint.ip, endpoint.mapped_on_wire)
+                          : take.number(endpoint.port);
 }
 
 template <class Take>
-typename Take::Result proxied_value(Field field, const ProxiedEndpoints* proxied, const Take& take) {
+typename Take::Result proxied_value(Field field, const ProxiedEndpoints* proxied,
+                                    const Take& take) {
   if (proxied == nullptr) return take.absent();
   switch (field) {
     case Field::kProxiedSourceIp:
@@ -84,8 +87,9 @@ typename Take::Result nonzero(uint64_t number, const Take& take) {
 // message, but for what a response's message says of its request (Message::request_method and the
 // like). A message has no field of its exchange.
 template <class Take>
-[[gnu::always_inline]] inline typename Take::Result visit_value(const FieldRef& ref, const Message& message,
- const Take& take) {
+[[gnu::always_inline]] inline typename Take::Result visit_value(const FieldRef& ref,
+                                                                const Message& message,
+                                                                const Take& take) {
   using namespace visit_value_details;  // NOLINT(google-build-using-namespace)
   const bool is_request = message.direction == MessageDirection::kRequest;
   if (ref.of == FieldOf::kRequest && !is_request) return value_of_request(ref.field, message, take);
