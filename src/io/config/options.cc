@@ -352,8 +352,8 @@ class CommandLine {
   static std::string unknown_flag(std::string_view argument) {
     const std::string flag(argument.substr(0, argument.find('=')));
     std::vector<std::string> names;
-    for (const ActionFlag& action : kActionFlags) names.push_back("--" + std::string(action.name));
     names.emplace_back("--config");
+    for (const ActionFlag& action : kActionFlags) names.push_back("--" + std::string(action.name));
     for (const KeySpec& key : config_keys()) {
       names.push_back("--" + flag_name(key.name));
       if (is_boolean(key)) names.push_back("--no-" + flag_name(key.name));
