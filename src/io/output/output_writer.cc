@@ -193,8 +193,8 @@ void OutputWriter::write_queue() {
     LineBlock* block = next_block();
     if (block == nullptr) return;
     if (reopen_.exchange(false, std::memory_order_acq_rel)) reopen_now();
-    if (block == &wake_) continue;
-    write_block(*block);
+    if (block == &wake_ || write_together(block)) continue;
+    write_block(*block, 0);
     block->owner->give_back(block);
   }
 }
@@ -218,9 +218,11 @@ LineBlock* OutputWriter::next_block() {
   }
 }
 
-void OutputWriter::write_block(const LineBlock& block) {
-  std::string_view rest(block.data, block.used);
+// All but the first `done` bytes, which are written.
+void OutputWriter::write_block(const LineBlock& block, size_t done) {
+  std::string_view rest = std::string_view(block.data, block.used).substr(done);
   uint64_t messages = block.messages;
+  if (done > 0) messages -= messages_in(block, done, settings_.framing);
   while (!write_part(block, rest, messages)) {
     wait_for_disk();
     if (settings_.when_full != WhenFull::kDrop || !block.owner->waits() || ended()) continue;
@@ -229,12 +231,17 @@ void OutputWriter::write_block(const LineBlock& block) {
   }
   if (messages > 0) {
     discarded_.fetch_add(messages, std::memory_order_relaxed);
-  } else if (block.messages > 0) {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    delays_.add(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count() - block.oldest_ns,
-                block.messages);
-    delays_.publish();
+  } else {
+    note_delay(block);
   }
+}
+
+void OutputWriter::note_delay(const LineBlock& block) {
+  if (block.messages == 0) return;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  delays_.add(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count() - block.oldest_ns,
+              block.messages);
+  delays_.publish();
 }
 
 // Writes what it can, and takes it off `rest` and `messages`. False: the disk is full.
@@ -315,8 +322,9 @@ size_t OutputWriter::write_bytes(std::string_view bytes) {
 
 size_t OutputWriter::write_whole(std::string_view bytes) {
   size_t done = 0;
-  size_t under_way = 0;  // end of the messages that are: finished even when aborted, if possible
-  size_t front = 0;      // size of the message at `done`, 0: not looked for yet
+  // End of the messages that are under way: finished even when aborted, if possible.
+  size_t under_way = std::exchange(begun_, 0);
+  size_t front = 0;  // size of the message at `done`, 0: not looked for yet
   while (done < bytes.size()) {
     const bool started = done < under_way;
     inside_.store(started, std::memory_order_seq_cst);
@@ -361,20 +369,9 @@ size_t OutputWriter::messages_that_fit(std::string_view rest, size_t front) {
   return room == room_max_ ? front : 0;
 }
 
-// Bytes that the pipe is certain to take now. A pipe is a ring of pages; one that was not filled to
-// its end by an earlier write may be lost for the next, so every write since the pipe was empty may
-// have cost one page.
-size_t OutputWriter::room_in_pipe() {
-  int unread = 0;
-  if (ioctl(fd_, FIONREAD, &unread) != 0) return room_max_;
-  if (unread == 0) writes_since_empty_ = 0;
-  const size_t pages = (static_cast<size_t>(unread) + page_ - 1) / page_ + writes_since_empty_;
-  const size_t used = pages * page_;
-  return used >= room_max_ ? 0 : room_max_ - used;
-}
-
-// The same for a socket. The kernel counts the memory that holds the bytes, at most twice their
-// size where it splits a write; one that it does not split it takes whole or not at all.
+// Bytes that the socket is certain to take now. The kernel counts the memory that holds the bytes,
+// at most twice their size where it splits a write; one that it does not split it takes whole or
+// not at all.
 size_t OutputWriter::room_in_socket() {
   int held = 0;
   if (ioctl(fd_, SIOCOUTQ, &held) != 0 || held < 0) return room_max_;
@@ -387,6 +384,11 @@ bool OutputWriter::write_some(std::string_view bytes, size_t& written) {
   const ssize_t size = kind_ == Kind::kSocket
                            ? send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
                            : ::write(fd_, bytes.data(), bytes.size());
+  return took(size, written);
+}
+
+// What a call of the system gave back. False: it took nothing.
+bool OutputWriter::took(ssize_t size, size_t& written) {
   if (size >= 0) {
     written = static_cast<size_t>(size);
     writes_since_empty_++;

@@ -124,6 +124,10 @@ class OutputWriter {
   // is the time that a reader at 500 MB/s takes for a full pipe.
   static constexpr std::chrono::nanoseconds kNapMin = std::chrono::microseconds(100);
   static constexpr std::chrono::nanoseconds kNapMax = std::chrono::milliseconds(2);
+  // A pipe of kPipeBytes that is not nearly empty is left to its reader for so long at most: a fast
+  // one empties it meanwhile, and one that takes longer does not run dry.
+  static constexpr std::chrono::nanoseconds kPauseForEmptyPipe = std::chrono::milliseconds(1);
+  static constexpr size_t kBlocksTogether = 8;  // in one call of the system
   // After an abort a message that was taken in part is given up when nothing was taken for so long:
   // more than a reader on a busy machine is kept from running, less than "at once" may last.
   static constexpr std::chrono::nanoseconds kPatience = std::chrono::milliseconds(200);
@@ -139,7 +143,11 @@ class OutputWriter {
   std::string mend();
   LineBlock* next_block();
   bool write_head();
-  void write_block(const LineBlock& block);
+  void write_block(const LineBlock& block, size_t done);
+  void note_delay(const LineBlock& block);
+  bool write_together(LineBlock* first);
+  LineBlock* next_for(size_t room, size_t count);
+  void finish(const LineBlock& block, size_t done);
   bool write_part(const LineBlock& block, std::string_view& rest, uint64_t& messages);
   void wait_for_disk();
   void drop_for_a_shard_that_waits();
@@ -151,6 +159,7 @@ class OutputWriter {
   size_t room_in_pipe();
   size_t room_in_socket();
   bool write_some(std::string_view bytes, size_t& written);
+  bool took(ssize_t size, size_t& written);
   void wait_for_room();
   Clock::duration waited();
   void reopen_now();
@@ -176,6 +185,7 @@ class OutputWriter {
   std::deque<LineBlock*> held_;  // taken from the queue while it is
   size_t room_max_ = 0;          // of a pipe or a socket when it is empty, in bytes
   size_t writes_since_empty_ = 0;
+  size_t begun_ = 0;  // bytes that a message still has which was taken in part
   std::optional<Clock::time_point> waiting_since_;  // there was no room, and nothing was taken
   Pulse pulse_;
   std::atomic<bool> aborted_{false};

@@ -620,6 +620,62 @@ TEST(OutputWriter, WaitingForAReaderWhoStandsStillCostsNextToNothing) {
   EXPECT_EQ(reader.text(), line_of(1, 540'000) + line_of(2, 540'000));
 }
 
+// How often this process has asked the system to write.
+uint64_t writes_of_this_process() {
+  std::ifstream counters("/proc/self/io");
+  for (std::string name; counters >> name;) {
+    uint64_t value = 0;
+    counters >> value;
+    if (name == "syscw:") return value;
+  }
+  return 0;
+}
+
+TEST(OutputWriter, BlocksThatWaitGoIntoAPipeTogether) {
+  Pipe pipe = make_pipe();
+  Output output(pipe.write_end.get());
+  std::string all;
+  for (uint64_t number = 0; number < 8; number++) {
+    all += line_of(number, 100'000);
+    output.put_now(line_of(number, 100'000));
+  }
+  const uint64_t before = writes_of_this_process();
+  if (before == 0) GTEST_SKIP() << "the kernel does not count calls in /proc/self/io";
+  output.start();
+  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 8; }));
+  EXPECT_LT(writes_of_this_process(), before + 4) << "naming the thread is a write as well";
+  Reader reader(std::move(pipe.read_end));
+  output.finish();
+  pipe.write_end.reset();
+  EXPECT_TRUE(reader.text() == all);
+  EXPECT_EQ(output.writer().bytes(), all.size());
+}
+
+TEST(OutputWriter, AnotherOneInTheSamePipeTakesNoByteAway) {
+  Pipe pipe = make_pipe();
+  ::fcntl(pipe.write_end.get(), F_SETFL, O_NONBLOCK);
+  Reader reader(std::move(pipe.read_end));
+  Output first(pipe.write_end.get());
+  Output second(pipe.write_end.get());
+  first.start();
+  second.start();
+  // Both find room for the same bytes now and then, and one of them is taken in part.
+  size_t bytes = 0;
+  for (uint64_t number = 0; number < 3000; number++) {
+    const std::string line = line_of(number, 3001);
+    ASSERT_TRUE(first.put(line) && second.put(line));
+    bytes += 2 * line.size();
+  }
+  first.finish();
+  second.finish();
+  first.expect_every_message_counted();
+  second.expect_every_message_counted();
+  EXPECT_EQ(first.writer().discarded() + second.writer().discarded(), 0u);
+  EXPECT_EQ(first.writer().bytes() + second.writer().bytes(), bytes);
+  pipe.write_end.reset();
+  EXPECT_EQ(reader.text().size(), bytes);
+}
+
 // ---------------------------------------------------------------- errors
 
 TEST(OutputWriterErrors, AnOutputThatCanNotBeOpenedIsNamed) {
