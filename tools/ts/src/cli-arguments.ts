@@ -134,13 +134,15 @@ function exampleOf(flag: string): string {
 /** The flags with which the engine writes what is wanted. They stand before the user's, which beat
  * them. */
 export function engineFlags({ har, to }: OwnArguments): string[] {
+  const isLines = to.some(({ kind }) => kind === 'lines');
   const linesOnly = har === undefined && to.every(({ kind }) => kind === 'lines');
-  const flags = ['--format', 'ndjson', '--output', '-'];
+  // Lines are posted as the engine wrote them.
+  const flags = ['--format', isLines ? 'ndjson' : 'packed', '--output', '-'];
   if (linesOnly) return flags;
   flags.push('--records', 'exchange');
   if (har !== undefined) {
     flags.push('--fields', 'extended', '--raw-headers', '--binary-body', 'base64');
-  } else if (to.every(({ kind }) => kind !== 'lines')) {
+  } else if (!isLines) {
     // Nobody reads bodies.
     flags.push('--max-body-size', '0');
   }

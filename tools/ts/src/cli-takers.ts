@@ -1,4 +1,4 @@
-/** Who takes the lines of the engine in `npx tcp-sniffer --har … --to …`. */
+/** Who takes what the engine writes in `npx tcp-sniffer --har … --to …`. */
 import type { OwnArguments } from './cli-arguments.js';
 import type { Logger } from './config.js';
 import { ExchangeRecord } from './exchange-record.js';
@@ -7,6 +7,7 @@ import { isHttp } from './mappings/common.js';
 import type { OtelOptions } from './mappings/otel.js';
 import { RequestDurations } from './mappings/otel-metrics.js';
 import { routeOf } from './mappings/routes.js';
+import { Message } from './message.js';
 import { DeadLetters } from './send/dead-letters.js';
 import { elasticItem, elasticProtocol } from './send/elastic.js';
 import type { Endpoint } from './send/endpoint.js';
@@ -20,8 +21,9 @@ import { Sender, type SenderOptions } from './send/sender.js';
 const metricsIntervalMs = 10_000;
 
 export interface Taker {
-  /** Takes a line of the engine, without its end; a promise while there is no room for more. */
-  take(line: Buffer, exchange: ExchangeRecord | undefined): Promise<void> | undefined;
+  /** Takes what the engine wrote, an exchange where one is wanted; a promise while there is no room
+   * for more. */
+  take(record: Message | ExchangeRecord): Promise<void> | undefined;
   end(): Promise<void>;
   /** What is not delivered within this time becomes dead letters. */
   hurry(milliseconds: number): void;
@@ -38,8 +40,8 @@ class HarTaker implements Taker {
     this.#file = new HarFile(path);
   }
 
-  take(_line: Buffer, exchange: ExchangeRecord | undefined): Promise<void> | undefined {
-    return exchange && this.#file.write(exchange);
+  take(record: Message | ExchangeRecord): Promise<void> | undefined {
+    return record instanceof ExchangeRecord ? this.#file.write(record) : undefined;
   }
 
   end(): Promise<void> {
@@ -67,20 +69,20 @@ function reportOf(sender: Sender, what: string): { text: string; isComplete: boo
 class SenderTaker implements Taker {
   readonly #sender: Sender;
   readonly #what: string;
-  readonly #itemOf: (line: Buffer, exchange: ExchangeRecord | undefined) => Item | undefined;
+  readonly #itemOf: (record: Message | ExchangeRecord) => Item | undefined;
 
   constructor(
     sender: Sender,
     what: string,
-    itemOf: (line: Buffer, exchange: ExchangeRecord | undefined) => Item | undefined,
+    itemOf: (record: Message | ExchangeRecord) => Item | undefined,
   ) {
     this.#sender = sender;
     this.#what = what;
     this.#itemOf = itemOf;
   }
 
-  take(line: Buffer, exchange: ExchangeRecord | undefined): Promise<void> | undefined {
-    const item = this.#itemOf(line, exchange);
+  take(record: Message | ExchangeRecord): Promise<void> | undefined {
+    const item = this.#itemOf(record);
     return item && this.#sender.write(item);
   }
 
@@ -112,8 +114,8 @@ class MetricsTaker implements Taker {
     this.#timer = setInterval(() => this.#report(), metricsIntervalMs);
   }
 
-  take(_line: Buffer, exchange: ExchangeRecord | undefined): undefined {
-    if (exchange !== undefined && isHttp(exchange)) this.#durations.add(exchange);
+  take(record: Message | ExchangeRecord): undefined {
+    if (record instanceof ExchangeRecord && isHttp(record)) this.#durations.add(record);
     return undefined;
   }
 
@@ -141,8 +143,8 @@ class MetricsTaker implements Taker {
 }
 
 function ofHttp(convert: (exchange: ExchangeRecord) => Item) {
-  return (_line: Buffer, exchange: ExchangeRecord | undefined): Item | undefined =>
-    exchange !== undefined && isHttp(exchange) ? convert(exchange) : undefined;
+  return (record: Message | ExchangeRecord): Item | undefined =>
+    record instanceof ExchangeRecord && isHttp(record) ? convert(record) : undefined;
 }
 
 function takersOf(
@@ -157,8 +159,8 @@ function takersOf(
   switch (endpoint.kind) {
     case 'lines':
       return [
-        new SenderTaker(makeSender(linesProtocol(endpoint)), 'lines', (line) => ({
-          text: line.toString('utf8'),
+        new SenderTaker(makeSender(linesProtocol(endpoint)), 'lines', ({ raw }) => ({
+          text: raw.toString('utf8'),
         })),
       ];
     case 'elastic':
@@ -218,17 +220,17 @@ export class Takers {
     }
   }
 
-  /** Gives a line to everybody; a promise while one of them has no room for more. Throws when the
-   * line is no exchange where one is wanted. */
-  take(line: Buffer): Promise<unknown> | undefined {
-    let exchange: ExchangeRecord | undefined;
-    if (this.wantsExchanges) {
-      exchange = new ExchangeRecord(line);
-      exchange.parse();
+  /** Gives what the engine wrote to everybody; a promise while one of them has no room for more.
+   * Throws when a line is no exchange where one is wanted. */
+  take(record: Message | ExchangeRecord): Promise<unknown> | undefined {
+    let taken = record;
+    if (this.wantsExchanges && record instanceof Message) {
+      taken = new ExchangeRecord(record.raw);
+      taken.parse();
     }
     const waits: Promise<void>[] = [];
     for (const taker of this.#takers) {
-      const wait = taker.take(line, exchange);
+      const wait = taker.take(taken);
       if (wait !== undefined) waits.push(wait);
     }
     return waits.length === 0 ? undefined : Promise.all(waits);

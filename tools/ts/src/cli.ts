@@ -4,11 +4,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { type CliArguments, engineFlags, ownHelp, parseArguments } from './cli-arguments.js';
 import { Takers } from './cli-takers.js';
-import { LineDecoder } from './decoder.js';
+import { type Decoder, LineDecoder } from './decoder.js';
 import { nextTurn } from './deferred.js';
 import { SnifferError } from './errors.js';
+import type { ExchangeRecord } from './exchange-record.js';
 import { findBinary } from './find-binary.js';
 import type { OtelOptions } from './mappings/otel.js';
+import type { Message } from './message.js';
+import { PackedExchangeDecoder } from './packed-decoder.js';
 import { printable } from './printable.js';
 import { secretVariables } from './send/endpoint.js';
 import { StreamSource } from './source.js';
@@ -18,6 +21,8 @@ const invalidConfigStatus = 2;
 const outputFailedStatus = 7;
 /** A longer line is left out and counted; see messageBytesMaxOf for what a message can have. */
 const lineBytesMax = 134_217_728;
+/** A longer record is an error. */
+const recordBytesMax = 2_147_483_648;
 /** Receivers get their turn this often when lines come without a pause. */
 const sliceMs = 8;
 /** From the first signal to the last attempt: a service manager kills what takes much longer. */
@@ -67,15 +72,17 @@ function engineEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !hidden.has(name)));
 }
 
-/** Reads the engine's lines to their end. Gives how many were none. */
-async function deliver(output: Readable, takers: Takers): Promise<number> {
+/** Reads what the engine writes to its end. Gives how much of it could not be used. */
+async function deliver(output: Readable, takers: Takers, isPacked: boolean): Promise<number> {
   let malformed = 0;
   const onMalformed = (_bytes: Buffer, reason: string): void => {
     malformed += 1;
-    if (malformed === 1) say(`the engine wrote what is no line for this: ${printable(reason)}`);
+    if (malformed === 1) say(`the engine wrote what cannot be used: ${printable(reason)}`);
   };
   const source = new StreamSource(output);
-  const decoder = new LineDecoder(lineBytesMax, onMalformed);
+  const decoder: Decoder<Message | ExchangeRecord> = isPacked
+    ? new PackedExchangeDecoder(recordBytesMax, onMalformed)
+    : new LineDecoder(lineBytesMax, onMalformed);
   let sliceEnd = performance.now() + sliceMs;
   for (;;) {
     const chunk = await source.read();
@@ -83,7 +90,7 @@ async function deliver(output: Readable, takers: Takers): Promise<number> {
     decoder.push(chunk);
     for (let message = decoder.next(); message !== null; message = decoder.next()) {
       try {
-        const wait = takers.take(message.raw);
+        const wait = takers.take(message);
         if (wait !== undefined) await wait;
       } catch (error) {
         onMalformed(message.raw, (error as Error).message);
@@ -107,7 +114,8 @@ async function runWithTakers(binary: string, parsed: CliArguments): Promise<void
   // The command line may hold credentials, which `ps` shows.
   process.title = 'tcp-sniffer';
   const takers = new Takers(own, logger, otelOptions(process.env));
-  const child = spawn(binary, [...engineFlags(own), ...engine], {
+  const flags = engineFlags(own);
+  const child = spawn(binary, [...flags, ...engine], {
     stdio: ['inherit', 'pipe', 'inherit'],
     env: engineEnvironment(),
     // A terminal's ^C is for this process, which passes it on once.
@@ -126,7 +134,7 @@ async function runWithTakers(binary: string, parsed: CliArguments): Promise<void
   let malformed: number;
   let end: End;
   try {
-    malformed = await deliver(child.stdout as Readable, takers);
+    malformed = await deliver(child.stdout as Readable, takers, flags.includes('packed'));
     end = await ended;
   } catch (error) {
     takers.hurry(0);
@@ -136,7 +144,7 @@ async function runWithTakers(binary: string, parsed: CliArguments): Promise<void
   }
   const { lines, isComplete } = takers.report();
   if (!engine.includes('-q') && !engine.includes('--quiet')) for (const line of lines) say(line);
-  if (malformed > 0) say(`${malformed} lines of the engine left out`);
+  if (malformed > 0) say(`${malformed} lines or records of the engine left out`);
   if (end.status === 0 && !(isComplete && malformed === 0)) process.exitCode = outputFailedStatus;
   else leaveAs(end);
 }

@@ -227,12 +227,8 @@ export function checkConfig(
   }
   const engineConfig = engine as EngineConfig;
   const records = engineConfig.records === 'exchange' ? 'exchange' : 'message';
-  // Records have whole messages; an engine that is to write parts or exchanges writes lines.
-  const isWhole = records === 'message' && !engineConfig.partialAfterMs;
-  const format = engineConfig.format ?? (isWhole ? 'packed' : 'ndjson');
-  if (format === 'packed' && records === 'exchange') {
-    refuse('format: "packed" together with records: "exchange"; allowed here: ndjson, framed');
-  }
+  // Records have whole messages; an engine that is to write parts writes lines.
+  const format = engineConfig.format ?? (engineConfig.partialAfterMs ? 'ndjson' : 'packed');
   if (format === 'pretty') {
     refuse(
       'format: "pretty" is for people, not for programs; allowed here: packed, ndjson, framed',

@@ -114,11 +114,11 @@ export class Input {
   }
 }
 
-/** Cuts messages out of a stream of bytes. `push` only after `next` gave null. */
-export interface Decoder {
+/** Cuts messages, or exchanges, out of a stream of bytes. `push` only after `next` gave null. */
+export interface Decoder<T = Message> {
   push(chunk: Buffer): void;
   /** The next message, unparsed, or null when more bytes are needed. */
-  next(): Message | null;
+  next(): T | null;
   /** All whole messages that are there as one piece, uncut, or null when there is none. */
   nextBlock(): Buffer | null;
   /** The stream has ended: a message that has begun is malformed. */

@@ -8,7 +8,7 @@ import type { Message } from './message.js';
 import type { MessageQueue } from './message-queue.js';
 import { StdoutOutput } from './output-stdout.js';
 import { UrlOutput, type UrlOutputStats } from './output-url.js';
-import { PackedDecoder } from './packed-decoder.js';
+import { PackedDecoder, PackedExchangeDecoder } from './packed-decoder.js';
 import type { SnifferStats } from './sniffer-events.js';
 import { WorkerPool } from './worker-pool.js';
 
@@ -106,7 +106,11 @@ export class Delivery {
     }
   }
 
-  async #deliverHere(run: EngineRun, decoder: Decoder, checked: CheckedConfig): Promise<void> {
+  async #deliverHere(
+    run: EngineRun,
+    decoder: Decoder<Delivered>,
+    checked: CheckedConfig,
+  ): Promise<void> {
     let untilLook = messagesPerClockLook;
     let sliceEnd = performance.now() + sliceMs;
     for (;;) {
@@ -213,7 +217,7 @@ export class Delivery {
 
   async #deliverToWorkers(
     run: EngineRun,
-    decoder: Decoder,
+    decoder: Decoder<Delivered>,
     checked: CheckedConfig,
     workers: NonNullable<CheckedConfig['workers']>,
   ): Promise<void> {
@@ -255,19 +259,22 @@ export class Delivery {
   }
 }
 
-/** The decoders cut both kinds of lines, and the frames of both, alike. */
-function deliveredOf(message: Message, checked: CheckedConfig): Delivered {
-  if (checked.records === 'message') return message;
+/** The decoders of lines and of frames cut those of messages and of exchanges alike. */
+function deliveredOf(message: Delivered, checked: CheckedConfig): Delivered {
+  if (checked.records === 'message' || message instanceof ExchangeRecord) return message;
   const isFramed = checked.engine.format === 'framed';
   return new ExchangeRecord(message.raw, isFramed ? message.bodyBuffer : undefined);
 }
 
-function decoderOf(checked: CheckedConfig, onMalformed: MalformedListener): Decoder {
+function decoderOf(checked: CheckedConfig, onMalformed: MalformedListener): Decoder<Delivered> {
   const { messageBytesMax, own } = checked;
   switch (checked.engine.format) {
     case 'framed':
       return new FrameDecoder(messageBytesMax, onMalformed);
     case 'packed':
+      if (checked.records === 'exchange') {
+        return new PackedExchangeDecoder(messageBytesMax, onMalformed, own.reuse);
+      }
       return new PackedDecoder(messageBytesMax, onMalformed, own.reuse);
     default:
       return new LineDecoder(messageBytesMax, onMalformed);

@@ -1,15 +1,17 @@
 import { type Decoder, Input, type MalformedListener, malformedBytesShown } from './decoder.js';
 import { SnifferError } from './errors.js';
 import type { Message } from './message.js';
+import { exchangeFaultOf, PackedExchange } from './packed-exchange.js';
 import {
   at,
+  exchangeKind,
   faultOf,
   messageKind,
   recordHeaderSize,
   recordMark,
   recordVersion,
 } from './packed-layout.js';
-import { PackedMessage } from './packed-message.js';
+import { PackedMessage, viewOf } from './packed-message.js';
 
 /** The size of the record that begins at `offset`, whose header is there. Throws OUTPUT_CORRUPT
  * when there can be none, because its end cannot be searched for. */
@@ -31,44 +33,46 @@ function sizeOf(view: DataView, offset: number, messageBytesMax: number): number
   return size;
 }
 
-/** Whether the record is a message that can be read. One that is none is left out, and reported
- * unless it is of a kind that later engines may write. */
-function isMessage(
+/** Whether the record is one of the wanted kind that can be read. One that is none is left out, and
+ * reported unless it is of another kind, which later engines may write. */
+function isReadable(
+  kind: typeof messageKind | typeof exchangeKind,
   view: DataView,
   bytes: Buffer,
   offset: number,
   size: number,
   onMalformed: MalformedListener,
 ): boolean {
-  if (view.getUint8(offset + at.kind) !== messageKind) return false;
-  const fault = faultOf(view, offset, size);
+  if (view.getUint8(offset + at.kind) !== kind) return false;
+  const fault =
+    kind === messageKind ? faultOf(view, offset, size) : exchangeFaultOf(view, offset, size);
   if (fault === undefined) return true;
   onMalformed(bytes.subarray(offset, offset + Math.min(size, malformedBytesShown)), fault);
   return false;
 }
 
-function viewOf(bytes: Buffer): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
-/**
- * Records of `format: packed`. With `reuse` there is one message, which `next` moves on: it is
- * valid until the next call.
- */
-export class PackedDecoder implements Decoder {
+/** Cuts records, and gives those of one kind. */
+abstract class RecordDecoder<T> implements Decoder<T> {
   readonly #input = new Input();
+  readonly #kind: typeof messageKind | typeof exchangeKind;
   readonly #messageBytesMax: number;
   readonly #onMalformed: MalformedListener;
-  readonly #reused: PackedMessage | undefined;
   /** What records are cut from in place, as long as they lie in it whole. */
   #bytes: Buffer = Buffer.alloc(0);
   #view: DataView = viewOf(this.#bytes);
 
-  constructor(messageBytesMax: number, onMalformed: MalformedListener, reuse = false) {
+  constructor(
+    kind: typeof messageKind | typeof exchangeKind,
+    messageBytesMax: number,
+    onMalformed: MalformedListener,
+  ) {
+    this.#kind = kind;
     this.#messageBytesMax = messageBytesMax;
     this.#onMalformed = onMalformed;
-    this.#reused = reuse ? new PackedMessage(true) : undefined;
   }
+
+  /** What stands for a record that can be read. */
+  protected abstract viewAt(view: DataView, bytes: Buffer, offset: number, size: number): T;
 
   get pendingBytes(): number {
     return this.#input.size;
@@ -80,14 +84,14 @@ export class PackedDecoder implements Decoder {
     this.#view = viewOf(this.#bytes);
   }
 
-  next(): Message | null {
+  next(): T | null {
     const input = this.#input;
     if (input.isCarrying) {
       const joined = this.#joined();
       if (joined === null) return null;
       const view = viewOf(joined);
-      if (isMessage(view, joined, 0, joined.length, this.#onMalformed)) {
-        return this.#message(view, joined, 0, joined.length);
+      if (this.#isReadable(view, joined, 0, joined.length)) {
+        return this.viewAt(view, joined, 0, joined.length);
       }
     }
     for (;;) {
@@ -97,8 +101,8 @@ export class PackedDecoder implements Decoder {
       const size = sizeOf(this.#view, offset, this.#messageBytesMax);
       if (left < size) return null;
       input.skip(size);
-      if (isMessage(this.#view, this.#bytes, offset, size, this.#onMalformed)) {
-        return this.#message(this.#view, this.#bytes, offset, size);
+      if (this.#isReadable(this.#view, this.#bytes, offset, size)) {
+        return this.viewAt(this.#view, this.#bytes, offset, size);
       }
     }
   }
@@ -131,8 +135,49 @@ export class PackedDecoder implements Decoder {
     return input.size < size ? null : input.take(size);
   }
 
-  #message(view: DataView, bytes: Buffer, offset: number, size: number): PackedMessage {
+  #isReadable(view: DataView, bytes: Buffer, offset: number, size: number): boolean {
+    return isReadable(this.#kind, view, bytes, offset, size, this.#onMalformed);
+  }
+}
+
+/**
+ * Messages of `format: packed`. With `reuse` there is one message, which `next` moves on: it is
+ * valid until the next call.
+ */
+export class PackedDecoder extends RecordDecoder<Message> {
+  readonly #reused: PackedMessage | undefined;
+
+  constructor(messageBytesMax: number, onMalformed: MalformedListener, reuse = false) {
+    super(messageKind, messageBytesMax, onMalformed);
+    this.#reused = reuse ? new PackedMessage(true) : undefined;
+  }
+
+  protected override viewAt(
+    view: DataView,
+    bytes: Buffer,
+    offset: number,
+    size: number,
+  ): PackedMessage {
     return (this.#reused ?? new PackedMessage()).moveTo(view, bytes, offset, size);
+  }
+}
+
+/** Exchanges of `format: packed` with `records: exchange`; `reuse` as with messages. */
+export class PackedExchangeDecoder extends RecordDecoder<PackedExchange> {
+  readonly #reused: PackedExchange | undefined;
+
+  constructor(messageBytesMax: number, onMalformed: MalformedListener, reuse = false) {
+    super(exchangeKind, messageBytesMax, onMalformed);
+    this.#reused = reuse ? new PackedExchange(true) : undefined;
+  }
+
+  protected override viewAt(
+    view: DataView,
+    bytes: Buffer,
+    offset: number,
+    size: number,
+  ): PackedExchange {
+    return (this.#reused ?? new PackedExchange()).moveTo(view, bytes, offset, size);
   }
 }
 
@@ -144,7 +189,7 @@ export function* messagesOfRecords(
   const view = viewOf(block);
   for (let offset = 0; offset < block.length; ) {
     const size = sizeOf(view, offset, block.length - offset);
-    if (isMessage(view, block, offset, size, onMalformed)) {
+    if (isReadable(messageKind, view, block, offset, size, onMalformed)) {
       yield new PackedMessage().moveTo(view, block, offset, size);
     }
     offset += size;

@@ -6,6 +6,7 @@ export const recordHeaderSize = 8;
 export const recordMark = 0x5054;
 export const recordVersion = 1;
 export const messageKind = 1;
+export const exchangeKind = 2;
 
 export const fixedSizeMin = 152;
 export const fieldSize = 16;
@@ -28,6 +29,8 @@ export const at = {
   destinationPort: 26,
   bodyKind: 28,
   contentDecodeError: 29,
+  orphan: 30,
+  orphanCause: 31,
   connectionId: 32,
   exchange: 40,
   firstByteNs: 48,
@@ -46,6 +49,7 @@ export const at = {
 export const flag = {
   hasExchange: 1 << 0,
   hasLatency: 1 << 1,
+  hasTotal: 1 << 2,
   bodyTruncated: 1 << 3,
   bodyWithheld: 1 << 4,
   headersIncomplete: 1 << 5,
@@ -85,6 +89,12 @@ export const incompleteWords = [
   'snaplen',
   'limit',
   'parseError',
+] as const;
+export const orphanWords = [
+  undefined,
+  'requestNotCaptured',
+  'responseNotCaptured',
+  'noResponse',
 ] as const;
 export const decodeErrorWords = [undefined, 'truncated', 'corrupt', 'limit'] as const;
 export const anomalyWords = [

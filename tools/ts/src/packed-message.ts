@@ -1,4 +1,4 @@
-import type { Endpoint, Headers, MessageFields, Proxied } from './generated.js';
+import type { Endpoint, ExchangeFields, Headers, MessageFields, Proxied } from './generated.js';
 import { lineOf } from './line-text.js';
 import { Message } from './message.js';
 import {
@@ -28,10 +28,15 @@ import {
 } from './packed-text.js';
 
 const nothing = Buffer.alloc(0);
-const noView = new DataView(nothing.buffer, 0, 0);
 const words = new WordTable(false);
 const names = new WordTable(true);
 const nsPerMs = 1e6;
+
+export function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+const noView = viewOf(nothing);
 
 /** A message that is at least this part of the memory it points into is left there by detach. */
 const detachedShare = 2;
@@ -232,6 +237,46 @@ export class PackedMessage extends Message {
     return this.#allFields();
   }
 
+  /** Of the record of an exchange: the request's first byte to the response's last. */
+  get totalMs(): number | undefined {
+    if (!this.#has(flag.hasTotal)) return undefined;
+    return readI64(this.#view, this.#at + at.durationNs) / nsPerMs;
+  }
+
+  /** Of the record of an exchange. */
+  get orphanCause(): ExchangeFields['orphanCause'] {
+    const word = incompleteWords[this.#view.getUint8(this.#at + at.orphanCause)];
+    return word as ExchangeFields['orphanCause'];
+  }
+
+  /** Of the record of an exchange: what its line says beside its messages, in the line's order. */
+  fieldsOfExchange(orphan: ExchangeFields['orphan']): Record<string, unknown> {
+    const out: Record<string, unknown> = { timestamp: this.timestamp };
+    const latin1: string[] = [];
+    const hasParts = this.#u32(at.parts + 4) !== 0;
+    this.#addIdentity(out, hasParts, false);
+    const { latencyMs, totalMs, orphanCause } = this;
+    if (latencyMs !== undefined) out.latencyMs = latencyMs;
+    if (totalMs !== undefined) out.totalMs = totalMs;
+    if (orphan !== undefined) out.orphan = orphan;
+    if (orphanCause !== undefined) out.orphanCause = orphanCause;
+    if (hasParts) this.#addOfConnection(out, latin1);
+    if (latin1.length > 0) out.latin1 = latin1;
+    return out;
+  }
+
+  /** As it stands in the line of its exchange, which has what is said once of all its messages. */
+  fieldsInExchange(isInterim: boolean): Record<string, unknown> {
+    const out: Record<string, unknown> = this.#isRequest() ? {} : { timestamp: this.timestamp };
+    const latin1: string[] = [];
+    const hasParts = this.#u32(at.parts + 4) !== 0;
+    this.#addHead(out, latin1, hasParts);
+    this.#addMeasures(out, hasParts, isInterim);
+    if (hasParts) this.#addFrames(out);
+    this.#addBody(out, latin1);
+    return out;
+  }
+
   override detach(): Message {
     if (this.#bytes.buffer.byteLength <= detachedShare * this.#size) {
       if (!this.#isReused) return this;
@@ -239,8 +284,7 @@ export class PackedMessage extends Message {
     }
     const bytes = Buffer.allocUnsafeSlow(this.#size);
     this.#bytes.copy(bytes, 0, this.#at, this.#at + this.#size);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    return new PackedMessage().moveTo(view, bytes, 0, this.#size);
+    return new PackedMessage().moveTo(viewOf(bytes), bytes, 0, this.#size);
   }
 
   protected override fields(): MessageFields {
@@ -370,21 +414,25 @@ export class PackedMessage extends Message {
     const out: Record<string, unknown> = { timestamp: this.timestamp };
     const latin1: string[] = [];
     const hasParts = this.#u32(at.parts + 4) !== 0;
-    this.#addIdentity(out, hasParts);
+    this.#addIdentity(out, hasParts, true);
     this.#addHead(out, latin1, hasParts);
-    this.#addMeasures(out, hasParts);
+    this.#addMeasures(out, hasParts, true);
     if (hasParts) this.#addExtended(out, latin1);
+    this.#addBody(out, latin1);
+    return out as unknown as MessageFields;
+  }
+
+  #addBody(out: Record<string, unknown>, latin1: string[]): void {
     if (latin1.length > 0) out.latin1 = latin1;
     const { bodyEncoding, body } = this;
     if (bodyEncoding !== undefined) out.bodyEncoding = bodyEncoding;
     if (body !== undefined) out.body = body;
-    return out as unknown as MessageFields;
   }
 
-  #addIdentity(out: Record<string, unknown>, hasParts: boolean): void {
+  #addIdentity(out: Record<string, unknown>, hasParts: boolean, isMessage: boolean): void {
     out.connectionId = this.connectionId;
     if (this.#has(flag.hasExchange)) out.exchange = this.exchange;
-    out.direction = this.direction;
+    if (isMessage) out.direction = this.direction;
     out.receiver = this.receiver;
     out.destination = this.destination;
     if (hasParts) {
@@ -430,7 +478,7 @@ export class PackedMessage extends Message {
     out.trailers = this.#headersOf(trailers.offset, fields, 'trailers', latin1);
   }
 
-  #addMeasures(out: Record<string, unknown>, hasParts: boolean): void {
+  #addMeasures(out: Record<string, unknown>, hasParts: boolean, hasLatency: boolean): void {
     out.bodySize = this.bodySize;
     if (this.#has(flag.bodyTruncated)) out.bodyTruncated = true;
     if (this.#has(flag.bodyWithheld)) out.bodyRedacted = 'unreadable';
@@ -441,7 +489,7 @@ export class PackedMessage extends Message {
     const error = decodeErrorWords[this.#view.getUint8(this.#at + at.contentDecodeError)];
     if (error !== undefined) out.contentDecodeError = error;
     out.durationMs = this.durationMs;
-    if (this.#has(flag.hasLatency)) out.latencyMs = this.latencyMs;
+    if (hasLatency && this.#has(flag.hasLatency)) out.latencyMs = this.latencyMs;
     const { incomplete } = this;
     if (incomplete !== undefined) out.incomplete = incomplete;
     const losses = hasParts ? this.#part(part.losses) : undefined;
@@ -465,30 +513,48 @@ export class PackedMessage extends Message {
   }
 
   #addExtended(out: Record<string, unknown>, latin1: string[]): void {
-    const view = this.#view;
+    this.#addInterface(out, latin1);
+    this.#addFrames(out);
+    this.#addNetwork(out);
+  }
+
+  #addOfConnection(out: Record<string, unknown>, latin1: string[]): void {
+    this.#addInterface(out, latin1);
+    this.#addNetwork(out);
+  }
+
+  #addInterface(out: Record<string, unknown>, latin1: string[]): void {
     const link = this.#part(part.interface);
-    if (link !== undefined) {
-      const isLatin1 = this.#has(flag.interfaceIsLatin1);
-      const begin = this.#at + link.offset;
-      const end = begin + link.length;
-      out.interface = isLatin1
-        ? this.#bytes.latin1Slice(begin, end)
-        : this.#bytes.utf8Slice(begin, end);
-      if (isLatin1) latin1.push('interface');
-    }
+    if (link === undefined) return;
+    const isLatin1 = this.#has(flag.interfaceIsLatin1);
+    const begin = this.#at + link.offset;
+    const end = begin + link.length;
+    out.interface = isLatin1
+      ? this.#bytes.latin1Slice(begin, end)
+      : this.#bytes.utf8Slice(begin, end);
+    if (isLatin1) latin1.push('interface');
+  }
+
+  #addFrames(out: Record<string, unknown>): void {
     const extended = this.#part(part.extended);
     if (extended === undefined) return;
     const begin = this.#at + extended.offset;
-    const firstFrame = readU64(view, begin);
+    const firstFrame = readU64(this.#view, begin);
     if (firstFrame !== 0) {
       out.firstFrame = firstFrame;
-      out.lastFrame = readU64(view, begin + 8);
+      out.lastFrame = readU64(this.#view, begin + 8);
     }
-    out.headersSize = view.getUint32(begin + 24, true);
-    const vlan = view.getUint16(begin + 28, true);
+    out.headersSize = this.#view.getUint32(begin + 24, true);
+  }
+
+  #addNetwork(out: Record<string, unknown>): void {
+    const extended = this.#part(part.extended);
+    if (extended === undefined) return;
+    const begin = this.#at + extended.offset;
+    const vlan = this.#view.getUint16(begin + 28, true);
     if (vlan !== 0) out.vlan = vlan;
     out.communityId = this.#bytes.latin1Slice(begin + 30, begin + 60);
-    const connectNs = readI64(view, begin + 16);
+    const connectNs = readI64(this.#view, begin + 16);
     if (connectNs >= 0) out.connectMs = connectNs / nsPerMs;
   }
 

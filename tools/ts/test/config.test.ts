@@ -50,10 +50,6 @@ const refusedHere: [object, string][] = [
     'onHttpMessage: it takes messages; allowed with records: "exchange": onExchange',
   ],
   [
-    { ...live, records: 'exchange', format: 'packed' },
-    'format: "packed" together with records: "exchange"; allowed here: ndjson, framed',
-  ],
-  [
     { ...live, onExchange: () => {} },
     'onExchange: it takes exchanges; allowed: together with records: "exchange"',
   ],

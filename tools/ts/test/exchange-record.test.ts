@@ -15,7 +15,7 @@ import {
 } from '../src/index.js';
 import { fakeSniffer, pcapsDir, realEngine } from './support.js';
 
-const formats = ['ndjson', 'framed'] as const;
+const formats = ['packed', 'ndjson', 'framed'] as const;
 
 test('EveryExchangeComesOnceToEveryTaker', async () => {
   for (const format of formats) {
@@ -158,7 +158,7 @@ test('WhatIsNoExchangeThrowsWhenItIsRead', () => {
 test('MalformedExchangesAreReportedAndLeftOut', async () => {
   for (const nonsense of ['nothing', '{"braces": but no JSON}', '{"connectionId":"a"}']) {
     const plan = { exchanges: 50, nonsenseAfter: 20, nonsense };
-    const sniffer = fakeSniffer(plan, { records: 'exchange' });
+    const sniffer = fakeSniffer(plan, { records: 'exchange', format: 'ndjson' });
     let count = 0;
     for await (const _exchange of sniffer.exchanges()) count += 1;
     assert.equal(count, 50);

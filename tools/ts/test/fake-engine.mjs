@@ -5,7 +5,7 @@
 // object; see `plan` for its keys.
 
 import { appendFileSync, writeSync } from 'node:fs';
-import { recordOf } from './packed-writer.mjs';
+import { exchangeRecordOf, recordOf } from './packed-writer.mjs';
 
 const plan = {
   exchanges: 10, // in all
@@ -67,6 +67,10 @@ let stopping = false;
 
 /** A line of `records: exchange`; framed, the bodies of both follow. */
 function encodeExchange(request, response) {
+  if (config.format === 'packed') {
+    const about = { ...request, latencyMs: response.latencyMs, totalMs: response.latencyMs };
+    return exchangeRecordOf(about, [recordOf(request), recordOf(response)]);
+  }
   const { direction: _q, body: requestBody, ...ownRequest } = request;
   const { direction: _a, body: responseBody, latencyMs, ...ownResponse } = response;
   const shared = {};

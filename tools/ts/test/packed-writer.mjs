@@ -14,6 +14,7 @@ const incomplete = [
   'limit',
   'parseError',
 ];
+const orphans = [undefined, 'requestNotCaptured', 'responseNotCaptured', 'noResponse'];
 
 function addressOf(ip) {
   const bytes = Buffer.alloc(16);
@@ -106,6 +107,33 @@ export function recordOf(fields, change = () => {}) {
   addressOf(fields.receiver.ip).copy(fixed, 80);
   addressOf(fields.destination.ip).copy(fixed, 96);
   const record = Buffer.concat([fixed, ...entries, ...texts.pieces]);
+  change(record);
+  return record;
+}
+
+/** The record of an exchange, `about` which are the fields of its line, of the records of its
+ * messages. */
+export function exchangeRecordOf(about, messages, change = () => {}) {
+  const fixed = recordOf({
+    bodySize: 0,
+    ...about,
+    direction: 'request',
+    httpVersion: undefined,
+    headers: {},
+    durationMs: about.totalMs,
+    body: undefined,
+    bodyEncoding: undefined,
+    incomplete: undefined,
+  }).subarray(0, fixedSize);
+  const record = Buffer.concat([fixed, ...messages]);
+  record.writeUInt32LE(record.length, 0);
+  record.writeUInt8(2, 7);
+  record.writeUInt8(orphans.indexOf(about.orphan), 30);
+  record.writeUInt8(incomplete.indexOf(about.orphanCause), 31);
+  record.writeUInt32LE(record.readUInt32LE(16) + (about.totalMs === undefined ? 0 : 4), 16);
+  record.fill(0, 112, 144);
+  record.writeUInt32LE(fixedSize, 144);
+  record.writeUInt32LE(record.length - fixedSize, 148);
   change(record);
   return record;
 }
