@@ -71,7 +71,9 @@ int print_interfaces() {
     std::fprintf(stderr, "%s\n", list.error.c_str());
     return exit_status(ErrorCode::kInvalidInterface);
   }
-  return print(interfaces_text(list));
+  const InterfacesText text = interfaces_text(list);
+  std::fputs(text.refused.c_str(), stderr);
+  return print(text.opens);
 }
 
 int run(const Invocation& invocation) {

@@ -601,8 +601,10 @@ TEST(Questions, CheckShowsTheFilterOfFilesToo) {
 
 TEST(Questions, AnAnswerThatAFullDiskDoesNotTakeEndsWith7) {
   const Descriptor full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
-  const std::vector<std::string> questions[] = {
-      {"--help"}, {"--version"}, {"--list-interfaces"}, {"--check", "-r", kShop}};
+  std::vector<std::vector<std::string>> questions = {
+      {"--help"}, {"--version"}, {"--check", "-r", kShop}};
+  // Without rights nothing is listed, so there is nothing to write.
+  if (::geteuid() == 0) questions.push_back({"--list-interfaces"});
   for (const std::vector<std::string>& question : questions) {
     SCOPED_TRACE(question[0]);
     Child child(sniffer(question), {-1, full.get(), -1});

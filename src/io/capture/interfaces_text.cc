@@ -25,16 +25,19 @@ std::string reason_against(const std::string& name) {
 
 }  // namespace
 
-std::string interfaces_text(const InterfaceList& list) {
-  std::string text;
+InterfacesText interfaces_text(const InterfaceList& list) {
+  InterfacesText text;
   for (const InterfaceInfo& interface : list.interfaces) {
     if (!can_carry_ip(interface)) continue;
-    text += interface.name + (interface.up ? "  up" : "  down");
-    for (const std::string& address : interface.addresses) text += "  " + address;
-    if (!interface.description.empty()) text += "  (" + interface.description + ")";
     const std::string reason = reason_against(interface.name);
-    if (!reason.empty()) text += "  cannot be opened: " + reason;
-    text += "\n";
+    if (!reason.empty()) {
+      text.refused += interface.name + " cannot be opened: " + reason + "\n";
+      continue;
+    }
+    text.opens += interface.name + (interface.up ? "  up" : "  down");
+    for (const std::string& address : interface.addresses) text.opens += "  " + address;
+    if (!interface.description.empty()) text.opens += "  (" + interface.description + ")";
+    text.opens += "\n";
   }
   return text;
 }

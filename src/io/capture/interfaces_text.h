@@ -6,9 +6,13 @@
 
 namespace tcp_sniffer {
 
-// --list-interfaces: a line for each interface that a capture can be made on, with its addresses,
-// and why it cannot be opened, if that is so: it is down, or the rights are missing. Each is opened
-// for that, without changing it. What libpcap offers beside them carries no IP and is left out.
-std::string interfaces_text(const InterfaceList& list);
+struct InterfacesText {
+  std::string opens;    // a line for each interface that opens now, with its addresses
+  std::string refused;  // a line for each other one, with the reason: it is down, or rights miss
+};
+
+// --list-interfaces: each interface is opened, without changing it. What libpcap offers beside them
+// carries no IP and is left out.
+InterfacesText interfaces_text(const InterfaceList& list);
 
 }  // namespace tcp_sniffer

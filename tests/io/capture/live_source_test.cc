@@ -450,37 +450,45 @@ TEST_F(LiveSourceTest, AnInterfaceThatIsDownCanNotBeOpened) {
       << "said once: " << problem.message();
 }
 
-TEST_F(LiveSourceTest, TheListSaysWhatCannotBeOpenedAndWhy) {
+TEST_F(LiveSourceTest, TheListHasWhatOpensAndTheReasonAgainstTheRest) {
   ASSERT_TRUE(run("ip link set left down"));
-  const std::string text = interfaces_text(list_interfaces());
-  const auto line_of = [&](const std::string& name) {
-    const size_t begin = ("\n" + text).find("\n" + name + "  ");
-    return begin == std::string::npos ? "" : text.substr(begin, text.find('\n', begin) - begin);
+  const InterfacesText text = interfaces_text(list_interfaces());
+  const auto line_of = [](const std::string& in, const std::string& name) {
+    const size_t begin = ("\n" + in).find("\n" + name + " ");
+    return begin == std::string::npos ? "" : in.substr(begin, in.find('\n', begin) - begin);
   };
-  EXPECT_NE(
-      line_of("left").find("left  down  cannot be opened: That device is not up; bring it up"),
-      std::string::npos)
-      << text;
-  EXPECT_EQ(line_of("lo").find("cannot"), std::string::npos) << text;
-  EXPECT_NE(line_of("lo"), "");
-  EXPECT_NE(line_of("any"), "");
-  // What carries no IP is nothing to capture on.
+  EXPECT_EQ(line_of(text.opens, "left"), "") << text.opens;
+  EXPECT_NE(line_of(text.refused, "left")
+                .find("left cannot be opened: That device is not up; bring it up"),
+            std::string::npos)
+      << text.refused;
+  EXPECT_NE(line_of(text.opens, "lo"), "");
+  EXPECT_NE(line_of(text.opens, "any"), "");
+  // What carries no IP, or needs the number of a group, is no interface.
   for (const char* name :
        {"nflog", "nfqueue", "dbus-system", "dbus-session", "bluetooth-monitor"}) {
-    EXPECT_EQ(line_of(name), "") << text;
+    EXPECT_EQ(line_of(text.opens + text.refused, name), "") << name;
   }
-  // Each line that does not say so can be opened.
   size_t lines = 0;
   for (const InterfaceInfo& interface : list_interfaces().interfaces) {
-    const std::string line = line_of(interface.name);
-    if (line.empty()) continue;
+    const bool is_listed = !line_of(text.opens, interface.name).empty();
+    if (!is_listed && line_of(text.refused, interface.name).empty()) continue;
     ++lines;
     LiveOptions options = left();
     options.interface = interface.name;
-    const bool is_refused = refused(options, filter_of({8080})).code != ErrorCode::kNone;
-    EXPECT_EQ(is_refused, line.find("cannot be opened: ") != std::string::npos) << line;
+    EXPECT_EQ(refused(options, filter_of({8080})).code == ErrorCode::kNone, is_listed)
+        << interface.name;
   }
   EXPECT_GE(lines, 3U);
+}
+
+TEST_F(LiveSourceTest, AUserWithoutRightsIsListedNothing) {
+  const InterfaceList list = list_interfaces();
+  ASSERT_EQ(seteuid(65534), 0);
+  const InterfacesText text = interfaces_text(list);
+  ASSERT_EQ(seteuid(0), 0);
+  EXPECT_EQ(text.opens, "");
+  EXPECT_NE(text.refused.find("right cannot be opened: "), std::string::npos) << text.refused;
 }
 
 TEST_F(LiveSourceTest, TheDefaultInterfaceIsTheFirstThatIsUpAndNotLoopback) {
