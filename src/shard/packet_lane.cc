@@ -2,8 +2,8 @@
 
 namespace tcp_sniffer {
 
-ThreadLane::ThreadLane(PacketQueue& inbox)
-    : inbox_(inbox), token_(inbox), free_(size_t{kBlocks} * 2) {}
+ThreadLane::ThreadLane(PacketQueue& inbox, uint32_t capture)
+    : inbox_(inbox), capture_(capture), token_(inbox), free_(size_t{kBlocks} * 2) {}
 
 PacketBlock* ThreadLane::take(bool may_wait) {
   PacketBlock* block = nullptr;
@@ -11,6 +11,7 @@ PacketBlock* ThreadLane::take(bool may_wait) {
   if (blocks_.size() < kBlocks) {
     blocks_.push_back(std::make_unique<PacketBlock>());
     blocks_.back()->lane = this;
+    blocks_.back()->capture = capture_;
     return blocks_.back().get();
   }
   if (!may_wait) return nullptr;

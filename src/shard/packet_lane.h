@@ -72,7 +72,8 @@ class ThreadLane final : public PacketLane {
   // 1 million packets a second takes.
   static constexpr uint32_t kBlocks = 40;
 
-  explicit ThreadLane(PacketQueue& inbox);
+  // `capture` is the number of the capture thread.
+  explicit ThreadLane(PacketQueue& inbox, uint32_t capture = 0);
 
   PacketBlock* take(bool may_wait) override;
   PacketBlock* take_within(int64_t wait_us) override;
@@ -82,6 +83,7 @@ class ThreadLane final : public PacketLane {
 
  private:
   PacketQueue& inbox_;
+  const uint32_t capture_;
   moodycamel::ProducerToken token_;
   PacketQueue free_;
   std::vector<std::unique_ptr<PacketBlock>> blocks_;

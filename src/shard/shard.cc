@@ -32,11 +32,13 @@ Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& ce
       protocols_(settings.protocols, pool_, counters_, lines_, events),
       reassembler_(pool_, counters_, settings.reassembly) {}
 
-void Shard::process(const PacketBlock& block) {
+void Shard::begin(const PacketBlock& block) {
   if (block.order == BlockOrder::kRebase) rebase(block.rebase_from_ns, block.clock_ns);
   if (!block.drops.empty()) [[unlikely]]
     note_drops(block.drops);
-  const std::span<const Segment> segments(block.segments.data(), block.count);
+}
+
+void Shard::take(std::span<const Segment> segments) {
   // Far enough ahead that the slot and then the connection arrive before they are needed.
   constexpr size_t kSlotAhead = 16;
   constexpr size_t kConnectionAhead = 8;
@@ -73,7 +75,10 @@ void Shard::process(const PacketBlock& block) {
   }
   recent_.remember(segments);
   if (settings_.trace != nullptr) settings_.trace->flush();
-  clock_ns_ = std::max(clock_ns_, block.clock_ns);
+}
+
+void Shard::finish(const PacketBlock& block, int64_t clock_ns) {
+  clock_ns_ = std::max(clock_ns_, clock_ns);
   sweep(clock_ns_);
   output_.collect();
   if (pool_.is_short() || pool_.is_tight()) [[unlikely]]

@@ -60,7 +60,17 @@ class Shard {
         bool may_wait_for_output, EventSink& events);
 
   // Takes every segment of the block, then its order. The block's memory is free afterwards.
-  void process(const PacketBlock& block);
+  void process(const PacketBlock& block) {
+    begin(block);
+    take({block.segments.data(), block.count});
+    finish(block, block.clock_ns);
+  }
+  // The same in steps, so that the segments of several blocks can be taken in turn: what comes
+  // before a block's segments, some of them, and what comes after the last one. No block that is
+  // finished later has a segment whose clock is before `clock_ns`.
+  void begin(const PacketBlock& block);
+  void take(std::span<const Segment> segments);
+  void finish(const PacketBlock& block, int64_t clock_ns);
 
   // Aborts when an invariant of the shard or of a part of it is broken. Walks over everything: for
   // tests, between two blocks.

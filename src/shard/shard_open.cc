@@ -51,6 +51,10 @@ Connection* Shard::insert(const Segment& segment) {
   if (!syn) counters_.add(ShardCounter::connections_midstream);
   connection->last_clock_ns = segment.clock_ns;
   connection->syn_seen = syn;
+  if (settings_.reassembly.late_wait_ns != 0) {
+    // Until the other direction announces its window.
+    for (TcpStream& stream : connection->streams) stream.window = kLateLegBytes;
+  }
   connection->syn_time_ns = segment.time_ns;
   connection->state = syn ? ConnectionState::kHandshake : ConnectionState::kOneSided;
   list_of(connection->state).push_back(connection);

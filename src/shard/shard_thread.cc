@@ -1,5 +1,6 @@
 #include "shard/shard_thread.h"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -22,7 +23,13 @@ void ShardThread::join() {
 
 void ShardThread::run(uint32_t producers) {
   try {
-    work(producers);
+    if (merge_) {
+      work_in_order(producers);
+    } else {
+      work(producers);
+    }
+    shard_.drain();
+    shard_.output().flush();
   } catch (const std::exception& error) {
     on_fault_(error.what());
     pass_back(producers);
@@ -45,13 +52,36 @@ void ShardThread::work(uint32_t& producers) {
     block_->lane->give_back(block_);
     block_ = nullptr;
   }
-  shard_.drain();
-  shard_.output().flush();
+}
+
+// The same through the merge. The last thread's end lets everything out of it.
+void ShardThread::work_in_order(uint32_t& producers) {
+  using Clock = LaneMerge::Clock;
+  while (producers > 0) {
+    pulse_.beat();
+    if (!inbox_.try_dequeue(block_)) {
+      shard_.output().flush_when_idle();
+      const Clock::time_point now = Clock::now();
+      const auto longest = shard_.output().has_unsent() ? LineOutput::kAskAgain : kPulse;
+      constexpr std::chrono::microseconds kShortest{500};
+      const auto wait = std::chrono::duration_cast<std::chrono::microseconds>(
+          std::min<Clock::time_point>(merge_->due(), now + longest) - now);
+      if (!inbox_.wait_dequeue_timed(block_, std::max(wait, kShortest))) block_ = nullptr;
+    }
+    const Clock::time_point now = Clock::now();
+    if (block_ != nullptr) {
+      if (block_->order == BlockOrder::kEnd) producers--;
+      merge_->add(block_, now);
+      block_ = nullptr;
+    }
+    merge_->run(now);
+  }
 }
 
 void ShardThread::pass_back(uint32_t& producers) noexcept {
   try {
     if (block_ != nullptr) block_->lane->give_back(block_);
+    if (merge_) merge_->pass_back();
     while (producers > 0) {
       inbox_.wait_dequeue(block_);
       if (block_->order == BlockOrder::kEnd) producers--;

@@ -2,9 +2,11 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <thread>
 
 #include "core/base/pulse.h"
+#include "shard/lane_merge.h"
 #include "shard/packet_lane.h"
 #include "shard/shard.h"
 
@@ -22,6 +24,9 @@ class ShardThread {
   explicit ShardThread(Shard& shard) : shard_(shard) {}
 
   PacketQueue& inbox() { return inbox_; }
+  // With several producers (numbered from 0 by PacketBlock::capture), their segments are taken in
+  // the order of their clocks. Before start().
+  void merge(uint32_t producers) { merge_.emplace(shard_, producers); }
   // `cpu` is the one to run on, or -1. Both are called on the thread: `on_done` when done() has
   // become true, `on_fault` with the words of an exception.
   void start(uint32_t producers, int cpu, std::function<void()> on_done,
@@ -36,10 +41,12 @@ class ShardThread {
  private:
   void run(uint32_t producers);
   void work(uint32_t& producers);
+  void work_in_order(uint32_t& producers);
   void pass_back(uint32_t& producers) noexcept;
 
   Shard& shard_;
   PacketQueue inbox_;
+  std::optional<LaneMerge> merge_;
   std::function<void()> on_done_;
   std::function<void(const char*)> on_fault_;
   PacketBlock* block_ = nullptr;  // in work

@@ -47,6 +47,14 @@ constexpr uint8_t kGapAcksMin = 3;
 constexpr int64_t kGapAckedWaitNs = 50'000'000;
 constexpr int64_t kGapAckedWaitMaxNs = 1'000'000'000;
 
+// With several interfaces the directions of a connection may come on two of them, of which one is
+// up to 50 ms late. The other direction, and bytes that were acknowledged, are waited for that
+// long, packet time: the 50 ms, and as much again twice for threads and kernel buffers that lag.
+constexpr int64_t kLateLegWaitNs = 150'000'000;
+
+// What a late direction may then be behind: 50 ms at 10 Gbit/s.
+constexpr uint32_t kLateLegBytes = 64u << 20;
+
 // A SYN may be captured this long after the first data of its connection (reordering before the
 // tap, several queues), packet time.
 constexpr int64_t kLateSynNs = 1'000'000'000;

@@ -66,6 +66,7 @@ struct PacketBlock {
   uint8_t* arena = nullptr;       // kBlockArenaBytes, allocated at first use
   uint32_t arena_used = 0;
   PacketLane* lane = nullptr;      // set by the owner of the pool
+  uint32_t capture = 0;            // the number of the capture thread; set by the owner, too
   std::vector<DropNote> drops;     // before the segments; at most kDropNotesMax
   std::vector<UnreadNote> unread;  // on the way back; at most kUnreadNotesMax
 

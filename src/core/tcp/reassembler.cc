@@ -49,6 +49,10 @@ void Reassembler::time_hole(TcpStream& stream, const TcpStream& peer, int64_t cl
     if (stream.hole_since_ns == 0) stream.hole_since_ns = clock_ns;
     return;
   }
+  if (waits_for_unseen(stream, peer)) [[unlikely]] {
+    if (stream.hole_since_ns == 0) stream.hole_since_ns = clock_ns;
+    return;
+  }
   if (!stream.missing() || !settings_.by_evidence) {
     stream.hole_since_ns = 0;
     return;

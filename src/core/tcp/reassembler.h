@@ -23,6 +23,10 @@ struct ReassemblySettings {
   bool by_evidence = true;  // gapPolicy: false = only when memory is full
   // Where the other direction is not captured.
   int64_t gap_timeout_ns = defaults::kGapTimeoutMs * 1'000'000;
+  // How long acknowledged bytes are waited for when the receiver goes on acknowledging.
+  int64_t acked_wait_ns = kGapAckedWaitNs;
+  // How long the first bytes of a direction wait for the other one to be seen at all; 0: not.
+  int64_t late_wait_ns = 0;
   uint64_t buffer_max = defaults::kReassemblyBufferSize;  // reassemblyBufferSize, one direction
 };
 
@@ -33,7 +37,8 @@ struct ReassemblySettings {
 //    wait after a hole, for the other direction, or because the protocol refused them.
 // 2. The first copy of a byte wins, also for a part of a segment.
 // 3. A segment that acknowledges bytes of the peer that were not delivered yet waits for them:
-//    the sender had received them when it sent the segment.
+//    the sender had received them when it sent the segment. With late_wait_ns it waits so long for
+//    a peer, too, of which nothing was captured yet.
 // 4. A hole at the head is given up when the peer has acknowledged it and the evidence of
 //    limits.h is there; by timeout only where the peer is not captured; else when memory is full
 //    or the connection ends. Never more than the peer has acknowledged is given up at once.
@@ -101,7 +106,8 @@ class Reassembler {
     int64_t deadline = INT64_MAX;
     for (size_t i = 0; i < 2; i++) {
       if (streams[i].hole_since_ns == 0 || !has_verdict(streams[i], streams[1 - i])) continue;
-      deadline = std::min(deadline, streams[i].hole_since_ns + wait_max_ns(streams[1 - i]));
+      deadline =
+          std::min(deadline, streams[i].hole_since_ns + wait_max_ns(streams[i], streams[1 - i]));
     }
     return deadline;
   }
@@ -111,8 +117,9 @@ class Reassembler {
     return streams[static_cast<size_t>(side)];
   }
 
-  int64_t wait_max_ns(const TcpStream& peer) const {
-    return peer.seen ? kGapAckedWaitMaxNs : settings_.gap_timeout_ns;
+  int64_t wait_max_ns(const TcpStream& stream, const TcpStream& peer) const {
+    if (peer.seen) return kGapAckedWaitMaxNs;
+    return waits_for_unseen(stream, peer) ? settings_.late_wait_ns : settings_.gap_timeout_ns;
   }
 
   // ---- what a segment claims, and whether it is believed (reassembler_claims.cc)
@@ -130,7 +137,7 @@ class Reassembler {
   static uint64_t take_hint(TcpStream& peer, const TcpStream& stream, const Segment& segment,
                             uint64_t offset);
   static void take_window(TcpStream& peer, const TcpStream& stream, const Segment& segment);
-  static bool is_probe(const TcpStream& stream, const Segment& segment, uint64_t offset);
+  bool is_probe(const TcpStream& stream, const Segment& segment, uint64_t offset) const;
 
   // ---- ends
   static void take_fin(TcpStream& stream, uint64_t end);
@@ -189,8 +196,17 @@ class Reassembler {
 
   // ---- delivery
   // A peer that was refused waits for this side itself.
-  static bool must_wait(const TcpStream& peer, uint64_t acknowledged) {
-    return peer.seen && !peer.ended && !peer.refused && acknowledged > peer.head;
+  bool must_wait(const TcpStream& peer, uint64_t acknowledged) const {
+    if (!peer.seen) return may_be_late(peer) && (!peer.hint_is_start || acknowledged > peer.head);
+    return !peer.ended && !peer.refused && acknowledged > peer.head;
+  }
+  // Nothing of the peer was captured, but its interface may be late.
+  bool may_be_late(const TcpStream& peer) const {
+    return settings_.late_wait_ns != 0 && !peer.seen && !peer.absent;
+  }
+  bool waits_for_unseen(const TcpStream& stream, const TcpStream& peer) const {
+    return may_be_late(peer) && !stream.cut && stream.has_waiting() &&
+           stream.reorder->front() == stream.head;
   }
   // What delivery does not wait for: the peer's bytes that a segment acknowledges, and the
   // protocol.

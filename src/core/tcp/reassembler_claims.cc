@@ -254,11 +254,11 @@ uint64_t Reassembler::take_hint(TcpStream& peer, const TcpStream& stream, const 
 // an octet of garbage. It was acknowledged before, so it is no byte of the stream, not even where
 // the real one is missing. However, a tap may see a single byte just after its acknowledgment, even
 // while bytes before it are missing. If those never come, the byte is lost with them (skip_hole).
-bool Reassembler::is_probe(const TcpStream& stream, const Segment& segment, uint64_t offset) {
+bool Reassembler::is_probe(const TcpStream& stream, const Segment& segment, uint64_t offset) const {
   if (segment.payload_wire_size != 1 || offset + 1 != stream.acked) return false;
   if (offset != stream.head && offset == stream.contiguous_end()) return false;
   const bool just_late = offset >= stream.head && stream.hole_since_ns != 0 &&
-                         segment.clock_ns - stream.hole_since_ns < kGapAckedWaitNs;
+                         segment.clock_ns - stream.hole_since_ns < settings_.acked_wait_ns;
   return !just_late;
 }
 

@@ -115,9 +115,14 @@ int64_t Reassembler::give_up_by_evidence(TcpStreams& streams, P& protocol, int64
     if (!has_verdict(stream, peer)) continue;
     const bool proven = !stream.cut && peer.seen && stream.advancing_acks >= kGapAcksMin;
     const int64_t deadline_ns =
-        stream.hole_since_ns + (proven ? kGapAckedWaitNs : wait_max_ns(peer));
+        stream.hole_since_ns + (proven ? settings_.acked_wait_ns : wait_max_ns(stream, peer));
     if (clock_ns < deadline_ns) continue;
     const auto side = static_cast<Side>(i);
+    if (waits_for_unseen(stream, peer)) [[unlikely]] {
+      streams[1 - i].absent = true;
+      stream.hole_since_ns = 0;
+      return deadline_ns;
+    }
     if (end_waits(stream, peer)) {
       stream.hole_since_ns = 0;
       tell_end(stream, protocol, side);

@@ -68,7 +68,7 @@ template <StreamProtocol P>
     if (segment.payload_wire_size == 0) {
       return is_next || (acknowledged != 0 && fits(stream, offset));
     }
-    if (is_next && segment.payload_size == segment.payload_wire_size) {
+    if (is_next && segment.payload_size == segment.payload_wire_size && !may_be_late(peer)) {
       if (!consume_plain(streams, protocol, segment, acknowledged)) {
         settle(streams, protocol, segment.clock_ns);
       }
@@ -167,7 +167,9 @@ template <StreamProtocol P>
 void Reassembler::add_payload(TcpStreams& streams, P& protocol, const Segment& segment,
                               uint64_t offset, uint64_t acknowledged) {
   TcpStream& stream = at(streams, segment.side);
-  if (offset > stream.window_limit()) {
+  // Bytes that wait for a late direction do not narrow the window.
+  if (offset > stream.window_limit() &&
+      (settings_.late_wait_ns == 0 || offset > stream.contiguous_end() + stream.reach())) {
     if (!take_stray(streams, protocol, segment, offset)) {
       counters_.add(ShardCounter::out_of_window, segment.payload_size);
       return;

@@ -47,6 +47,7 @@ struct TcpStream {
   bool reset : 1 = false;             // the claim is a RST
   bool reset_behind_fin : 1 = false;  // a RST came when the FIN was not final yet
   bool end_guessed : 1 = false;       // the claim is a byte that was acknowledged and never came
+  bool absent : 1 = false;            // not seen, and not waited for any more
 
   // Nearest 64-bit position with this sequence number (within 2 GiB of the head).
   uint64_t offset_of(uint32_t sequence) const {

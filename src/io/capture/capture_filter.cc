@@ -264,6 +264,11 @@ std::string CaptureFilter::text(LinkType link_type, bool with_ports) const {
 
 std::variant<CaptureFilter::Compiled, Problem> CaptureFilter::compile(pcap* handle,
                                                                       LinkType link_type) const {
+  if (options_.use == Use::kLive && link_type == LinkType::kNflog) {
+    auto everything = compile_text(handle, "");
+    if (auto* problem = std::get_if<Problem>(&everything)) return std::move(*problem);
+    return Compiled{std::move(std::get<FilterProgram>(everything)), ""};
+  }
   const bool has_ports = options_.use == Use::kLive && !options_.ports.empty();
   const bool tries_ports = has_ports && port_ranges(options_.ports).size() <= kPortClausesMax;
   std::string words = text(link_type, tries_ports);
@@ -286,6 +291,11 @@ std::variant<CaptureFilter::Compiled, Problem> CaptureFilter::compile(LinkType l
 
 bool CaptureFilter::matches(const Frame& frame) {
   if (passes_everything()) return true;
+  if (options_.use == Use::kLive && frame.link_type == LinkType::kNflog) [[unlikely]] {
+    const std::span<const uint8_t> ip = ip_packet_of(frame.link_type, frame.data, frame.wire_size);
+    const FilterProgram* of_ip = program_for(LinkType::kRaw);
+    return !ip.empty() && of_ip != nullptr && of_ip->matches(ip, static_cast<uint32_t>(ip.size()));
+  }
   const auto header = typed_header(frame.link_type);
   const bool is_encapsulated = header && frame.data.size() >= header->size &&
                                !is_ip_type(load_be16(frame.data.data() + header->type_at));

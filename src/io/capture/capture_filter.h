@@ -44,6 +44,9 @@ class FilterProgram {
 // the same again after one and two VLAN tags. If the text lets in too much, the dispatcher sorts it
 // out by port, and matches() by the user's filter.
 //
+// The kernel filters nothing of `nflog`, whose link libpcap cannot look behind: all of it is let
+// in, and sorted out here.
+//
 // For files only the user's filter counts; ports are judged by the dispatcher, which sees into
 // tunnels and fragments. It is applied to the outer IP packet, as if the link's header were
 // directly before it: not to VLAN tags, labels and sessions, and not inside tunnels.

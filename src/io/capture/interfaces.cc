@@ -58,6 +58,10 @@ InterfaceList list_interfaces() {
   return list;
 }
 
+bool is_pseudo_interface(const std::string& name) {
+  return name == "any" || name == "nflog" || name.starts_with("nflog:");
+}
+
 bool can_carry_ip(const InterfaceInfo& info) {
   return info.is_network || info.name == "any";
 }

@@ -23,8 +23,12 @@ struct InterfaceList {
 // What can be captured on, as libpcap lists it: those that are up first. Needs no rights.
 InterfaceList list_interfaces();
 
-// Whether a capture can be made on it: the rest of libpcap's list is D-Bus, USB, Bluetooth,
-// netfilter.
+// What is no interface of the network and yet carries IP: `any`, and `nflog` or `nflog:GROUP`, the
+// packets that a firewall rule with the target NFLOG hands over.
+bool is_pseudo_interface(const std::string& name);
+
+// Whether it is listed: the rest of libpcap's list is D-Bus, USB, Bluetooth, netfilter. `nflog` is
+// captured by the number of a group, which a firewall's rule names.
 bool can_carry_ip(const InterfaceInfo& info);
 
 // The first interface that is up and not loopback; nullptr when there is none.

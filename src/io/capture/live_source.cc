@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "io/base/printable.h"
@@ -42,6 +43,12 @@ Problem no_permission(const std::string& name) {
   return {ErrorCode::kPermissionDenied, "capturing on " + quote_text(name) + " ", words};
 }
 
+// libpcap opens it through netlink, and has no code of its own for this.
+Problem no_nflog_permission(const std::string& name) {
+  return {ErrorCode::kPermissionDenied, "capturing on " + quote_text(name) + " ",
+          "needs the capability CAP_NET_ADMIN"};
+}
+
 Problem open_failed(const std::string& name, const std::string& words) {
   return {ErrorCode::kCaptureOpenFailed, "cannot capture on " + quote_text(name) + ": ", words};
 }
@@ -67,8 +74,13 @@ Problem activation_problem(pcap_t* handle, int status, const std::string& name) 
                                    "; bring it up with: sudo ip link set " + printable(name) +
                                    " up");
     default:
-      return open_failed(name, words_of(handle, status));
+      break;
   }
+  const std::string words = words_of(handle, status);
+  if (is_pseudo_interface(name) && words.ends_with(std::strerror(EPERM))) {
+    return no_nflog_permission(name);
+  }
+  return open_failed(name, words);
 }
 
 // libpcap's size of a block of a TPACKET_V3 buffer, and about what the kernel adds to a frame.
@@ -106,7 +118,8 @@ LiveSource::~LiveSource() {
 
 std::optional<Problem> LiveSource::activate(const LiveOptions& options) {
   interface_ = options.interface;
-  if (interface_ != "any") {
+  link_id_ = options.link_id;
+  if (!is_pseudo_interface(interface_)) {
     // Asked first, because without rights libpcap reports only that.
     interface_index_ = if_nametoindex(interface_.c_str());
     if (interface_index_ == 0) return no_such_interface(interface_);
@@ -183,6 +196,7 @@ void LiveSource::on_packet(u_char* user, const pcap_pkthdr* header, const u_char
   frame.data = {data, header->caplen};
   frame.wire_size = std::max(header->len, header->caplen);
   frame.link_type = source->link_type_;
+  frame.link_id = source->link_id_;
   frame.time_ns = int64_t{header->ts.tv_sec} * 1'000'000'000 +
                   int64_t{header->ts.tv_usec} * source->fraction_ns_;
   source->taken_frames_++;
@@ -201,10 +215,10 @@ SourceStatus LiveSource::poll(FrameSink& sink) {
   if (frames > 0) {
     const uint64_t mean_now = (taken_bytes_ - bytes_before) / static_cast<uint64_t>(frames);
     mean_frame_bytes_ = (3 * mean_frame_bytes_ + mean_now) / 4;
-    if (!interface_is_up()) up_.store(true, std::memory_order_relaxed);
+    if (!interface_is_up()) note_up(true);
     return SourceStatus::kMore;
   }
-  if (frames < 0) return after_error();
+  if (frames < 0 && !has_nothing_of_nflog()) return after_error();
   if (!emptied_) {
     // Frames of before the filter was in place were counted, but never handed out.
     emptied_ = true;
@@ -216,11 +230,17 @@ SourceStatus LiveSource::poll(FrameSink& sink) {
   return check_interface();
 }
 
+// Of netfilter's socket libpcap makes an error of what is none.
+bool LiveSource::has_nothing_of_nflog() const {
+  return link_type_ == LinkType::kNflog &&
+         std::string_view(pcap_geterr(handle_)).ends_with(std::strerror(EAGAIN));
+}
+
 // The kernel takes a handle up again with its interface. libpcap's words for one that went down or
 // is gone differ between versions, so the interface itself is asked.
 SourceStatus LiveSource::after_error() {
   const std::string words = pcap_geterr(handle_);
-  up_.store(false, std::memory_order_relaxed);
+  note_up(false);
   next_check_ = {};
   const SourceStatus status = check_interface();
   const bool of_interface = words.find("The interface") != std::string::npos;
@@ -239,7 +259,7 @@ SourceStatus LiveSource::check_interface() {
   if (now < next_check_) return SourceStatus::kIdle;
   next_check_ = now + kDownCheckEvery;
   if (interface_index_ == 0) {
-    up_.store(true, std::memory_order_relaxed);
+    note_up(true);
     return SourceStatus::kIdle;
   }
   // By its index: an interface made anew under the same name is another one, a renamed one is not.
@@ -248,8 +268,13 @@ SourceStatus LiveSource::check_interface() {
   const int fd = pcap_fileno(handle_);
   if (ioctl(fd, SIOCGIFNAME, &request) != 0) return fail("the interface was removed");
   const bool up = ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
-  up_.store(up, std::memory_order_relaxed);
+  note_up(up);
   return SourceStatus::kIdle;
+}
+
+void LiveSource::note_up(bool up) {
+  if (!up && interface_is_up()) downs_.fetch_add(1, std::memory_order_relaxed);
+  up_.store(up, std::memory_order_relaxed);
 }
 
 void LiveSource::wait(int timeout_ms) {

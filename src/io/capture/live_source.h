@@ -23,7 +23,8 @@ struct pcap_pkthdr;
 namespace tcp_sniffer {
 
 struct LiveOptions {
-  std::string interface;  // `any` and `lo` work, too
+  std::string interface;  // `any`, `lo` and `nflog:GROUP` work, too
+  uint32_t link_id = 0;   // of its frames
   uint32_t snaplen = kSnaplenMax;
   uint64_t buffer_bytes = defaults::kBufferSizeMiB << 20;
   bool promiscuous = true;
@@ -60,8 +61,8 @@ struct LiveStatistics {
 // interface is up again: poll() is idle and interface_is_up() false meanwhile. When the interface
 // is removed, poll() fails.
 //
-// Thread safety: wake() from any thread and from signal handlers; statistics() and
-// interface_is_up() from any thread; everything else on the capture thread.
+// Thread safety: wake() from any thread and from signal handlers; statistics(),
+// interface_is_up() and downs() from any thread; everything else on the capture thread.
 class LiveSource final : public PacketSource {
  public:
   static std::variant<std::unique_ptr<LiveSource>, Problem> open(const LiveOptions& options,
@@ -92,6 +93,8 @@ class LiveSource final : public PacketSource {
   const std::string& warning() const { return warning_; }
 
   bool interface_is_up() const { return up_.load(std::memory_order_relaxed); }
+  // How often it was seen to go down.
+  uint64_t downs() const { return downs_.load(std::memory_order_relaxed); }
 
   // Asks the kernel; capture thread. The figures are then published to statistics().
   void update_statistics();
@@ -107,9 +110,11 @@ class LiveSource final : public PacketSource {
   std::optional<Problem> activate(const LiveOptions& options);
   std::optional<Problem> install(const CaptureFilter& filter, const LiveOptions& options);
   std::optional<Problem> join_fanout(uint16_t group, int settle_ms);
+  bool has_nothing_of_nflog() const;
   SourceStatus after_error();
   SourceStatus fail(const std::string& words);
   SourceStatus check_interface();
+  void note_up(bool up);
 
   static void on_packet(unsigned char* user, const pcap_pkthdr* header, const unsigned char* data);
 
@@ -126,12 +131,14 @@ class LiveSource final : public PacketSource {
   int fd_ = -1;
   int64_t fraction_ns_ = 1000;
   LinkType link_type_ = LinkType::kEthernet;
-  unsigned interface_index_ = 0;  // 0: `any`
+  unsigned interface_index_ = 0;  // 0: `any`, or no interface of the network
+  uint32_t link_id_ = 0;
   std::string interface_;
   std::string filter_text_;
   size_t filter_instructions_ = 0;
   std::string warning_;
   std::atomic<bool> up_{true};
+  std::atomic<uint64_t> downs_{0};
   std::chrono::steady_clock::time_point next_check_;
   Problem problem_;
   WakeEvent event_;

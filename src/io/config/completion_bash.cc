@@ -41,7 +41,7 @@ complete -F _tcp_sniffer tcp-sniffer
 
 constexpr std::string_view kBashInterfaces = R"sh(
       mapfile -t COMPREPLY < <(compgen -P "$before" -W \
-        "$("$program" --list-interfaces 2>/dev/null | awk '{ print $1 }')" -- "$current")
+        "$("$program" --list-interfaces 2>&1 | awk '{ print $1 }')" -- "$current")
 )sh";
 constexpr std::string_view kBashFiles = R"sh(
       compopt -o filenames 2>/dev/null

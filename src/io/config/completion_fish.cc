@@ -10,7 +10,7 @@ constexpr std::string_view kFishHead =
 
 function __tcp_sniffer_interfaces
     set -l words (commandline -opc)
-    command $words[1] --list-interfaces 2>/dev/null | string replace -r ' .*' ''
+    command $words[1] --list-interfaces 2>&1 | string replace -r ' .*' ''
 end
 
 # The words of a list, each after those that are there already.

@@ -10,7 +10,7 @@ constexpr std::string_view kZshHead = R"sh(#compdef tcp-sniffer
 
 _tcp_sniffer_interfaces() {
   local -a names
-  names=(${(f)"$(_call_program interfaces $words[1] --list-interfaces 2>/dev/null |
+  names=(${(f)"$(_call_program interfaces $words[1] --list-interfaces 2>&1 |
     awk '{ print $1 }')"})
   compadd -a names
 }

@@ -26,6 +26,7 @@ enum class FileOrder : uint8_t { kTime, kGiven };
 enum class Protocol : uint8_t { kHttp };  // and the others of core/protocol/table.h
 
 constexpr size_t kConfigKeysMax = 96;
+constexpr size_t kCaptureThreadsMax = 64;  // of all interfaces together
 
 // Everything a run can be told: one member a key of the configuration, holding the key's default.
 //
@@ -36,7 +37,7 @@ constexpr size_t kConfigKeysMax = 96;
 // The table in config_keys.cc gives each member its name, range and meaning.
 struct Config {
   // What is read.
-  std::string interface;  // empty: the first one that is up and not loopback
+  std::vector<std::string> interfaces;  // empty: the first one that is up and not loopback
   std::vector<std::string> files;
   FileOrder file_order = FileOrder::kTime;
   std::vector<uint16_t> ports;  // empty: every TCP port (files only)

@@ -31,8 +31,8 @@ constexpr std::string_view kExchangeTableFields[] = {
     "request.incomplete", "incomplete",       "orphan"};
 
 std::optional<ConfigError> check_input(const Config& config, const Environment& environment) {
-  if (!config.interface.empty() && !config.files.empty()) {
-    return error("interface: " + quote_text(config.interface) + " and files: " +
+  if (!config.interfaces.empty() && !config.files.empty()) {
+    return error("interface: " + quote_text(config.interfaces.front()) + " and files: " +
                  quote_text(config.files.front()) + " exclude each other; allowed: one of the two");
   }
   const auto from_stdin = std::count(config.files.begin(), config.files.end(), "-");
@@ -54,6 +54,18 @@ std::optional<ConfigError> check_input(const Config& config, const Environment& 
 }
 
 std::optional<ConfigError> check_threads(const Config& config) {
+  const size_t interfaces = std::max<size_t>(config.interfaces.size(), 1);
+  if (config.live() && interfaces > 1 && config.shards == 0) {
+    return error("shards: 0 together with " + std::to_string(interfaces) +
+                 " interfaces; each interface has a capture thread of its own, and without shards "
+                 "the two directions of a connection would not meet; allowed: shards 1 or more, or "
+                 "one interface");
+  }
+  if (config.live() && interfaces * config.capture_threads > kCaptureThreadsMax) {
+    return error("captureThreads: " + std::to_string(config.capture_threads) + " for each of " +
+                 std::to_string(interfaces) + " interfaces; allowed: at most " +
+                 std::to_string(kCaptureThreadsMax) + " capture threads together");
+  }
   if (config.capture_threads > 1 && config.shards == 0 && config.tunnels) {
     return error("captureThreads: " + std::to_string(config.capture_threads) +
                  " together with shards: 0 and tunnels: true; the kernel spreads packets by their "
@@ -223,6 +235,8 @@ void resolve_defaults(Config& config, const Environment& environment) {
   if (!is_given(config, "overload")) config.overload = live ? Overload::kDrop : Overload::kBlock;
   if (!is_given(config, "tunnels")) config.tunnels = !live;
   if (!is_given(config, "reassemblyBufferSize")) {
+    // What one direction sends while the other one is late.
+    if (config.interfaces.size() > 1) config.reassembly_buffer_size = kLateLegBytes;
     config.reassembly_buffer_size = std::min(config.reassembly_buffer_size, config.memory_limit);
   }
   if (environment.config_from_stdin) {

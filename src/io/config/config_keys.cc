@@ -47,9 +47,11 @@ constexpr uint64_t kHourMs = 3600000;
 constexpr auto kKeys = std::to_array<KeySpec>({
     // What is read.
     {.name = "interface", .short_flag = "i", .value_name = "NAME", .group = KeyGroup::kInput,
-     .target = &Config::interface, .text_kind = TextKind::kName,
+     .target = &Config::interfaces, .text_kind = TextKind::kInterface,
      .default_text = "first interface that is up and not loopback",
-     .meaning = "the interface to capture on; any and lo work too", .live_only = true},
+     .meaning = "the interface to capture on; any, lo and nflog:GROUP work too. Several (-i eth1 -i eth2) "
+     "are one capture: a request on one and its response on the other are an exchange",
+     .live_only = true},
     {.name = "files", .short_flag = "r", .value_name = "FILE...", .group = KeyGroup::kInput,
      .target = &Config::files, .text_kind = TextKind::kPath, .default_text = "none: live capture",
      .meaning = "capture files (pcap, pcapng, also gzip or zstd), read as one stream; - is standard "
@@ -74,8 +76,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     {.name = "promiscuous", .group = KeyGroup::kInput, .target = &Config::promiscuous,
      .meaning = "capture frames for other hosts too", .live_only = true},
     {.name = "captureThreads", .value_name = "N", .group = KeyGroup::kInput,
-     .target = &Config::capture_threads, .minimum = 1, .maximum = 64,
-     .meaning = "capture threads; the kernel spreads the connections over them",
+     .target = &Config::capture_threads, .minimum = 1, .maximum = kCaptureThreadsMax,
+     .meaning = "capture threads of each interface; the kernel spreads the connections over them",
      .live_only = true},
     {.name = "pinCpus", .value_name = "CPU,...", .group = KeyGroup::kInput,
      .target = &Config::pin_cpus, .minimum = 0, .maximum = 1023,
@@ -242,7 +244,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     {.name = "reassemblyBufferSize", .value_name = "BYTES", .group = KeyGroup::kLimits,
      .target = &Config::reassembly_buffer_size, .unit = Unit::kBytes, .minimum = 4096,
      .maximum = kGibibyte,
-     .meaning = "bytes kept of one direction behind missing bytes; at most memoryLimit"},
+     .meaning = "bytes kept of one direction behind missing bytes; at most memoryLimit. With several "
+     "interfaces, of which one may be late, it is 64M unless given"},
     {.name = "maxHeaderBytes", .value_name = "BYTES", .group = KeyGroup::kLimits,
      .target = &Config::max_header_bytes, .unit = Unit::kBytes, .minimum = 1024,
      .maximum = 64 * kMebibyte,

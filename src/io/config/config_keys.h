@@ -31,6 +31,7 @@ enum class TextKind : uint8_t {
   kPattern,     // a regular expression that RE2 takes; keeps its commas
   kField,       // a name that parse_field takes
   kCondition,   // not empty; check_config compiles it
+  kInterface,   // not empty; keeps its commas, and one alone needs no list
 };
 
 // One of a few words, kept as an enum whose values count from 0 in the words' order.

@@ -185,11 +185,14 @@ Fault read_item(const KeySpec& key, const json& value, Protocol& out) {
 
 template <typename Item>
 Fault read_list(const KeySpec& key, const json& value, std::vector<Item>& out) {
-  if (!value.is_array()) return fault(key, shown(value), "is not a list");
-  // For files, none is not the same as the key left out, and probably a mistake.
-  if (value.empty() && (key.text_kind == TextKind::kPath || !key.words.empty())) {
-    return fault(key, shown(value), "names nothing");
+  const bool of_interfaces = key.text_kind == TextKind::kInterface;
+  if (of_interfaces && value.is_string()) return read_list(key, json::array({value}), out);
+  if (!value.is_array()) {
+    return fault(key, shown(value), of_interfaces ? "is not a name or a list" : "is not a list");
   }
+  // For files, none is not the same as the key left out, and probably a mistake.
+  const bool needs_one = key.text_kind == TextKind::kPath || of_interfaces || !key.words.empty();
+  if (value.empty() && needs_one) return fault(key, shown(value), "names nothing");
   std::vector<Item> items;
   items.reserve(value.size());
   std::vector<bool> seen(std::is_same_v<Item, uint16_t> ? 65536 : 0);
@@ -204,7 +207,7 @@ Fault read_list(const KeySpec& key, const json& value, std::vector<Item>& out) {
         return fault(key, shown(element), "is given twice");
       }
     }
-    if (key.text_kind == TextKind::kField &&
+    if ((key.text_kind == TextKind::kField || of_interfaces) &&
         std::find(items.begin(), items.end(), item) != items.end()) {
       return fault(key, shown(element), "is given twice");
     }
@@ -378,6 +381,8 @@ std::string allowed_text(const KeySpec& key) {
     case TextKind::kListener:
       what = "ADDRESS:PORT or a port, from 1 to 65535";
       break;
+    case TextKind::kInterface:
+      return "a name that is not empty, or a list of such names, none twice";
   }
   return is_list(key) ? "a list of " + std::string(what) : std::string(what);
 }

@@ -77,10 +77,13 @@ std::string without_blanks_around(std::string_view text) {
   return std::string(text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin));
 }
 
-// Paths and patterns keep their commas; every other list is split at them, and blanks beside them
-// mean nothing.
+// Paths, patterns and interfaces keep their commas; every other list is split at them, and blanks
+// beside them mean nothing.
 std::vector<std::string> split_items(const KeySpec& key, const std::vector<std::string>& texts) {
-  if (key.text_kind == TextKind::kPath || key.text_kind == TextKind::kPattern) return texts;
+  if (key.text_kind == TextKind::kPath || key.text_kind == TextKind::kPattern ||
+      key.text_kind == TextKind::kInterface) {
+    return texts;
+  }
   std::vector<std::string> items;
   for (const std::string& text : texts) {
     size_t begin = 0;
@@ -397,7 +400,7 @@ std::optional<ConfigError> read_environment_config(const std::string& path, Conf
 void set_aside(Config& config, std::string_view name) {
   config.given.reset(key_index(name));
   if (name == "files") config.files.clear();
-  if (name == "interface") config.interface.clear();
+  if (name == "interface") config.interfaces.clear();
 }
 
 ParseResult parse(std::span<const char* const> arguments, Environment& environment,

@@ -179,6 +179,10 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   settings.reassembly.by_evidence = config.gap_policy == GapPolicy::kEvidence;
   settings.reassembly.gap_timeout_ns = static_cast<int64_t>(config.gap_timeout_ms) * kNsPerMs;
   settings.reassembly.buffer_max = config.reassembly_buffer_size;
+  if (config.interfaces.size() > 1) {
+    settings.reassembly.acked_wait_ns = kLateLegWaitNs;
+    settings.reassembly.late_wait_ns = kLateLegWaitNs;
+  }
   settings.lines.format = line_format(config.format);
   settings.lines.by_exchange = by_exchange;
   settings.lines.extended = config.fields == FieldSet::kExtended;
@@ -214,7 +218,9 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
 }
 
 uint32_t capture_count(const Config& config) {
-  return config.live() ? static_cast<uint32_t>(config.capture_threads) : 1;
+  if (!config.live()) return 1;
+  const size_t interfaces = std::max<size_t>(config.interfaces.size(), 1);
+  return static_cast<uint32_t>(interfaces * config.capture_threads);
 }
 
 int cpu_of(const Config& config, size_t thread) {

@@ -21,35 +21,79 @@ using std::chrono::milliseconds;
 // How often the shards learn the time when no packet brings it to them.
 constexpr milliseconds kTick{100};
 
+// With several interfaces the packets of one wait until the others have told that they have none
+// from before: when nothing comes, and while packets come, which may all be for other shards.
+constexpr milliseconds kTickOfSeveral{5};
+constexpr milliseconds kBusyTickOfSeveral{2};
+
 // Parts of messages are due in time, too.
-milliseconds tick_of(const Config& config) {
+milliseconds tick_of(const Config& config, bool has_several) {
   constexpr milliseconds kTickMin{10};
+  if (has_several) return kTickOfSeveral;
   if (config.partial_after_ms == 0) return kTick;
   const milliseconds quarter(static_cast<int64_t>(config.partial_after_ms / 4));
   return std::clamp(quarter, kTickMin, kTick);
 }
 
+int64_t wall_clock_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::variant<std::vector<std::string>, Problem> interfaces_of(const Config& config) {
+  if (!config.interfaces.empty()) return config.interfaces;
+  auto chosen = interface_or_default("");
+  if (auto* problem = std::get_if<Problem>(&chosen)) return std::move(*problem);
+  return std::vector{std::get<std::string>(std::move(chosen))};
+}
+
+EventFields opened_fields(const LiveSource& source) {
+  EventFields fields;
+  fields["interface"] = source.interface();
+  fields["linkType"] = static_cast<int>(source.link_type());
+  fields["filter"] = source.filter_text();
+  fields["filterInstructions"] = source.filter_instructions();
+  fields["nanoseconds"] = source.has_nanoseconds();
+  return fields;
+}
+
+void add_warning(const LiveSource& source, EventFields& fields) {
+  if (!source.warning().empty()) fields["warning"] = source.warning();
+}
+
 }  // namespace
 
-LiveRun::LiveRun(const RunHost& host) : host_(host), hash_secret_(random_number()), watch_(host_) {}
+LiveRun::LiveRun(const RunHost& host) : host_(host), hash_secret_(random_number()) {}
 
 std::optional<Problem> LiveRun::open() {
   auto made = CaptureFilter::make(filter_options(host_.config));
   if (const auto* problem = std::get_if<Problem>(&made)) return *problem;
   const auto& filter = std::get<CaptureFilter>(made);
-  // Chosen once: every capture thread has the same one.
-  const auto interface = interface_or_default(host_.config.interface);
-  if (const auto* problem = std::get_if<Problem>(&interface)) return *problem;
-  LiveOptions options = live_options(host_.config, std::get<std::string>(interface));
-  const uint32_t captures = capture_count(host_.config);
+  auto interfaces = interfaces_of(host_.config);
+  if (auto* problem = std::get_if<Problem>(&interfaces)) return std::move(*problem);
+  interfaces_ = std::get<std::vector<std::string>>(std::move(interfaces));
+  for (const std::string& interface : interfaces_) {
+    if (auto problem = open(interface, filter)) return problem;
+    watches_.emplace_back(host_, has_several());
+  }
+  return {};
+}
+
+// Every thread of an interface has a handle of its own.
+std::optional<Problem> LiveRun::open(const std::string& interface, const CaptureFilter& filter) {
+  LiveOptions options = live_options(host_.config, interface);
+  options.link_id = static_cast<uint32_t>(watches_.size());
   // Handles of other runs on this interface must not be in the group.
-  if (captures > 1) options.fanout_group = static_cast<uint16_t>(random_number());
-  for (size_t i = 0; i < captures; i++) {
+  const uint64_t threads = host_.config.capture_threads;
+  if (threads > 1) options.fanout_group = static_cast<uint16_t>(random_number());
+  for (uint64_t i = 0; i < threads; i++) {
     auto opened = LiveSource::open(options, filter);
     if (auto* problem = std::get_if<Problem>(&opened)) return std::move(*problem);
     captures_.push_back(std::make_unique<Capture>());
     Capture& capture = *captures_.back();
-    capture.index = i;
+    capture.index = captures_.size() - 1;
+    capture.leads = i == 0;
     capture.source = std::get<std::unique_ptr<LiveSource>>(std::move(opened));
     if (!filter.passes_everything()) {
       capture.filter = std::make_unique<CaptureFilter>(filter.fresh());
@@ -61,7 +105,8 @@ std::optional<Problem> LiveRun::open() {
 ShardPlan LiveRun::shard_plan() const {
   return {.count = shard_count(host_.config, false),
           .own_threads = host_.config.shards > 0,
-          .link_names = {first_source().interface()}};
+          .in_order = has_several(),
+          .link_names = interfaces_};
 }
 
 void LiveRun::connect(ShardSet& shards) {
@@ -77,12 +122,12 @@ void LiveRun::connect(ShardSet& shards) {
 }
 
 void LiveRun::start() {
-  const LiveSource& source = first_source();
-  if (!is_supported(source.link_type())) {
-    report_unsupported(host_.log, source.link_type(), "interface", source.interface());
-  }
   for (const auto& owned : captures_) {
     Capture& capture = *owned;
+    const LiveSource& source = *capture.source;
+    if (capture.leads && !is_supported(source.link_type())) {
+      report_unsupported(host_.log, source.link_type(), "interface", source.interface());
+    }
     CaptureThread::Work work;
     work.run = [this, &capture] { return take_frames(capture); };
     // A shard on this thread may be in no state to be ended.
@@ -121,6 +166,7 @@ std::vector<MetricsSources::Capture> LiveRun::statistics() const {
   std::vector<MetricsSources::Capture> captures;
   for (const auto& capture : captures_) {
     MetricsSources::Capture view{&capture->dispatcher->counters(), capture->source.get()};
+    view.one_of_several = has_several();
     for (const auto& lane : capture->lanes) view.lanes.push_back(lane.get());
     captures.push_back(std::move(view));
   }
@@ -135,26 +181,35 @@ void LiveRun::see(std::vector<ThreadSight>& threads) const {
 }
 
 void LiveRun::describe(EventFields& fields) const {
-  const LiveSource& source = first_source();
-  fields["interface"] = source.interface();
-  fields["linkType"] = static_cast<int>(source.link_type());
-  fields["filter"] = source.filter_text();
-  fields["filterInstructions"] = source.filter_instructions();
-  fields["nanoseconds"] = source.has_nanoseconds();
+  if (!has_several()) {
+    fields.update(opened_fields(first_source()));
+    fields["captureThreads"] = captures_.size();
+    add_warning(first_source(), fields);
+    return;
+  }
+  for (const auto& capture : captures_) {
+    if (!capture->leads) continue;
+    EventFields opened = opened_fields(*capture->source);
+    add_warning(*capture->source, opened);
+    fields["interfaces"].push_back(std::move(opened));
+  }
   fields["captureThreads"] = captures_.size();
-  if (!source.warning().empty()) fields["warning"] = source.warning();
 }
 
 void LiveRun::report(Clock::time_point now) {
-  watch_.report_interface(first_source());
-  // Neighbour discovery and the like pass the filter with their IPv6 extension headers.
-  uint64_t packets = 0;
-  for (const auto& capture : captures_) {
-    const FrameCounters& counters = capture->dispatcher->counters();
-    packets += counters.published(FrameCounter::dispatched) +
-               counters.published(FrameCounter::dropped_overload);
+  for (size_t first = 0, i = 0; i < watches_.size(); i++) {
+    const Capture& leader = *captures_[first];
+    // Neighbour discovery and the like pass the filter with their IPv6 extension headers.
+    uint64_t packets = 0;
+    for (const size_t end = first + host_.config.capture_threads; first < end; first++) {
+      const FrameCounters& counters = captures_[first]->dispatcher->counters();
+      packets += counters.published(FrameCounter::dispatched) +
+                 counters.published(FrameCounter::dropped_overload);
+    }
+    const bool was_removed = leader.thread.done() && leader.thread.failed();
+    watches_[i].report_interface(*leader.source, was_removed);
+    watches_[i].report_no_packets(now, *leader.source, packets);
   }
-  watch_.report_no_packets(now, first_source(), packets);
 }
 
 // ---------------------------------------------------------------- the capture threads
@@ -171,12 +226,16 @@ bool LiveRun::take_frames(Capture& capture) {
 // False: the source failed.
 bool LiveRun::take_until_stop(Capture& capture) {
   Dispatcher& dispatcher = *capture.dispatcher;
-  const bool gives_parts = host_.config.partial_after_ms > 0;
-  const milliseconds tick = tick_of(host_.config);
+  const milliseconds tick = tick_of(host_.config, has_several());
+  const milliseconds busy_tick = has_several() ? kBusyTickOfSeveral : tick;
+  const bool ticks_when_busy = has_several() || host_.config.partial_after_ms > 0;
+  // What the kernel holds back is told no sooner than it would come; two of its timer's ticks more.
+  const milliseconds held_back(has_several() ? block_timeout_ms(host_.config) + 8 : 0);
   Clock::time_point next_tick{};
   Clock::time_point last_packet = Clock::now();
   Clock::time_point next_statistics = last_packet + kTick;
-  int64_t clock_then = 0;
+  // The others wait for an interface that is silent from the beginning, too.
+  int64_t clock_then = has_several() ? wall_clock_ns() : 0;
   while (!stop_.load(std::memory_order_relaxed)) {
     capture.thread.beat();
     const SourceStatus status = capture.source->poll(dispatcher);
@@ -187,19 +246,20 @@ bool LiveRun::take_until_stop(Capture& capture) {
     if (status == SourceStatus::kMore) {
       last_packet = now;
       clock_then = dispatcher.clock_ns();
-      // A part of a message is due in its shard, whichever shards the packets are for.
-      if (gives_parts && now >= next_tick) {
+      // A part of a message is due in its shard, and packets of other interfaces wait in theirs,
+      // whichever shards the packets are for.
+      if (ticks_when_busy && now >= next_tick) {
         dispatcher.tick(clock_then);
-        next_tick = now + tick;
+        next_tick = now + busy_tick;
       }
     } else {
       shards_->flush_when_idle(capture.index);
       const bool unsent = shards_->has_unsent(capture.index);
       capture.source->wait(
           static_cast<int>((unsent ? std::min(tick, LineOutput::kAskAgain) : tick).count()));
-      const auto silent = Clock::now() - last_packet;
+      const auto silent = Clock::now() - last_packet - held_back;
       // Nothing comes: time goes on all the same, so that timeouts are noticed.
-      if (silent >= tick && clock_then != 0) {
+      if (silent >= (has_several() ? milliseconds(0) : tick) && clock_then != 0) {
         dispatcher.tick(clock_then +
                         std::chrono::duration_cast<std::chrono::nanoseconds>(silent).count());
       }
@@ -222,9 +282,7 @@ void LiveRun::empty_kernel_buffer(Capture& capture) {
   // Two ticks of a slow kernel timer on top, because the timeout is rounded up to them.
   const auto patience = std::chrono::milliseconds(timeout_ms + 20);
   const auto begin = Clock::now();
-  const int64_t stop_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                              std::chrono::system_clock::now().time_since_epoch())
-                              .count();
+  const int64_t stop_ns = wall_clock_ns();
   auto last_packet = begin;
   while (!aborted_.load(std::memory_order_relaxed) &&
          Clock::now() - begin < std::chrono::seconds(1)) {

@@ -15,8 +15,11 @@
 
 namespace tcp_sniffer {
 
-// Captures on an interface, with `captureThreads` threads that share its frames. With `shards: 0`
-// each of them runs a shard of its own.
+// Captures on interfaces, on each with `captureThreads` threads that share its frames. With
+// `shards: 0`, and one interface, each of them runs a shard of its own.
+//
+// An interface that goes down is waited for. One that is removed ends its threads: the others go
+// on, and the run ends with its problem when they have ended, or at once when it was the last one.
 class LiveRun final : public RunMode {
  public:
   explicit LiveRun(const RunHost& host);
@@ -39,6 +42,7 @@ class LiveRun final : public RunMode {
  private:
   struct Capture {
     size_t index = 0;
+    bool leads = true;  // the first thread of its interface
     std::unique_ptr<LiveSource> source;
     std::unique_ptr<CaptureFilter> filter;  // nullptr: every frame passes
     std::vector<std::unique_ptr<PacketLane>> lanes;
@@ -46,6 +50,8 @@ class LiveRun final : public RunMode {
     CaptureThread thread;
   };
 
+  std::optional<Problem> open(const std::string& interface, const CaptureFilter& filter);
+  bool has_several() const { return interfaces_.size() > 1; }
   LiveSource& first_source() const { return *captures_[0]->source; }
   bool take_frames(Capture& capture);
   bool take_until_stop(Capture& capture);
@@ -53,8 +59,9 @@ class LiveRun final : public RunMode {
 
   const RunHost host_;
   const uint64_t hash_secret_;  // of this run
-  LiveWatch watch_;
-  ShardSet* shards_ = nullptr;  // from connect on
+  std::vector<std::string> interfaces_;
+  std::vector<LiveWatch> watches_;  // by interface
+  ShardSet* shards_ = nullptr;      // from connect on
   std::vector<std::unique_ptr<Capture>> captures_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> aborted_{false};

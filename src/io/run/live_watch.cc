@@ -7,12 +7,21 @@
 namespace tcp_sniffer {
 
 // The kernel takes the handles up again with the interface, so this is news and no failure.
-void LiveWatch::report_interface(const LiveSource& source) {
+void LiveWatch::report_interface(const LiveSource& source, bool was_removed) {
+  EventFields fields;
+  fields["interface"] = source.interface();
+  if (was_removed) {
+    // Alone, it ends the run.
+    if (!one_of_several_ || removal_reported_) return;
+    removal_reported_ = true;
+    fields["error"] = source.problem().message();
+    host_.log.emit(LogLevel::kWarn, event::kInterfaceDown,
+                   "the capture of this interface has ended; that of the others goes on", fields);
+    return;
+  }
   const bool up = source.interface_is_up();
   if (up == interface_up_) return;
   interface_up_ = up;
-  EventFields fields;
-  fields["interface"] = source.interface();
   if (up) {
     host_.log.emit(LogLevel::kInfo, event::kInterfaceUp, "the interface is up again", fields);
   } else {

@@ -182,15 +182,23 @@ class MetricsServer::Collector final : public prometheus::Collectable {
                "frames the interface or its driver dropped", MetricType::Counter);
     MetricFamily up =
         family("tcp_sniffer_interface_up", "whether the interface is up", MetricType::Gauge);
+    MetricFamily downs =
+        family("tcp_sniffer_interface_downs_total",
+               "how often one of several interfaces was seen to go down", MetricType::Counter);
     for (size_t c = 0; c < sources_.captures.size(); c++) {
       const LiveSource* live = sources_.captures[c].live;
       if (live == nullptr) return;
       const LiveStatistics figures = live->statistics();
-      add(received, {label("capture", c)}, static_cast<double>(figures.received));
-      add(dropped, {label("capture", c)}, static_cast<double>(figures.kernel_dropped));
-      add(interface_dropped, {label("capture", c)}, static_cast<double>(figures.interface_dropped));
-      add(up, {label("capture", c)}, live->interface_is_up() ? 1 : 0);
+      std::vector<ClientMetric::Label> labels = {label("capture", c)};
+      if (sources_.captures[c].one_of_several) labels.push_back({"interface", live->interface()});
+      add(received, labels, static_cast<double>(figures.received));
+      add(dropped, labels, static_cast<double>(figures.kernel_dropped));
+      add(interface_dropped, labels, static_cast<double>(figures.interface_dropped));
+      add(up, labels, live->interface_is_up() ? 1 : 0);
+      if (sources_.captures[c].one_of_several)
+        add(downs, labels, static_cast<double>(live->downs()));
     }
+    if (!downs.metric.empty()) families.push_back(std::move(downs));
     for (MetricFamily* each : {&received, &dropped, &interface_dropped, &up}) {
       families.push_back(std::move(*each));
     }

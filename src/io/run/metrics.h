@@ -20,6 +20,7 @@ struct MetricsSources {
     const FrameCounters* counters = nullptr;
     const LiveSource* live = nullptr;        // nullptr: files
     std::vector<const PacketLane*> lanes{};  // to the shards, in their order
+    bool one_of_several = false;             // interfaces: its figures name it
   };
   struct ShardView {
     const ShardCounters* counters = nullptr;

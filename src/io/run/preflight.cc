@@ -13,6 +13,7 @@
 #include "io/base/problem.h"
 #include "io/base/writable.h"
 #include "io/capture/capture_filter.h"
+#include "io/capture/interfaces.h"
 #include "io/capture/live_source.h"
 #include "io/capture/offloads.h"
 #include "io/config/config_check.h"
@@ -101,25 +102,20 @@ void say_offloads(const std::string& interface) {
 
 // The kernel takes the memory of its buffers when the capture is opened; looking takes none.
 std::optional<Problem> problem_of_buffers(const Config& config) {
-  const uint64_t wanted_mib = config.capture_threads * config.buffer_size_mib;
+  const uint64_t wanted_mib = capture_count(config) * config.buffer_size_mib;
   const uint64_t machine_mib = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                                    static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) >>
                                20;
   if (wanted_mib <= machine_mib) return {};
   return Problem{ErrorCode::kCaptureOpenFailed, "",
-                 "the capture buffers (captureThreads times bufferSizeMiB) take " +
+                 "the capture buffers (bufferSizeMiB for each capture thread) take " +
                      std::to_string(wanted_mib) + " MiB, and the machine has " +
                      std::to_string(machine_mib)};
 }
 
-int check_live(const Config& config, const CaptureFilter& filter) {
-  const auto interface = interface_or_default(config.interface);
-  if (const auto* problem = std::get_if<Problem>(&interface)) {
-    say("interface:  none found");
-    return say_problem(*problem);
-  }
+int check_interface(const Config& config, const CaptureFilter& filter, const std::string& name) {
   LiveOptions options;
-  options.interface = std::get<std::string>(interface);
+  options.interface = name;
   options.snaplen = static_cast<uint32_t>(config.snaplen);
   options.promiscuous = false;  // looking must not change the interface
   auto opened = LiveSource::open(options, filter);
@@ -135,8 +131,25 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   say("filter:     " + live.filter_text());
   say("            " + std::to_string(live.filter_instructions()) + " instructions of 4096");
   if (!live.warning().empty()) say("note:       " + live.warning());
-  if (live.interface() != "any") say_offloads(live.interface());
-  int status = check_user(config);
+  if (!is_pseudo_interface(live.interface())) say_offloads(live.interface());
+  return 0;
+}
+
+int check_live(const Config& config, const CaptureFilter& filter) {
+  int status = 0;
+  if (config.interfaces.empty()) {
+    const auto chosen = interface_or_default("");
+    if (const auto* problem = std::get_if<Problem>(&chosen)) {
+      say("interface:  none found");
+      return say_problem(*problem);
+    }
+    status = check_interface(config, filter, std::get<std::string>(chosen));
+  }
+  for (const std::string& name : config.interfaces) {
+    keep_first(status, check_interface(config, filter, name));
+  }
+  if (status != 0) return status;
+  status = check_user(config);
   if (const auto problem = problem_of_buffers(config)) keep_first(status, say_problem(*problem));
   return status;
 }

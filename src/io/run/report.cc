@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "core/base/number_text.h"
 #include "core/net/ip_text.h"
@@ -132,9 +133,26 @@ void add_ledger(const Totals& totals, bool brief, EventFields& fields) {
     fields["kernel"]["dropped"] = totals.kernel_dropped;
     fields["kernel"]["interface_dropped"] = totals.interface_dropped;
   }
+  for (const InterfaceFigures& interface : totals.interfaces) {
+    EventFields figures;
+    figures["interface"] = interface.name;
+    figures["up"] = interface.up;
+    figures["downs"] = interface.downs;
+    figures["frames"] = interface.frames;
+    figures["received"] = interface.kernel_received;
+    figures["dropped"] = interface.kernel_dropped;
+    figures["interface_dropped"] = interface.interface_dropped;
+    figures["dropped_overload"] = interface.dropped_overload;
+    fields["interfaces"].push_back(std::move(figures));
+  }
 }
 
 Losses losses_of(const Totals& totals) {
+  std::map<std::string, uint64_t> by_interface;
+  for (const InterfaceFigures& interface : totals.interfaces) {
+    const uint64_t dropped = interface.kernel_dropped + interface.interface_dropped;
+    if (dropped > 0) by_interface[interface.name] = dropped;
+  }
   return {.kernel = totals.kernel_dropped,
           .interface = totals.interface_dropped,
           .frames = totals.of(FrameCounter::dropped_overload),
@@ -142,7 +160,8 @@ Losses losses_of(const Totals& totals) {
           .messages = totals.dropped_messages(),
           .cut = totals.of(ShardCounter::incomplete_limit) +
                  totals.of(ShardCounter::incomplete_evicted),
-          .bodies = totals.extracted ? totals.extracted->dropped : 0};
+          .bodies = totals.extracted ? totals.extracted->dropped : 0,
+          .by_interface = std::move(by_interface)};
 }
 
 void add_losses(const Losses& before, const Losses& now, EventFields& fields) {
@@ -156,6 +175,15 @@ void add_losses(const Losses& before, const Losses& now, EventFields& fields) {
   add("messages", before.messages, now.messages);
   add("cut", before.cut, now.cut);
   add("bodies", before.bodies, now.bodies);
+  for (const auto& [interface, dropped] : now.by_interface) {
+    const auto found = before.by_interface.find(interface);
+    const uint64_t known = found == before.by_interface.end() ? 0 : found->second;
+    if (dropped == known) continue;
+    EventFields part;
+    part["interface"] = interface;
+    part["dropped"] = dropped - known;
+    fields["interfaces"].push_back(std::move(part));
+  }
 }
 
 void report_unsupported(EventLog& log, LinkType link_type, const char* field,

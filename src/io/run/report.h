@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,6 +20,18 @@ namespace tcp_sniffer {
 
 class EventLog;
 
+// What became of the frames of one of several interfaces.
+struct InterfaceFigures {
+  std::string name;
+  uint64_t frames = 0;  // taken from the kernel
+  uint64_t dropped_overload = 0;
+  uint64_t kernel_received = 0;  // libpcap's figures
+  uint64_t kernel_dropped = 0;
+  uint64_t interface_dropped = 0;
+  uint64_t downs = 0;
+  bool up = false;
+};
+
 // The published figures of a run, summed over its threads.
 struct Totals {
   std::vector<uint64_t> frames;  // by FrameCounter
@@ -30,6 +43,7 @@ struct Totals {
   uint64_t kernel_received = 0;  // live: libpcap's figures
   uint64_t kernel_dropped = 0;
   uint64_t interface_dropped = 0;
+  std::vector<InterfaceFigures> interfaces;  // only with several
   bool live = false;
   std::array<uint64_t, Histogram::kBuckets> latencies{};  // of responses, by bucket
   std::optional<BodyExtractor::Counts> extracted;         // with extractDir
@@ -66,6 +80,8 @@ struct Losses {
   uint64_t messages = 0;     // lines
   uint64_t cut = 0;          // messages with bytes left out for a limit
   uint64_t bodies = 0;       // files of extractDir
+  // With several interfaces: frames that the kernel or the interface dropped of each.
+  std::map<std::string, uint64_t> by_interface{};
   bool operator==(const Losses&) const = default;
 };
 Losses losses_of(const Totals& totals);

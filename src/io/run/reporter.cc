@@ -21,6 +21,23 @@ int64_t wall_clock_us() {
       .count();
 }
 
+// The threads of one interface follow each other.
+void add_to_interface(const MetricsSources::Capture& capture,
+                      std::vector<InterfaceFigures>& interfaces) {
+  const LiveSource& source = *capture.live;
+  if (interfaces.empty() || interfaces.back().name != source.interface()) {
+    interfaces.push_back(
+        {.name = source.interface(), .downs = source.downs(), .up = source.interface_is_up()});
+  }
+  InterfaceFigures& figures = interfaces.back();
+  const LiveStatistics statistics = source.statistics();
+  figures.frames += capture.counters->published(FrameCounter::received);
+  figures.dropped_overload += capture.counters->published(FrameCounter::dropped_overload);
+  figures.kernel_received += statistics.received;
+  figures.kernel_dropped += statistics.kernel_dropped;
+  figures.interface_dropped += statistics.interface_dropped;
+}
+
 }  // namespace
 
 Reporter::Reporter(const Parts& parts, Clock::time_point started_at)
@@ -47,6 +64,7 @@ Totals Reporter::totals() const {
     totals.kernel_received += statistics.received;
     totals.kernel_dropped += statistics.kernel_dropped;
     totals.interface_dropped += statistics.interface_dropped;
+    if (capture.one_of_several) add_to_interface(capture, totals.interfaces);
   }
   return totals;
 }

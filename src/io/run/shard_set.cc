@@ -8,7 +8,7 @@ namespace tcp_sniffer {
 
 ShardSet::ShardSet(const Config& config, const ShardPlan& plan, Outputs& outputs, LineQueue& lines,
                    EventQueue& events)
-    : census_(plan.count) {
+    : census_(plan.count), in_order_(plan.in_order) {
   ShardSettings settings = shard_settings(config, plan.count);
   settings.lines.pretty.day = &shown_day_;
   settings.lines.link_names = plan.link_names;
@@ -27,7 +27,7 @@ ShardSet::ShardSet(const Config& config, const ShardPlan& plan, Outputs& outputs
 std::vector<std::unique_ptr<PacketLane>> ShardSet::make_lanes(size_t capture) {
   std::vector<std::unique_ptr<PacketLane>> lanes;
   for (const auto& thread : threads_)
-    lanes.push_back(std::make_unique<ThreadLane>(thread->inbox()));
+    lanes.push_back(std::make_unique<ThreadLane>(thread->inbox(), static_cast<uint32_t>(capture)));
   if (!have_threads()) lanes.push_back(std::make_unique<InlineLane>(*shards_[capture]));
   return lanes;
 }
@@ -48,6 +48,7 @@ void ShardSet::start(uint32_t captures, const std::function<int(size_t)>& cpu_of
                      const std::function<void()>& on_done,
                      const std::function<void(const char*)>& on_fault) {
   for (size_t i = 0; i < threads_.size(); i++) {
+    if (in_order_) threads_[i]->merge(captures);
     threads_[i]->start(captures, cpu_of(i), on_done, on_fault);
   }
 }

@@ -27,6 +27,8 @@ struct ShardPlan {
   uint32_t count = 1;
   // Each has one. Otherwise a shard runs on the thread that its blocks come from.
   bool own_threads = false;
+  // The capture threads' segments are taken in the order of their clocks.
+  bool in_order = false;
   std::vector<std::string> link_names{};  // of the interfaces, by link_id
 };
 
@@ -82,6 +84,7 @@ class ShardSet {
   std::atomic<int64_t> shown_day_ = INT64_MIN;  // the last day announced (format: pretty)
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<ShardThread>> threads_;
+  const bool in_order_;
 };
 
 }  // namespace tcp_sniffer

@@ -193,10 +193,23 @@ TEST(ConfigTest, RefusalsNameTheKeyTheValueAndWhatIsAllowed) {
        "protocols: \"http\" is given twice; allowed: a list of http, pop3"},
 
       // Texts and lists of them.
-      {R"({"interface":""})", "interface: \"\" is empty; allowed: a name that is not empty"},
-      {R"({"interface":7})", "interface: 7 is not a string; allowed: a name that is not empty"},
+      {R"({"interface":""})",
+       "interface: \"\" is empty; allowed: a name that is not empty, or a list of such names, none "
+       "twice"},
+      {R"({"interface":7})",
+       "interface: 7 is not a name or a list; allowed: a name that is not empty, or a list of such "
+       "names, none twice"},
+      {R"({"interface":["eth0","eth1","eth0"]})",
+       "interface: \"eth0\" is given twice; allowed: a name that is not empty, or a list of such "
+       "names, none twice"},
+      {R"({"interface":[]})",
+       "interface: an empty list names nothing; allowed: a name that is not empty, or a list of "
+       "such "
+       "names, none twice"},
       {R"({"interface":"eth0\u0000"})",
-       "interface: \"eth0\\x00\" contains U+0000; allowed: a name that is not empty"},
+       "interface: \"eth0\\x00\" contains U+0000; allowed: a name that is not empty, or a list of "
+       "such "
+       "names, none twice"},
       {R"({"files":[]})",
        "files: an empty list names nothing; allowed: a list of paths, at least one, none empty"},
       {R"({"files":[""]})",
@@ -288,7 +301,7 @@ TEST(ConfigTest, AllKeysOfAConfigurationArrive) {
       "overload":"block", "logLevel":"debug", "logFormat":"text", "logSamples":false,
       "statsIntervalMs":0, "sampleSeed":18446744073709551615, "maxHeaderBytes":"8KiB",
       "flushEvery":1e3})");
-  EXPECT_EQ(config.interface, "eth0");
+  EXPECT_EQ(config.interfaces, std::vector<std::string>{"eth0"});
   EXPECT_EQ(config.ports, (std::vector<uint16_t>{80, 8080}));
   EXPECT_EQ(config.sample_rate, 0.25);
   EXPECT_EQ(config.max_body_size, 0u);
@@ -462,6 +475,7 @@ TEST(ConfigTest, EveryKeyRefusesEveryOtherType) {
     for (const json& value : values) {
       const bool fits = value.type() == own.type() || (value.is_number() && own.is_number());
       if (fits && !value.is_array()) continue;
+      if (key.text_kind == TextKind::kInterface && value.is_string()) continue;
       Config config;
       const auto fault = set_value(key, value, config);
       ASSERT_TRUE(fault.has_value()) << key.name << " " << value;

@@ -85,11 +85,41 @@ TEST(OptionsTest, BlanksBesideTheCommasOfAListMeanNothing) {
 TEST(OptionsTest, LiveCaptureNeedsAnInterfaceAndPorts) {
   const Invocation invocation = accepted({"-i", "eth0", "-p", "80,8080"});
   EXPECT_EQ(invocation.action, Action::kRun);
-  EXPECT_EQ(invocation.config.interface, "eth0");
+  EXPECT_EQ(invocation.config.interfaces, std::vector<std::string>{"eth0"});
   EXPECT_EQ(invocation.config.ports, (std::vector<uint16_t>{80, 8080}));
   EXPECT_EQ(invocation.config.shards, 3u);
   EXPECT_TRUE(invocation.config.live());
   EXPECT_FALSE(invocation.config_from_stdin);
+}
+
+TEST(OptionsTest, EachFlagNamesOneMoreInterface) {
+  const Config config = accepted({"-i", "eth2", "--interface", "a,b", "-ieth1", "-p", "80"}).config;
+  EXPECT_EQ(config.interfaces, (std::vector<std::string>{"eth2", "a,b", "eth1"}));
+  EXPECT_EQ(config.reassembly_buffer_size, uint64_t{64} << 20) << "one of them may be late";
+  EXPECT_EQ(accepted({"-i", "eth2", "-p", "80"}).config.reassembly_buffer_size, uint64_t{4} << 20);
+  const Config given =
+      accepted({"-i", "a", "-i", "b", "-p", "80", "--reassembly-buffer-size", "1M"}).config;
+  EXPECT_EQ(given.reassembly_buffer_size, uint64_t{1} << 20);
+  // As many capture threads as there may be.
+  EXPECT_EQ(accepted({"-i", "a", "-i", "b", "-p", "80", "--capture-threads", "32"})
+                .config.capture_threads,
+            32u);
+}
+
+TEST(OptionsTest, TheInterfacesOfTheConfigurationFileAreANameOrAList) {
+  const FakeFile one(R"({"ports":[80],"interface":"eth1"})");
+  EXPECT_EQ(accepted({"--config", one.path()}).config.interfaces, std::vector<std::string>{"eth1"});
+  const FakeFile two(R"({"ports":[80],"interface":["eth1","eth2"]})");
+  EXPECT_EQ(accepted({"--config", two.path()}).config.interfaces,
+            (std::vector<std::string>{"eth1", "eth2"}));
+  EXPECT_EQ(accepted({"--config", two.path(), "-i", "lo"}).config.interfaces,
+            std::vector<std::string>{"lo"});
+  for (const char* wrong :
+       {R"({"ports":[80],"interface":[]})", R"({"ports":[80],"interface":7})",
+        R"({"ports":[80],"interface":["a",7]})", R"({"ports":[80],"interface":["a",""]})"}) {
+    const FakeFile file(wrong);
+    EXPECT_TRUE(refusal({"--config", file.path()}).starts_with("interface: ")) << wrong;
+  }
 }
 
 TEST(OptionsTest, SeveralFilesFollowOneFlagAndKeepTheirOrder) {
@@ -140,16 +170,16 @@ TEST(OptionsTest, AWordThatNamesAFileIsAFileAndTheOthersAreOneFilter) {
 TEST(OptionsTest, WordsBeatTheConfigurationFile) {
   const FakeFile file(R"({"ports":[80],"interface":"lo","filter":"udp"})");
   const Config live = accepted({"--config", file.path(), "host 10.0.0.1"}).config;
-  EXPECT_EQ(live.interface, "lo");
+  EXPECT_EQ(live.interfaces, std::vector<std::string>{"lo"});
   EXPECT_EQ(live.filter, "host 10.0.0.1");
   const Config files = accepted({"--config", file.path(), "a.pcap"}).config;
-  EXPECT_EQ(files.interface, "");
+  EXPECT_TRUE(files.interfaces.empty());
   EXPECT_EQ(files.filter, "udp");
 }
 
 TEST(OptionsTest, FlagsOfTcpdumpThatChangeNothingAreTaken) {
   const Config config = accepted({"-nn", "-l", "-U", "-i", "lo", "-p", "80", "-n", "tcp"}).config;
-  EXPECT_EQ(config.interface, "lo");
+  EXPECT_EQ(config.interfaces, std::vector<std::string>{"lo"});
   EXPECT_EQ(config.filter, "tcp");
   const Config files = accepted({"-nnlr", "some", "host 10.0.0.1"}).config;
   EXPECT_EQ(files.files, std::vector<std::string>{"some"});
@@ -292,7 +322,16 @@ TEST(OptionsTest, RefusalsNameTheFlagTheValueAndWhatIsAllowed) {
        "ports (--ports): no value; allowed: a list of whole numbers from 1 to 65535, none twice"},
       {{"-i", "-p", "80"},
        "interface (--interface): \"-p\" looks like a flag where a value is expected; allowed: a "
-       "name that is not empty"},
+       "name that is not empty, or a list of such names, none twice"},
+      {{"-i", "eth1", "-i", "eth1", "-p", "80"},
+       "interface (--interface): \"eth1\" is given twice; allowed: a name that is not empty, or a "
+       "list of such names, none twice"},
+      {{"-i", "eth1", "-i", "eth2", "-p", "80", "--shards", "0"},
+       "shards: 0 together with 2 interfaces; each interface has a capture thread of its own, and "
+       "without shards the two directions of a connection would not meet; allowed: shards 1 or "
+       "more, or one interface"},
+      {{"-i", "eth1", "-i", "eth2", "-p", "80", "--capture-threads", "33"},
+       "captureThreads: 33 for each of 2 interfaces; allowed: at most 64 capture threads together"},
       {{"--interface=", "-p", "80"}, "--interface=: no value behind the equals sign"},
       {{"-i", "lo", "-p", "80", "-w", "a.pcap"},
        "-w: no packets are written; allowed: --output FILE for the messages"},
@@ -318,7 +357,9 @@ TEST(OptionsTest, RefusalsNameTheFlagTheValueAndWhatIsAllowed) {
       {{"-p", "80", "-B", "1024", "--buffer-size-mib", "1"},
        "-B: \"1024\" and --buffer-size-mib; allowed: one of the two"},
       {{"-i", "", "-p", "80"},
-       "interface (--interface): \"\" is empty; allowed: a name that is not empty"},
+       "interface (--interface): \"\" is empty; allowed: a name that is not empty, or a list of "
+       "such "
+       "names, none twice"},
       {{"-p", "80", "--sample-rate", "2"},
        "sampleRate (--sample-rate): 2 is out of range; allowed: a number from 0 to 1"},
       {{"-p", "80", "--sample-rate=-0.5"},
@@ -446,11 +487,11 @@ TEST(OptionsTest, TheEnvironmentNamesAConfigurationFileWhereNoFlagDoes) {
 TEST(OptionsTest, AFlagForFilesPutsTheInterfaceOfTheFileAside) {
   const FakeFile live(R"({"ports":[80],"interface":"eth0"})");
   const Config files = accepted({"--config", live.path(), "-r", "a.pcap"}).config;
-  EXPECT_EQ(files.interface, "");
+  EXPECT_TRUE(files.interfaces.empty());
   EXPECT_EQ(files.files, std::vector<std::string>{"a.pcap"});
   const FakeFile offline(R"({"files":["a.pcap"],"ports":[80]})");
   const Config captured = accepted({"--config", offline.path(), "-i", "lo"}).config;
-  EXPECT_EQ(captured.interface, "lo");
+  EXPECT_EQ(captured.interfaces, std::vector<std::string>{"lo"});
   EXPECT_TRUE(captured.live());
 }
 

@@ -16,6 +16,13 @@ const kinds = {
     pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
     'x-kind': 'headerName',
   },
+  'a name that is not empty, or a list of such names, none twice': {
+    anyOf: [
+      { type: 'string', minLength: 1 },
+      { type: 'array', items: { type: 'string', minLength: 1 }, minItems: 1, uniqueItems: true },
+    ],
+    'x-kind': 'name',
+  },
   'a path that is not empty': { type: 'string', minLength: 1, 'x-kind': 'path' },
   'a condition on an exchange': { type: 'string', minLength: 1, 'x-kind': 'condition' },
   'ADDRESS:PORT or a port, from 1 to 65535': {

@@ -500,6 +500,43 @@ export interface CaptureCounters {
   [name: string]: number;
 }
 
+/** What became of the frames of one of several interfaces. */
+export interface InterfaceFigures {
+  interface: string;
+  up: boolean;
+  /** How often it was seen to go down. */
+  downs: number;
+  /** Taken from the kernel. */
+  frames: number;
+  /** libpcap's figure, the dropped ones included. */
+  received: number;
+  /** By the kernel, whose buffer was full. */
+  dropped: number;
+  /** By the interface or its driver. */
+  interface_dropped: number;
+  /** By the engine. */
+  dropped_overload: number;
+}
+
+/** One of several interfaces, as it was opened. */
+export interface OpenedInterface {
+  interface: string;
+  linkType: number;
+  /** As it was installed. */
+  filter: string;
+  filterInstructions: number;
+  /** Of the times of packets; else microseconds. */
+  nanoseconds: boolean;
+  /** What libpcap could not do as asked. */
+  warning?: string;
+}
+
+/** How many frames the kernel or one of several interfaces dropped. */
+export interface InterfaceLoss {
+  interface: string;
+  dropped: number;
+}
+
 /** Bodies written to files, and those that were not. */
 export interface ExtractedCounters {
   files: number;
@@ -546,6 +583,8 @@ export interface StartedEvent extends EngineEvent {
   version: string;
   revision?: string;
   interface?: string;
+  /** Several interfaces, each as it was opened. */
+  interfaces?: OpenedInterface[];
   /** In the order in which they are read. */
   files?: string[];
   /** Number of the link type; of files: the first one's, unless it comes through a pipe. */
@@ -575,7 +614,7 @@ export interface FileOutOfOrderEvent extends EngineEvent {
   behindMs: number;
 }
 
-/** Live, once: nothing has come yet. */
+/** Live, once for each interface: nothing has come yet. */
 export interface NoPacketsEvent extends EngineEvent {
   interface: string;
   filter: string;
@@ -616,6 +655,8 @@ export interface StatsEvent extends EngineEvent {
   events?: Counters;
   /** Live: libpcap's own figures. */
   kernel?: Counters;
+  /** Live, of several interfaces: what became of the frames of each. */
+  interfaces?: InterfaceFigures[];
 }
 
 /** A connection was given up: maxConcurrentConnections or memoryLimit is reached. */
@@ -671,9 +712,10 @@ export interface LimitEvent extends EngineEvent {
   value: number;
 }
 
-/** Live: the interface went down; the capture goes on when it is back. */
+/** Live: the interface went down; the capture goes on when it is back. With `error` one of several was removed, and the others go on. */
 export interface InterfaceDownEvent extends EngineEvent {
   interface: string;
+  error?: string;
 }
 
 /** Live: the interface is up again. */
@@ -736,6 +778,8 @@ export interface LossEvent extends EngineEvent {
   cut?: number;
   /** Files of extractDir. */
   bodies?: number;
+  /** Of several interfaces those that dropped frames, or whose kernel buffer did. */
+  interfaces?: InterfaceLoss[];
 }
 
 /** The reader of the output did not take everything in time. */
@@ -776,6 +820,8 @@ export interface StoppedEvent extends EngineEvent {
   events?: Counters;
   /** Live: libpcap's own figures. */
   kernel?: Counters;
+  /** Live, of several interfaces: what became of the frames of each. */
+  interfaces?: InterfaceFigures[];
 }
 
 /** Why the engine ends with an exit code other than 0. */
@@ -817,8 +863,8 @@ export const engineEventNames = ["started","unsupported_link_type","file_out_of_
 
 /** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, condition one of docs/conditions.md, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {
-  /** The interface to capture on; any and lo work too (live only). Default: first interface that is up and not loopback. */
-  interface?: string;
+  /** The interface to capture on; any, lo and nflog:GROUP work too. Several (-i eth1 -i eth2) are one capture: a request on one and its response on the other are an exchange (live only). Default: first interface that is up and not loopback. */
+  interface?: string | string[];
   /** Capture files (pcap, pcapng, also gzip or zstd), read as one stream; - is standard input. Default: none: live capture. */
   files?: string[];
   /** Time: several files are read in the order of their first packets; given: as named. With a pipe or standard input among them always as named. */
@@ -833,7 +879,7 @@ export interface EngineConfig {
   bufferSizeMiB?: number;
   /** Capture frames for other hosts too (live only). */
   promiscuous?: boolean;
-  /** Capture threads; the kernel spreads the connections over them (live only). */
+  /** Capture threads of each interface; the kernel spreads the connections over them (live only). */
   captureThreads?: number;
   /** Pin the threads to these CPUs, of those that the process may use: capture threads, then shards, then the writer. */
   pinCpus?: number[];
@@ -931,7 +977,7 @@ export interface EngineConfig {
   maxConcurrentConnections?: number;
   /** Memory for everything that traffic can make grow. */
   memoryLimit?: number | string;
-  /** Bytes kept of one direction behind missing bytes; at most memoryLimit. */
+  /** Bytes kept of one direction behind missing bytes; at most memoryLimit. With several interfaces, of which one may be late, it is 64M unless given. */
   reassemblyBufferSize?: number | string;
   /** Start line and headers of a message; beyond, it is incomplete: limit. */
   maxHeaderBytes?: number | string;

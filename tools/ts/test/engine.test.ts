@@ -117,6 +117,7 @@ test('TheEnginesCodesArriveAtStart', options, async () => {
   writeFileSync(text, 'this is no capture\n'.repeat(10));
   const cases: [object, string][] = [
     [{ interface: 'nosuch0', ports: [80] }, 'INVALID_INTERFACE'],
+    [{ interface: ['lo', 'nosuch0'], ports: [80] }, 'INVALID_INTERFACE'],
     [{ files: [join(directory, 'missing.pcap')] }, 'INPUT_FILE'],
     [{ files: [text] }, 'INPUT_FILE'],
     [{ files: [site], filter: 'tcp port port' }, 'INVALID_CONFIG'],
