@@ -15,6 +15,7 @@
 #include "support/ledger_check.h"
 #include "support/live_lab.h"
 #include "support/program_lab.h"
+#include "support/scrape.h"
 
 namespace tcp_sniffer::key_ranges_test {
 namespace {
@@ -377,6 +378,28 @@ void check_stats_interval(const End& end) {
 
 using Check = std::function<void(const End&)>;
 
+// 3,000 hosts, for which 100,000 series are enough.
+void check_metrics_series_max(const End& end) {
+  CaptureMaker maker;
+  auto connection = maker.open();
+  for (int i = 0; i < 3000; i++) {
+    maker.segment(connection, CaptureMaker::kClient,
+                  "GET / HTTP/1.1\r\nHost: h" + std::to_string(i) + "\r\n\r\n");
+    maker.segment(connection, CaptureMaker::kServer, "HTTP/1.1 204 No Content\r\n\r\n");
+  }
+  maker.close(connection);
+  scrape::MeteredRun run(maker.bytes(), {end.flag(), end.text()});
+  const scrape::Samples samples = run.samples_with(end.at_most ? 3000 : 0);
+  EXPECT_EQ(scrape::sum(samples, "tcp_sniffer_http_requests_total"), end.at_most ? 3000 : 0);
+  EXPECT_EQ(scrape::sum(samples, "tcp_sniffer_http_requests_total", "host=\"other\""), 0);
+  EXPECT_EQ(
+      scrape::sum(samples, "tcp_sniffer_http_request_duration_seconds_count", "host=\"h2000\""),
+      end.at_most ? 1 : 0);
+  const Finished finished = run.end();
+  EXPECT_EQ(finished.exit.code, 0) << finished.err;
+  EXPECT_EQ(lines_of(finished.out).size(), 6000u);
+}
+
 const std::map<std::string_view, Check>& checks() {
   static const std::map<std::string_view, Check> all = {
       {"ports", check_ports},
@@ -405,6 +428,7 @@ const std::map<std::string_view, Check>& checks() {
       {"duration", check_duration},
       {"count", check_count},
       {"verbose", check_verbose},
+      {"metricsSeriesMax", check_metrics_series_max},
   };
   return all;
 }

@@ -153,6 +153,35 @@ TEST(Allocations, NoneForAConditionOnExchanges) {
   }
 }
 
+// Hosts that have a place, one that has none any more, and a route.
+TEST(Allocations, NoneForMetricsOfRequests) {
+  RequestSeries series({.series_max = 42, .routes = {"/users/{id}", "/**"}});
+  RequestMeter meter(series);
+  ShardSettings settings;
+  settings.protocols.http.meter = &meter;
+  Feeder feeder(settings);
+  const auto exchanges = [&](int count) {
+    for (int i = 0; i < count; i++) {
+      const std::array<std::string_view, 3> requests = {
+          "GET /users/1 HTTP/1.1\r\nHost: a.example\r\n\r\n",
+          "POST / HTTP/1.1\r\nHost: b.example:80\r\n\r\n",
+          "BREW /c HTTP/1.1\r\nHost: c\xff.example\r\n\r\n"};
+      feeder.send(Side::kLow, requests.at(static_cast<size_t>(i) % 3));
+      feeder.send(Side::kHigh, i % 5 == 0 ? "HTTP/1.1 503 Busy\r\nContent-Length: 1\r\n\r\nx"
+                                          : "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nxy");
+    }
+    feeder.process();
+  };
+  exchanges(5000);
+  const uint64_t before = allocations;
+  exchanges(50'000);
+  EXPECT_EQ(allocations - before, 0u);
+  uint64_t requests = 0;
+  series.for_each_count(
+      [&](const LabelSet&, size_t number, size_t) { requests += meter.count(number); });
+  EXPECT_EQ(requests, 55'000u);
+}
+
 TEST(Allocations, NoneForALongBody) {
   Feeder feeder;
   const std::string piece(1400, 'x');

@@ -56,8 +56,11 @@ inline std::string_view name_of(EventKind kind) {
 class ShardHarness {
  public:
   explicit ShardHarness(const ShardSettings& settings)
-      : has_writer_(settings.memory_bytes_max < kLittleMemory),
-        shard_(0, settings, census, queue_, has_writer_, events),
+      : is_http_alone_(settings.protocols.spoken[kHttpNumber] &&
+                       std::count(settings.protocols.spoken.begin(),
+                                  settings.protocols.spoken.end(), true) == 1),
+        has_writer_(settings.memory_bytes_max < kLittleMemory),
+        shard_(0, metered(settings), census, queue_, has_writer_, events),
         block_(new PacketBlock) {}
   ~ShardHarness() { take_lines(); }
   ShardHarness(const ShardHarness&) = delete;
@@ -109,6 +112,11 @@ class ShardHarness {
               count(C::messages_written) + count(C::messages_dropped_overload) +
                   count(C::messages_filtered) + count(C::messages_sampled_out));
     EXPECT_EQ(count(C::messages_parsed), count(C::requests) + count(C::responses));
+    const uint64_t metered = metered_requests();
+    if (is_http_alone_) {
+      EXPECT_EQ(metered, count(C::requests));
+    }
+    EXPECT_LE(metered, count(C::requests));
     for (const C gauge : {C::buffered, C::reorder_buffers, C::memory_bytes, C::messages_held,
                           C::connections_open, C::connections_half_open}) {
       EXPECT_EQ(count(gauge), 0u) << kShardCounters.at(static_cast<size_t>(gauge)).name;
@@ -119,11 +127,26 @@ class ShardHarness {
                   count(C::connections_drained));
   }
 
+  // Each request that was given out is counted once by its outcome, after a drain.
+  uint64_t metered_requests() const {
+    uint64_t total = 0;
+    series_.for_each_count(
+        [&](const LabelSet&, size_t number, size_t) { total += meter_.count(number); });
+    return total;
+  }
+  const RequestSeries& series() const { return series_; }
+  const RequestMeter& meter() const { return meter_; }
+
   std::vector<std::string> lines;
   RecordedEvents events;
   ConnectionCensus census{2};
 
  private:
+  ShardSettings metered(ShardSettings settings) {
+    settings.protocols.http.meter = &meter_;
+    return settings;
+  }
+
   // Where memory is small, lines wait for those before them: somebody takes them meanwhile.
   template <typename Work>
   void with_writer(const Work& work) {
@@ -159,7 +182,10 @@ class ShardHarness {
   }
 
   static constexpr size_t kLittleMemory = size_t{64} << 20;
+  const bool is_http_alone_;
   const bool has_writer_;
+  RequestSeries series_{{.series_max = 100}};
+  RequestMeter meter_{series_};
   LineQueue queue_;
   Shard shard_;
   std::unique_ptr<PacketBlock> block_;

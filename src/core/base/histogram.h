@@ -20,12 +20,16 @@ class Histogram {
  public:
   static constexpr size_t kBuckets = kHistogramBoundsUs.size() + 1;
 
+  static size_t bucket_of(int64_t duration_us) {
+    const auto* bound =
+        std::lower_bound(kHistogramBoundsUs.begin(), kHistogramBoundsUs.end(), duration_us);
+    return static_cast<size_t>(bound - kHistogramBoundsUs.begin());
+  }
+
   // Negative durations count as none at all.
   void add(int64_t duration_ns, uint64_t times = 1) {
     const int64_t duration_us = std::max<int64_t>(duration_ns, 0) / 1000;
-    const auto* bound =
-        std::lower_bound(kHistogramBoundsUs.begin(), kHistogramBoundsUs.end(), duration_us);
-    own_[static_cast<size_t>(bound - kHistogramBoundsUs.begin())] += times;
+    own_[bucket_of(duration_us)] += times;
     own_sum_us_ += static_cast<uint64_t>(duration_us) * times;
   }
 

@@ -84,14 +84,19 @@ size_t HttpDirection::head_in_segment(const Input& input, const HttpHead& head) 
   message.head = input.text.substr(0, head.size);
   message.headers_size = static_cast<uint32_t>(head.size);
   if (direction == MessageDirection::kRequest) {
-    open_exchange(head, input.meta, input.offset, message.exchange);
+    uint32_t row = RequestSeries::kNoRow;
+    open_exchange(head, input.meta, input.offset, message.exchange, row);
     if (!complete_exchange(message.exchange, input.meta.time_ns, body.size())) {
       message.unanswerable = Incomplete::kLimit;
     }
     engine_.emitter_.emit(context_.identity, side_, message);
+    if (engine_.settings_.meter != nullptr) [[unlikely]]
+      meter(message, row, 0);
   } else {
     describe_request(message, exchange, input.meta.time_ns);
     engine_.emitter_.emit(context_.identity, side_, message);
+    if (engine_.settings_.meter != nullptr && exchange != nullptr && !framing.interim) [[unlikely]]
+      meter(message, exchange->row, exchange->first_byte_ns);
     if (framing.tunnel) make_tunnel();
     if (exchange != nullptr && !framing.interim) exchanges().pop_front();
   }

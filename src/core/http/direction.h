@@ -136,7 +136,7 @@ class HttpDirection {
 
   // ---- pairing.cc
   bool open_exchange(const HttpHead& head, const SegmentMeta& first, uint64_t start_offset,
-                     uint64_t& number);
+                     uint64_t& number, uint32_t& row);
   void open_exchange(const HttpHead& head, OpenMessage& open);
   bool complete_exchange(uint64_t number, int64_t last_byte_ns, uint64_t body_size);
   void complete_exchange(OpenMessage& open);
@@ -166,6 +166,7 @@ class HttpDirection {
   void take_open_head(Message& message);
   void take_open_state(Message& message);
   static void take_start_line(Message& message, const HttpHead& head);
+  void meter(const Message& message, uint32_t row, int64_t request_first_ns) const;
   void put_event(EventRecord& record);
 
   OpenMessage* take_open_message();

@@ -106,6 +106,19 @@ void HttpDirection::emit_open_message(bool partial_head) {
   if (open.parts != nullptr) [[unlikely]]
     take_last_part(message);
   engine_.emitter_.emit(context_.identity, side_, message);
+  if (engine_.settings_.meter != nullptr) [[unlikely]]
+    meter(message, open.row, open.request_first_ns);
+}
+
+// A message that was given out; `row` is kNoRow when it is no end of an exchange.
+void HttpDirection::meter(const Message& message, uint32_t row, int64_t request_first_ns) const {
+  if (row == RequestSeries::kNoRow) return;
+  if (message.direction == MessageDirection::kRequest) {
+    engine_.settings_.meter->add_request(row, message.body_size);
+  } else {
+    engine_.settings_.meter->add_response(
+        row, message.status, message.last_byte_ns - request_first_ns, message.body_size);
+  }
 }
 
 }  // namespace tcp_sniffer

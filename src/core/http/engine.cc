@@ -129,15 +129,19 @@ void HttpEngine::settle_unanswered(HttpContext& context) {
     const Exchange& exchange = ring.at(i);
     const HttpStream& server = context.http.streams[static_cast<size_t>(other(exchange.side))];
     in_order &= !exchange.after_loss && !server.order_lost;
+    Orphan orphan{Orphan::Kind::kResponseNotCaptured, context.ending};
     if (in_order && server.ended && server.phase == HttpPhase::kStart) {
-      emit_unanswered(context, exchange, {Orphan::Kind::kNoResponse, Incomplete::kNo});
+      orphan = {Orphan::Kind::kNoResponse, Incomplete::kNo};
+      emit_unanswered(context, exchange, orphan);
       emitter_.end_without_response(context.identity, exchange.number);
     } else if (server.order_lost && server.lossy && !server.unplaced) {
-      emit_unanswered(context, exchange, {Orphan::Kind::kResponseNotCaptured, Incomplete::kGap});
+      orphan.cause = Incomplete::kGap;
+      emit_unanswered(context, exchange, orphan);
       emitter_.lose_response(context.identity, exchange.number, Incomplete::kGap);
     } else {
-      emit_unanswered(context, exchange, {Orphan::Kind::kResponseNotCaptured, context.ending});
+      emit_unanswered(context, exchange, orphan);
     }
+    meter_unanswered(exchange.row, orphan);
   }
 }
 

@@ -15,6 +15,7 @@
 #include "core/message/event_record.h"
 #include "core/message/message_emitter.h"
 #include "core/message/message_output.h"
+#include "core/metrics/request_meter.h"
 #include "core/net/segment_meta.h"
 
 namespace tcp_sniffer {
@@ -35,6 +36,8 @@ struct HttpSettings {
   int64_t part_after_ns = 0;
   // The body of a response is needed as a whole with its last part, too (extractDir).
   bool keep_parts = false;
+  // metricsListen: counts requests; outlives the engine. nullptr: nobody does.
+  RequestMeter* meter = nullptr;
 };
 
 // One connection, for the length of a call.
@@ -115,6 +118,10 @@ class HttpEngine {
 
   void settle_unanswered(HttpContext& context);
   void emit_unanswered(HttpContext& context, const Exchange& exchange, Orphan orphan);
+  void meter_unanswered(uint32_t row, Orphan orphan) {
+    if (settings_.meter != nullptr) [[unlikely]]
+      settings_.meter->add_unanswered(row, orphan);
+  }
 
   HttpSettings settings_;
   BufferPool& pool_;

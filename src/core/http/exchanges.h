@@ -25,6 +25,7 @@ struct Exchange {
   bool after_loss : 1 = false;  // requests may be missing between the one before and this
   bool alone : 1 = false;       // all that came before it was answered, as far as is known
   Side side = Side::kLow;       // the requester
+  uint32_t row = 0;             // HttpSettings::meter's; without one it has no meaning
   RequestText text;             // request_target_max
 };
 

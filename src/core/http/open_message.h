@@ -13,6 +13,7 @@
 #include "core/http/open_parts.h"
 #include "core/http/request_text.h"
 #include "core/message/message.h"
+#include "core/metrics/request_series.h"
 #include "core/net/segment_meta.h"
 
 namespace tcp_sniffer {
@@ -72,8 +73,14 @@ struct OpenMessage {
   Incomplete unanswerable = Incomplete::kNo;  // of a request: Message::unanswerable
   Anomalies anomalies;                        // those that the head does not show
 
+  // HttpSettings::meter: of a request, or of a final response whose request is known.
+  uint32_t row = RequestSeries::kNoRow;
+
+  union {
+    uint64_t answer_offset = 0;  // expects_continue: of the response that waits, in its stream
+    int64_t request_first_ns;    // of a final response with a row: its request's
+  };
   // expects_continue
-  uint64_t answer_offset = 0;   // of the response that waits, in the other stream
   GrowingText undecided;        // bytes behind the head: a body or the next request
   SegmentMeta undecided_first;  // brought the first of them
 

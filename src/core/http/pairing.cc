@@ -40,7 +40,7 @@ std::string_view host_of(const HttpHead& head) {
 // given out but not remembered, so order proves nothing from there on. It is whole, so nothing of
 // it is incomplete: its response has no exchange. False: it is not remembered.
 bool HttpDirection::open_exchange(const HttpHead& head, const SegmentMeta& first,
-                                  uint64_t start_offset, uint64_t& number) {
+                                  uint64_t start_offset, uint64_t& number, uint32_t& row) {
   number = http_.next_exchange++;
   ExchangeRing ring = exchanges();
   if (head.size > 0) note_size(head.size);
@@ -48,7 +48,10 @@ bool HttpDirection::open_exchange(const HttpHead& head, const SegmentMeta& first
       here_.order_lost || peer().order_lost || (!ring.empty() && ring.front().after_loss);
   const bool alone = (!uncertain && ring.empty()) || begins_alone(first, uncertain);
   Exchange* exchange = ring.push(engine_.settings_.outstanding_max);
+  if (engine_.settings_.meter != nullptr) [[unlikely]]
+    row = engine_.settings_.meter->row_of(head.start.method, head.start.target, host_of(head));
   if (exchange == nullptr) {
+    engine_.meter_unanswered(row, {Orphan::Kind::kResponseNotCaptured, Incomplete::kLimit});
     // Else there was no memory, which the pool has counted.
     if (ring.size() >= engine_.settings_.outstanding_max) {
       engine_.counters_.add(ShardCounter::requests_forgotten);
@@ -61,6 +64,7 @@ bool HttpDirection::open_exchange(const HttpHead& head, const SegmentMeta& first
   exchange->number = static_cast<uint32_t>(number);
   exchange->start_low = static_cast<uint32_t>(start_offset);
   exchange->side = side_;
+  exchange->row = row;
   exchange->sent_ack = first.acknowledged;
   exchange->after_loss = here_.order_lost;
   exchange->alone = alone;
@@ -100,7 +104,7 @@ ClientAddress HttpDirection::client_of_response() {
 }
 
 void HttpDirection::open_exchange(const HttpHead& head, OpenMessage& open) {
-  if (!open_exchange(head, open.first, open.start_offset, open.exchange)) {
+  if (!open_exchange(head, open.first, open.start_offset, open.exchange, open.row)) {
     open.unanswerable = Incomplete::kLimit;
   }
 }
@@ -130,6 +134,7 @@ void HttpDirection::complete_exchange(OpenMessage& open) {
 // Whatever answers it can not be told from what answers others.
 void HttpDirection::lose_response(const Exchange& exchange) {
   engine_.emitter_.lose_response(context_.identity, exchange.number, Incomplete::kGap);
+  engine_.meter_unanswered(exchange.row, {Orphan::Kind::kResponseNotCaptured, Incomplete::kGap});
 }
 
 // The least that a request of this client takes, as far as is known.
@@ -341,6 +346,8 @@ void HttpDirection::take_exchange(Exchange* exchange, bool is_final) {
   open.request_last_ns = exchange->last_byte_ns;
   if (!is_final) return;
   open.request_body_size = exchange->body_size;
+  open.row = exchange->row;
+  open.request_first_ns = exchange->first_byte_ns;
   open.request_text = std::exchange(exchange->text, {});
   exchanges().pop_front();
 }

@@ -125,7 +125,9 @@ struct Config {
   bool log_samples = true;
   uint64_t stats_interval_ms = 10000;
   uint64_t no_packets_warning_ms = 30000;
-  std::string metrics_listen;  // empty: off; else ADDRESS:PORT, an IPv6 address in brackets
+  std::string metrics_listen;          // empty: off; else ADDRESS:PORT, an IPv6 address in brackets
+  uint64_t metrics_series_max = 1000;  // 0: requests are not counted by host
+  std::vector<std::string> metrics_routes;
   bool debug = false;
   bool hex_dump = false;
   std::string debug_log = "reassembly.log";

@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "core/field/fields.h"
+#include "core/metrics/routes.h"
 #include "io/base/printable.h"
 #include "io/config/condition_error.h"
 #include "io/config/config_values.h"
@@ -169,6 +170,13 @@ std::optional<ConfigError> check_parts(const Config& config) {
   return {};
 }
 
+std::optional<ConfigError> check_metrics(const Config& config) {
+  const size_t routes = config.metrics_routes.size();
+  if (routes <= Routes::kMax) return {};
+  return error("metricsRoutes: " + std::to_string(routes) +
+               " patterns are too many; allowed: at most " + std::to_string(Routes::kMax));
+}
+
 std::optional<ConfigError> check_limits(const Config& config) {
   if (config.reassembly_buffer_size > config.memory_limit) {
     return error("reassemblyBufferSize: " + std::to_string(config.reassembly_buffer_size) +
@@ -264,6 +272,7 @@ std::optional<ConfigError> check_config(const Config& config, const Environment&
   if (auto wrong = check_condition("where", config.where)) return wrong;
   if (auto wrong = check_condition("alwaysKeep", config.always_keep)) return wrong;
   if (auto wrong = check_parts(config)) return wrong;
+  if (auto wrong = check_metrics(config)) return wrong;
   return check_supported(config);
 }
 
@@ -309,6 +318,8 @@ std::vector<std::string> keys_without_effect(const Config& config) {
   add_if("keyTunnel", !config.tunnels);
   add_if("sampleSeed", config.sample_rate >= 1.0 && config.sample_exchanges >= 1.0);
   add_if("alwaysKeep", config.sample_exchanges >= 1.0);
+  add_if("metricsSeriesMax", config.metrics_listen.empty());
+  add_if("metricsRoutes", config.metrics_listen.empty() || config.metrics_series_max == 0);
   return names;
 }
 

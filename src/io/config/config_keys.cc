@@ -306,6 +306,14 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     {.name = "metricsListen", .value_name = "ADDRESS:PORT", .group = KeyGroup::kReporting,
      .target = &Config::metrics_listen, .text_kind = TextKind::kListener, .default_text = "off",
      .meaning = "serve Prometheus metrics here; a port alone means 127.0.0.1"},
+    {.name = "metricsSeriesMax", .value_name = "N", .group = KeyGroup::kReporting,
+     .target = &Config::metrics_series_max, .minimum = 0, .maximum = 100000,
+     .meaning = "with metricsListen: series that count requests by host, method and status class; "
+     "what has no room is counted as host=\"other\"; 0 = off"},
+    {.name = "metricsRoutes", .value_name = "PATTERN,...", .group = KeyGroup::kReporting,
+     .target = &Config::metrics_routes, .text_kind = TextKind::kRoute,
+     .meaning = "with metricsListen: patterns of paths, for example /api/orders/{id}, that become the label "
+     "route of those series"},
     {.name = "debug", .group = KeyGroup::kReporting, .target = &Config::debug,
      .meaning = "write one line a segment into debugLog: what became of it"},
     {.name = "hexDump", .group = KeyGroup::kReporting, .target = &Config::hex_dump,

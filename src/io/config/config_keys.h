@@ -30,6 +30,7 @@ enum class TextKind : uint8_t {
   kListener,    // ADDRESS:PORT
   kPattern,     // a regular expression that RE2 takes; keeps its commas
   kField,       // a name that parse_field takes
+  kRoute,       // a pattern that Routes takes
   kCondition,   // not empty; check_config compiles it
   kInterface,   // not empty; keeps its commas, and one alone needs no list
 };

@@ -9,6 +9,7 @@
 
 #include "core/base/text_encoding.h"
 #include "core/field/fields.h"
+#include "core/metrics/routes.h"
 #include "core/redaction/patterns.h"
 #include "io/base/printable.h"
 
@@ -157,6 +158,10 @@ Fault read_text(const KeySpec& key, const json& value, std::string& out) {
     if (!wrong.empty()) {
       return fault(key, shown(value), "is not a regular expression: " + printable(wrong));
     }
+  }
+  if (key.text_kind == TextKind::kRoute) {
+    const std::string wrong = Routes::fault_of(text);
+    if (!wrong.empty()) return fault(key, shown(value), "is no pattern of paths: " + wrong);
   }
   if (key.text_kind == TextKind::kField) {
     const auto field = parse_field(text);
@@ -374,6 +379,9 @@ std::string allowed_text(const KeySpec& key) {
       break;
     case TextKind::kField:
       what = "fields that --help-fields lists, none twice";
+      break;
+    case TextKind::kRoute:
+      what = "patterns of paths as /users/{id}, /users/:id or /static/**";
       break;
     case TextKind::kCondition:
       what = "a condition on an exchange";

@@ -99,6 +99,7 @@ std::optional<Problem> Engine::start_metrics() {
   MetricsSources sources;
   sources.captures = mode_->statistics();
   sources.shards = shards_->views();
+  sources.requests = shards_->requests();
   sources.writer = &outputs_.writer();
   sources.lines = &lines_;
   metrics_ = std::make_unique<MetricsServer>();

@@ -217,6 +217,14 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   return settings;
 }
 
+std::optional<RequestSeries::Settings> series_settings(const Config& config) {
+  if (config.metrics_listen.empty() || config.metrics_series_max == 0) return {};
+  return RequestSeries::Settings{.series_max = static_cast<uint32_t>(config.metrics_series_max),
+                                 .routes = config.metrics_routes,
+                                 .hides_hosts = HeaderNames(config.redact_headers).cover("host"),
+                                 .hide_matches = config.redact_pattern};
+}
+
 uint32_t capture_count(const Config& config) {
   if (!config.live()) return 1;
   const size_t interfaces = std::max<size_t>(config.interfaces.size(), 1);

@@ -2,8 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "core/metrics/request_series.h"
 #include "io/capture/capture_filter.h"
 #include "io/capture/dispatcher.h"
 #include "io/capture/live_source.h"
@@ -28,6 +30,9 @@ int cpu_of(const Config& config, size_t thread);
 // lines that wait for the reader of the output. Where bodies and debug
 // lines go, and what the interface is called, is the caller's to add.
 ShardSettings shard_settings(const Config& config, uint32_t shards);
+
+// Nothing: requests are not counted.
+std::optional<RequestSeries::Settings> series_settings(const Config& config);
 
 // With extractDir: bodies that wait for the disk may take one sixteenth of memoryLimit.
 BodyExtractor::Settings extract_settings(const Config& config);

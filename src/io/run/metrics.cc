@@ -13,19 +13,23 @@
 #include <chrono>
 #include <cstring>
 #include <exception>
-#include <limits>
 #include <stdexcept>
 #include <string_view>
 #include <thread>
 #include <utility>
 
 #include "io/base/version.h"
+#include "io/run/metric_family.h"
+#include "io/run/request_metrics.h"
 #include "shard/start_thread.h"
 
 namespace tcp_sniffer {
 
 namespace {
 
+using metric_family::add;
+using metric_family::add_histogram;
+using metric_family::family;
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
@@ -46,40 +50,11 @@ std::string metric_name(const CounterInfo& info) {
   return "tcp_sniffer_" + std::string(info.group) + "_" + label + (is_gauge(info) ? "" : "_total");
 }
 
-MetricFamily family(std::string name, std::string help, MetricType type) {
-  return {std::move(name), std::move(help), type, {}};
-}
-
 MetricFamily family_of(const CounterInfo& info) {
   std::string_view help = info.meaning;
   if (is_gauge(info)) help.remove_suffix(std::string_view(" (g)").size());
   return family(metric_name(info), std::string(help),
                 is_gauge(info) ? MetricType::Gauge : MetricType::Counter);
-}
-
-void add(MetricFamily& to, std::vector<ClientMetric::Label> labels, double value) {
-  ClientMetric metric;
-  metric.label = std::move(labels);
-  metric.counter.value = value;
-  metric.gauge.value = value;
-  to.metric.push_back(std::move(metric));
-}
-
-void add_histogram(MetricFamily& to, std::vector<ClientMetric::Label> labels,
-                   const Histogram& histogram) {
-  ClientMetric metric;
-  metric.label = std::move(labels);
-  uint64_t count = 0;
-  for (size_t i = 0; i < Histogram::kBuckets; i++) {
-    count += histogram.published(i);
-    const bool bounded = i < kHistogramBoundsUs.size();
-    metric.histogram.bucket.push_back({count, bounded
-                                                  ? static_cast<double>(kHistogramBoundsUs[i]) / 1e6
-                                                  : std::numeric_limits<double>::infinity()});
-  }
-  metric.histogram.sample_count = count;
-  metric.histogram.sample_sum = static_cast<double>(histogram.published_sum_us()) / 1e6;
-  to.metric.push_back(std::move(metric));
 }
 
 // Address and port of ADDRESS:PORT; an IPv6 address without its brackets.
@@ -142,6 +117,7 @@ class MetricsServer::Collector final : public prometheus::Collectable {
     collect_frames(families);
     collect_kernel(families);
     collect_shards(families);
+    collect_http(sources_, families);
     collect_output(families);
     return families;
   }

@@ -7,6 +7,8 @@
 
 #include "core/base/counters.h"
 #include "core/base/histogram.h"
+#include "core/metrics/request_meter.h"
+#include "core/metrics/request_series.h"
 #include "io/base/problem.h"
 #include "io/capture/live_source.h"
 #include "io/output/output_writer.h"
@@ -25,9 +27,11 @@ struct MetricsSources {
   struct ShardView {
     const ShardCounters* counters = nullptr;
     const Histogram* latencies = nullptr;
+    const RequestMeter* requests = nullptr;  // with MetricsSources::requests
   };
   std::vector<Capture> captures;
   std::vector<ShardView> shards;
+  const RequestSeries* requests = nullptr;  // nullptr: they are not counted (metricsSeriesMax 0)
   const OutputWriter* writer = nullptr;
   const LineQueue* lines = nullptr;
 };
@@ -36,7 +40,8 @@ struct MetricsSources {
 // takes nothing from the data path but what its threads published anyway, without a lock.
 //
 // Every counter of the ledger is a metric of its own, `tcp_sniffer_<group>_<name>`, with the label
-// `capture` or `shard`; gauges have no `_total`. Its meaning is the metric's help text.
+// `capture` or `shard`; gauges have no `_total`. Its meaning is the metric's help text. The metrics
+// of requests are in request_metrics.h.
 //
 // The sources must outlive it.
 class MetricsServer {

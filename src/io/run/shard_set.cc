@@ -17,8 +17,15 @@ ShardSet::ShardSet(const Config& config, const ShardPlan& plan, Outputs& outputs
   // A shard with a thread of its own may always wait for the output: then its inbox fills, and the
   // capture thread waits or drops. On the capture thread itself waiting means to lose packets.
   const bool may_wait = plan.own_threads || config.overload == Overload::kBlock;
+  if (const auto counted = series_settings(config)) {
+    requests_ = std::make_unique<RequestSeries>(*counted);
+  }
   for (uint32_t i = 0; i < plan.count; i++) {
     settings.trace = outputs.make_trace();
+    if (requests_) {
+      meters_.push_back(std::make_unique<RequestMeter>(*requests_));
+      settings.protocols.http.meter = meters_.back().get();
+    }
     shards_.push_back(std::make_unique<Shard>(i, settings, census_, lines, may_wait, events));
     if (plan.own_threads) threads_.push_back(std::make_unique<ShardThread>(*shards_.back()));
   }
@@ -98,7 +105,10 @@ std::optional<ExchangeNotes> ShardSet::notes() const {
 
 std::vector<MetricsSources::ShardView> ShardSet::views() const {
   std::vector<MetricsSources::ShardView> views;
-  for (const auto& shard : shards_) views.push_back({&shard->counters(), &shard->latencies()});
+  for (size_t i = 0; i < shards_.size(); i++) {
+    views.push_back({&shards_[i]->counters(), &shards_[i]->latencies(),
+                     requests_ ? meters_[i].get() : nullptr});
+  }
   return views;
 }
 

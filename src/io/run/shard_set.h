@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "core/metrics/request_meter.h"
+#include "core/metrics/request_series.h"
 #include "io/config/config.h"
 #include "io/event/event_queue.h"
 #include "io/run/metrics.h"
@@ -77,11 +79,15 @@ class ShardSet {
 
   std::vector<const ShardCounters*> counters() const;
   std::vector<MetricsSources::ShardView> views() const;
+  // nullptr: requests are not counted.
+  const RequestSeries* requests() const { return requests_.get(); }
 
  private:
   ConnectionCensus census_;
   std::optional<ExchangeLimit> limit_;
   std::atomic<int64_t> shown_day_ = INT64_MIN;  // the last day announced (format: pretty)
+  std::unique_ptr<RequestSeries> requests_;
+  std::vector<std::unique_ptr<RequestMeter>> meters_;  // of the shards, with requests_
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<ShardThread>> threads_;
   const bool in_order_;

@@ -403,6 +403,8 @@ TEST(ConfigTest, DefaultsAreThoseOfTheContract) {
       {"partialAfterMs", "0"},
       {"captureThreads", "1"},
       {"metricsListen", "off"},
+      {"metricsSeriesMax", "1000"},
+      {"metricsRoutes", "none"},
   };
   for (const auto& [name, expected] : table) {
     const KeySpec* key = find_key(name);
@@ -444,6 +446,7 @@ json other_value(const KeySpec& key) {
   const std::string text = key.text_kind == TextKind::kListener    ? "[::1]:9464"
                            : key.text_kind == TextKind::kField     ? "path"
                            : key.text_kind == TextKind::kCondition ? "status"
+                           : key.text_kind == TextKind::kRoute     ? "/users/{id}"
                                                                    : "something";
   return is_list(key) ? json::array({text}) : json(text);
 }

@@ -261,6 +261,7 @@ TEST(OptionsTest, EveryKeyHasAFlagThatMeansTheSame) {
       const std::string text = key.text_kind == TextKind::kListener    ? "[::1]:1"
                                : key.text_kind == TextKind::kField     ? "path"
                                : key.text_kind == TextKind::kCondition ? "status"
+                               : key.text_kind == TextKind::kRoute     ? "/users/{id}"
                                                                        : "some";
       value = is_list(key) ? nlohmann::json::array({text}) : nlohmann::json(text);
       argument += text;

@@ -5,46 +5,19 @@
 #include <map>
 
 #include "support/live_lab.h"
+#include "support/scrape.h"
 
 namespace tcp_sniffer::metrics_test {
 namespace {
 
 using namespace std::chrono_literals;
-
-// The answer to GET on 127.0.0.1, head and all.
-std::string get(int port, const std::string& path) {
-  const Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<uint16_t>(port));
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) return {};
-  const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
-  if (::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) return {};
-  std::string answer;
-  char buffer[16384];
-  ssize_t size = 0;
-  while ((size = ::recv(socket.get(), buffer, sizeof(buffer), 0)) > 0) {
-    answer.append(buffer, static_cast<size_t>(size));
-  }
-  return answer;
-}
-
-// Lines `name{labels} value`, by what stands before the value.
-std::map<std::string, double> samples_of(const std::string& answer) {
-  std::map<std::string, double> samples;
-  for (const std::string& line : lines_of(answer)) {
-    if (line.empty() || line[0] == '#' || !line.starts_with("tcp_sniffer_")) continue;
-    const size_t blank = line.rfind(' ');
-    EXPECT_TRUE(samples.emplace(line.substr(0, blank), std::stod(line.substr(blank))).second)
-        << "twice: " << line;
-  }
-  return samples;
-}
+using scrape::get;
+using scrape::Samples;
+using scrape::samples_of;
 
 class MetricsTest : public testing::Test {
  protected:
-  std::map<std::string, double> scrape() {
+  Samples scraped() {
     const std::string answer = get(server_.port(), "/metrics");
     EXPECT_EQ(answer.find("HTTP/1.1 200"), 0u) << answer.substr(0, 200);
     return samples_of(answer);
@@ -79,7 +52,7 @@ TEST_F(MetricsTest, EveryCounterOfTheLedgerIsServedForEveryThread) {
   }
   frames_.publish();
   start();
-  const auto samples = scrape();
+  const auto samples = scraped();
   const auto name = [](const CounterInfo& info) {
     const bool gauge = info.meaning.ends_with("(g)");
     std::string label(info.label == "parseError" ? "parse_error" : info.label);
@@ -102,9 +75,9 @@ TEST_F(MetricsTest, EveryCounterOfTheLedgerIsServedForEveryThread) {
 TEST_F(MetricsTest, WhatIsNotPublishedIsNotServed) {
   frames_.set(FrameCounter::received, 5);
   start();
-  EXPECT_EQ(scrape().at("tcp_sniffer_frames_received_total{capture=\"0\"}"), 0);
+  EXPECT_EQ(scraped().at("tcp_sniffer_frames_received_total{capture=\"0\"}"), 0);
   frames_.publish();
-  EXPECT_EQ(scrape().at("tcp_sniffer_frames_received_total{capture=\"0\"}"), 5);
+  EXPECT_EQ(scraped().at("tcp_sniffer_frames_received_total{capture=\"0\"}"), 5);
 }
 
 TEST_F(MetricsTest, HistogramsAreCumulativeAndInSeconds) {
@@ -115,7 +88,7 @@ TEST_F(MetricsTest, HistogramsAreCumulativeAndInSeconds) {
   latencies_[1].add(60'000'000'000);  // beyond all bounds
   latencies_[1].publish();
   start();
-  const auto samples = scrape();
+  const auto samples = scraped();
   const auto bucket = [&](const std::string& bound) {
     return samples.at("tcp_sniffer_latency_seconds_bucket{shard=\"1\",le=\"" + bound + "\"}");
   };
@@ -154,12 +127,7 @@ TEST_F(MetricsTest, AnAddressThatIsFreeHasNoProblem) {
 TEST_F(MetricsTest, EveryMetricHasAHelpTextAndAType) {
   start();
   const std::string answer = get(server_.port(), "/metrics");
-  std::map<std::string, int> described;
-  for (const std::string& line : lines_of(answer)) {
-    if (line.starts_with("# HELP ") || line.starts_with("# TYPE ")) {
-      described[line.substr(7, line.find(' ', 7) - 7)]++;
-    }
-  }
+  std::map<std::string, int> described = scrape::descriptions_of(answer);
   for (const auto& [key, value] : samples_of(answer)) {
     std::string name = key.substr(0, key.find('{'));
     for (const std::string_view part : {"_bucket", "_count", "_sum"}) {
@@ -169,27 +137,6 @@ TEST_F(MetricsTest, EveryMetricHasAHelpTextAndAType) {
     }
     EXPECT_EQ(described[name], 2) << name;
   }
-}
-
-// The dashboard must not ask for what nobody serves.
-TEST_F(MetricsTest, EveryMetricOfTheDashboardIsServed) {
-  start();
-  const std::string answer = get(server_.port(), "/metrics");
-  const std::string dashboard = content_of(source_dir() / "tools" / "grafana-dashboard.json");
-  ASSERT_TRUE(Json::accept(dashboard));
-  size_t seen = 0;
-  constexpr std::string_view kPrefix = "tcp_sniffer_";
-  for (size_t at = dashboard.find(kPrefix); at != std::string::npos;
-       at = dashboard.find(kPrefix, at + 1)) {
-    const size_t end = dashboard.find_first_not_of("abcdefghijklmnopqrstuvwxyz_0123456789", at);
-    std::string name = dashboard.substr(at, end - at);
-    if (name.ends_with("_bucket")) name.resize(name.size() - 7);
-    // The kernel's figures exist live only.
-    if (name.starts_with("tcp_sniffer_kernel_") || name == "tcp_sniffer_interface_up") continue;
-    EXPECT_NE(answer.find("# TYPE " + name + " "), std::string::npos) << name;
-    seen++;
-  }
-  EXPECT_GT(seen, 15u);
 }
 
 class LiveMetrics : public LiveLab {};
@@ -209,15 +156,12 @@ TEST_F(LiveMetrics, ARunServesItsLedgerOnLoopback) {
   std::string answer;
   server_.run([&] { answer = get(9464, "/metrics"); });
   const auto samples = samples_of(answer);
-  const auto sum = [&](const std::string& name) {
-    double total = 0;
-    for (const auto& [key, value] : samples) {
-      if (key.starts_with(name + "{")) total += value;
-    }
-    return total;
-  };
+  const auto sum = [&](const std::string& name) { return scrape::sum(samples, name); };
   EXPECT_EQ(sum("tcp_sniffer_messages_written_total"), 1000);
   EXPECT_EQ(sum("tcp_sniffer_latency_seconds_count"), 500);
+  EXPECT_EQ(sum("tcp_sniffer_http_requests_total"), 500);
+  EXPECT_EQ(sum("tcp_sniffer_http_request_duration_seconds_count"), 500);
+  scrape::expect_served(samples, scrape::named_in_rules_and_dashboard());
   EXPECT_EQ(samples.at("tcp_sniffer_output_messages_total"), 1000);
   EXPECT_EQ(samples.at("tcp_sniffer_delay_seconds_count"), 1000);
   EXPECT_EQ(sum("tcp_sniffer_interface_up"), 2);

@@ -35,6 +35,11 @@ const listKinds = {
   'paths, at least one, none empty': [{ type: 'string', minLength: 1 }, 'path', { minItems: 1 }],
   'regular expressions of RE2, not empty': [{ type: 'string', minLength: 1 }, 'pattern', {}],
   'names that are not empty': [{ type: 'string', minLength: 1 }, 'name', {}],
+  'patterns of paths as /users/{id}, /users/:id or /static/**': [
+    { type: 'string', pattern: '^/' },
+    'route',
+    {},
+  ],
   'header names': [{ type: 'string', pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" }, 'headerName', {}],
   'fields that --help-fields lists, none twice': [
     { type: 'string', minLength: 1 },
@@ -110,7 +115,7 @@ function generate(binary) {
     $id: 'urn:tcp-sniffer:schema:1:config',
     title: 'EngineConfig',
     description:
-      'The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, condition one of docs/conditions.md, listener is ADDRESS:PORT; bytes may be written as 64K or 1M.',
+      'The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, route a pattern of paths, condition one of docs/conditions.md, listener is ADDRESS:PORT; bytes may be written as 64K or 1M.',
     type: 'object',
     additionalProperties: false,
     properties: Object.fromEntries(

@@ -861,7 +861,7 @@ export interface EngineEvents {
 
 export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","no_reader","threads_stuck","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","output_resumed","output_full","output_mended","extract_failed","debug_log_failed","loss","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
-/** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, condition one of docs/conditions.md, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
+/** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, route a pattern of paths, condition one of docs/conditions.md, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {
   /** The interface to capture on; any, lo and nflog:GROUP work too. Several (-i eth1 -i eth2) are one capture: a request on one and its response on the other are an exchange (live only). Default: first interface that is up and not loopback. */
   interface?: string | string[];
@@ -1013,6 +1013,10 @@ export interface EngineConfig {
   noPacketsWarningMs?: number;
   /** Serve Prometheus metrics here; a port alone means 127.0.0.1. Default: off. */
   metricsListen?: string;
+  /** With metricsListen: series that count requests by host, method and status class; what has no room is counted as host="other"; 0 = off. */
+  metricsSeriesMax?: number;
+  /** With metricsListen: patterns of paths, for example /api/orders/{id}, that become the label route of those series. */
+  metricsRoutes?: string[];
   /** Write one line a segment into debugLog: what became of it. */
   debug?: boolean;
   /** The same, and below each line the segment's bytes, as they were sent. */
@@ -1076,6 +1080,7 @@ export const engineDefaults = {
   logSamples: true,
   statsIntervalMs: 10000,
   noPacketsWarningMs: 30000,
+  metricsSeriesMax: 1000,
   debug: false,
   hexDump: false,
   debugLog: "reassembly.log",
