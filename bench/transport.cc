@@ -65,11 +65,10 @@ double now() {
 }
 
 void report(double wall, double writer, double reader, uint64_t bytes, uint64_t sum) {
-  std::printf(
-      R"({"wall": %.4f, "writerCpu": %.4f, "readerCpu": %.4f, "bytes": %llu, "sum": %llu})"
-      "\n",
-      wall, writer, reader, static_cast<unsigned long long>(bytes),
-      static_cast<unsigned long long>(sum));
+  std::printf(R"({"wall": %.4f, "writerCpu": %.4f, "readerCpu": %.4f, "bytes": %llu, "sum": %llu})"
+              "\n",
+              wall, writer, reader, static_cast<unsigned long long>(bytes),
+              static_cast<unsigned long long>(sum));
 }
 
 struct Ends {
@@ -199,8 +198,8 @@ int ring(const char* path, uint64_t total) {
   const std::vector<char> window = window_of(path);
   const int memory = memfd_create("ring", MFD_CLOEXEC);
   if (ftruncate(memory, kRingBytes + 4096) != 0) fail("memfd");
-  void* mapped =
-      mmap(nullptr, kRingBytes + 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, memory, 0);
+  void* mapped = mmap(nullptr, kRingBytes + 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+                      memory, 0);
   if (mapped == MAP_FAILED) fail("mmap");
   auto* ends = new (mapped) Ring;
   char* data = static_cast<char*>(mapped) + 4096;

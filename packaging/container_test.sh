@@ -64,6 +64,7 @@ for file in usr/bin/tcp-sniffer etc/passwd etc/group usr/share/doc/tcp-sniffer/c
 done
 sort -o "$folder/wanted" "$folder/wanted"
 diff "$folder/wanted" "$folder/files" || fail "the image has other files than it should"
+[ "$(wc -c <"$archive")" -lt 20000000 ] || fail "the image has more than it needs: $(wc -c <"$archive")"
 getcap "$root/usr/bin/tcp-sniffer" | grep -q ' cap_net_raw=p$' || fail "no file capability"
 
 # A capture file, with the same lines as outside, also where NET_RAW is refused.

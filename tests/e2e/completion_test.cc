@@ -61,8 +61,9 @@ class Shell {
     if (name_ == "bash") return {"bash", "--norc", "-c", begin + kBash, "bash", line};
     if (name_ == "fish") {
       return {"sh", "-c",
-              begin + "export HOME=$PWD PATH && exec fish --no-config -c 'source completion; "
-                      "complete -C $argv[1]' \"$1\"",
+              begin +
+                  "export HOME=$PWD PATH && exec fish --no-config -c 'source completion; "
+                  "complete -C $argv[1]' \"$1\"",
               "sh", line};
     }
     return {"sh", "-c", begin + "export PATH && exec zsh -f -c \"$0\" zsh \"$1\"", kZsh, line};

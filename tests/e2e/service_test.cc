@@ -1,5 +1,6 @@
-// What the service manager is told (sd_notify), by a socket in its place: ready, reloading, stopping,
-// a line of status, and the watchdog's sign of life, which ends when a thread stands still.
+// What the service manager is told (sd_notify), by a socket in its place: ready, reloading,
+// stopping, a line of status, and the watchdog's sign of life, which ends when a thread stands
+// still.
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -42,7 +43,8 @@ class Variable {
 // The manager's end: takes datagrams at a path, or at an abstract name.
 class Manager {
  public:
-  explicit Manager(bool abstract = false) : socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+  explicit Manager(bool abstract = false)
+      : socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
     name_ = (folder_ / "notify").string();
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -218,6 +220,44 @@ TEST(Service, TheWatchdogHearsInTimeWhileThereIsNothingToDo) {
   EXPECT_NE(service.manager.next_with("WATCHDOG=1"), "");
   for (int i = 0; i < 16; i++) {
     EXPECT_NE(service.manager.next_with("WATCHDOG=1", 1s), "") << i;
+  }
+}
+
+// A run of each kind that has nothing to do for longer than a thread may stand still.
+TEST(Service, AnIdleRunOfAnyKindIsWell) {
+  const TemporaryFolder folder;
+  const std::string bodies = (folder / "bodies").string();
+  std::filesystem::create_directory(bodies);
+  std::vector<std::vector<std::string>> kinds = {
+      {"-r", "-", "--shards", "0"},
+      {"-r", "-", "--shards", "2", "--extract-dir", bodies},
+      {"-r", "-", "--output", (folder / "messages").string()}};
+  const bool may_capture = run_sniffer({"-i", "lo", "-p", "9", "--check"}).exit.code == 0;
+  if (may_capture) {
+    kinds.push_back({"-i", "lo", "-p", "9", "--shards", "0"});
+    kinds.push_back({"-i", "lo", "-p", "9", "--shards", "2", "--capture-threads", "2"});
+    kinds.push_back({"-i", "lo", "-i", "any", "-p", "9", "--shards", "2"});
+  }
+  struct Idle {
+    Manager manager;
+    Pipe in = make_pipe();
+    std::unique_ptr<Child> child;
+  };
+  std::vector<std::unique_ptr<Idle>> idle;
+  for (const std::vector<std::string>& kind : kinds) {
+    idle.push_back(std::make_unique<Idle>());
+    const Variable socket("NOTIFY_SOCKET", idle.back()->manager.name());
+    const Variable watchdog("WATCHDOG_USEC", "2000000");
+    const int in = idle.back()->in.read_end.get();
+    idle.back()->child = std::make_unique<Child>(sniffer(kind), Child::Streams{in, -1, -1});
+  }
+  for (size_t i = 0; i < kinds.size(); i++) {
+    SCOPED_TRACE(testing::PrintToString(kinds[i]));
+    EXPECT_NE(idle[i]->manager.next_with("READY=1"), "");
+    if (i == 0) idle[i]->manager.all_for(5s);
+    const std::vector<std::string> datagrams = idle[i]->manager.all_for(1s);
+    EXPECT_TRUE(any_has(datagrams, "WATCHDOG=1"));
+    EXPECT_FALSE(any_has(datagrams, "no progress"));
   }
 }
 

@@ -60,9 +60,9 @@ bool service_notify(std::string_view lines) noexcept {
   const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof(kPatience));
-  const bool taken = connect(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0 &&
-                     send(fd, lines.data(), lines.size(), MSG_NOSIGNAL) ==
-                         static_cast<ssize_t>(lines.size());
+  const bool taken =
+      connect(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0 &&
+      send(fd, lines.data(), lines.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(lines.size());
   close(fd);
   return taken;
 }

@@ -19,7 +19,8 @@ bool has_service_manager();
 // thread.
 bool service_notify(std::string_view lines) noexcept;
 
-// The lines with which a reload begins; READY=1 ends it. The manager compares the time with its own.
+// The lines with which a reload begins; READY=1 ends it. The manager compares the time with its
+// own.
 std::string reloading_lines();
 
 // How long the manager waits for WATCHDOG=1 before it takes this process for hung (WATCHDOG_USEC);

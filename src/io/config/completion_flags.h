@@ -17,9 +17,9 @@ struct FlagCompletion {
   FlagValue value = FlagValue::kNone;
   std::string value_name{};
   std::vector<std::string> words{};  // kWords
-  bool is_list = false;            // kWords: several, with commas between them
-  bool repeats = false;            // on one command line
-  bool has_opposite = false;       // --no-NAME
+  bool is_list = false;              // kWords: several, with commas between them
+  bool repeats = false;              // on one command line
+  bool has_opposite = false;         // --no-NAME
 };
 
 // Every flag of the command line, in the order of --help.

@@ -1,6 +1,6 @@
 // What the writer does for a pipe alone. A pipe is a ring of pages with one lock, which its reader
-// holds while it copies, and so does the writer: the two wait for each other the less, the fewer and
-// larger the writes are, and the emptier the pipe is.
+// holds while it copies, and so does the writer: the two wait for each other the less, the fewer
+// and larger the writes are, and the emptier the pipe is.
 
 #include <sys/ioctl.h>
 #include <sys/uio.h>

@@ -17,7 +17,7 @@ constexpr int kLooksInWatchdog = 4;
 // What is asked for at each look, until the next one.
 constexpr std::string_view kMoreTime = "\nEXTEND_TIMEOUT_USEC=15000000";
 
-std::string joined(const std::vector<std::string>& names) {
+std::string names_text(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
   return text;
@@ -80,7 +80,7 @@ void ServiceWatch::look(const Totals& totals, const std::vector<ThreadSight>& th
     if (watchdog_) lines += "\nWATCHDOG=1";
     if (stopping_) lines += kMoreTime;
   } else {
-    lines += "; no progress: " + joined(still_);
+    lines += "; no progress: " + names_text(still_);
   }
   service_notify(lines);
 }
