@@ -239,10 +239,9 @@ void packed_record(benchmark::State& state, bool as_sent, std::string_view body)
   Message message = response(body);
   message.reason = all.substr(13, 2);
   message.headers = headers;
-  message.head = all;
+  if (as_sent) message.head = all;
   LineOptions options;
   options.format = LineOptions::kPacked;
-  options.heads_as_sent = as_sent;
   write_line(state, message, options);
 }
 

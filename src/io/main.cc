@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <variant>
@@ -19,6 +20,7 @@
 #include "io/config/completion.h"
 #include "io/config/config_check.h"
 #include "io/config/options.h"
+#include "io/config/reload.h"
 #include "io/event/event_log.h"
 #include "io/event/events.h"
 #include "io/run/engine.h"
@@ -76,12 +78,17 @@ int print_interfaces() {
   return print(text.opens);
 }
 
-int run(const Invocation& invocation) {
+int run(const Invocation& invocation, const std::vector<const char*>& arguments,
+        const Environment& environment) {
   Engine::block_signals();
   EventLog log(log_settings(invocation.config));
   int status = 0;
   {
-    Engine engine(invocation.config, invocation.config_from_stdin, log);
+    std::optional<ConfigFile> file;
+    if (!invocation.config_file.empty()) {
+      file.emplace(arguments, environment, invocation.config_file);
+    }
+    Engine engine(invocation.config, invocation.config_from_stdin, log, file ? &*file : nullptr);
     status = engine.run();
   }
   // The closing ledger must not be lost because the machine is busy.
@@ -117,7 +124,7 @@ int run_command(const std::vector<const char*>& arguments) {
     case Action::kCheck:
       return check(invocation.config);
     case Action::kRun:
-      return run(invocation);
+      return run(invocation, arguments, environment);
   }
   return 0;
 }

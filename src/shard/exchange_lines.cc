@@ -1,5 +1,6 @@
 #include "shard/exchange_lines.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -44,6 +45,28 @@ void put_held(const HeldExchange& held, ExchangeParts& parts) {
 
 }  // namespace
 
+// ---------------------------------------------------------------- rules
+
+void ExchangeLines::change(std::unique_ptr<LineRules> rules, int64_t clock_ns) {
+  if (*rules == *rules_) return;
+  if (rules->selects_as(*rules_)) rules->writer = rules_->writer;  // with what it remembers
+  if (!by_exchange_ && !rules_->chooses) written_until_ns_ = clock_ns;
+  rules_.swap(rules);
+  if (rules->waiting > 0) earlier_rules_.push_back(std::move(rules));
+}
+
+bool ExchangeLines::needs_body() const {
+  return rules_->choice.needs_body() ||
+         std::any_of(earlier_rules_.begin(), earlier_rules_.end(),
+                     [](const auto& rules) { return rules->choice.needs_body(); });
+}
+
+// Its request came before there was a choice.
+bool ExchangeLines::was_written(const Message& response) const {
+  return response.exchange != kNoExchange && response.has_latency &&
+         response.first_byte_ns - response.latency_ns <= written_until_ns_;
+}
+
 // ---------------------------------------------------------------- which are written
 
 bool ExchangeLines::admit(const Message& message, ConnectionIdentity& connection) {
@@ -54,11 +77,12 @@ bool ExchangeLines::admit(const Message& message, ConnectionIdentity& connection
     held = find(connection, message.exchange);
   }
   if (held == nullptr) {
-    fate_ = choice_.at_end(nullptr, &message, orphan_of(message));
+    fate_ = was_written(message) ? Fate::kWritten
+                                 : rules_->choice.at_end(nullptr, &message, orphan_of(message));
   } else if (held->fate != Fate::kOpen || message.is_interim()) {
     fate_ = held->fate;
   } else {
-    fate_ = held->fate = choice_.at_end(&held->asked, &message, {});
+    fate_ = held->fate = held->rules->choice.at_end(&held->asked, &message, {});
   }
   if (fate_ == Fate::kWritten || fate_ == Fate::kOpen) return true;
   leave_out(fate_, 1);
@@ -69,10 +93,10 @@ bool ExchangeLines::admit(const Message& message, ConnectionIdentity& connection
 bool ExchangeLines::admit_request(const Message& request, ConnectionIdentity& connection) {
   const bool waits = request.unanswerable == Incomplete::kNo;
   asked_ = {};
-  fate_ = choice_.at_request(request, asked_);
+  fate_ = rules_->choice.at_request(request, asked_);
   if (fate_ == Fate::kOpen && !waits) {
-    fate_ = choice_.at_end(&asked_, nullptr,
-                           {Orphan::Kind::kResponseNotCaptured, request.unanswerable});
+    fate_ = rules_->choice.at_end(&asked_, nullptr,
+                                  {Orphan::Kind::kResponseNotCaptured, request.unanswerable});
   }
   if (fate_ == Fate::kWritten || fate_ == Fate::kOpen) return true;
   leave_out(fate_, 1);
@@ -83,10 +107,11 @@ bool ExchangeLines::admit_request(const Message& request, ConnectionIdentity& co
 bool ExchangeLines::admits_unanswered(const Message& request, const ConnectionIdentity& connection,
                                       Orphan orphan) const {
   const HeldExchange* held = find(connection, request.exchange);
+  const ExchangeChoice& choice = held != nullptr ? held->rules->choice : rules_->choice;
   ExchangeChoice::Asked asked;
   if (held != nullptr) asked = held->asked;
-  Fate fate = held != nullptr ? held->fate : choice_.at_request(request, asked);
-  if (fate == Fate::kOpen) fate = choice_.at_end(&asked, nullptr, orphan);
+  Fate fate = held != nullptr ? held->fate : choice.at_request(request, asked);
+  if (fate == Fate::kOpen) fate = choice.at_end(&asked, nullptr, orphan);
   return fate == Fate::kWritten;
 }
 
@@ -119,7 +144,7 @@ void ExchangeLines::take_request(const Message& request, ConnectionIdentity& con
     remember_fate(request, connection);
   } else if (!hold(request, connection)) {
     counters_.add(ShardCounter::exchanges_left_early);
-    if (fate_ == Fate::kOpen) fate_ = choice_.at_end(&asked_, nullptr, kLeftEarly);
+    if (fate_ == Fate::kOpen) fate_ = rules_->choice.at_end(&asked_, nullptr, kLeftEarly);
     if (fate_ != Fate::kWritten) return leave_out(fate_, 1);
     write_alone(request, kLeftEarly);
   }
@@ -154,13 +179,14 @@ void ExchangeLines::take_interim(const Message& interim, ConnectionIdentity& con
 }
 
 bool ExchangeLines::append_interim(const Message& interim, HeldExchange& held) {
-  if (!room_.begin_easy(room_.bound_of(interim))) return false;
+  if (!room_.begin_easy(room_.bound_of(interim, *held.rules->writer))) return false;
+  MessageLineWriter& writer = *held.rules->writer;
   const size_t before = held.interim.memory.capacity;
   if (by_exchange_) {
-    if (held.interim.size > 0) append_verbatim(writer_.part_separator(), output_);
-    writer_.write_part(interim, output_);
+    if (held.interim.size > 0) append_verbatim(writer.part_separator(), output_);
+    writer.write_part(interim, output_);
   } else {
-    writer_.write(interim, output_);
+    writer.write(interim, output_);
   }
   const std::string_view text(output_.begin(), output_.size());
   const bool taken =
@@ -178,9 +204,9 @@ bool ExchangeLines::hold(const Message& request, ConnectionIdentity& connection)
   if (!room_.begin_easy(room_.bound_of(request))) return false;
   std::string_view body;
   if (by_exchange_) {
-    body = writer_.write_part(request, output_);
+    body = rules_->writer->write_part(request, output_);
   } else {
-    writer_.write(request, output_);
+    rules_->writer->write(request, output_);
   }
   const size_t text_size = output_.size();
   HeldExchange* held = make_held(request, connection, text_size, body.size());
@@ -195,6 +221,7 @@ bool ExchangeLines::hold(const Message& request, ConnectionIdentity& connection)
 
 // What comes after the request has its fate.
 void ExchangeLines::remember_fate(const Message& request, ConnectionIdentity& connection) {
+  if (!rules_->chooses) return;
   HeldExchange* held = make_held(request, connection, 0, 0);
   if (held != nullptr) {
     held->messages = 0;
@@ -217,6 +244,8 @@ HeldExchange* ExchangeLines::make_held(const Message& request, ConnectionIdentit
   }
   auto* held = new (memory.data) HeldExchange;
   held->memory = memory;
+  held->rules = rules_.get();
+  held->rules->waiting++;
   held->exchange = request.exchange;
   held->client = request.client;
   held->protocol = request.protocol;
@@ -257,6 +286,9 @@ void ExchangeLines::release(HeldExchange& held) {
   (held.older == nullptr ? oldest_ : held.older->younger) = held.younger;
   (held.younger == nullptr ? youngest_ : held.younger->older) = held.older;
   counters_.subtract(ShardCounter::messages_held, held.messages);
+  if (--held.rules->waiting == 0 && held.rules != rules_.get()) {
+    std::erase_if(earlier_rules_, [](const auto& rules) { return rules->waiting == 0; });
+  }
   held.interim.release(pool_);
   Buffer memory = held.memory;
   held.~HeldExchange();
@@ -311,8 +343,9 @@ bool ExchangeLines::admits(uint64_t messages, bool is_exchange) {
 
 // False: there is no room for both in one line.
 bool ExchangeLines::join(const HeldExchange& held, const Message& response) {
-  const size_t bound = room_.bound_of(response) + extra_of(held);
-  if (bound > writer_.bounds().line_max || !room_.begin_easy(bound)) return false;
+  MessageLineWriter& writer = *held.rules->writer;
+  const size_t bound = room_.bound_of(response, writer) + extra_of(held);
+  if (bound > writer.bounds().line_max || !room_.begin_easy(bound)) return false;
   if (!admits(uint64_t{held.messages} + 1, true)) {
     output_.cancel_line();
     return true;
@@ -320,7 +353,7 @@ bool ExchangeLines::join(const HeldExchange& held, const Message& response) {
   ExchangeParts parts;
   parts.about = parts.response = &response;
   put_held(held, parts);
-  writer_.write_exchange(parts, output_);
+  writer.write_exchange(parts, output_);
   end_line(held.messages + 1, response.last_byte_ns, {});
   if (response.has_latency) latencies_.add(response.latency_ns);
   return true;
@@ -331,13 +364,13 @@ void ExchangeLines::write_alone(const Message& message, Orphan orphan) {
   if (!admits(1, by_exchange_ || ends)) return;
   const bool is_request = message.direction == MessageDirection::kRequest;
   const bool is_written = room_.write(message, [&](const Message& shown) {
-    if (!by_exchange_) return writer_.write(shown, output_);
+    if (!by_exchange_) return rules_->writer->write(shown, output_);
     ExchangeParts parts;
     parts.about = &shown;
     parts.orphan = orphan;
     parts.request_first_ns = shown.first_byte_ns;
     (is_request ? parts.request : shown.is_interim() ? parts.interim : parts.response) = &shown;
-    writer_.write_exchange(parts, output_);
+    rules_->writer->write_exchange(parts, output_);
   });
   if (!is_written) return room_.drop(1);
   end_line(1, message.last_byte_ns, orphan);
@@ -354,13 +387,16 @@ void ExchangeLines::write_held(const HeldExchange& held, Orphan orphan) {
     about.protocol = held.protocol;
     about.exchange = held.exchange;
   }
-  if (!room_.begin(room_.bound_of(about) + extra_of(held))) return room_.drop(held.messages);
+  MessageLineWriter& writer = *held.rules->writer;
+  if (!room_.begin(room_.bound_of(about, writer) + extra_of(held))) {
+    return room_.drop(held.messages);
+  }
   if (by_exchange_) {
     ExchangeParts parts;
     parts.about = &about;
     parts.orphan = orphan;
     put_held(held, parts);
-    writer_.write_exchange(parts, output_);
+    writer.write_exchange(parts, output_);
   } else {
     append_verbatim(held.text(), output_);
     append_verbatim(held.interim.text(), output_);
@@ -372,7 +408,7 @@ void ExchangeLines::write_held(const HeldExchange& held, Orphan orphan) {
 // decided now at the latest.
 ExchangeLines::Fate ExchangeLines::leave_alone(HeldExchange& held, Orphan orphan) {
   Fate fate = held.fate;
-  if (fate == Fate::kOpen) fate = choice_.at_end(&held.asked, nullptr, orphan);
+  if (fate == Fate::kOpen) fate = held.rules->choice.at_end(&held.asked, nullptr, orphan);
   if (held.messages > 0 && fate == Fate::kWritten) {
     write_held(held, orphan);
   } else if (held.messages > 0) {

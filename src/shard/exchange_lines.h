@@ -2,19 +2,22 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/base/buffer_pool.h"
 #include "core/base/counters.h"
 #include "core/base/growing_text.h"
 #include "core/base/histogram.h"
-#include "core/line/message_line.h"
 #include "core/message/connection_identity.h"
 #include "core/message/message.h"
 #include "core/where/exchange_choice.h"
 #include "shard/exchange_limit.h"
 #include "shard/line_output.h"
 #include "shard/line_room.h"
+#include "shard/line_rules.h"
 
 namespace tcp_sniffer {
 
@@ -32,6 +35,7 @@ struct HeldExchange {
   HeldExchange* older = nullptr;  // of the shard
   HeldExchange* younger = nullptr;
   ConnectionIdentity* connection = nullptr;
+  LineRules* rules = nullptr;  // by which it was judged and written
   uint64_t exchange = 0;
   ClientAddress client;
   std::string_view protocol;  // one of the program's own words
@@ -63,25 +67,39 @@ struct HeldExchange {
 //    wait when memory is tight (make_room), leave alone, with the cause "limit"; so does the
 //    response when it comes. Each is judged by itself then.
 // 3. Every message is written once, held, or counted as left out or dropped.
+// 4. The fate of an exchange, and the form of its line, are decided by the rules that its request
+//    met, also when its response meets others (change). The messages of an exchange that was not
+//    judged, because its request met rules without a choice, are all written.
 //
 // Part of its shard: same thread, same lifetime.
 class ExchangeLines {
  public:
   // `limit`: nullptr without `count`.
-  ExchangeLines(bool by_exchange, const ChoiceRules& rules, ExchangeLimit* limit,
-                MessageLineWriter& writer, LineRoom& room, BufferPool& pool, LineOutput& output,
-                ShardCounters& counters, Histogram& latencies)
+  ExchangeLines(bool by_exchange, std::unique_ptr<LineRules> rules, ExchangeLimit* limit,
+                LineRoom& room, BufferPool& pool, LineOutput& output, ShardCounters& counters,
+                Histogram& latencies)
       : by_exchange_(by_exchange),
-        choice_(rules),
+        rules_(std::move(rules)),
         limit_(limit),
-        writer_(writer),
         room_(room),
         pool_(pool),
         output_(output),
         counters_(counters),
         latencies_(latencies) {}
 
-  const ExchangeChoice& choice() const { return choice_; }
+  const LineRules& rules() const { return *rules_; }
+  // Messages from here on meet these rules. `clock_ns`: the time that the shard has reached.
+  void change(std::unique_ptr<LineRules> rules, int64_t clock_ns);
+  // Whether exchanges wait by rules before these: then every message is admitted before it is
+  // taken.
+  bool has_earlier_rules() const { return !earlier_rules_.empty(); }
+  // Whether a choice asks for bodies.
+  bool needs_body() const;
+  // What comes is not admitted any more, but only taken.
+  void end_admission() {
+    fate_ = Fate::kWritten;
+    asked_ = {};
+  }
 
   // With a choice, before take: false when the message is left out, which is counted. It is judged
   // as it will be written, but for what the choice does not ask for.
@@ -104,6 +122,7 @@ class ExchangeLines {
   void take_request(const Message& request, ConnectionIdentity& connection);
   void take_response(const Message& response, ConnectionIdentity& connection);
   void take_interim(const Message& interim, ConnectionIdentity& connection);
+  bool was_written(const Message& response) const;
   bool hold(const Message& request, ConnectionIdentity& connection);
   bool append_interim(const Message& interim, HeldExchange& held);
   void remember_fate(const Message& request, ConnectionIdentity& connection);
@@ -122,9 +141,9 @@ class ExchangeLines {
   void end_line(uint64_t messages, int64_t time_ns, Orphan orphan);
 
   const bool by_exchange_;  // LineOptions
-  const ExchangeChoice choice_;
+  std::unique_ptr<LineRules> rules_;
+  std::vector<std::unique_ptr<LineRules>> earlier_rules_;  // by which exchanges wait
   ExchangeLimit* const limit_;
-  MessageLineWriter& writer_;
   LineRoom& room_;
   BufferPool& pool_;
   LineOutput& output_;
@@ -133,6 +152,8 @@ class ExchangeLines {
   // Of the message that was admitted last.
   Fate fate_ = Fate::kWritten;
   ExchangeChoice::Asked asked_;
+  // Requests up to here may have been written without being judged and remembered.
+  int64_t written_until_ns_ = INT64_MIN;
   HeldExchange* oldest_ = nullptr;
   HeldExchange* youngest_ = nullptr;
 };

@@ -7,10 +7,10 @@
 
 namespace tcp_sniffer {
 
-size_t LineRoom::bound_of(const Message& message) const {
-  const MessageLineWriter::Bounds& bounds = writer_.bounds();
+size_t LineRoom::bound_of(const Message& message, const MessageLineWriter& writer) const {
+  const MessageLineWriter::Bounds& bounds = writer.bounds();
   size_t text = bounds.body_copies * message.body.size() +
-                bounds.head_copies * (message.headers_size + redactor_.growth());
+                bounds.head_copies * (message.headers_size + redactor_->growth());
   size_t parts = message.headers.size();
   if (!message.trailers.empty()) [[unlikely]] {
     parts += message.trailers.size();
@@ -28,12 +28,12 @@ size_t LineRoom::bound_of(const Message& message) const {
 }
 
 bool LineRoom::begin_long(Message& message) {
-  LineOutput::Room room = output_.begin_long_line(writer_.size_max(message));
+  LineOutput::Room room = output_.begin_long_line(writer_->size_max(message));
   if (room == LineOutput::Room::kNever) {
     cut_body(message);
     const size_t bound = bound_of(message);
     if (bound <= kLineBlockBytes) return output_.begin_line(bound);
-    room = output_.begin_long_line(writer_.size_max(message));
+    room = output_.begin_long_line(writer_->size_max(message));
   }
   return room == LineOutput::Room::kEnough;
 }
@@ -43,7 +43,7 @@ void LineRoom::cut_body(Message& message) {
   Message empty = message;
   empty.body = {};
   const size_t rest = kLineBlockBytes - std::min<size_t>(kLineBlockBytes, bound_of(empty));
-  const size_t fits = writer_.body_that_fits(message, output_.room_for_line());
+  const size_t fits = writer_->body_that_fits(message, output_.room_for_line());
   message.body = message.body.substr(0, std::max(fits, rest / kEscapedByteMax));
   message.body_truncated = true;
   pool_.refuse();

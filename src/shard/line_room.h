@@ -17,14 +17,20 @@ namespace tcp_sniffer {
 // Part of its shard: same thread, same lifetime.
 class LineRoom {
  public:
-  // `redactor` has redacted the messages that come.
-  LineRoom(const MessageLineWriter& writer, const MessageRedactor& redactor, BufferPool& pool,
-           LineOutput& output, ShardCounters& counters)
-      : writer_(writer), redactor_(redactor), pool_(pool), output_(output), counters_(counters) {}
+  LineRoom(BufferPool& pool, LineOutput& output, ShardCounters& counters)
+      : pool_(pool), output_(output), counters_(counters) {}
+
+  // Called before anything else, and again when one of the two is replaced. `redactor` has redacted
+  // the messages that come.
+  void use(const MessageLineWriter& writer, const MessageRedactor& redactor) {
+    writer_ = &writer;
+    redactor_ = &redactor;
+  }
 
   // A size that the message's line does not exceed, whatever its bytes are. Most lines are far
   // shorter: the exact bound (MessageLineWriter::size_max) is computed only when memory is short.
-  size_t bound_of(const Message& message) const;
+  size_t bound_of(const Message& message) const { return bound_of(message, *writer_); }
+  size_t bound_of(const Message& message, const MessageLineWriter& writer) const;
 
   // Begins a line of at most `bound` bytes. False: there is no room.
   bool begin(size_t bound) {
@@ -62,8 +68,8 @@ class LineRoom {
   bool begin_long(Message& message);
   void cut_body(Message& message);
 
-  const MessageLineWriter& writer_;
-  const MessageRedactor& redactor_;
+  const MessageLineWriter* writer_ = nullptr;
+  const MessageRedactor* redactor_ = nullptr;
   BufferPool& pool_;
   LineOutput& output_;
   ShardCounters& counters_;

@@ -1,6 +1,7 @@
 #include "shard/shard.h"
 
 #include <algorithm>
+#include <memory>
 #include <span>
 
 #include "shard/shard_handler.h"
@@ -32,7 +33,26 @@ Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& ce
       protocols_(settings.protocols, pool_, counters_, lines_, events),
       reassembler_(pool_, counters_, settings.reassembly) {}
 
+Shard::~Shard() {
+  delete change_.load(std::memory_order_acquire);
+}
+
+void Shard::change(const ShardSettings& settings) {
+  auto change = std::make_unique<Change>(Change{
+      settings.protocols.http,
+      LineChange(settings.lines, settings.bodies, settings.redaction, settings.choice, pool_)});
+  delete change_.exchange(change.release(), std::memory_order_acq_rel);
+}
+
+void Shard::take_change() {
+  const std::unique_ptr<Change> change(change_.exchange(nullptr, std::memory_order_acq_rel));
+  protocols_.change(change->http);
+  lines_.change(change->lines, clock_ns_);
+}
+
 void Shard::begin(const PacketBlock& block) {
+  if (change_.load(std::memory_order_relaxed) != nullptr) [[unlikely]]
+    take_change();
   if (block.order == BlockOrder::kRebase) rebase(block.rebase_from_ns, block.clock_ns);
   if (!block.drops.empty()) [[unlikely]]
     note_drops(block.drops);

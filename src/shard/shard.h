@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "core/base/buffer_pool.h"
@@ -58,6 +60,15 @@ class Shard {
  public:
   Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& census, LineQueue& lines,
         bool may_wait_for_output, EventSink& events);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  // From its next block on the shard takes what may change from these settings: the fields that are
+  // selected, the choice among exchanges, what is hidden, and what these ask of messages
+  // (HttpEngine::change). All other settings are those that it was made with. Any thread, one at a
+  // time; waits for nothing.
+  void change(const ShardSettings& settings);
 
   // Takes every segment of the block, then its order. The block's memory is free afterwards.
   void process(const PacketBlock& block) {
@@ -91,8 +102,13 @@ class Shard {
 
  private:
   struct Handler;  // the StreamProtocol of one connection
+  struct Change {
+    HttpSettings http;
+    LineChange lines;
+  };
   using ActivityList = ConnectionList<&Connection::by_activity>;
 
+  void take_change();
   void note_drops(std::span<const DropNote> drops);
   void note_unread(const Connection& connection, const Segment& segment);
   void report_gap(Connection& connection, Side side, uint64_t length, GapCause cause,
@@ -170,6 +186,7 @@ class Shard {
   std::vector<UnreadNote> unread_;
   uint64_t burdens_searched_at_ = 0;  // segments that had come
   int64_t clock_ns_ = 0;
+  std::atomic<Change*> change_{nullptr};  // owned; not taken yet
 };
 
 }  // namespace tcp_sniffer

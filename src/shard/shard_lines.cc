@@ -19,27 +19,50 @@ ShardLines::ShardLines(const LineOptions& options, bool number_frames, const Bod
                        const RedactionRules& redaction, const ChoiceRules& choice,
                        ExchangeLimit* limit, BufferPool& pool, LineOutput& output,
                        ShardCounters& counters)
-    : writer_(options),
-      number_frames_(number_frames),
+    : number_frames_(number_frames),
       bodies_(bodies),
       by_exchange_(options.by_exchange),
-      as_sent_(number_frames && !bodies.decode && bodies.extract == nullptr && !redaction.any()),
-      plain_(as_sent_ && !by_exchange_ && !choice.any() && limit == nullptr),
       decoder_(pool, bodies.decoded_max, steady_ns),
       redacts_(redaction.any()),
-      redactor_(redaction, pool),
+      redactor_(std::make_unique<MessageRedactor>(redaction, pool)),
       limit_(limit),
       output_(output),
       counters_(counters),
-      room_(writer_, redactor_, pool, output, counters),
-      exchanges_(by_exchange_, choice, limit, writer_, room_, pool, output, counters, latencies_),
-      chooses_(choice.any()),
-      chooses_first_(chooses_ && !redacts_ && !exchanges_.choice().needs_body()) {}
+      room_(pool, output, counters),
+      exchanges_(by_exchange_, std::make_unique<LineRules>(options, choice), limit, room_, pool,
+                 output, counters, latencies_) {
+  choose_ways();
+}
+
+void ShardLines::change(LineChange& change, int64_t clock_ns) {
+  bodies_ = change.bodies;
+  decoder_.change_output_max(bodies_.decoded_max);
+  redacts_ = change.redacts;
+  redactor_ = std::move(change.redactor);
+  exchanges_.change(std::move(change.rules), clock_ns);
+  choose_ways();
+}
+
+// What a message passes on its way to its line.
+void ShardLines::choose_ways() {
+  const LineRules& rules = exchanges_.rules();
+  writer_ = rules.writer.get();
+  room_.use(*writer_, *redactor_);
+  has_earlier_rules_ = exchanges_.has_earlier_rules();
+  chooses_ = rules.chooses || has_earlier_rules_;
+  chooses_first_ = chooses_ && !redacts_ && !exchanges_.needs_body();
+  as_sent_ = number_frames_ && !bodies_.decode && bodies_.extract == nullptr && !redacts_;
+  plain_ = as_sent_ && !by_exchange_ && !chooses_ && limit_ == nullptr;
+  if (!chooses_) exchanges_.end_admission();
+}
 
 void ShardLines::on_message(const Message& message, ConnectionIdentity& connection) {
   if (plain_) [[likely]] {
-    write(message);
-  } else if (limit_ != nullptr && !admits(message)) {
+    return write(message);
+  }
+  if (has_earlier_rules_ && !exchanges_.has_earlier_rules()) [[unlikely]]
+    choose_ways();
+  if (limit_ != nullptr && !admits(message)) {
     counters_.add(ShardCounter::messages_beyond_count);
   } else if (!as_sent_) {
     with_body(message, connection);
@@ -51,8 +74,13 @@ void ShardLines::on_message(const Message& message, ConnectionIdentity& connecti
 void ShardLines::with_body(const Message& as_sent, ConnectionIdentity& connection) {
   Message message = as_sent;
   if (!number_frames_) message.first_frame = message.last_frame = 0;
+  if (message.part > 0 && redactor_->searches_bodies()) [[unlikely]] {
+    withhold_part(message);
+    counters_.add(ShardCounter::bodies_searched);
+    counters_.add(ShardCounter::bodies_withheld);
+  }
   if (chooses_first_ && !exchanges_.admit(message, connection)) return;
-  const bool decodes = (bodies_.decode || redactor_.searches_bodies()) && !message.body.empty();
+  const bool decodes = (bodies_.decode || redactor_->searches_bodies()) && !message.body.empty();
   if (decodes) decode(message);
   if (redacts_) redact(message);
   if (!chooses_ || chooses_first_ || exchanges_.admit(message, connection)) {
@@ -60,7 +88,7 @@ void ShardLines::with_body(const Message& as_sent, ConnectionIdentity& connectio
     deliver(message, connection);
   }
   if (decodes) decoder_.release_output();
-  redactor_.release_body();
+  redactor_->release_body();
 }
 
 void ShardLines::deliver(const Message& message, ConnectionIdentity& connection) {
@@ -75,7 +103,7 @@ void ShardLines::extract(const Message& message, const Message& as_sent) {
   if (message.direction != MessageDirection::kResponse) return;
   // A whole body that cannot be decoded to its end is still whole as it was sent.
   const bool only_decoding_failed = body_is_incomplete(message) && !body_is_incomplete(as_sent);
-  const bool as_it_was = only_decoding_failed && !redactor_.searches_bodies();
+  const bool as_it_was = only_decoding_failed && !redactor_->searches_bodies();
   Message whole = as_it_was ? as_sent : message;
   if (message.last_part) whole.body = message.whole_body;
   bodies_.extract->put(whole);
@@ -89,7 +117,7 @@ bool ShardLines::admits(const Message& message) {
 }
 
 void ShardLines::redact(Message& message) {
-  const MessageRedactor::Body outcome = redactor_.redact(message);
+  const MessageRedactor::Body outcome = redactor_->redact(message);
   if (outcome == MessageRedactor::Body::kNotSearched) return;
   counters_.add(ShardCounter::bodies_searched);
   switch (outcome) {
@@ -101,6 +129,13 @@ void ShardLines::redact(Message& message) {
     case MessageRedactor::Body::kWithheld:
       return counters_.add(ShardCounter::bodies_withheld);
   }
+}
+
+// Bodies are to be searched since parts of this one were given out: what is left of it cannot be.
+void ShardLines::withhold_part(Message& part) {
+  part.body = part.whole_body = {};
+  part.body_kept = false;
+  part.body_withheld = true;
 }
 
 void ShardLines::decode(Message& message) {
@@ -125,7 +160,7 @@ void ShardLines::decode(Message& message) {
 }
 
 inline void ShardLines::write(const Message& message) {
-  if (!room_.write(message, [this](const Message& shown) { writer_.write(shown, output_); })) {
+  if (!room_.write(message, [this](const Message& shown) { writer_->write(shown, output_); })) {
     return room_.drop(1);
   }
   output_.end_line(1, message.last_byte_ns);
@@ -135,7 +170,7 @@ inline void ShardLines::write(const Message& message) {
 
 // A body that has to be decoded or searched is needed whole.
 bool ShardLines::may_split(const Message& head) const {
-  if (by_exchange_ || chooses_ || limit_ != nullptr || redactor_.searches_bodies()) return false;
+  if (by_exchange_ || chooses_ || limit_ != nullptr || redactor_->searches_bodies()) return false;
   if (!bodies_.decode) return true;
   const ContentCodings codings = read_content_codings(head.headers);
   return codings.count == 0 && !codings.too_many;
@@ -144,9 +179,11 @@ bool ShardLines::may_split(const Message& head) const {
 bool ShardLines::on_part(const Message& as_sent) {
   Message part = as_sent;
   if (!number_frames_) part.first_frame = part.last_frame = 0;
-  if (redacts_) redactor_.redact(part);
+  if (redactor_->searches_bodies()) [[unlikely]]
+    withhold_part(part);
+  if (redacts_) redactor_->redact(part);
   if (!room_.begin_easy(room_.bound_of(part))) return false;
-  writer_.write(part, output_);
+  writer_->write(part, output_);
   output_.end_line(0, part.last_byte_ns);
   counters_.add(ShardCounter::messages_parts);
   if (part.has_latency) latencies_.add(part.latency_ns);
@@ -156,11 +193,11 @@ bool ShardLines::on_part(const Message& as_sent) {
 void ShardLines::on_unanswered(const Message& as_sent, ConnectionIdentity& connection,
                                Orphan orphan) {
   Message request = as_sent;
-  if (redacts_) redactor_.redact(request);
+  if (redacts_) redactor_->redact(request);
   if (chooses_ && !exchanges_.admits_unanswered(request, connection, orphan)) return;
   if (limit_ != nullptr && !limit_->take()) return;
   if (!output_.begin_line(room_.bound_of(request))) return;
-  writer_.write_unanswered(request, output_);
+  writer_->write_unanswered(request, output_);
   output_.end_line(0, request.first_byte_ns);
 }
 

@@ -133,6 +133,7 @@ void HttpDirection::head_in_open_message(const HttpHead& head, Exchange* exchang
   open.body_may_be_absent = framing.body_may_be_absent;
   open.may_answer_head = framing.body_may_be_absent && head_waits_;
   open.expects_continue = open.direction == MessageDirection::kRequest && framing.expect_continue;
+  open.body_unwanted = engine_.settings_.body_max == 0;
   switch (framing.kind) {
     case BodyKind::kNone:
       finish();
@@ -293,8 +294,8 @@ void HttpDirection::take_body(OpenMessage& open, std::string_view bytes, const S
   open.last = meta;
   const bool first = open.body_size == 0;
   open.body_size += bytes.size();
-  if (engine_.settings_.body_max == 0) {
-    open.body_truncated = true;
+  if (engine_.settings_.body_max == 0 || open.body_unwanted) {
+    open.body_truncated = open.body_unwanted = true;
     return;
   }
   if (first && engine_.settings_.drop_binary_bodies) {
@@ -306,8 +307,9 @@ void HttpDirection::take_body(OpenMessage& open, std::string_view bytes, const S
     open.body_truncated = open.body_size - open.missing > engine_.settings_.body_max;
     return;
   }
-  const auto room = static_cast<size_t>(engine_.settings_.body_max -
-                                        std::min(engine_.settings_.body_max, open.kept_size()));
+  // A limit that has grown meanwhile must not join what was apart.
+  const uint64_t kept_max = open.body_truncated ? 0 : engine_.settings_.body_max;
+  const auto room = static_cast<size_t>(kept_max - std::min(kept_max, open.kept_size()));
   const std::string_view kept = bytes.substr(0, std::min(room, bytes.size()));
   if (kept.size() < bytes.size()) {
     open.body_truncated = true;

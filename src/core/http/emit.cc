@@ -45,7 +45,7 @@ void HttpDirection::take_open_head(Message& message) {
 // What is known of the message besides its head and its body.
 void HttpDirection::take_open_state(Message& message) {
   const OpenMessage& open = *here_.open;
-  message.body_kept = engine_.settings_.body_max > 0;
+  message.body_kept = engine_.settings_.body_max > 0 && !open.body_unwanted;
   message.body_binary = open.body_binary;
   message.after_gap = open.after_gap;
   message.exchange = open.exchange;

@@ -19,6 +19,14 @@ HttpEngine::HttpEngine(const HttpSettings& settings, BufferPool& pool, ShardCoun
       heads_(settings.header_bytes_max, settings.headers_max),
       trailers_(settings.header_bytes_max, settings.headers_max) {}
 
+void HttpEngine::change(const HttpSettings& settings) {
+  settings_.body_max = settings.body_max;
+  settings_.drop_binary_bodies = settings.drop_binary_bodies;
+  settings_.client = settings.client;
+  settings_.request_target_max = settings.request_target_max;
+  emitter_.change_clients(settings.client);
+}
+
 void HttpEngine::start_midstream(HttpConnection& http, Side side) {
   HttpStream& stream = http.streams[static_cast<size_t>(side)];
   stream.phase = HttpPhase::kSearch;
@@ -65,10 +73,10 @@ uint64_t HttpEngine::unread_bytes(const HttpConnection& http, Side side) const {
   if (here.phase != HttpPhase::kBodyLength) return 0;
   const OpenMessage& open = *here.open;
   if (open.body_may_be_absent || open.expects_continue) return 0;
-  const bool is_full = open.kept_size() >= settings_.body_max &&
+  const bool is_full = (open.body_truncated || open.kept_size() >= settings_.body_max) &&
                        (!open.behind_cut_known || open.behind_cut_size == open.behind_cut.size());
-  const bool is_kept =
-      settings_.body_max != 0 && !open.body_binary && !open.body_given_up && !is_full;
+  const bool is_kept = settings_.body_max != 0 && !open.body_unwanted && !open.body_binary &&
+                       !open.body_given_up && !is_full;
   return is_kept || open.remaining == 0 ? 0 : open.remaining - 1;
 }
 
@@ -79,7 +87,9 @@ bool HttpEngine::pass_over(HttpConnection& http, Side side, uint64_t length,
   open.remaining -= length;
   open.last = meta;
   open.body_size += length;
-  if (open.body_size - open.missing > settings_.body_max) open.body_truncated = true;
+  if (open.body_unwanted || open.body_size - open.missing > settings_.body_max) {
+    open.body_truncated = true;
+  }
   counters_.add(ShardCounter::parsed, length);
   return true;
 }

@@ -22,6 +22,8 @@ namespace tcp_sniffer {
 
 struct Exchange;
 
+// A run may be given others of body_max, drop_binary_bodies, client and request_target_max
+// (HttpEngine::change).
 struct HttpSettings {
   uint64_t body_max = defaults::kMaxBodySize;                    // maxBodySize: bytes of body kept
   uint32_t header_bytes_max = defaults::kMaxHeaderBytes;         // maxHeaderBytes
@@ -85,6 +87,10 @@ class HttpEngine {
  public:
   HttpEngine(const HttpSettings& settings, BufferPool& pool, ShardCounters& counters,
              MessageOutput& output, EventSink& events);
+
+  // Takes from these settings what may change. A message that has begun without its body, or with a
+  // smaller body_max, does not get more of it.
+  void change(const HttpSettings& settings);
 
   // A stream whose beginning was not captured: its first message must be searched.
   static void start_midstream(HttpConnection& http, Side side);

@@ -55,6 +55,7 @@ struct OpenMessage {
   bool body_truncated : 1 = false;
   bool behind_cut_known : 1 = true;  // until bytes behind the kept part of the body were missing
   bool body_given_up : 1 = false;    // memory ended: no more of the body is kept
+  bool body_unwanted : 1 = false;    // nobody asked for the body, or a part of it, when it came
   bool body_binary : 1 = false;      // the kept part is not UTF-8, and nobody wants it
   bool body_may_be_absent : 1 = false;
   bool may_answer_head : 1 = false;  // … because a HEAD waits, and nothing of a body has come

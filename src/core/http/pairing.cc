@@ -80,10 +80,10 @@ void HttpDirection::keep_text(Exchange& exchange, const HttpHead& head) {
   const HttpSettings& settings = engine_.settings_;
   const bool follow = settings.client.follow_headers();
   if (!follow && settings.request_target_max == 0) return;
-  IpAddress client{};
+  ClientAddress client;
   if (follow) {
     const auto forwarded = forwarded_client(settings.client, head.fields);
-    client = forwarded ? *forwarded : endpoint_of(context_.identity.key, side_).ip;
+    client = {true, forwarded ? *forwarded : endpoint_of(context_.identity.key, side_).ip};
   }
   if (settings.request_target_max > 0) {
     exchange.text.keep(engine_.pool_, client, head.start.method,

@@ -4,7 +4,7 @@
 
 namespace tcp_sniffer {
 
-void RequestText::keep(BufferPool& pool, const IpAddress& client, std::string_view method,
+void RequestText::keep(BufferPool& pool, const ClientAddress& client, std::string_view method,
                        std::string_view target, std::string_view host) {
   memory_ = pool.allocate(sizeof(Sizes) + method.size() + target.size() + host.size());
   if (!memory_) return;
@@ -31,7 +31,7 @@ std::string_view RequestText::host() const {
 }
 
 ClientAddress RequestText::client() const {
-  return {static_cast<bool>(memory_), sizes().client};
+  return sizes().client;
 }
 
 RequestText::Sizes RequestText::sizes() const {

@@ -15,7 +15,7 @@ namespace tcp_sniffer {
 class RequestText {
  public:
   // Replaces nothing: this one is empty before. It stays empty when there is no memory.
-  void keep(BufferPool& pool, const IpAddress& client, std::string_view method,
+  void keep(BufferPool& pool, const ClientAddress& client, std::string_view method,
             std::string_view target, std::string_view host);
   void release(BufferPool& pool) { pool.release(memory_); }
 
@@ -31,7 +31,7 @@ class RequestText {
     uint32_t method = 0;
     uint32_t target = 0;
     uint32_t host = 0;
-    IpAddress client{};
+    ClientAddress client{};
   };
 
   Sizes sizes() const;

@@ -31,9 +31,7 @@ struct LineOptions {
   bool extended = false;       // fields: extended
   bool raw_headers = false;    // rawHeaders
   bool binary_base64 = false;  // binaryBody: base64
-  bool heads_as_sent =
-      false;             // nothing of a head is to be hidden: kPacked may have it in one piece
-  PrettyOptions pretty;  // format: pretty
+  PrettyOptions pretty;        // format: pretty
   // Not empty: only these fields, in this order. Never empty for kTsv and kCsv.
   std::vector<FieldRef> select;
   std::vector<std::string> link_names;  // interface names by link_id, for `interface`

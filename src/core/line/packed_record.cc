@@ -182,7 +182,7 @@ void PackedRecordWriter::Record::add_message(const Message& message) {
 // or what stands between them must not be shown.
 bool PackedRecordWriter::Record::add_head_as_sent(const Message& message) {
   const std::string_view head = message.head;
-  if (!writer_.options_.heads_as_sent || head.empty()) return false;
+  if (head.empty()) return false;
   const size_t texts_at = sizeof(Fixed) + message.headers.size() * sizeof(HeaderEntry);
   char* const out = sink_.reserve(texts_at + head.size());
   size_t used = 0;

@@ -36,6 +36,9 @@ class ContentDecoder {
       : pool_(pool), decompressor_(pool), output_max_(output_max), clock_(clock) {}
   ~ContentDecoder() { release(); }
 
+  // Between two bodies.
+  void change_output_max(uint64_t output_max) { output_max_ = output_max; }
+
   enum class Limit : uint8_t { kNone, kRatio, kTime, kMemory, kCodings };
 
   struct Result {
@@ -73,7 +76,7 @@ class ContentDecoder {
 
   BufferPool& pool_;
   Decompressor decompressor_;
-  const uint64_t output_max_;
+  uint64_t output_max_;
   const Clock clock_;
   Text texts_[ContentCodings::kCodingsMax];
   char names_[16] = {};

@@ -17,6 +17,9 @@ class MessageEmitter {
   MessageEmitter(ClientRules clients, ShardCounters& counters, MessageOutput& output)
       : clients_(std::move(clients)), counters_(counters), output_(output) {}
 
+  // Of the messages from here on.
+  void change_clients(const ClientRules& clients) { clients_ = clients; }
+
   // `side` sent the message. Fixes the connection's receiver when it is not known yet.
   void emit(ConnectionIdentity& identity, Side side, Message& message);
   // As MessageOutput's.
@@ -43,7 +46,7 @@ class MessageEmitter {
   void complete(ConnectionIdentity& identity, Side side, Message& message) const;
   void add_client(const ConnectionIdentity& identity, Message& message) const;
 
-  const ClientRules clients_;
+  ClientRules clients_;
   ShardCounters& counters_;
   MessageOutput& output_;
 };

@@ -267,6 +267,7 @@ void Pop3Engine::take_reply(Context& context, std::string_view line) {
   pop3.reply_guessed = pop3.order_lost;
   pop3.reply_text.append(pool_, reply.text);
   context.stream.in_body = true;
+  context.stream.body_max = body_max_;
   if (context.stream.line_cut) context.stream.cause = Incomplete::kLimit;
 }
 
@@ -346,9 +347,9 @@ void Pop3Engine::take_body_line(Context& context, std::string_view raw) {
 void Pop3Engine::keep_body(Context& context, std::string_view bytes) {
   Pop3Stream& stream = context.stream;
   stream.body_size += bytes.size();
-  if (body_max_ == 0) return;
+  if (stream.body_max == 0) return;
   const auto room =
-      static_cast<size_t>(body_max_ - std::min<uint64_t>(body_max_, stream.body.size));
+      static_cast<size_t>(stream.body_max - std::min<uint64_t>(stream.body_max, stream.body.size));
   if (bytes.size() > room) stream.body_truncated = true;
   if (!stream.body.append(pool_, bytes.substr(0, room))) {
     stream.body_truncated = true;
@@ -435,6 +436,7 @@ void Pop3Engine::emit_request(Context& context, const Pop3Command& command, bool
   const bool secret = command.verb == Pop3Verb::kSecret || command.verb == Pop3Verb::kAuth;
   message.target = secret && !hidden ? kRedacted : command.argument;
   message.exchange = context.pop3.next_exchange;
+  message.body_kept = body_max_ > 0;
   if (!remembered) message.unanswerable = Incomplete::kLimit;
   emit(context, message);
 }
@@ -445,6 +447,7 @@ void Pop3Engine::emit_reply(Context& context, Pop3Status status, std::string_vie
   const Pop3Stream& stream = context.stream;
   Message message;
   message.direction = MessageDirection::kResponse;
+  message.body_kept = (has_body ? stream.body_max : body_max_) > 0;
   message.method = status == Pop3Status::kOk ? "+OK" : status == Pop3Status::kError ? "-ERR" : "+";
   message.reason = text;
   if (pop3.answered_known) {
@@ -468,7 +471,6 @@ void Pop3Engine::emit_reply(Context& context, Pop3Status status, std::string_vie
 
 void Pop3Engine::emit(Context& context, Message& message) {
   message.protocol = kName;
-  message.body_kept = body_max_ > 0;
   message.after_gap = context.stream.after_gap;
   if (context.stream.line_cut) message.incomplete = Incomplete::kLimit;
   message.first_byte_ns = context.stream.first.time_ns;

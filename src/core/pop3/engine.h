@@ -75,6 +75,7 @@ struct Pop3Stream {
   uint64_t first_offset = 0;  // of the message's first byte in the stream
   uint64_t body_size = 0;
   uint64_t missing = 0;
+  uint64_t body_max = 0;  // bytes of the body that are kept
   bool in_body = false;
   bool body_truncated = false;
   bool line_cut = false;      // the line being taken was longer than lines may be
@@ -142,6 +143,9 @@ class Pop3Engine {
   Pop3Engine(uint64_t body_max, BufferPool& pool, ShardCounters& counters, MessageEmitter& emitter)
       : body_max_(body_max), pool_(pool), counters_(counters), emitter_(emitter) {}
 
+  // Of replies that begin from here on.
+  void change_body_max(uint64_t body_max) { body_max_ = body_max; }
+
   static bool recognises(const FlowKey& key, std::span<const uint8_t> first_bytes);
 
   static void start_midstream(Pop3Connection& pop3, Side side) {
@@ -194,7 +198,7 @@ class Pop3Engine {
   void emit_request(Context& context, const Pop3Command& command, bool hidden, bool remembered);
   void emit_reply(Context& context, Pop3Status status, std::string_view text, bool has_body);
 
-  const uint64_t body_max_;  // bytes of a reply kept
+  uint64_t body_max_;  // bytes of a reply kept
   BufferPool& pool_;
   ShardCounters& counters_;
   MessageEmitter& emitter_;

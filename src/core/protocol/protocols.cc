@@ -58,6 +58,12 @@ Protocols::Protocols(const ProtocolSettings& settings, BufferPool& pool, ShardCo
       engines_(make_engines(std::type_identity<Engines>(), settings.http.body_max, pool, counters,
                             emitter_)) {}
 
+void Protocols::change(const HttpSettings& settings) {
+  http_.change(settings);
+  emitter_.change_clients(settings.client);
+  std::apply([&](auto&... engine) { (engine.change_body_max(settings.body_max), ...); }, engines_);
+}
+
 bool Protocols::begins_message(const Segment& segment) const {
   if (spoken_[kHttpNumber] && begins_http(payload_of(segment))) return true;
   if (is_http_alone_) return false;

@@ -70,6 +70,9 @@ class Protocols {
   Protocols(const ProtocolSettings& settings, BufferPool& pool, ShardCounters& counters,
             MessageOutput& output, EventSink& events);
 
+  // As HttpEngine's, for all engines.
+  void change(const HttpSettings& settings);
+
   // Whether a connection that is met with this segment begins with a message, or may.
   bool begins_message(const Segment& segment) const;
 

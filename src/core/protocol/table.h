@@ -21,6 +21,7 @@ namespace tcp_sniffer {
 // returns true, and given back after `close`.
 //
 // kName: the word in the configuration key `protocols` and in the messages' field `protocol`.
+// change_body_max: of the messages that begin from here on.
 // recognises: whether a connection that begins with these captured bytes speaks this protocol.
 // start_midstream, start_at_beginning: as HttpEngine's.
 // held_bytes: memory of the pool that the state refers to.
@@ -32,6 +33,7 @@ concept ProtocolEngine = requires(Engine engine, typename Engine::State& state,
                                   const SegmentMeta& meta, GapCause gap_cause, Incomplete cause,
                                   bool flag) {
   { Engine::kName } -> std::convertible_to<std::string_view>;
+  {engine.change_body_max(offset)};
   { Engine::recognises(identity.key, bytes) } -> std::same_as<bool>;
   requires std::constructible_from<typename Engine::State, const ConnectionIdentity&>;
   {Engine::start_midstream(state, side)};

@@ -44,6 +44,7 @@ MessageRedactor::Body MessageRedactor::redact_body(Message& message) {
 void MessageRedactor::redact_head(Message& message) {
   texts_used_ = 0;
   growth_ = 0;
+  message.head = {};  // it shows what is hidden
   const bool is_http = message.protocol.empty();
   const bool is_cut = message.headers_incomplete;
   const bool start_line_is_cut = is_cut && message.headers.empty();

@@ -18,6 +18,7 @@ struct ChoiceRules {
   std::string always_keep;  // what is outside of the sample and is written nevertheless
 
   bool any() const { return !where.empty() || sample < 1.0; }
+  bool operator==(const ChoiceRules&) const = default;
 };
 
 // Gives each exchange one fate, for all its messages: `where` comes first, then the sample

@@ -31,8 +31,9 @@ constexpr size_t kCaptureThreadsMax = 64;  // of all interfaces together
 // Everything a run can be told: one member a key of the configuration, holding the key's default.
 //
 // Plain values, filled by the parsers on the main thread, completed by resolve_defaults, checked
-// by check_config, and read-only afterwards; any thread may then read it. Sizes are bytes and
-// times milliseconds unless the name says otherwise.
+// by check_config, and read-only afterwards; any thread may then read it, but for the keys that
+// reload (KeySpec): those are the control thread's. Sizes are bytes and times milliseconds unless
+// the name says otherwise.
 //
 // The table in config_keys.cc gives each member its name, range and meaning.
 struct Config {

@@ -63,6 +63,7 @@ struct KeySpec {
   std::string_view meaning{};
   bool supported = true;   // false: any value but the default is refused
   bool live_only = false;  // without effect when files are read
+  bool reloads = false;    // a run takes a new value from its configuration file (SIGHUP)
 };
 
 // The table of all keys, in the order in which they are shown.

@@ -1,9 +1,14 @@
 #include "io/config/options.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <exception>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -403,8 +408,19 @@ void set_aside(Config& config, std::string_view name) {
   if (name == "interface") config.interfaces.clear();
 }
 
+std::optional<ConfigError> read_redact_key(const Config* running, Config& config) {
+  auto wrong = read_key_file(config.redact_key_file, config.redact_key);
+  if (!wrong || running == nullptr || running->redact_key.empty()) return wrong;
+  const bool is_the_same = running->redact_key_file == config.redact_key_file;
+  const bool is_readable =
+      faccessat(AT_FDCWD, config.redact_key_file.c_str(), R_OK, AT_EACCESS) == 0;
+  if (!is_the_same || is_readable || errno != EACCES) return wrong;
+  config.redact_key = running->redact_key;
+  return {};
+}
+
 ParseResult parse(std::span<const char* const> arguments, Environment& environment,
-                  int standard_input, Config& config) {
+                  int standard_input, const Config* running, Config& config) {
   CommandLine line;
   if (auto wrong = line.parse(arguments)) return *wrong;
   Invocation invocation;
@@ -421,6 +437,12 @@ ParseResult parse(std::span<const char* const> arguments, Environment& environme
   if (auto wrong = line.refuse_flags_as_values()) return *wrong;
   if (auto wrong = line.refuse_leftovers()) return *wrong;
   if (auto wrong = line.refuse_values_as_filter()) return *wrong;
+  invocation.config_file = path ? *path : environment.config_path;
+  std::error_code ignored;
+  if (invocation.config_from_stdin ||
+      !std::filesystem::is_regular_file(invocation.config_file, ignored)) {
+    invocation.config_file.clear();
+  }
   if (path) {
     if (auto wrong = read_config(*path, standard_input, config)) return *wrong;
   } else if (!environment.config_path.empty()) {
@@ -432,7 +454,7 @@ ParseResult parse(std::span<const char* const> arguments, Environment& environme
   resolve_defaults(config, environment);
   if (auto wrong = check_config(config, environment)) return *wrong;
   if (redacts(config) && config.redact_mode == RedactMode::kHash) {
-    if (auto wrong = read_key_file(config.redact_key_file, config.redact_key)) return *wrong;
+    if (auto wrong = read_redact_key(running, config)) return *wrong;
   }
   invocation.config = config;
   return invocation;
@@ -445,12 +467,12 @@ std::span<const ActionFlag> action_flags() {
 }
 
 ParseResult parse_command_line(std::span<const char* const> arguments, Environment environment,
-                               int standard_input) {
+                               int standard_input, const Config* running) {
   environment.config_from_stdin = false;
   Config config;
   ParseResult result;
   try {
-    result = parse(arguments, environment, standard_input, config);
+    result = parse(arguments, environment, standard_input, running, config);
   } catch (const std::exception& exception) {
     result = error(std::string("command line: ") + printable(exception.what()));
   }

@@ -44,6 +44,8 @@ struct Invocation {
   // --config -: standard input is the caller's life line, and its end ends a live capture.
   bool config_from_stdin = false;
   Shell shell = Shell::kBash;  // of kCompletion
+  // The configuration file, if it can be read again: one that is no pipe.
+  std::string config_file{};
 };
 
 using ParseResult = std::variant<Invocation, ConfigError>;
@@ -52,9 +54,11 @@ using ParseResult = std::variant<Invocation, ConfigError>;
 // from `standard_input` for "-", or without --config the one of the environment; a flag beats the
 // file. A word without a flag is a capture file (is_file_word), or else a part of the filter. A
 // flag for one of `interface` and `files` puts the file's value of the other aside. Throws nothing.
-// The environment's config_from_stdin is not looked at.
+// The environment's config_from_stdin is not looked at. `running`: the configuration of the run
+// that reads its file again. It keeps its key when the file that has it bears the same name and may
+// not be read any more, because the run goes on as another user.
 ParseResult parse_command_line(std::span<const char* const> arguments, Environment environment,
-                               int standard_input = 0);
+                               int standard_input = 0, const Config* running = nullptr);
 
 // -h: what most people need, in 80 columns and fewer than 24 lines.
 std::string short_help_text();

@@ -27,7 +27,8 @@ error. Nothing is redacted unless asked for. A flag beats the file of --config;
 the keys in that file are the flags in camelCase (--max-body-size is
 maxBodySize). Sizes may be written 64K, 1M, 2G; times 500ms, 5s, 2m. Lists are
 separated by commas, or the flag is repeated. --no-FLAG or --FLAG=false turns a
-flag off.
+flag off. On SIGHUP the file of --config is read again: the keys marked (SIGHUP)
+take their new values while the program runs.
 
 General:
 )";
@@ -103,6 +104,7 @@ void append_key(std::string& out, const KeySpec& key) {
   if (!key.words.empty()) text += " (" + words_text(key) + ")";
   text += " [" + default_text(key) + "]";
   if (key.live_only) text += " (live)";
+  if (key.reloads) text += " (SIGHUP)";
   if (!key.supported) text += " (not yet supported)";
   append_wrapped(out, std::move(line), text);
 }
@@ -121,6 +123,7 @@ void append_markdown_row(std::string& out, const KeySpec& key) {
   flags += "`--" + flag_name(key.name) + "`";
   std::string meaning = markdown_cell(key.meaning);
   if (key.live_only) meaning += " (live only)";
+  if (key.reloads) meaning += " (re-read on SIGHUP)";
   if (!key.supported) meaning += " (not yet supported)";
   out.append("| `").append(key.name).append("` | ").append(flags).append(" | ");
   out.append(markdown_cell(default_text(key))).append(" | ");

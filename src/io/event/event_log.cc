@@ -58,9 +58,14 @@ size_t piece_size(std::string_view text) {
 
 struct EventLog::Shared {
   explicit Shared(const Settings& wanted)
-      : settings(wanted), limiter(wanted.events_per_window_max, wanted.window_ms * 1000000) {}
+      : settings(wanted),
+        level(wanted.level),
+        limiter(wanted.events_per_window_max, wanted.window_ms * 1000000) {}
 
   const Settings settings;
+  std::atomic<LogLevel> level;  // relaxed: it carries no data
+
+  bool enabled(LogLevel of) const { return of >= level.load(std::memory_order_relaxed); }
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -93,7 +98,7 @@ struct EventLog::Shared {
 
   void push_suppressed() {
     const auto counts = limiter.take_suppressed();
-    if (counts.empty() || settings.level > LogLevel::kWarn) return;
+    if (counts.empty() || !enabled(LogLevel::kWarn)) return;
     uint64_t sum = 0;
     for (const auto& [name, count] : counts) sum += count;
     push(format_event(settings.format, LogLevel::kWarn, event::kEventsSuppressed,
@@ -103,7 +108,7 @@ struct EventLog::Shared {
   }
 
   std::string dropped_line(uint64_t lines) const {
-    if (settings.level > LogLevel::kWarn) return "";
+    if (!enabled(LogLevel::kWarn)) return "";
     return format_event(settings.format, LogLevel::kWarn, event::kEventsDropped,
                         std::to_string(lines) + " events were lost, their reader was too slow",
                         {{"dropped", lines}}, wall_clock_us());
@@ -184,6 +189,14 @@ EventLog::EventLog(const Settings& settings)
 
 EventLog::~EventLog() {
   close();
+}
+
+bool EventLog::enabled(LogLevel level) const {
+  return shared_->enabled(level);
+}
+
+void EventLog::set_level(LogLevel level) {
+  shared_->level.store(level, std::memory_order_relaxed);
 }
 
 void EventLog::emit(LogLevel level, std::string_view name, std::string_view message,

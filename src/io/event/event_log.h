@@ -39,7 +39,7 @@ class EventLog {
   static constexpr size_t kReservedBytes = size_t{64} << 10;
 
   struct Settings {
-    LogLevel level = LogLevel::kInfo;
+    LogLevel level = LogLevel::kInfo;     // until set_level
     LogFormat format = LogFormat::kJson;  // text or json
     int fd = 2;
     // More lines than people read, less memory than anyone misses.
@@ -55,7 +55,9 @@ class EventLog {
   EventLog& operator=(const EventLog&) = delete;
 
   // Whether events of this level are written: to spare the making of costly fields.
-  bool enabled(LogLevel level) const { return level >= settings_.level; }
+  bool enabled(LogLevel level) const;
+  // The least important events that are written from here on. Any thread.
+  void set_level(LogLevel level);
 
   void emit(LogLevel level, std::string_view name, std::string_view message,
             const EventFields& fields);

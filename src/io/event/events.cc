@@ -1,5 +1,7 @@
 #include "io/event/events.h"
 
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "core/line/time_text.h"
@@ -9,8 +11,10 @@ namespace tcp_sniffer {
 namespace {
 
 bool always_passes(std::string_view name) {
-  return name == event::kStarted || name == event::kStats || name == event::kStopped ||
-         name == event::kFatal;
+  constexpr std::string_view kPassing[] = {
+      event::kStarted,  event::kStats,         event::kStopped,     event::kFatal,
+      event::kReloaded, event::kReloadIgnored, event::kReloadFailed};
+  return std::find(std::begin(kPassing), std::end(kPassing), name) != std::end(kPassing);
 }
 
 std::string dump_ascii(const EventFields& value) {

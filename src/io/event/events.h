@@ -33,6 +33,10 @@ inline constexpr std::string_view kLimit = "limit";
 inline constexpr std::string_view kNoReader = "no_reader";
 // Under a service manager with a watchdog: threads that stand still.
 inline constexpr std::string_view kThreadsStuck = "threads_stuck";
+// The configuration file was read again.
+inline constexpr std::string_view kReloaded = "reloaded";
+inline constexpr std::string_view kReloadIgnored = "reload_ignored";
+inline constexpr std::string_view kReloadFailed = "reload_failed";
 // Files that could not be opened or written.
 inline constexpr std::string_view kOutputReopenFailed = "output_reopen_failed";
 inline constexpr std::string_view kOutputMended = "output_mended";

@@ -2,6 +2,8 @@
 
 #include "io/run/engine.h"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <cstring>
 #include <exception>
@@ -16,9 +18,11 @@
 
 namespace tcp_sniffer {
 
-Engine::Engine(const Config& config, bool life_line, EventLog& log)
+Engine::Engine(const Config& config, bool life_line, EventLog& log, const ConfigFile* config_file)
     : config_(config),
+      config_file_(config_file),
       life_line_(life_line),
+      on_terminal_(config.output.empty() && isatty(STDOUT_FILENO) == 1),
       log_(log),
       started_at_(Clock::now()),
       outputs_(config_, log_, lines_),

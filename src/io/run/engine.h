@@ -12,6 +12,7 @@
 #include "io/base/problem.h"
 #include "io/base/wake_event.h"
 #include "io/config/config.h"
+#include "io/config/reload.h"
 #include "io/event/event_log.h"
 #include "io/event/event_queue.h"
 #include "io/run/metrics.h"
@@ -37,7 +38,9 @@ namespace tcp_sniffer {
 class Engine {
  public:
   // `config` is resolved and checked. With `life_line` the end of standard input ends a live run.
-  Engine(const Config& config, bool life_line, EventLog& log);
+  // `config_file`: read again on SIGHUP; nullptr: there is none. It outlives the engine.
+  Engine(const Config& config, bool life_line, EventLog& log,
+         const ConfigFile* config_file = nullptr);
   ~Engine();
 
   // Runs to the end and returns the exit status. Signals must be blocked in the calling thread
@@ -68,8 +71,16 @@ class Engine {
   void tell_service(Clock::time_point now);
   std::vector<ThreadSight> see_threads();
   void on_signals();
+  void on_hang_up();
+  bool terminal_is_gone() const;
   void request_stop();
   void stop_captures();
+
+  // The configuration file again.
+  void reload();
+  void take_over(const Reload& reload);
+  void report_reload(const Reload& reload) const;
+  void report_reload_failed(const ConfigError& wrong) const;
 
   // The end.
   void wait_for_shards(Clock::time_point deadline);
@@ -84,8 +95,10 @@ class Engine {
   void notice_fault();
   void report_fault() noexcept;
 
-  const Config config_;
+  Config config_;  // the control thread changes the keys that reload
+  const ConfigFile* const config_file_;
   const bool life_line_;
+  const bool on_terminal_;  // messages go to one
   EventLog& log_;
   const Clock::time_point started_at_;
   EventQueue events_;

@@ -49,9 +49,8 @@ bool Engine::wait_for_reader() {
     poll(watched, 2, kControlMs);
     control_event_.drain();
     if (watched[1].revents != 0 && input_has_ended()) return false;
-    if (signals_.stops() > 0 || (signals_.hang_ups() > 0 && !signals_.ignores_hang_ups())) {
-      return false;
-    }
+    const bool hung_up = signals_.hang_ups() > 0 && config_file_ == nullptr;
+    if (signals_.stops() > 0 || (hung_up && !signals_.ignores_hang_ups())) return false;
   }
 }
 
@@ -119,14 +118,10 @@ std::vector<ThreadSight> Engine::see_threads() {
 }
 
 void Engine::on_signals() {
-  for (const uint32_t came = signals_.hang_ups(); hang_ups_seen_ != came; hang_ups_seen_++) {
-    if (!config_.output.empty()) {
-      service_.begin_reload();
-      outputs_.writer().reopen();
-      service_.end_reload();
-    } else if (!signals_.ignores_hang_ups()) {
-      request_stop();
-    }
+  // Those that came at once ask for the same.
+  if (const uint32_t came = signals_.hang_ups(); hang_ups_seen_ != came) {
+    hang_ups_seen_ = came;
+    on_hang_up();
   }
   for (const uint32_t came = signals_.stops(); stops_seen_ != came; stops_seen_++) {
     if (stop_requested_ && !abort_requested_) {
@@ -136,6 +131,23 @@ void Engine::on_signals() {
     }
     request_stop();
   }
+}
+
+void Engine::on_hang_up() {
+  const bool reloads = config_file_ != nullptr && !terminal_is_gone();
+  if (!reloads && config_.output.empty()) {
+    if (!signals_.ignores_hang_ups()) request_stop();
+    return;
+  }
+  service_.begin_reload();
+  if (!config_.output.empty()) outputs_.writer().reopen();
+  if (reloads) reload();
+  service_.end_reload();
+}
+
+// Then SIGHUP comes from the system.
+bool Engine::terminal_is_gone() const {
+  return on_terminal_ && isatty(STDOUT_FILENO) != 1;
 }
 
 void Engine::request_stop() {

@@ -188,7 +188,6 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   settings.lines.extended = config.fields == FieldSet::kExtended;
   settings.lines.raw_headers = config.raw_headers;
   settings.lines.binary_base64 = config.binary_body == BinaryBody::kBase64;
-  settings.lines.heads_as_sent = !redacts(config);
   settings.lines.select = selected;
   settings.lines.pretty.colours = config.color == Color::kAlways;
   settings.lines.pretty.columns = config.columns;

@@ -8,11 +8,8 @@ namespace tcp_sniffer {
 
 ShardSet::ShardSet(const Config& config, const ShardPlan& plan, Outputs& outputs, LineQueue& lines,
                    EventQueue& events)
-    : census_(plan.count), in_order_(plan.in_order) {
-  ShardSettings settings = shard_settings(config, plan.count);
-  settings.lines.pretty.day = &shown_day_;
-  settings.lines.link_names = plan.link_names;
-  settings.bodies.extract = outputs.bodies();
+    : plan_(plan), outputs_(outputs), census_(plan.count) {
+  ShardSettings settings = settings_of(config);
   if (config.count > 0) settings.limit = &limit_.emplace(config.count);
   // A shard with a thread of its own may always wait for the output: then its inbox fills, and the
   // capture thread waits or drops. On the capture thread itself waiting means to lose packets.
@@ -29,6 +26,19 @@ ShardSet::ShardSet(const Config& config, const ShardPlan& plan, Outputs& outputs
     shards_.push_back(std::make_unique<Shard>(i, settings, census_, lines, may_wait, events));
     if (plan.own_threads) threads_.push_back(std::make_unique<ShardThread>(*shards_.back()));
   }
+}
+
+ShardSettings ShardSet::settings_of(const Config& config) {
+  ShardSettings settings = shard_settings(config, plan_.count);
+  settings.lines.pretty.day = &shown_day_;
+  settings.lines.link_names = plan_.link_names;
+  settings.bodies.extract = outputs_.bodies();
+  return settings;
+}
+
+void ShardSet::change(const Config& config) {
+  const ShardSettings settings = settings_of(config);
+  for (const auto& shard : shards_) shard->change(settings);
 }
 
 std::vector<std::unique_ptr<PacketLane>> ShardSet::make_lanes(size_t capture) {
@@ -55,7 +65,7 @@ void ShardSet::start(uint32_t captures, const std::function<int(size_t)>& cpu_of
                      const std::function<void()>& on_done,
                      const std::function<void(const char*)>& on_fault) {
   for (size_t i = 0; i < threads_.size(); i++) {
-    if (in_order_) threads_[i]->merge(captures);
+    if (plan_.in_order) threads_[i]->merge(captures);
     threads_[i]->start(captures, cpu_of(i), on_done, on_fault);
   }
 }

@@ -41,6 +41,9 @@ class ShardSet {
   ShardSet(const Config& config, const ShardPlan& plan, Outputs& outputs, LineQueue& lines,
            EventQueue& events);
 
+  // Shard::change, of all shards; `config` differs from the one before in keys that reload.
+  void change(const Config& config);
+
   const std::vector<std::unique_ptr<Shard>>& all() const { return shards_; }
   // Whether blocks go to threads, which wait until each capture thread has sent the end.
   bool have_threads() const { return !threads_.empty(); }
@@ -83,6 +86,10 @@ class ShardSet {
   const RequestSeries* requests() const { return requests_.get(); }
 
  private:
+  ShardSettings settings_of(const Config& config);
+
+  const ShardPlan plan_;
+  Outputs& outputs_;
   ConnectionCensus census_;
   std::optional<ExchangeLimit> limit_;
   std::atomic<int64_t> shown_day_ = INT64_MIN;  // the last day announced (format: pretty)
@@ -90,7 +97,6 @@ class ShardSet {
   std::vector<std::unique_ptr<RequestMeter>> meters_;  // of the shards, with requests_
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<ShardThread>> threads_;
-  const bool in_order_;
 };
 
 }  // namespace tcp_sniffer

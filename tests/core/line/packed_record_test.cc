@@ -13,10 +13,9 @@
 namespace tcp_sniffer::packed_record_test {
 namespace {
 
-LineOptions packed_options(bool heads_as_sent) {
+LineOptions packed_options() {
   LineOptions options;
   options.format = LineOptions::kPacked;
-  options.heads_as_sent = heads_as_sent;
   options.binary_base64 = true;
   return options;
 }
@@ -85,9 +84,10 @@ constexpr const char* kHead =
     "GET /path HTTP/1.1\r\nHost: example.com\r\nno colon\r\nX-Empty: \r\nAccept: */*\r\n\r\n";
 
 TEST(PackedRecord, AHeadInOnePieceSaysWhatItsTextsSay) {
-  const Request request(kHead);
+  Request request(kHead);
   for (const bool as_sent : {true, false}) {
-    const std::string record = record_of(request.message, packed_options(as_sent));
+    if (!as_sent) request.message.head = {};
+    const std::string record = record_of(request.message, packed_options());
     const packed::Fixed fixed = fixed_of(record);
     EXPECT_EQ(text_at(record, fixed.first_text), "GET");
     EXPECT_EQ(text_at(record, fixed.second_text), "/path");
@@ -107,7 +107,7 @@ TEST(PackedRecord, ATextThatIsNotPartOfTheHeadIsTakenFromWhereItIs) {
     if (which == 1) request.message.target = hidden;
     if (which == 2) request.fields[0].value = hidden;
     if (which == 3) request.fields[2].name = hidden;
-    const std::string record = record_of(request.message, packed_options(true));
+    const std::string record = record_of(request.message, packed_options());
     EXPECT_NE(record.find(hidden), std::string::npos);
     EXPECT_EQ(record.find("no colon"), std::string::npos) << "the head is here";
     EXPECT_EQ(headers_of(record).size(), 3u);
@@ -118,7 +118,8 @@ TEST(PackedRecord, ANameWithAValueThatIsNotUtf8IsLatin1WithAllItsValues) {
   Request request("GET /\xff HTTP/1.1\r\nA: \xff\r\nB: b\r\na: \xc3\xa9\r\nC: \xc3\xa9\r\n\r\n");
   request.fields[1].folded = true;
   for (const bool as_sent : {true, false}) {
-    const std::string record = record_of(request.message, packed_options(as_sent));
+    if (!as_sent) request.message.head = {};
+    const std::string record = record_of(request.message, packed_options());
     EXPECT_EQ(headers_of(record),
               (std::vector<std::string>{"A: \xff (latin1)", "B: b (folded)", "a: \xc3\xa9 (latin1)",
                                         "C: \xc3\xa9"}));
@@ -131,7 +132,7 @@ TEST(PackedRecord, ANameWithAValueThatIsNotUtf8IsLatin1WithAllItsValues) {
 
 TEST(PackedRecord, EachBeginsAtAMultipleOf8AndSoDoItsParts) {
   MessageLineWriter writer([] {
-    LineOptions options = packed_options(true);
+    LineOptions options = packed_options();
     options.extended = true;
     options.link_names = {"eth0"};
     return options;
@@ -169,7 +170,7 @@ TEST(PackedRecord, EachBeginsAtAMultipleOf8AndSoDoItsParts) {
 
 TEST(PackedRecord, SaysWhyABodyHasNoBytes) {
   const auto kind_of = [](Message message, bool keeps_binary) {
-    LineOptions options = packed_options(true);
+    LineOptions options = packed_options();
     options.binary_base64 = keeps_binary;
     return fixed_of(record_of(message, options)).body_kind;
   };
@@ -186,7 +187,7 @@ TEST(PackedRecord, SaysWhyABodyHasNoBytes) {
 }
 
 TEST(PackedRecord, BytesThatAreNoneHaveNoSize) {
-  const std::string record = record_of(Request(kHead).message, packed_options(true));
+  const std::string record = record_of(Request(kHead).message, packed_options());
   EXPECT_EQ(PackedRecordWriter::size_of(record), record.size());
   std::string wrong = record;
   wrong[4] = 'X';

@@ -97,7 +97,7 @@ function defaultOf(text, schema) {
 function propertyOf([, , fallback, allowed, meaning]) {
   const schema = schemaOf(allowed);
   const value = defaultOf(fallback, schema);
-  const words = meaning.replace(' (not yet supported)', '');
+  const words = meaning.replace(' (not yet supported)', '').replace(' (re-read on SIGHUP)', '');
   const said = value === undefined && fallback !== 'none' ? ` Default: ${fallback}.` : '';
   return {
     description: `${words[0].toUpperCase()}${words.slice(1)}.${said}`,

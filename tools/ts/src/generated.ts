@@ -723,6 +723,26 @@ export interface InterfaceUpEvent extends EngineEvent {
   interface: string;
 }
 
+/** At a SIGHUP the configuration file was read again. */
+export interface ReloadedEvent extends EngineEvent {
+  file: string;
+  /** Keys that have another value from here on. */
+  changed: string[];
+}
+
+/** At a SIGHUP keys of the configuration file had values that only a new start takes. */
+export interface ReloadIgnoredEvent extends EngineEvent {
+  file: string;
+  keys: string[];
+}
+
+/** At a SIGHUP the configuration file was rejected; the run goes on as before. */
+export interface ReloadFailedEvent extends EngineEvent {
+  file: string;
+  /** What a start would have said. */
+  error: string;
+}
+
 /** At a SIGHUP the output could not be opened anew; the old file is kept. */
 export interface OutputReopenFailedEvent extends EngineEvent {
   file: string;
@@ -845,6 +865,9 @@ export interface EngineEvents {
   limit: [event: LimitEvent];
   interface_down: [event: InterfaceDownEvent];
   interface_up: [event: InterfaceUpEvent];
+  reloaded: [event: ReloadedEvent];
+  reload_ignored: [event: ReloadIgnoredEvent];
+  reload_failed: [event: ReloadFailedEvent];
   output_reopen_failed: [event: OutputReopenFailedEvent];
   output_resumed: [event: OutputResumedEvent];
   output_full: [event: OutputFullEvent];
@@ -859,7 +882,7 @@ export interface EngineEvents {
   fatal: [event: FatalEvent];
 }
 
-export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","no_reader","threads_stuck","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","output_reopen_failed","output_resumed","output_full","output_mended","extract_failed","debug_log_failed","loss","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
+export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","no_reader","threads_stuck","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","reloaded","reload_ignored","reload_failed","output_reopen_failed","output_resumed","output_full","output_mended","extract_failed","debug_log_failed","loss","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
 /** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, route a pattern of paths, condition one of docs/conditions.md, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {
