@@ -85,14 +85,20 @@ function forbiddenOf(protocol) {
 }
 
 /** A message as a plain object: what all protocols share, and a shape for each protocol, told apart
- * by `protocol`. A field that a protocol never has is there as undefined, so that reading it from
- * any message compiles. */
-function declareMessages({ common, httpHead: http, pop3 }, root) {
+ * by `protocol`, and later parts of a message by `part`. A field that a shape never has is there as
+ * undefined, so that reading it from any message compiles. */
+function declareMessages({ common, httpHead: http, laterPart, pop3 }, root) {
   const shapes = [
-    ['HttpMessageFields', 'An HTTP message', http, 'undefined'],
+    ['HttpMessageFields', 'An HTTP message, or its first part,', http, 'undefined'],
+    [
+      'HttpPartFields',
+      'A later part of an HTTP message, without its head,',
+      laterPart,
+      'undefined',
+    ],
     ['Pop3MessageFields', 'A POP3 message', pop3, "'pop3'"],
   ];
-  const own = new Set(['protocol', ...forbiddenOf(http), ...forbiddenOf(pop3)]);
+  const own = new Set(['protocol', ...shapes.flatMap(([, , schema]) => forbiddenOf(schema))]);
   const entries = Object.entries(common.properties);
   const shared = Object.fromEntries(entries.filter(([key]) => !own.has(key)));
   const parts = [
@@ -107,7 +113,8 @@ function declareMessages({ common, httpHead: http, pop3 }, root) {
       .map(([key, property]) => {
         if (forbidden.has(key)) return `  ${key}?: undefined;\n`;
         const optional = required.has(key) ? '' : '?';
-        return `${comment(property, '  ')}  ${key}${optional}: ${typeOf(property, root)};\n`;
+        const type = typeOf({ ...property, ...protocol.properties?.[key] }, root);
+        return `${comment(property, '  ')}  ${key}${optional}: ${type};\n`;
       });
     const optional = word === 'undefined' ? '?' : '';
     parts.push(
@@ -117,7 +124,7 @@ function declareMessages({ common, httpHead: http, pop3 }, root) {
     );
   }
   parts.push(
-    '/** One message as a plain object. Where `protocol` is undefined it is of HTTP. */\n' +
+    '/** One message as a plain object. Where `protocol` is undefined it is of HTTP, and where `part` is so\n * as well it is whole. */\n' +
       `export type MessageFields = ${shapes.map(([name]) => name).join(' | ')};\n`,
   );
   return parts;

@@ -30,10 +30,6 @@ export interface CommonMessageFields {
   client?: string;
   /** The last part. bodySize, durationMs and incomplete are those of the whole message. */
   lastPart?: true;
-  /** Requests. POP3: the command; "[redacted]" for a line that is none and may be a credential. */
-  method?: string;
-  /** Responses. */
-  statusText?: string;
   /** The body when it is UTF-8, base64 text with binaryBody base64; absent with maxBodySize 0. */
   body?: string;
   /** Body bytes were captured and left out because of maxBodySize. */
@@ -55,8 +51,6 @@ export interface CommonMessageFields {
   connectionId: string;
   /** Number of the exchange in its connection; a response has its request's, or none when that is not known. */
   exchange?: number;
-  /** Responses with a known request: request's last byte to response's first byte. May be negative. */
-  latencyMs?: number;
   /** Only when bytes are missing: why. */
   incomplete?: 'gap' | 'closed' | 'evicted' | 'idle' | 'shutdown' | 'snaplen' | 'limit' | 'parseError';
   missingBytes?: number;
@@ -85,17 +79,21 @@ export interface CommonMessageFields {
   connectMs?: number;
 }
 
-/** An HTTP message as a plain object: a line of the engine, parsed. */
+/** An HTTP message, or its first part, as a plain object: a line of the engine, parsed. */
 export interface HttpMessageFields extends CommonMessageFields {
   protocol?: undefined;
   /** With partialAfterMs: the message is written in parts, and this is the number of this one. body and bodyGaps are its own, and bodySize is where it ends. From 2 on a part has no start line and no headers. */
-  part?: number;
+  part?: 1;
+  /** Requests. POP3: the command; "[redacted]" for a line that is none and may be a credential. */
+  method?: string;
   /** HTTP requests: the request target as sent. */
   path?: string;
   argument?: undefined;
   /** HTTP responses, but for one whose status is no number and for the answer of HTTP/0.9. */
   statusCode?: number;
   status?: undefined;
+  /** Responses. */
+  statusText?: string;
   /** HTTP; POP3 has none. The version as which the message was read. */
   httpVersion: '0.9' | '1.0' | '1.1';
   /** HTTP; POP3 has none. */
@@ -103,26 +101,53 @@ export interface HttpMessageFields extends CommonMessageFields {
   /** With rawHeaders: name and value as sent, in order. */
   rawHeaders?: [string, string][];
   trailers?: Headers;
+  /** Responses with a known request: request's last byte to response's first byte. May be negative. */
+  latencyMs?: number;
+}
+
+/** A later part of an HTTP message, without its head, as a plain object: a line of the engine, parsed. */
+export interface HttpPartFields extends CommonMessageFields {
+  protocol?: undefined;
+  /** With partialAfterMs: the message is written in parts, and this is the number of this one. body and bodyGaps are its own, and bodySize is where it ends. From 2 on a part has no start line and no headers. */
+  part: number;
+  method?: undefined;
+  path?: undefined;
+  argument?: undefined;
+  statusCode?: undefined;
+  status?: undefined;
+  statusText?: undefined;
+  httpVersion?: undefined;
+  headers?: undefined;
+  rawHeaders?: undefined;
+  trailers?: Headers;
+  latencyMs?: undefined;
 }
 
 /** A POP3 message as a plain object: a line of the engine, parsed. */
 export interface Pop3MessageFields extends CommonMessageFields {
   protocol: 'pop3';
   part?: undefined;
+  /** Requests. POP3: the command; "[redacted]" for a line that is none and may be a credential. */
+  method?: string;
   path?: undefined;
   /** POP3 requests: what follows the command, as sent; of a password "[redacted]". */
   argument?: string;
   statusCode?: undefined;
   /** POP3 responses. */
   status?: '+OK' | '-ERR' | '+';
+  /** Responses. */
+  statusText?: string;
   httpVersion?: undefined;
   headers?: undefined;
   rawHeaders?: undefined;
   trailers?: undefined;
+  /** Responses with a known request: request's last byte to response's first byte. May be negative. */
+  latencyMs?: number;
 }
 
-/** One message as a plain object. Where `protocol` is undefined it is of HTTP. */
-export type MessageFields = HttpMessageFields | Pop3MessageFields;
+/** One message as a plain object. Where `protocol` is undefined it is of HTTP, and where `part` is so
+ * as well it is whole. */
+export type MessageFields = HttpMessageFields | HttpPartFields | Pop3MessageFields;
 
 /** The request of an exchange: what is its own. */
 export interface ExchangeRequest {

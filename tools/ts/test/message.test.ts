@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { inspect } from 'node:util';
-import { headerOf, headerValues, Message, type MessageFields } from '../src/index.js';
+import {
+  type HttpMessageFields,
+  type HttpPartFields,
+  headerOf,
+  headerValues,
+  Message,
+  type MessageFields,
+} from '../src/index.js';
 import { pop3Messages } from './samples.js';
 
-const fields: MessageFields = {
+const fields: HttpMessageFields = {
   receiver: { ip: '192.0.2.1', port: 80 },
   destination: { ip: '198.51.100.7', port: 40000 },
   direction: 'response',
@@ -33,15 +40,21 @@ test('APop3MessageHasNothingOfHttp', () => {
   }
 });
 
+const {
+  statusCode: _code,
+  statusText: _text,
+  httpVersion: _version,
+  headers: _headers,
+  latencyMs: _latency,
+  method: _method,
+  path: _path,
+  rawHeaders: _rawHeaders,
+  ...withoutHead
+} = fields;
+const laterPart: HttpPartFields = { ...withoutHead, part: 2, lastPart: true };
+
 test('ALaterPartHasABodyAndNoHead', () => {
-  const {
-    statusCode: _code,
-    statusText: _text,
-    httpVersion: _version,
-    headers: _,
-    ...rest
-  } = fields;
-  const line = JSON.stringify({ ...rest, part: 2, lastPart: true });
+  const line = JSON.stringify(laterPart);
   const message = new Message(Buffer.from(line));
   message.parse();
   assert.equal(message.part, 2);
@@ -54,12 +67,14 @@ test('ALaterPartHasABodyAndNoHead', () => {
 
 test('TheProtocolTellsTheTypesOfMessagesApart', () => {
   // That this compiles is the test of the types; what it gives, that they tell the truth.
-  const told = [fields, ...pop3Messages].map((plain: MessageFields): string[] => {
+  const told = [fields, laterPart, ...pop3Messages].map((plain: MessageFields): string[] => {
     if (plain.protocol !== undefined) return [plain.status ?? plain.argument ?? ''];
+    if (plain.part !== undefined)
+      return [`part ${plain.part}`, ...Object.keys(plain.headers ?? {})];
     const version: '0.9' | '1.0' | '1.1' = plain.httpVersion;
     return [version, ...Object.keys(plain.headers)];
   });
-  assert.deepEqual(told, [['1.1', 'set-cookie', 'content-type'], ['anna'], ['+OK']]);
+  assert.deepEqual(told, [['1.1', 'set-cookie', 'content-type'], ['part 2'], ['anna'], ['+OK']]);
   // @ts-expect-error a message may be of POP3, which has no version
   const version: '0.9' | '1.0' | '1.1' = Message.from(pop3Messages[0]).httpVersion;
   assert.equal(version, undefined);

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type Exchange, Message, Pairer, pair, pairStream } from '../src/index.js';
+import {
+  type Exchange,
+  type HttpPartFields,
+  Message,
+  Pairer,
+  pair,
+  pairStream,
+} from '../src/index.js';
 import { request, response } from './samples.js';
 import { fakeSniffer } from './support.js';
 
@@ -38,7 +45,18 @@ test('InterimResponsesBelongToTheirExchange', () => {
 });
 
 test('OfAMessageInPartsTheFirstIsPaired', () => {
-  const parts = [1, 2, 3].map((part) => response(0, { part }));
+  const { httpVersion: _version, headers: _headers, statusCode: _code, ...rest } = response(0);
+  const { statusText: _text, latencyMs: _latency, ...withoutHead } = rest;
+  const later = [2, 3].map(
+    (part): HttpPartFields => ({
+      ...withoutHead,
+      method: undefined,
+      path: undefined,
+      rawHeaders: undefined,
+      part,
+    }),
+  );
+  const parts = [response(0, { part: 1 }), ...later];
   const [exchange, ...more] = pair([request(0), ...parts, request(1), response(1)]);
   assert.equal(exchange?.response?.part, 1);
   assert.deepEqual(more.map(short), ['1']);
