@@ -356,6 +356,21 @@ void check_duration(const End& end) {
   EXPECT_EQ(end.read(exchanges(10)).messages.size(), 20u);
 }
 
+// Neither is in the way of a signal; a run that it ends is in follow_test.cc.
+void check_follow_idle(const End& end) {
+  const TemporaryFolder folder;
+  write_file(folder / "capture.pcap", exchanges(10).bytes());
+  const Descriptor out = memory_file();
+  const Descriptor err = memory_file();
+  Child child(sniffer({"--follow", "-r", (folder / "capture.pcap").string(), "--format", "ndjson",
+                       end.flag(), end.text()}),
+              {-1, out.get(), err.get()});
+  EXPECT_TRUE(until([&] { return lines_of(content_of(out)).size() == 20; }));
+  child.signal(SIGTERM);
+  EXPECT_EQ(child.wait(std::chrono::seconds(60)).code, 0) << content_of(err);
+  expect_ledger_closes(event_named(content_of(err), "stopped"));
+}
+
 // None, or more than there are; a run that it ends is in terminal_test.cc.
 void check_count(const End& end) {
   EXPECT_EQ(end.read(exchanges(10)).messages.size(), 20u);
@@ -426,6 +441,7 @@ const std::map<std::string_view, Check>& checks() {
       {"drainTimeoutMs", check_drain_timeout},
       {"statsIntervalMs", check_stats_interval},
       {"duration", check_duration},
+      {"followIdle", check_follow_idle},
       {"count", check_count},
       {"verbose", check_verbose},
       {"metricsSeriesMax", check_metrics_series_max},

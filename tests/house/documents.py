@@ -28,6 +28,10 @@ NOT_RUN = {  # command: why
     "build/release/tcp-sniffer -i lo -p 8080": "it needs a right, and a signal to end",
     "build/release/tcp-sniffer -i eth0 -p 80,8080 --check": "it needs an interface eth0",
     "build/release/tcp-sniffer -i eth0 -p 80,8080": "it needs an interface eth0",
+    "build/release/tcp-sniffer --follow -r /var/captures": "it needs a signal to end",
+    "build/release/tcp-sniffer --follow -r '/var/captures/eth0-*.pcap'": "it needs a signal to end",
+    "build/release/tcp-sniffer --follow -r tcp://sensor-7:57012": "it needs a peer",
+    "build/release/tcp-sniffer --follow -r tcp-listen://0.0.0.0:57012": "it needs a peer",
     "tools/install-packages.sh typescript": "it installs into the system",
     "(cd tools/ts && npm ci && npm run build)": "suite.typescript builds the package",
     "node tools/ts/examples/print.mjs pcaps/site_and_api.pcap":

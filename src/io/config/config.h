@@ -41,6 +41,8 @@ struct Config {
   std::vector<std::string> interfaces;  // empty: the first one that is up and not loopback
   std::vector<std::string> files;
   FileOrder file_order = FileOrder::kTime;
+  bool follow = false;
+  uint64_t follow_idle_ms = 0;  // 0: until a signal
   std::vector<uint16_t> ports;  // empty: every TCP port (files only)
   std::string filter;
   uint64_t snaplen = kSnaplenMax;

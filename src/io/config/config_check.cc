@@ -12,6 +12,7 @@
 
 #include "core/field/fields.h"
 #include "core/metrics/routes.h"
+#include "io/base/capture_address.h"
 #include "io/base/printable.h"
 #include "io/config/condition_error.h"
 #include "io/config/config_values.h"
@@ -50,6 +51,32 @@ std::optional<ConfigError> check_input(const Config& config, const Environment& 
         "ports: none given for live capture; allowed: a list of whole numbers from 1 to "
         "65535, none twice (-p 80,8080); -r FILE reads capture files instead, --help "
         "lists all keys");
+  }
+  return {};
+}
+
+// What can be followed, and pcap over IP, which can only be followed.
+std::optional<ConfigError> check_follow(const Config& config) {
+  if (config.follow && config.live()) {
+    return error("follow: true without files; allowed: files with what is to be followed");
+  }
+  for (const std::string& file : config.files) {
+    const std::string key = "files: " + quote_text(file);
+    if (config.follow && file == "-") {
+      return error(key +
+                   " is standard input, which is read to its end without follow; allowed: "
+                   "follow false, or a file, a folder, a pattern, tcp:// or tcp-listen://");
+    }
+    if (!is_capture_address(file)) continue;
+    if (!config.follow) return error(key + " needs follow; allowed: --follow, or capture files");
+    if (config.files.size() > 1) {
+      return error(key + " together with other files; allowed: it alone");
+    }
+    if (!parse_capture_address(file)) {
+      return error(key +
+                   " is not complete; allowed: tcp://HOST:PORT to connect, or "
+                   "tcp-listen://ADDRESS:PORT to listen, an IPv6 address in brackets");
+    }
   }
   return {};
 }
@@ -263,6 +290,7 @@ bool redacts(const Config& config) {
 }
 
 std::optional<ConfigError> check_config(const Config& config, const Environment& environment) {
+  if (auto wrong = check_follow(config)) return wrong;
   if (auto wrong = check_input(config, environment)) return wrong;
   if (auto wrong = check_threads(config)) return wrong;
   if (auto wrong = check_cpus(config, environment)) return wrong;
@@ -296,6 +324,8 @@ std::vector<std::string> keys_without_effect(const Config& config) {
     if (idle && is_given(config, name)) names.emplace_back(name);
   };
   for (const KeySpec& key : config_keys()) add_if(key.name, key.live_only && !config.live());
+  add_if("followIdle", !config.follow);
+  add_if("fileOrder", config.follow);
   const bool extracts = !config.extract_dir.empty() && config.max_body_size > 0;
   add_if("extractDir", config.max_body_size == 0);
   add_if("decodeBodies", config.max_body_size == 0 || (config.format == OutputFormat::kPretty &&

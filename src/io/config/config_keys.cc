@@ -60,6 +60,13 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .target = word<&Config::file_order>(), .words = kFileOrderWords,
      .meaning = "time: several files are read in the order of their first packets; given: as "
      "named. With a pipe or standard input among them always as named"},
+    {.name = "follow", .group = KeyGroup::kInput, .target = &Config::follow,
+     .meaning = "read captures that still grow: files is a file, a folder, a pattern ('*.pcap', quoted), "
+     "tcp://HOST:PORT or tcp-listen://ADDRESS:PORT (pcap over IP)"},
+    {.name = "followIdle", .value_name = "TIME", .group = KeyGroup::kInput,
+     .target = &Config::follow_idle_ms, .unit = Unit::kMilliseconds, .minimum = 0,
+     .maximum = 24 * kHourMs,
+     .meaning = "with follow: stop when nothing came for this time; 0 = go on until a signal"},
     {.name = "ports", .short_flag = "p", .value_name = "PORT,...", .group = KeyGroup::kInput,
      .target = &Config::ports, .minimum = 1, .maximum = 65535,
      .default_text = "required live; files: every port",

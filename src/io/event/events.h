@@ -29,6 +29,15 @@ inline constexpr std::string_view kInterfaceUp = "interface_up";
 inline constexpr std::string_view kUnsupportedLinkType = "unsupported_link_type";
 // A capture file that begins before the one before it ended.
 inline constexpr std::string_view kFileOutOfOrder = "file_out_of_order";
+// Captures that are followed.
+inline constexpr std::string_view kFollowBegun = "follow_begun";
+inline constexpr std::string_view kFollowEnded = "follow_ended";
+inline constexpr std::string_view kFollowSkipped = "follow_skipped";
+inline constexpr std::string_view kFollowMissed = "follow_missed";
+inline constexpr std::string_view kFollowWaiting = "follow_waiting";
+inline constexpr std::string_view kFollowUnwatched = "follow_unwatched";
+inline constexpr std::string_view kFollowListening = "follow_listening";
+inline constexpr std::string_view kFollowUnconnected = "follow_unconnected";
 inline constexpr std::string_view kLimit = "limit";
 inline constexpr std::string_view kNoReader = "no_reader";
 // Under a service manager with a watchdog: threads that stand still.

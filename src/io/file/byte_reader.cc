@@ -173,6 +173,17 @@ bool ByteReader::open(const std::string& path) {
   is_stdin_ = path == "-";
   // Non-blocking, so that a FIFO without a writer does not hang the start.
   fd_ = is_stdin_ ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  return begin();
+}
+
+bool ByteReader::take(int fd) {
+  close();
+  is_stdin_ = false;
+  fd_ = fd;
+  return begin();
+}
+
+bool ByteReader::begin() {
   struct stat status {};
   if (fd_ < 0 || fstat(fd_, &status) != 0) {
     error_ = std::string("cannot be opened: ") + std::strerror(errno);
@@ -186,11 +197,18 @@ bool ByteReader::open(const std::string& path) {
   }
   may_block_ = !S_ISREG(status.st_mode);
   if (!may_block_) posix_fadvise(fd_, 0, 0, POSIX_FADV_SEQUENTIAL);
+  growing_ = false;
   kind_known_ = false;
   head_size_ = 0;
   file_bytes_ = 0;
   error_.clear();
   return true;
+}
+
+bool ByteReader::skip_plain(uint64_t offset) {
+  kind_known_ = true;
+  file_bytes_ = offset;
+  return lseek(fd_, static_cast<off_t>(offset), SEEK_SET) >= 0;
 }
 
 int64_t ByteReader::plain_file_offset() const {
@@ -226,7 +244,7 @@ ReadResult ByteReader::read_file(std::span<uint8_t> into) {
 ReadResult ByteReader::find_kind() {
   while (head_size_ < sizeof head_) {
     const ReadResult result = read_file({head_ + head_size_, sizeof head_ - head_size_});
-    if (result.status == ReadStatus::kEnd) break;
+    if (result.status == ReadStatus::kEnd && !growing_) break;
     if (result.status != ReadStatus::kData) return result;
     head_size_ += result.size;
   }
@@ -267,7 +285,7 @@ ReadResult ByteReader::read_inflated(std::span<uint8_t> into) {
     }
     packed_begin_ = packed_end_ = 0;
     const ReadResult result = read_file(packed_);
-    if (result.status == ReadStatus::kEnd && !inflater_->at_end()) {
+    if (result.status == ReadStatus::kEnd && !inflater_->at_end() && !growing_) {
       return fail(std::string(inflater_->name()) + " data is cut" + where());
     }
     if (result.status != ReadStatus::kData) return result;

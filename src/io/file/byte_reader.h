@@ -37,6 +37,13 @@ class ByteReader {
 
   // `-` is standard input. False: `error()` is the reason.
   bool open(const std::string& path);
+  // Reads from a descriptor, which it closes at the end, as from a file that was opened.
+  bool take(int fd);
+  // The file may still be written: kEnd then means that there is nothing more now, wherever the
+  // file is cut. Later calls go on when there is.
+  void set_growing() { growing_ = true; }
+  // Goes to this byte of a file that was opened and needs no decompressing. False: it cannot.
+  bool skip_plain(uint64_t offset);
   void close();
   bool is_open() const { return fd_ >= 0; }
 
@@ -58,6 +65,7 @@ class ByteReader {
   class GzipInflater;
   class ZstdInflater;
 
+  bool begin();
   ReadResult read_file(std::span<uint8_t> into);
   ReadResult find_kind();
   ReadResult read_inflated(std::span<uint8_t> into);
@@ -66,6 +74,7 @@ class ByteReader {
   int fd_ = -1;
   bool is_stdin_ = false;
   bool may_block_ = false;
+  bool growing_ = false;
   bool kind_known_ = false;
   uint8_t head_[4] = {};  // the first bytes, read to know the kind and not yet handed out
   size_t head_size_ = 0;

@@ -11,7 +11,7 @@
 
 #include "io/base/capture_magic.h"
 #include "io/capture/begin_time.h"
-#include "io/file/byte_reader.h"
+#include "io/file/frame_cutter.h"
 #include "io/file/pcap_format.h"
 #include "io/file/pcapng_format.h"
 
@@ -24,18 +24,18 @@ bool is_regular(const std::string& path) {
   return path != "-" && stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
 }
 
-std::vector<uint8_t> first_bytes(const std::string& path) {
-  ByteReader reader;
-  if (!reader.open(path)) return {};
-  std::vector<uint8_t> head(kFileHeadSize);
+// What comes before an error is looked at; without anything before it, it is the file's `problem`.
+std::vector<uint8_t> first_bytes(ByteReader& reader, std::string& problem) {
+  std::vector<uint8_t> bytes(kFileHeadSize);
   size_t size = 0;
-  while (size < head.size()) {
-    const ReadResult result = reader.read(std::span(head).subspan(size));
+  while (size < bytes.size()) {
+    const ReadResult result = reader.read(std::span(bytes).subspan(size));
+    if (result.status == ReadStatus::kError && size == 0) problem = reader.error();
     if (result.status != ReadStatus::kData) break;
     size += result.size;
   }
-  head.resize(size);
-  return head;
+  bytes.resize(size);
+  return bytes;
 }
 
 // Steps over the bytes up to the first packet, and then over some more.
@@ -44,11 +44,13 @@ void read_head(std::span<const uint8_t> bytes, FileHead& head) {
   Format format;
   Frame frame;
   std::vector<int64_t> times;
+  head.has_begun = bytes.size() == kFileHeadSize;
   while (times.size() < kBeginPacketsMax) {
     const FormatStep step = format.next(bytes, frame);
     if (times.empty()) head.link_type = format.first_link_type();
     const bool is_frame = step.kind == FormatStep::Kind::kFrame;
     if (is_frame) times.push_back(frame.time_ns);
+    if (is_frame || step.kind == FormatStep::Kind::kCorrupt) head.has_begun = true;
     if ((!is_frame && step.kind != FormatStep::Kind::kSkip) || step.bytes > bytes.size()) break;
     bytes = bytes.subspan(step.bytes);
   }
@@ -59,12 +61,24 @@ void read_head(std::span<const uint8_t> bytes, FileHead& head) {
 
 FileHead read_file_head(const std::string& path) {
   FileHead head;
+  ByteReader reader;
+  if (is_regular(path) && reader.open(path)) head = read_file_head(reader);
   head.regular = is_regular(path);
-  if (!head.regular) return head;
-  const std::vector<uint8_t> bytes = first_bytes(path);
+  return head;
+}
+
+FileHead read_file_head(ByteReader& reader) {
+  FileHead head;
+  head.regular = true;
+  const std::vector<uint8_t> bytes = first_bytes(reader, head.problem);
   if (bytes.size() < kCaptureMagicSize) return head;
-  if (PcapFormat::is_magic(bytes.data())) read_head<PcapFormat>(bytes, head);
-  if (PcapngFormat::is_magic(bytes.data())) read_head<PcapngFormat>(bytes, head);
+  if (PcapFormat::is_magic(bytes.data())) {
+    read_head<PcapFormat>(bytes, head);
+  } else if (PcapngFormat::is_magic(bytes.data())) {
+    read_head<PcapngFormat>(bytes, head);
+  } else {
+    head.problem = foreign_text(bytes.data());
+  }
   return head;
 }
 

@@ -37,7 +37,8 @@ namespace tcp_sniffer {
 // SignalWatch::kPatience later, the process is left without its threads (leave).
 class Engine {
  public:
-  // `config` is resolved and checked. With `life_line` the end of standard input ends a live run.
+  // `config` is resolved and checked. With `life_line` the end of standard input ends a live run,
+  // and one that follows captures.
   // `config_file`: read again on SIGHUP; nullptr: there is none. It outlives the engine.
   Engine(const Config& config, bool life_line, EventLog& log,
          const ConfigFile* config_file = nullptr);
@@ -66,7 +67,7 @@ class Engine {
   // The control loop, and what it reacts to.
   bool wait_for_reader();
   void control_loop();
-  bool has_life_line() const { return life_line_ && config_.live(); }
+  bool has_life_line() const { return life_line_ && (config_.live() || config_.follow); }
   static bool input_has_ended();
   void tell_service(Clock::time_point now);
   std::vector<ThreadSight> see_threads();

@@ -235,8 +235,8 @@ int cpu_of(const Config& config, size_t thread) {
 }
 
 bool may_read_in_team(const Config& config) {
-  return !config.live() && config.shards > 0 && config.overload == Overload::kBlock &&
-         config.flush_every == 0;
+  return !config.live() && !config.follow && config.shards > 0 &&
+         config.overload == Overload::kBlock && config.flush_every == 0;
 }
 
 uint32_t team_threads(const Config& config) {

@@ -37,9 +37,9 @@ std::optional<RequestSeries::Settings> series_settings(const Config& config);
 // With extractDir: bodies that wait for the disk may take one sixteenth of memoryLimit.
 BodyExtractor::Settings extract_settings(const Config& config);
 
-// Whether a FileTeam may read capture files, when they are plain: with shards, where nothing may be
-// dropped and no block has to leave early. Otherwise one thread reads them as it would a live
-// interface.
+// Whether a FileTeam may read capture files, when they are plain and whole: with shards, where
+// nothing may be dropped and no block has to leave early. Otherwise one thread reads them as it
+// would a live interface.
 bool may_read_in_team(const Config& config);
 // The number of threads: one more than `shards`, because no thread is only a reader; not more than
 // there are CPUs, because a waiting thread must not keep another one from running; and not more

@@ -6,6 +6,7 @@
 
 #include "io/base/random_number.h"
 #include "io/file/file_head.h"
+#include "io/file/file_source.h"
 #include "io/run/engine_settings.h"
 #include "io/run/report.h"
 
@@ -22,23 +23,26 @@ size_t piece_count(uint64_t shards) {
 
 }  // namespace
 
-FileMode::FileMode(const RunHost& host, std::vector<std::string> files, FileParts* parts)
-    : host_(host),
-      parts_(parts),
-      files_(std::move(files)),
-      pieces_(piece_count(host.config.shards), kPieceSize) {}
+FileMode::FileMode(const RunHost& host, std::vector<std::string> files)
+    : host_(host), files_(std::move(files)), pieces_(piece_count(host.config.shards), kPieceSize) {}
 
 std::optional<Problem> FileMode::open() {
   auto filter = CaptureFilter::make(filter_options(host_.config));
   if (const auto* problem = std::get_if<Problem>(&filter)) return *problem;
-  // What comes before a bad file is still delivered; one that is not there is reported at once.
+  Opened opened = open_input(pieces_);
+  if (auto* problem = std::get_if<Problem>(&opened)) return std::move(*problem);
+  input_ = std::get<std::unique_ptr<FileInput>>(std::move(opened));
+  filter_ = std::make_unique<CaptureFilter>(std::get<CaptureFilter>(std::move(filter)));
+  if (!host_.config.follow) progress_.emplace(*input_, host_.started_at);
+  return {};
+}
+
+// What comes before a bad file is still delivered; one that is not there is reported at once.
+std::optional<Problem> FileMode::problem_of_files() const {
   if (auto problem = FileSource::problem_of(files_[0])) return problem;
   for (size_t i = 1; i < files_.size(); i++) {
     if (auto problem = FileSource::missing(files_[i])) return problem;
   }
-  source_ = std::make_unique<FileSource>(files_, pieces_, parts_);
-  filter_ = std::make_unique<CaptureFilter>(std::get<CaptureFilter>(std::move(filter)));
-  progress_.emplace(*source_, host_.started_at);
   return {};
 }
 
@@ -66,7 +70,7 @@ void FileMode::connect_lanes(std::vector<PacketLane*> lanes) {
 
 void FileMode::disconnect() {
   dispatcher_.reset();
-  source_.reset();
+  input_.reset();
 }
 
 void FileMode::start_thread(std::function<bool()> run, std::function<void()> end_after_fault,
@@ -81,12 +85,12 @@ void FileMode::start_thread(std::function<bool()> run, std::function<void()> end
 
 void FileMode::stop() noexcept {
   stop_.store(true, std::memory_order_release);
-  source_->wake();
+  input_->wake();
 }
 
 std::vector<Problem> FileMode::problems() const {
   if (!thread_.failed()) return {};
-  return {source_->problem()};
+  return {input_->problem()};
 }
 
 std::vector<MetricsSources::Capture> FileMode::statistics() const {
@@ -108,7 +112,13 @@ void FileMode::describe(EventFields& fields) const {
 }
 
 void FileMode::report(std::chrono::steady_clock::time_point now) {
-  if (host_.config.format == OutputFormat::kPretty && !host_.config.quiet) progress_->show(now);
+  if (progress_ && host_.config.format == OutputFormat::kPretty && !host_.config.quiet) {
+    progress_->show(now);
+  }
+}
+
+void FileMode::end_report() {
+  if (progress_) progress_->clear();
 }
 
 }  // namespace tcp_sniffer

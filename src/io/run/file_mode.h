@@ -6,11 +6,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "io/capture/capture_filter.h"
 #include "io/capture/dispatcher.h"
-#include "io/file/file_source.h"
+#include "io/file/file_input.h"
 #include "io/file/piece_pool.h"
 #include "io/run/capture_thread.h"
 #include "io/run/progress_line.h"
@@ -18,8 +19,8 @@
 
 namespace tcp_sniffer {
 
-// What the two modes that read capture files have in common: the files, the way from them to the
-// lanes, and the thread that takes their frames.
+// What the modes that read capture files have in common: the files, the way from them to the lanes,
+// and the thread that takes their frames.
 class FileMode : public RunMode {
  public:
   // Finds the problems that can be found at once.
@@ -34,13 +35,20 @@ class FileMode : public RunMode {
   void describe(EventFields& fields) const override;
   // With `format: pretty`, shows how far the files are read.
   void report(std::chrono::steady_clock::time_point now) override;
-  void end_report() override { progress_->clear(); }
+  void end_report() override;
 
  protected:
-  // With `parts`, a team reads the files.
-  FileMode(const RunHost& host, std::vector<std::string> files, FileParts* parts);
+  // In the order in which they are read.
+  FileMode(const RunHost& host, std::vector<std::string> files);
 
-  FileSource& source() { return *source_; }
+  // Opens what the frames come from, or gives the reason why it cannot be.
+  using Opened = std::variant<std::unique_ptr<FileInput>, Problem>;
+  virtual Opened open_input(PiecePool& pool) = 0;
+  // Why the files cannot be read, as far as it can be told at once.
+  std::optional<Problem> problem_of_files() const;
+
+  const std::vector<std::string>& files() const { return files_; }
+  FileInput& input() { return *input_; }
   Dispatcher& dispatcher() { return *dispatcher_; }
   const std::atomic<bool>& stopped() const { return stop_; }
   // One more turn of the thread's loop.
@@ -58,10 +66,9 @@ class FileMode : public RunMode {
   const RunHost host_;
 
  private:
-  FileParts* const parts_;
-  const std::vector<std::string> files_;  // in the order in which they are read
+  const std::vector<std::string> files_;
   PiecePool pieces_;
-  std::unique_ptr<FileSource> source_;
+  std::unique_ptr<FileInput> input_;
   std::unique_ptr<CaptureFilter> filter_;
   std::optional<ProgressLine> progress_;
   std::vector<PacketLane*> lanes_;

@@ -1,5 +1,6 @@
 #include "io/run/file_run.h"
 
+#include "io/file/file_source.h"
 #include "io/run/engine_settings.h"
 
 namespace tcp_sniffer {
@@ -12,6 +13,11 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kFlushEvery = std::chrono::milliseconds(100);
 
 }  // namespace
+
+FileMode::Opened FileRun::open_input(PiecePool& pool) {
+  if (auto problem = problem_of_files()) return std::move(*problem);
+  return std::make_unique<FileSource>(files(), pool);
+}
 
 ShardPlan FileRun::shard_plan() const {
   return {.count = shard_count(host_.config, false), .own_threads = host_.config.shards > 0};
@@ -28,6 +34,7 @@ void FileRun::connect(ShardSet& shards) {
 void FileRun::start() {
   const auto run = [this] {
     const bool taken = take_frames();
+    end_input();
     dispatcher().finish();
     return taken;
   };
@@ -38,24 +45,27 @@ void FileRun::start() {
   start_thread(run, end_after_fault, cpu_of(host_.config, 0));
 }
 
+void FileRun::flush() {
+  dispatcher().flush();
+  shards_->flush(0);
+}
+
 // The capture thread. False: the source failed.
 bool FileRun::take_frames() {
   Clock::time_point next_flush = Clock::now() + kFlushEvery;
   while (!stopped().load(std::memory_order_relaxed)) {
     beat();
-    switch (source().poll(dispatcher())) {
+    switch (input().poll(dispatcher())) {
       case SourceStatus::kMore:
         // The few messages of a large file must not wait for full blocks.
         if (Clock::now() >= next_flush) {
-          dispatcher().flush();
-          shards_->flush(0);
+          flush();
           next_flush = Clock::now() + kFlushEvery;
         }
         break;
       case SourceStatus::kIdle:
-        dispatcher().flush();
-        shards_->flush(0);
-        source().wait(1000);
+        flush();
+        input().wait(1000);
         break;
       case SourceStatus::kError:
         return false;

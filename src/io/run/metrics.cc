@@ -116,6 +116,7 @@ class MetricsServer::Collector final : public prometheus::Collectable {
     families.push_back(std::move(build));
     collect_frames(families);
     collect_kernel(families);
+    collect_follow(families);
     collect_shards(families);
     collect_http(sources_, families);
     collect_output(families);
@@ -177,6 +178,21 @@ class MetricsServer::Collector final : public prometheus::Collectable {
     if (!downs.metric.empty()) families.push_back(std::move(downs));
     for (MetricFamily* each : {&received, &dropped, &interface_dropped, &up}) {
       families.push_back(std::move(*each));
+    }
+  }
+
+  void collect_follow(std::vector<MetricFamily>& families) const {
+    for (const FollowCounterInfo& info : kFollowCounters) {
+      const std::string name = "tcp_sniffer_follow_" + std::string(info.label);
+      MetricFamily counter = family(info.is_gauge ? name : name + "_total",
+                                    "captures that are followed: " + std::string(info.meaning),
+                                    info.is_gauge ? MetricType::Gauge : MetricType::Counter);
+      for (const MetricsSources::Capture& capture : sources_.captures) {
+        if (capture.follow == nullptr) return;
+        const auto& value = capture.follow->*info.counter;
+        add(counter, {}, static_cast<double>(value.load(std::memory_order_relaxed)));
+      }
+      families.push_back(std::move(counter));
     }
   }
 

@@ -11,6 +11,7 @@
 #include "core/metrics/request_series.h"
 #include "io/base/problem.h"
 #include "io/capture/live_source.h"
+#include "io/follow/follow_counters.h"
 #include "io/output/output_writer.h"
 #include "shard/packet_lane.h"
 
@@ -23,6 +24,7 @@ struct MetricsSources {
     const LiveSource* live = nullptr;        // nullptr: files
     std::vector<const PacketLane*> lanes{};  // to the shards, in their order
     bool one_of_several = false;             // interfaces: its figures name it
+    const FollowCounters* follow = nullptr;  // nullptr: no captures are followed
   };
   struct ShardView {
     const ShardCounters* counters = nullptr;

@@ -23,6 +23,7 @@
 #include "io/output/body_extractor.h"
 #include "io/output/output_writer.h"
 #include "io/run/engine_settings.h"
+#include "io/run/follow_run.h"
 #include "io/run/metrics.h"
 
 namespace tcp_sniffer {
@@ -69,7 +70,19 @@ int check_user(const Config& config) {
   return refused ? say_problem(*refused) : 0;
 }
 
+int check_followed(const Config& config) {
+  int status = check_user(config);
+  for (const std::string& entry : config.files) {
+    say("follow:     " + entry);
+    if (const auto problem = FollowRun::problem_of(entry))
+      keep_first(status, say_problem(*problem));
+  }
+  if (!config.filter.empty()) say("filter:     " + config.filter);
+  return status;
+}
+
 int check_files(const Config& config) {
+  if (config.follow) return check_followed(config);
   int status = check_user(config);
   for (const std::string& path : files_to_read(config)) {
     say("file:       " + (path == "-" ? std::string("standard input") : path));

@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "io/file/file_source.h"
+#include "io/file/file_input.h"
 
 namespace tcp_sniffer {
 
@@ -12,7 +12,7 @@ class ProgressLine {
  public:
   using Clock = std::chrono::steady_clock;
 
-  ProgressLine(const FileSource& source, Clock::time_point started_at)
+  ProgressLine(const FileInput& source, Clock::time_point started_at)
       : source_(source), started_at_(started_at) {}
 
   // Shows it, twice a second and from the first second on.
@@ -21,7 +21,7 @@ class ProgressLine {
   void clear();
 
  private:
-  const FileSource& source_;
+  const FileInput& source_;
   const Clock::time_point started_at_;
   Clock::time_point next_;
   bool shown_ = false;

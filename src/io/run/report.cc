@@ -128,6 +128,9 @@ void add_ledger(const Totals& totals, bool brief, EventFields& fields) {
     extracted["dropped"] = totals.extracted->dropped;
     extracted["errors"] = totals.extracted->errors;
   }
+  for (size_t i = 0; totals.follow && i < totals.follow->size(); i++) {
+    fields["follow"][std::string(kFollowCounters[i].label)] = (*totals.follow)[i];
+  }
   if (totals.live) {
     fields["kernel"]["received"] = totals.kernel_received;
     fields["kernel"]["dropped"] = totals.kernel_dropped;

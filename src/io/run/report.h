@@ -14,6 +14,7 @@
 #include "core/message/event_record.h"
 #include "core/net/link_type.h"
 #include "io/event/events.h"
+#include "io/follow/follow_counters.h"
 #include "io/output/body_extractor.h"
 
 namespace tcp_sniffer {
@@ -47,7 +48,9 @@ struct Totals {
   bool live = false;
   std::array<uint64_t, Histogram::kBuckets> latencies{};  // of responses, by bucket
   std::optional<BodyExtractor::Counts> extracted;         // with extractDir
-  std::optional<ExchangeNotes> notes;                     // pretty, when all shards have ended
+  // With follow: of captures, by kFollowCounters.
+  std::optional<FollowCounterValues> follow;
+  std::optional<ExchangeNotes> notes;  // pretty, when all shards have ended
 
   uint64_t of(FrameCounter counter) const { return frames[static_cast<size_t>(counter)]; }
   uint64_t of(ShardCounter counter) const { return shards[static_cast<size_t>(counter)]; }

@@ -59,6 +59,7 @@ Totals Reporter::totals() const {
     }
   }
   for (const auto& capture : captures) {
+    if (capture.follow != nullptr) totals.follow = values_of(*capture.follow);
     if (capture.live == nullptr) continue;
     const LiveStatistics statistics = capture.live->statistics();
     totals.kernel_received += statistics.received;

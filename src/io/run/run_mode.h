@@ -28,7 +28,8 @@ struct RunHost {
 };
 
 // How frames come to the shards: from an interface (LiveRun), from capture files on one thread
-// (FileRun) or on several (TeamRun). It owns the sources, the dispatchers and the capture threads.
+// (FileRun) or on several (TeamRun), or from captures that still grow (FollowRun). It owns the
+// sources, the dispatchers and the capture threads.
 //
 // The engine's control thread calls, in this order: open, connect, start, finish. Everything else
 // may be called from connect on. The shards outlive the mode.

@@ -2,10 +2,18 @@
 
 #include <pthread.h>
 
+#include "io/file/file_source.h"
 #include "io/run/engine_settings.h"
 #include "shard/pin_thread.h"
 
 namespace tcp_sniffer {
+
+FileMode::Opened TeamRun::open_input(PiecePool& pool) {
+  if (auto problem = problem_of_files()) return std::move(*problem);
+  auto source = std::make_unique<FileSource>(files(), pool, &parts_);
+  source_ = source.get();
+  return source;
+}
 
 ShardPlan TeamRun::shard_plan() const {
   return {.count = shard_count(host_.config, true), .own_threads = false};
@@ -13,7 +21,7 @@ ShardPlan TeamRun::shard_plan() const {
 
 void TeamRun::connect(ShardSet& shards) {
   team_ = std::make_unique<FileTeam>(
-      FileTeam::Parties{source(), parts_, shards.all(), stopped(), host_.on_fault},
+      FileTeam::Parties{*source_, parts_, shards.all(), stopped(), host_.on_fault},
       team_threads(host_.config));
   connect_lanes(team_->lanes());
 }

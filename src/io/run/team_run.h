@@ -15,8 +15,7 @@ namespace tcp_sniffer {
 // (FileTeam). No shard has a thread of its own.
 class TeamRun final : public FileMode {
  public:
-  TeamRun(const RunHost& host, std::vector<std::string> files)
-      : FileMode(host, std::move(files), &parts_) {}
+  TeamRun(const RunHost& host, std::vector<std::string> files) : FileMode(host, std::move(files)) {}
   ~TeamRun() override { disconnect(); }
 
   ShardPlan shard_plan() const override;
@@ -24,10 +23,12 @@ class TeamRun final : public FileMode {
   void start() override;
 
  private:
+  Opened open_input(PiecePool& pool) override;
   bool take_frames();
   uint64_t beats() const override { return team_->progress_made(); }
 
   FileParts parts_;
+  FileSource* source_ = nullptr;  // the input
   std::unique_ptr<FileTeam> team_;
 };
 

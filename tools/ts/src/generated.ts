@@ -572,6 +572,18 @@ export interface ExtractedCounters {
   errors: number;
 }
 
+/** Files and connections that are followed: found is the sum of read, skipped, missed and waiting. */
+export interface FollowCounters {
+  found: number;
+  read: number;
+  skipped: number;
+  missed: number;
+  waiting: number;
+  damaged: number;
+  cut: number;
+  bytes: number;
+}
+
 /** The fate of every payload byte: captured is the sum of those from parsed to buffered. */
 export interface ByteCounters {
   captured: number;
@@ -612,6 +624,8 @@ export interface StartedEvent extends EngineEvent {
   interfaces?: OpenedInterface[];
   /** In the order in which they are read. */
   files?: string[];
+  /** The files still grow. */
+  follow?: true;
   /** Number of the link type; of files: the first one's, unless it comes through a pipe. */
   linkType?: number;
   ports: number[];
@@ -637,6 +651,62 @@ export interface FileOutOfOrderEvent extends EngineEvent {
   file: string;
   /** How much older its first packet is than the latest one before it. */
   behindMs: number;
+}
+
+/** With follow: a capture is being read. */
+export interface FollowBegunEvent extends EngineEvent {
+  /** A path, or a connection. */
+  file: string;
+  /** It had ended, and grew. */
+  again?: true;
+}
+
+/** With follow: a capture has ended. */
+export interface FollowEndedEvent extends EngineEvent {
+  /** A path, or a connection. */
+  file: string;
+  bytes: number;
+  /** Of a packet whose rest never came. */
+  cutBytes?: number;
+  /** Why it did not end in order. */
+  error?: string;
+}
+
+/** With follow: a file is not read. */
+export interface FollowSkippedEvent extends EngineEvent {
+  file: string;
+  error: string;
+}
+
+/** With follow: a file was deleted or written over before it was read. */
+export interface FollowMissedEvent extends EngineEvent {
+  file: string;
+  error: string;
+}
+
+/** With follow: there is nothing to read yet. */
+export interface FollowWaitingEvent extends EngineEvent {
+  file: string;
+  error: string;
+}
+
+/** With follow: the system does not tell what changes in a folder. */
+export interface FollowUnwatchedEvent extends EngineEvent {
+  folder: string;
+  error: string;
+}
+
+/** With follow: senders of captures may connect. */
+export interface FollowListeningEvent extends EngineEvent {
+  file: string;
+  port: number;
+}
+
+/** With follow: there is no connection to the sender of the capture. */
+export interface FollowUnconnectedEvent extends EngineEvent {
+  file: string;
+  error: string;
+  retryMs: number;
 }
 
 /** Live, once for each interface: nothing has come yet. */
@@ -676,6 +746,8 @@ export interface StatsEvent extends EngineEvent {
   bodies?: Counters;
   /** With extractDir. */
   extracted?: ExtractedCounters;
+  /** With follow. */
+  follow?: FollowCounters;
   output?: Counters;
   events?: Counters;
   /** Live: libpcap's own figures. */
@@ -861,6 +933,8 @@ export interface StoppedEvent extends EngineEvent {
   bodies?: Counters;
   /** With extractDir. */
   extracted?: ExtractedCounters;
+  /** With follow. */
+  follow?: FollowCounters;
   output?: Counters;
   events?: Counters;
   /** Live: libpcap's own figures. */
@@ -879,6 +953,14 @@ export interface EngineEvents {
   started: [event: StartedEvent];
   unsupported_link_type: [event: UnsupportedLinkTypeEvent];
   file_out_of_order: [event: FileOutOfOrderEvent];
+  follow_begun: [event: FollowBegunEvent];
+  follow_ended: [event: FollowEndedEvent];
+  follow_skipped: [event: FollowSkippedEvent];
+  follow_missed: [event: FollowMissedEvent];
+  follow_waiting: [event: FollowWaitingEvent];
+  follow_unwatched: [event: FollowUnwatchedEvent];
+  follow_listening: [event: FollowListeningEvent];
+  follow_unconnected: [event: FollowUnconnectedEvent];
   no_packets: [event: NoPacketsEvent];
   no_reader: [event: NoReaderEvent];
   threads_stuck: [event: ThreadsStuckEvent];
@@ -907,7 +989,7 @@ export interface EngineEvents {
   fatal: [event: FatalEvent];
 }
 
-export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","no_packets","no_reader","threads_stuck","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","reloaded","reload_ignored","reload_failed","output_reopen_failed","output_resumed","output_full","output_mended","extract_failed","debug_log_failed","loss","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
+export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","follow_begun","follow_ended","follow_skipped","follow_missed","follow_waiting","follow_unwatched","follow_listening","follow_unconnected","no_packets","no_reader","threads_stuck","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","reloaded","reload_ignored","reload_failed","output_reopen_failed","output_resumed","output_full","output_mended","extract_failed","debug_log_failed","loss","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
 /** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, route a pattern of paths, condition one of docs/conditions.md, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {
@@ -917,6 +999,10 @@ export interface EngineConfig {
   files?: string[];
   /** Time: several files are read in the order of their first packets; given: as named. With a pipe or standard input among them always as named. */
   fileOrder?: 'time' | 'given';
+  /** Read captures that still grow: files is a file, a folder, a pattern ('*.pcap', quoted), tcp://HOST:PORT or tcp-listen://ADDRESS:PORT (pcap over IP). */
+  follow?: boolean;
+  /** With follow: stop when nothing came for this time; 0 = go on until a signal. */
+  followIdle?: number;
   /** TCP ports whose connections are read. Default: required live; files: every port. */
   ports?: number[];
   /** A libpcap filter, in addition to the ports; for files too. */
@@ -1076,6 +1162,8 @@ export interface EngineConfig {
 /** The defaults of the engine that do not depend on where it runs. */
 export const engineDefaults = {
   fileOrder: "time",
+  follow: false,
+  followIdle: 0,
   snaplen: 262144,
   bufferSizeMiB: 64,
   promiscuous: true,
