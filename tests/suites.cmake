@@ -73,6 +73,13 @@ set_tests_properties(documents_check_notices_faults PROPERTIES PASS_REGULAR_EXPR
 add_test(NAME documents_have_the_picture_of_today
   COMMAND ${PROJECT_SOURCE_DIR}/tools/terminal-picture.py $<TARGET_FILE:tcp-sniffer> --check)
 
+# A rotating tcpdump beside nginx, followed: every exchange, once.
+if(NOT TCP_SNIFFER_SANITIZE)
+  add_test(NAME follow_beside_tcpdump
+    COMMAND ${PROJECT_SOURCE_DIR}/bench/follow.py ${PROJECT_BINARY_DIR} 12 300 3)
+  set_tests_properties(follow_beside_tcpdump PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 120)
+endif()
+
 # As tools/test.sh calls it in the release build: `ctest -C full` also runs the TypeScript package's
 # tests, `ctest -C sanitizers` those and the suites of the sanitizer builds beside it, which must
 # have been built. One summary for all.

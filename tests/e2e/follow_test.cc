@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "support/capture_maker.h"
+#include "support/content_coders.h"
 #include "support/follow_lab.h"
 #include "support/run_engine.h"
 #include "support/run_program.h"
@@ -335,6 +336,26 @@ TEST(Follow, ACompressedCopyOfAFileThatWasReadIsNotReadAgain) {
   ASSERT_TRUE(run.reaches(6));
   run.stop();
   EXPECT_EQ(run.lines(), 6u);
+}
+
+TEST(Follow, CompressedFilesAreReadAsTheyGrow) {
+  std::mt19937 random(3);
+  const std::string whole = content_of(capture("site_and_api.pcap"));
+  const Finished expected =
+      run_engine({"-r", capture("site_and_api.pcap").string(), "--format", "ndjson"});
+  for (const std::string& packed : {content_coders::gzip(whole), content_coders::zstd(whole)}) {
+    const TemporaryFolder folder;
+    const auto path = folder / "growing";
+    FollowRunning run({path.string()});
+    for (std::string_view rest = packed; !rest.empty();) {
+      const size_t step = std::min<size_t>(rest.size(), 1 + random() % 2000);
+      append_to(path, rest.substr(0, step));
+      rest.remove_prefix(step);
+    }
+    ASSERT_TRUE(run.reports("follow_begun"));
+    run.stop();
+    EXPECT_EQ(sorted_lines(run.out()), sorted_lines(expected.out));
+  }
 }
 
 TEST(Follow, CountAndDurationEndIt) {

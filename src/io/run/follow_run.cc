@@ -56,6 +56,7 @@ void FollowRun::end_input() {
   if (stopped().load(std::memory_order_relaxed)) source_->look();
   while (stopped().load(std::memory_order_relaxed) && !shards().count_reached() &&
          !aborted_.load(std::memory_order_relaxed) && std::chrono::steady_clock::now() < deadline) {
+    beat();
     const SourceStatus status = source_->poll(dispatcher());
     if (status == SourceStatus::kMore) continue;
     if (status != SourceStatus::kIdle || source_->has_all()) break;

@@ -454,6 +454,7 @@ json other_value(const KeySpec& key) {
 std::string with_ports(const KeySpec& key) {
   json object = {{"ports", json::array({80})}};
   object[std::string(key.name)] = other_value(key);
+  if (key.name == "follow") object["files"] = json::array({"growing.pcap"});
   return object.dump();
 }
 
