@@ -111,7 +111,7 @@ void BM_LineBlocks(benchmark::State& state) {
       std::memcpy(out, line.data(), line.size());
       out[line.size()] = '\n';
       output.commit(out + size);
-      output.end_line(1, 0);
+      output.end_line(1, 0, 0);
     }
     output.flush();
     writer.join();

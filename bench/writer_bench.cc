@@ -39,7 +39,7 @@ void write_lines(benchmark::State& state, int fd) {
       output.begin_line(2 * kLineSize);
       std::memcpy(output.reserve(kLineSize), line.data(), kLineSize);
       output.commit(output.reserve(kLineSize) + kLineSize);
-      output.end_line(1, 0);
+      output.end_line(1, 0, 0);
     }
     output.flush();
     writer.end_of_input();

@@ -354,7 +354,7 @@ bool ExchangeLines::join(const HeldExchange& held, const Message& response) {
   parts.about = parts.response = &response;
   put_held(held, parts);
   writer.write_exchange(parts, output_);
-  end_line(held.messages + 1, response.last_byte_ns, {});
+  end_line(held.messages + 1, response, {});
   if (response.has_latency) latencies_.add(response.latency_ns);
   return true;
 }
@@ -373,7 +373,7 @@ void ExchangeLines::write_alone(const Message& message, Orphan orphan) {
     rules_->writer->write_exchange(parts, output_);
   });
   if (!is_written) return room_.drop(1);
-  end_line(1, message.last_byte_ns, orphan);
+  end_line(1, message, orphan);
   if (message.has_latency) latencies_.add(message.latency_ns);
 }
 
@@ -381,8 +381,9 @@ void ExchangeLines::write_alone(const Message& message, Orphan orphan) {
 void ExchangeLines::write_held(const HeldExchange& held, Orphan orphan) {
   if (!admits(held.messages, by_exchange_)) return;
   Message about;
+  about.last_byte_ns = held.last_byte_ns;
+  MessageEmitter::add_identity(*held.connection, about);
   if (by_exchange_) {
-    MessageEmitter::add_identity(*held.connection, about);
     about.client = held.client;
     about.protocol = held.protocol;
     about.exchange = held.exchange;
@@ -401,7 +402,7 @@ void ExchangeLines::write_held(const HeldExchange& held, Orphan orphan) {
     append_verbatim(held.text(), output_);
     append_verbatim(held.interim.text(), output_);
   }
-  end_line(held.messages, held.last_byte_ns, orphan);
+  end_line(held.messages, about, orphan);
 }
 
 // What waits leaves without its response, or before it. Returns the fate of the exchange, which is
@@ -418,8 +419,8 @@ ExchangeLines::Fate ExchangeLines::leave_alone(HeldExchange& held, Orphan orphan
   return fate;
 }
 
-void ExchangeLines::end_line(uint64_t messages, int64_t time_ns, Orphan orphan) {
-  output_.end_line(messages, time_ns);
+void ExchangeLines::end_line(uint64_t messages, const Message& about, Orphan orphan) {
+  output_.end_line(messages, about.last_byte_ns, about.connection_id);
   counters_.add(ShardCounter::messages_written, messages);
   if (by_exchange_) counters_.add(counter_of(orphan));
 }

@@ -138,7 +138,7 @@ class ExchangeLines {
   Fate leave_alone(HeldExchange& held, Orphan orphan);
   void leave_out(Fate fate, uint64_t messages);
   bool admits(uint64_t messages, bool is_exchange);
-  void end_line(uint64_t messages, int64_t time_ns, Orphan orphan);
+  void end_line(uint64_t messages, const Message& about, Orphan orphan);
 
   const bool by_exchange_;  // LineOptions
   std::unique_ptr<LineRules> rules_;

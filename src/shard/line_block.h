@@ -16,6 +16,15 @@ struct RecordRun {
   uint32_t messages = 0;
 };
 
+// One line, frame or record of a block, or several of one connection after each other; where the
+// output must know whose they are. They follow each other without a gap.
+struct LineMark {
+  uint64_t connection_id = 0;
+  size_t size = 0;  // bytes; a line has its line feed
+  // That it stands for; 0: a part of a message. Of several lines each stands for one.
+  uint32_t messages = 0;
+};
+
 // Finished lines on their way to the output: only whole lines, one after the other. Made by a
 // shard, written by the writer thread, then given back to the LineOutput it came from.
 struct LineBlock {
@@ -25,6 +34,8 @@ struct LineBlock {
   uint64_t messages = 0;  // whole messages in it
   // Not where each line stands for one message. At most kRunsMax.
   std::vector<RecordRun> runs;
+  // Only where they are asked for: all of its lines. At most kLineMarksMax.
+  std::vector<LineMark> marks;
   int64_t oldest_ns = 0;  // packet time of its oldest message's last byte
   LineOutput* owner = nullptr;
   bool oversized = false;           // made for one long line; freed instead of reused

@@ -28,7 +28,8 @@ LineOutput::LineOutput(LineQueue& queue, BufferPool& memory, const Settings& set
       memory_(memory),
       token_(queue),
       free_(size_t{kBlocksForWaiting} * 2),
-      settings_(settings) {}
+      settings_(settings),
+      notes_lines_(settings.notes_records || settings.marks_lines) {}
 
 LineOutput::~LineOutput() {
   drop_spares();
@@ -53,6 +54,7 @@ LineBlock* LineOutput::make_block(size_t capacity) {
   block->capacity = capacity;
   block->owner = this;
   if (settings_.notes_records) block->runs.reserve(kRunsMax);
+  if (settings_.marks_lines) block->marks.reserve(kLineMarksMax);
   return block;
 }
 
@@ -123,6 +125,7 @@ void LineOutput::open(LineBlock* block) {
   block->used = 0;
   block->messages = 0;
   block->runs.clear();
+  block->marks.clear();
   silent_messages_ = 0;
   block_ = block;
 }
@@ -209,24 +212,34 @@ LineOutput::Room LineOutput::begin_long_line(size_t size_max) {
   return begin_line(size_max) ? Room::kEnough : Room::kBusy;
 }
 
-void LineOutput::end_line(uint64_t messages, int64_t time_ns) {
+void LineOutput::end_line(uint64_t messages, int64_t time_ns, uint64_t connection_id) {
   if (block_->messages == 0) block_->oldest_ns = time_ns;
   block_->used = static_cast<size_t>(end_ - block_->data);
   block_->messages += messages;
   line_bytes_ += size();
-  if (settings_.notes_records) note_record(messages);
+  const bool is_full = notes_lines_ && note_line(messages, connection_id);
   begin_ = end_ = limit_ = nullptr;
   if (block_->oversized) free_untouched(block_->used);
-  if (block_->oversized || block_->used + kLineBlockBytes / 8 > block_->capacity ||
-      block_->runs.size() == kRunsMax) {
+  if (block_->oversized || block_->used + kLineBlockBytes / 8 > block_->capacity || is_full) {
     flush();
   }
 }
 
+// True: the block has no room for another note.
+bool LineOutput::note_line(uint64_t messages, uint64_t connection_id) {
+  bool is_full = false;
+  if (settings_.marks_lines && size() > 0) {
+    block_->marks.push_back({connection_id, size(), static_cast<uint32_t>(messages)});
+    is_full = block_->marks.size() == kLineMarksMax;
+  }
+  if (settings_.notes_records) is_full |= note_record(messages);
+  return is_full;
+}
+
 // A message that has no line of its own counts with the next line.
-void LineOutput::note_record(uint64_t messages) {
+bool LineOutput::note_record(uint64_t messages) {
   silent_messages_ += messages;
-  if (size() == 0) return;
+  if (size() == 0) return false;
   const RecordRun record = {1, settings_.framed ? 1 : lines_in({begin_, size()}),
                             static_cast<uint32_t>(std::exchange(silent_messages_, 0))};
   std::vector<RecordRun>& runs = block_->runs;
@@ -236,6 +249,7 @@ void LineOutput::note_record(uint64_t messages) {
   } else {
     runs.push_back(record);
   }
+  return runs.size() == kRunsMax;
 }
 
 void LineOutput::cancel_line() {

@@ -41,9 +41,13 @@ class LineOutput final : public LineSink {
     // have several lines: then blocks note it (LineBlock::runs).
     bool notes_records = false;
     bool framed = false;  // they begin with their lengths
+    // Whether blocks say whose their lines are (LineBlock::marks).
+    bool marks_lines = false;
   };
   // Of one block. They follow one long pattern nearly always; a block that has none left leaves.
   static constexpr size_t kRunsMax = 256;
+  // The same for marks: lines of 64 bytes in a whole block, half as long as the shortest message.
+  static constexpr size_t kLineMarksMax = 4096;
   // Where a pause costs nothing, because what comes before the shard waits: enough to bridge a
   // scheduling pause of the writer at full speed (2 MiB at 1 GB/s is 2 ms).
   static constexpr uint32_t kBlocksForWaiting = 10;
@@ -78,8 +82,9 @@ class LineOutput final : public LineSink {
   Room begin_long_line(size_t size_max);
   size_t room_for_line() const;
 
-  // Ends it: [begin, end) are its bytes, `messages` the messages it stands for.
-  void end_line(uint64_t messages, int64_t time_ns);
+  // Ends it: [begin, end) are its bytes, `messages` the messages it stands for, and the connection
+  // is theirs.
+  void end_line(uint64_t messages, int64_t time_ns, uint64_t connection_id);
 
   // Takes back all of the line that was begun.
   void cancel_line();
@@ -125,7 +130,8 @@ class LineOutput final : public LineSink {
   LineBlock* make_oversized(size_t capacity);
   void open(LineBlock* block);
   void enlarge(size_t capacity);
-  void note_record(uint64_t messages);
+  bool note_line(uint64_t messages, uint64_t connection_id);
+  bool note_record(uint64_t messages);
   void free_untouched(size_t used);
   void recharge(LineBlock& block, size_t bytes);
   LineBlock* take_spare();
@@ -140,6 +146,7 @@ class LineOutput final : public LineSink {
   moodycamel::ProducerToken token_;
   LineQueue free_;
   const Settings settings_;
+  const bool notes_lines_;  // in any way
   std::atomic<bool> abandoned_{false};
   std::atomic<bool> waits_{false};
   Pulse pulse_;                            // of the wait

@@ -14,7 +14,8 @@ LineOutput::Settings output_settings(const ShardSettings& settings, bool may_wai
   return {.may_wait = may_wait,
           .blocks_max = settings.line_blocks_max,
           .notes_records = lines.by_exchange || lines.format == LineOptions::kPretty,
-          .framed = lines.format == LineOptions::kFramed || lines.format == LineOptions::kPacked};
+          .framed = lines.format == LineOptions::kFramed || lines.format == LineOptions::kPacked,
+          .marks_lines = settings.marks_lines};
 }
 
 }  // namespace

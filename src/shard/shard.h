@@ -37,6 +37,7 @@ struct ShardSettings {
   uint64_t connections_max = defaults::kMaxConcurrentConnections;  // over all shards
   size_t memory_bytes_max = defaults::kMemoryLimit;                // this shard's share
   uint32_t line_blocks_max = LineOutput::kBlocksForWaiting;
+  bool marks_lines = false;  // the output needs to know whose lines are in a block
   bool allow_missing_init = true;
   bool ignore_fsm_errors = true;
   bool check_tcp_options = false;

@@ -163,7 +163,7 @@ inline void ShardLines::write(const Message& message) {
   if (!room_.write(message, [this](const Message& shown) { writer_->write(shown, output_); })) {
     return room_.drop(1);
   }
-  output_.end_line(1, message.last_byte_ns);
+  output_.end_line(1, message.last_byte_ns, message.connection_id);
   counters_.add(ShardCounter::messages_written);
   if (message.has_latency) latencies_.add(message.latency_ns);
 }
@@ -184,7 +184,7 @@ bool ShardLines::on_part(const Message& as_sent) {
   if (redacts_) redactor_->redact(part);
   if (!room_.begin_easy(room_.bound_of(part))) return false;
   writer_->write(part, output_);
-  output_.end_line(0, part.last_byte_ns);
+  output_.end_line(0, part.last_byte_ns, part.connection_id);
   counters_.add(ShardCounter::messages_parts);
   if (part.has_latency) latencies_.add(part.latency_ns);
   return true;
@@ -198,7 +198,7 @@ void ShardLines::on_unanswered(const Message& as_sent, ConnectionIdentity& conne
   if (limit_ != nullptr && !limit_->take()) return;
   if (!output_.begin_line(room_.bound_of(request))) return;
   writer_->write_unanswered(request, output_);
-  output_.end_line(0, request.first_byte_ns);
+  output_.end_line(0, request.first_byte_ns, request.connection_id);
 }
 
 void ShardLines::on_orphan(ConnectionIdentity& connection, uint64_t exchange, Orphan orphan) {

@@ -39,7 +39,7 @@ struct LineOutputTest : testing::Test {
   bool write(std::string_view line, size_t piece = 1000) {
     if (!output.begin_line(line.size())) return false;
     append(output, line, piece);
-    output.end_line(1, 5);
+    output.end_line(1, 5, 0);
     return true;
   }
   // Everything that was handed over; the blocks go back.
@@ -157,7 +157,7 @@ TEST_F(LineOutputTest, ALongLineIsChargedForItsLongestAndThenForWhatItIs) {
   ASSERT_TRUE(output.begin_line(kMost));
   append(output, line);
   EXPECT_EQ(memory.used_bytes(), kMost);
-  output.end_line(1, 5);
+  output.end_line(1, 5, 0);
   EXPECT_EQ(memory.used_bytes(), line.size());
   EXPECT_EQ(take(), line);
 }
@@ -183,7 +183,7 @@ TEST_F(LineOutputTest, ALineThatMayGetLongAndDoesNotTakesNoMemory) {
   ASSERT_TRUE(output.begin_line(kLineBlockBytes * 10));
   append(output, std::string(kLineBlockBytes / 2, 'x'));
   EXPECT_EQ(memory.used_bytes(), 0u);
-  output.end_line(1, 5);
+  output.end_line(1, 5, 0);
 }
 
 // Where it may not fit what is left of the last block.
@@ -201,7 +201,7 @@ TEST_F(LineOutputTest, ALineLongerThanItWasSaidToGetIsFinished) {
   write("before\n");
   ASSERT_TRUE(output.begin_line(100));
   append(output, line);
-  output.end_line(1, 5);
+  output.end_line(1, 5, 0);
   EXPECT_EQ(output.charged_bytes(), line.size());
   EXPECT_EQ(take(), "before\n" + line);
 }
@@ -239,7 +239,7 @@ TEST(LineOutputWaiting, AShardWaitsForABlockAndGoesOn) {
     for (uint64_t i = 0; i < kLines; i++) {
       ASSERT_TRUE(output.begin_line(line.size()));
       LineOutputTest::append(output, line);
-      output.end_line(1, 0);
+      output.end_line(1, 0, 0);
     }
     output.flush();
   });
@@ -264,7 +264,7 @@ TEST(LineOutputWaiting, AbandonEndsTheWaitAndTheLinesAreLost) {
     for (uint32_t i = 0; i < kBlocks + 5; i++) {
       if (!output.begin_line(line.size())) continue;
       LineOutputTest::append(output, line);
-      output.end_line(1, 0);
+      output.end_line(1, 0, 0);
       written++;
     }
   });

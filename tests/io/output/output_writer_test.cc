@@ -109,7 +109,7 @@ class Output {
     if (!lines_.begin_line(line.size())) return false;
     std::memcpy(lines_.reserve(line.size()), line.data(), line.size());
     lines_.commit(lines_.reserve(0) + line.size());
-    lines_.end_line(1, 1);
+    lines_.end_line(1, 1, 0);
     put_++;
     return true;
   }
@@ -261,7 +261,7 @@ TEST(WholeMessages, AreCountedWhereALineStandsForAnotherNumberOfThem) {
   const auto put = [&](std::string_view record, uint64_t messages) {
     ASSERT_TRUE(lines.begin_line(record.size()));
     append_verbatim(record, lines);
-    lines.end_line(messages, 1);
+    lines.end_line(messages, 1, 0);
   };
   put("a\nb\n", 1);
   put("c\nd\n", 1);
@@ -287,7 +287,7 @@ TEST(WholeMessages, ABlockWhoseRecordsDifferTooOftenLeaves) {
   for (size_t i = 0; i < LineOutput::kRunsMax; i++) {
     ASSERT_TRUE(lines.begin_line(2));
     append_verbatim("a\n", lines);
-    lines.end_line(1 + i % 2, 1);
+    lines.end_line(1 + i % 2, 1, 0);
   }
   LineBlock* block = nullptr;
   ASSERT_TRUE(queue.try_dequeue(block));
@@ -364,7 +364,7 @@ TEST(OutputWriter, WhatStandsBehindTheEndMarkerIsWrittenToo) {
     char* at = to.reserve(line.size());
     std::memcpy(at, line.data(), line.size());
     to.commit(at + line.size());
-    to.end_line(1, 1);
+    to.end_line(1, 1, 0);
     to.flush();
   };
   // Queues keep the order of one producer, not of all.
