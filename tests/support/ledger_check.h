@@ -45,6 +45,13 @@ inline void expect_ledger_closes(const nlohmann::json& stopped) {
       << messages;
   EXPECT_EQ(messages["parsed"], ledger_sum(messages, {"requests", "responses"})) << messages;
 
+  if (stopped.contains("kafka")) {
+    const auto& kafka = stopped["kafka"];
+    EXPECT_EQ(kafka["acknowledged"], messages["written"]) << kafka;
+    EXPECT_LE(kafka["failed"], messages["discarded"]) << kafka;
+    EXPECT_EQ(kafka["queued"], 0) << kafka;
+  }
+
   const auto& bodies = stopped["bodies"];
   EXPECT_EQ(bodies["searched"], ledger_sum(bodies, {"redacted", "unchanged", "withheld"}))
       << bodies;

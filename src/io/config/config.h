@@ -8,6 +8,7 @@
 
 #include "core/base/defaults.h"
 #include "core/base/limits.h"
+#include "io/base/kafka_target.h"
 
 namespace tcp_sniffer {
 
@@ -65,7 +66,11 @@ struct Config {
   bool key_vlan = false;
 
   // What is written.
-  std::string output;                           // empty: standard output
+  std::string output;                           // empty: standard output; kafka://...: a topic
+  std::string sensor_name;                      // resolved: the host's name
+  std::vector<std::string> kafka_properties;    // NAME=VALUE each
+  std::string kafka_properties_file;            // empty: none
+  std::vector<KafkaProperty> kafka_settings;    // resolved: those and the file's
   OutputFormat format = OutputFormat::kNdjson;  // resolved: pretty on a terminal
   Records records = Records::kMessage;
   Color color = Color::kAuto;  // resolved: always or never

@@ -204,6 +204,30 @@ std::optional<ConfigError> check_metrics(const Config& config) {
                " patterns are too many; allowed: at most " + std::to_string(Routes::kMax));
 }
 
+std::optional<ConfigError> check_kafka(const Config& config) {
+  constexpr size_t kSensorNameMax = 255;
+  if (config.sensor_name.size() > kSensorNameMax) {
+    return error("sensorName: " + quote_text(config.sensor_name) + " has " +
+                 std::to_string(config.sensor_name.size()) + " bytes; allowed: at most " +
+                 std::to_string(kSensorNameMax));
+  }
+  if (!is_kafka(config.output)) return {};
+  KafkaTarget target;
+  if (const std::string fault = read_kafka_target(config.output, target); !fault.empty()) {
+    // What stands before an @ may be a password.
+    const bool may_show = config.output.find('@') == std::string::npos;
+    return error("output: " + (may_show ? quote_text(config.output) : "kafka://...") + " " + fault +
+                 "; allowed: kafka://HOST:PORT,.../TOPIC");
+  }
+  if (config.format == OutputFormat::kFramed || config.format == OutputFormat::kPretty) {
+    const std::string format = config.format == OutputFormat::kFramed ? "framed" : "pretty";
+    return error("format: " + format +
+                 " together with an output to Kafka, whose messages have lengths and are read by "
+                 "programs; allowed: format ndjson, packed, tsv, csv");
+  }
+  return {};
+}
+
 std::optional<ConfigError> check_limits(const Config& config) {
   if (config.reassembly_buffer_size > config.memory_limit) {
     return error("reassemblyBufferSize: " + std::to_string(config.reassembly_buffer_size) +
@@ -217,6 +241,11 @@ std::optional<ConfigError> check_limits(const Config& config) {
 std::string_view variable(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? std::string_view{} : std::string_view{value};
+}
+
+std::string host_name() {
+  char name[256] = "";
+  return ::gethostname(name, sizeof(name) - 1) == 0 ? name : "";
 }
 
 uint32_t columns_of_stdout() {
@@ -234,6 +263,7 @@ Environment current_environment() {
           .no_color = !variable("NO_COLOR").empty(),
           .terminal_is_dumb = variable("TERM") == "dumb",
           .config_path = std::string(variable("TCP_SNIFFER_CONFIG")),
+          .host_name = host_name(),
           .usable_cpus = usable_cpus()};
 }
 
@@ -267,6 +297,7 @@ void resolve_defaults(Config& config, const Environment& environment) {
     // The first ones.
     if (!live && config.count > 0) config.shards = 0;
   }
+  if (config.sensor_name.empty()) config.sensor_name = environment.host_name;
   if (!is_given(config, "overload")) config.overload = live ? Overload::kDrop : Overload::kBlock;
   if (!is_given(config, "tunnels")) config.tunnels = !live;
   if (!is_given(config, "reassemblyBufferSize")) {
@@ -301,6 +332,7 @@ std::optional<ConfigError> check_config(const Config& config, const Environment&
   if (auto wrong = check_condition("alwaysKeep", config.always_keep)) return wrong;
   if (auto wrong = check_parts(config)) return wrong;
   if (auto wrong = check_metrics(config)) return wrong;
+  if (auto wrong = check_kafka(config)) return wrong;
   return check_supported(config);
 }
 
@@ -327,6 +359,9 @@ std::vector<std::string> keys_without_effect(const Config& config) {
   add_if("followIdle", !config.follow);
   add_if("fileOrder", config.follow);
   const bool extracts = !config.extract_dir.empty() && config.max_body_size > 0;
+  for (const char* key : {"sensorName", "kafkaProperties", "kafkaPropertiesFile"}) {
+    add_if(key, !is_kafka(config.output));
+  }
   add_if("extractDir", config.max_body_size == 0);
   add_if("decodeBodies", config.max_body_size == 0 || (config.format == OutputFormat::kPretty &&
                                                        config.verbose < 2 && !extracts));

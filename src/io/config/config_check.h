@@ -20,6 +20,7 @@ struct Environment {
   bool no_color = false;           // NO_COLOR is not empty (https://no-color.org)
   bool terminal_is_dumb = false;   // TERM=dumb
   std::string config_path{};       // TCP_SNIFFER_CONFIG: the file when --config names none
+  std::string host_name{};
   // The CPUs that this process may use, by number; none: not known, and pinCpus takes any.
   std::bitset<1024> usable_cpus{};
 };
@@ -28,8 +29,8 @@ struct Environment {
 Environment current_environment();
 
 // Gives every key that was not said its default for this environment: shards, format, color,
-// overload, tunnels, reassemblyBufferSize and logFormat. Afterwards color is always or never, and
-// logFormat is text or json.
+// overload, tunnels, reassemblyBufferSize, sensorName and logFormat. Afterwards color is always or
+// never, and logFormat is text or json.
 void resolve_defaults(Config& config, const Environment& environment);
 
 // Whether anything is to be redacted, in bodies and at all.

@@ -131,7 +131,19 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     // What is written.
     {.name = "output", .short_flag = "o", .value_name = "FILE", .group = KeyGroup::kOutput, .target = &Config::output,
      .text_kind = TextKind::kPath, .default_text = "standard output",
-     .meaning = "file for the messages, re-opened on SIGHUP; - is standard output"},
+     .meaning = "file for the messages, re-opened on SIGHUP; - is standard output; "
+     "kafka://HOST:PORT,.../TOPIC is a topic of Kafka"},
+    {.name = "sensorName", .value_name = "NAME", .group = KeyGroup::kOutput,
+     .target = &Config::sensor_name, .text_kind = TextKind::kName, .default_text = "the host's name",
+     .meaning = "with Kafka: the header sensor of each message, which tells the sensors of a fleet apart; "
+     "at most 255 bytes"},
+    {.name = "kafkaProperties", .value_name = "NAME=VALUE,...", .group = KeyGroup::kOutput,
+     .target = &Config::kafka_properties, .text_kind = TextKind::kProperty,
+     .meaning = "librdkafka's own settings, for example compression.codec=lz4; no secrets"},
+    {.name = "kafkaPropertiesFile", .value_name = "FILE", .group = KeyGroup::kOutput,
+     .target = &Config::kafka_properties_file, .text_kind = TextKind::kPath,
+     .meaning = "a file of such settings, one a line, which beat kafkaProperties; secrets stand here; "
+     "only its owner may read it"},
     {.name = "format", .value_name = "WORD", .group = KeyGroup::kOutput,
      .target = word<&Config::format>(), .words = kFormatWords,
      .default_text = "ndjson; pretty when standard output is a terminal",

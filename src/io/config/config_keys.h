@@ -33,6 +33,7 @@ enum class TextKind : uint8_t {
   kRoute,       // a pattern that Routes takes
   kCondition,   // not empty; check_config compiles it
   kInterface,   // not empty; keeps its commas, and one alone needs no list
+  kProperty,    // NAME=VALUE that librdkafka takes; the value keeps its commas
 };
 
 // One of a few words, kept as an enum whose values count from 0 in the words' order.

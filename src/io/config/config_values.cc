@@ -11,6 +11,7 @@
 #include "core/field/fields.h"
 #include "core/metrics/routes.h"
 #include "core/redaction/patterns.h"
+#include "io/base/kafka_target.h"
 #include "io/base/printable.h"
 
 namespace tcp_sniffer {
@@ -134,7 +135,19 @@ bool complete_listener(std::string& text) {
   return bracketed || address.find_first_of("[]:") == std::string_view::npos;
 }
 
+// The text may be a secret, which no error shows.
+Fault read_property(const KeySpec& key, const json& value, std::string& out) {
+  if (!value.is_string()) return fault(key, "an element", "is not NAME=VALUE");
+  out = value.get<std::string>();
+  KafkaProperty property;
+  std::string wrong = read_kafka_property(out, false, property);
+  if (out.find('\0') != std::string::npos || !is_utf8(out)) wrong = "is not valid UTF-8";
+  if (wrong.empty()) return {};
+  return wrong + "; allowed: " + allowed_text(key);
+}
+
 Fault read_text(const KeySpec& key, const json& value, std::string& out) {
+  if (key.text_kind == TextKind::kProperty) return read_property(key, value, out);
   if (!value.is_string()) return fault(key, shown(value), "is not a string");
   std::string text = value.get<std::string>();
   if (text.find('\0') != std::string::npos) return fault(key, shown(value), "contains U+0000");
@@ -192,8 +205,13 @@ template <typename Item>
 Fault read_list(const KeySpec& key, const json& value, std::vector<Item>& out) {
   const bool of_interfaces = key.text_kind == TextKind::kInterface;
   if (of_interfaces && value.is_string()) return read_list(key, json::array({value}), out);
+  const bool of_properties = key.text_kind == TextKind::kProperty;
+  if (of_properties && value.is_string()) {
+    return read_list(key, json(split_properties(value.get_ref<const std::string&>())), out);
+  }
   if (!value.is_array()) {
-    return fault(key, shown(value), of_interfaces ? "is not a name or a list" : "is not a list");
+    return fault(key, of_properties ? "its value" : shown(value),
+                 of_interfaces ? "is not a name or a list" : "is not a list");
   }
   // For files, none is not the same as the key left out, and probably a mistake.
   const bool needs_one = key.text_kind == TextKind::kPath || of_interfaces || !key.words.empty();
@@ -247,6 +265,21 @@ std::optional<json> parse_json_number(std::string_view text) {
 }
 
 }  // namespace
+
+std::vector<std::string> split_properties(std::string_view text) {
+  std::vector<std::string> items;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t comma = std::min(text.find(',', begin), text.size());
+    const std::string item(text.substr(begin, comma - begin));
+    if (!items.empty() && item.find('=') == std::string::npos) {
+      items.back() += "," + item;
+    } else {
+      items.push_back(item);
+    }
+    begin = comma + 1;
+  }
+  return items;
+}
 
 std::optional<uint64_t> parse_size(std::string_view text) {
   const std::string_view digits = leading_digits(text);
@@ -385,6 +418,9 @@ std::string allowed_text(const KeySpec& key) {
       break;
     case TextKind::kCondition:
       what = "a condition on an exchange";
+      break;
+    case TextKind::kProperty:
+      what = "NAME=VALUE as librdkafka takes them";
       break;
     case TextKind::kListener:
       what = "ADDRESS:PORT or a port, from 1 to 65535";

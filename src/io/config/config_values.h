@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "io/config/config_keys.h"
 
@@ -33,6 +34,9 @@ std::string allowed_text(const KeySpec& key);
 // that is nothing of the kind stays text, and set_value then says what is wrong with it. For a key
 // that is a list, one element.
 nlohmann::json value_from_text(const KeySpec& key, std::string_view text);
+
+// The parts of NAME=VALUE,NAME=VALUE. A part without = belongs to the value before it.
+std::vector<std::string> split_properties(std::string_view text);
 
 // `64K`, `1M`, `2G`, `64MiB` (powers of 1024) as bytes, or a plain number; nothing if it is no
 // size. A size beyond 64 bits becomes the greatest number, which is out of every key's range.

@@ -6,45 +6,70 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "io/base/printable.h"
 
 namespace tcp_sniffer {
 namespace {
 
-// Empty, or what is wrong with the open file.
-std::string fault_of(int file, std::string& key) {
+// Reads an open file that only its owner may read. Empty, or what is wrong with it.
+std::string fault_of(int file, std::string& text) {
   struct stat status {};
   if (fstat(file, &status) != 0) return std::strerror(errno);
   if (!S_ISREG(status.st_mode)) return "is no file";
   if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
     return "may be read or written by others than its owner (chmod 600)";
   }
-  key.resize(kKeyFileMax + 1);
+  text.resize(kKeyFileMax + 1);
   size_t size = 0;
-  while (size < key.size()) {
-    const ssize_t read_now = read(file, key.data() + size, key.size() - size);
+  while (size < text.size()) {
+    const ssize_t read_now = read(file, text.data() + size, text.size() - size);
     if (read_now < 0) return std::strerror(errno);
     if (read_now == 0) break;
     size += static_cast<size_t>(read_now);
   }
   if (size > kKeyFileMax) return "is too large";
-  key.resize(size);
-  if (key.ends_with('\n')) key.pop_back();
-  if (key.ends_with('\r')) key.pop_back();
-  return key.empty() ? "is empty" : "";
+  text.resize(size);
+  return {};
+}
+
+std::string read_private_file(const std::string& path, std::string& text) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  std::string fault = file < 0 ? std::strerror(errno) : fault_of(file, text);
+  if (file >= 0) close(file);
+  return fault;
 }
 
 }  // namespace
 
 std::optional<ConfigError> read_key_file(const std::string& path, std::string& key) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  const std::string fault = file < 0 ? std::strerror(errno) : fault_of(file, key);
-  if (file >= 0) close(file);
+  std::string fault = read_private_file(path, key);
+  if (key.ends_with('\n')) key.pop_back();
+  if (key.ends_with('\r')) key.pop_back();
+  if (fault.empty() && key.empty()) fault = "is empty";
   if (fault.empty()) return {};
   return ConfigError{.message = "redactKeyFile: " + quote_text(path) + ": " + fault +
                                 "; allowed: a file of 1 to " + std::to_string(kKeyFileMax) +
                                 " bytes that only its owner may read"};
+}
+
+std::optional<ConfigError> read_kafka_settings(Config& config) {
+  config.kafka_settings.clear();
+  for (const std::string& text : config.kafka_properties) {
+    KafkaProperty property;
+    read_kafka_property(text, false, property);  // it was checked when it was read
+    config.kafka_settings.push_back(std::move(property));
+  }
+  if (config.kafka_properties_file.empty()) return {};
+  std::string text;
+  std::string fault = read_private_file(config.kafka_properties_file, text);
+  if (fault.empty()) fault = read_kafka_properties(text, config.kafka_settings);
+  if (fault.empty()) return {};
+  return ConfigError{.message = "kafkaPropertiesFile: " + quote_text(config.kafka_properties_file) +
+                                ": " + fault + "; allowed: a file of NAME=VALUE lines, of up to " +
+                                std::to_string(kKeyFileMax) +
+                                " bytes, that only its owner may read"};
 }
 
 }  // namespace tcp_sniffer

@@ -14,4 +14,8 @@ constexpr size_t kKeyFileMax = 65536;
 // write it, or it is no file, empty or above kKeyFileMax.
 std::optional<ConfigError> read_key_file(const std::string& path, std::string& key);
 
+// Fills kafka_settings from kafkaProperties and, if there is one, kafkaPropertiesFile. Returns
+// nothing, or why the file is refused; no error shows what is in it.
+std::optional<ConfigError> read_kafka_settings(Config& config);
+
 }  // namespace tcp_sniffer

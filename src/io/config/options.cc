@@ -82,6 +82,14 @@ std::string without_blanks_around(std::string_view text) {
   return std::string(text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin));
 }
 
+std::vector<std::string> joined_properties(const std::vector<std::string>& texts) {
+  std::vector<std::string> items;
+  for (const std::string& text : texts) {
+    for (std::string& item : split_properties(text)) items.push_back(std::move(item));
+  }
+  return items;
+}
+
 // Paths, patterns and interfaces keep their commas; every other list is split at them, and blanks
 // beside them mean nothing.
 std::vector<std::string> split_items(const KeySpec& key, const std::vector<std::string>& texts) {
@@ -89,6 +97,7 @@ std::vector<std::string> split_items(const KeySpec& key, const std::vector<std::
       key.text_kind == TextKind::kInterface) {
     return texts;
   }
+  if (key.text_kind == TextKind::kProperty) return joined_properties(texts);
   std::vector<std::string> items;
   for (const std::string& text : texts) {
     size_t begin = 0;
@@ -455,6 +464,9 @@ ParseResult parse(std::span<const char* const> arguments, Environment& environme
   if (auto wrong = check_config(config, environment)) return *wrong;
   if (redacts(config) && config.redact_mode == RedactMode::kHash) {
     if (auto wrong = read_redact_key(running, config)) return *wrong;
+  }
+  if (is_kafka(config.output)) {
+    if (auto wrong = read_kafka_settings(config)) return *wrong;
   }
   invocation.config = config;
   return invocation;

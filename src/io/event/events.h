@@ -52,6 +52,13 @@ inline constexpr std::string_view kOutputMended = "output_mended";
 inline constexpr std::string_view kOutputFull = "output_full";
 inline constexpr std::string_view kOutputResumed = "output_resumed";
 inline constexpr std::string_view kExtractFailed = "extract_failed";
+// An output to Kafka.
+inline constexpr std::string_view kKafkaError = "kafka_error";
+inline constexpr std::string_view kKafkaFailed = "kafka_failed";
+inline constexpr std::string_view kKafkaBrokerDown = "kafka_broker_down";
+inline constexpr std::string_view kKafkaBrokerUp = "kafka_broker_up";
+inline constexpr std::string_view kKafkaLeaderChanged = "kafka_leader_changed";
+inline constexpr std::string_view kKafkaLog = "kafka_log";
 inline constexpr std::string_view kDebugLogFailed = "debug_log_failed";
 // How many events the log itself held back or lost.
 inline constexpr std::string_view kEventsSuppressed = "events_suppressed";

@@ -45,11 +45,11 @@ uint64_t messages_in(const LineBlock& block, size_t size, MessageFraming framing
 }
 
 OutputWriter::OutputWriter(const Settings& settings, LineQueue& queue)
-    : settings_(settings),
+    : OutputThread(queue),
+      settings_(settings),
       head_(settings.framing == MessageFraming::kFrames ? kFramedMagic
                                                         : std::string_view(settings.head)),
-      page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))),
-      queue_(queue) {}
+      page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))) {}
 
 OutputWriter::~OutputWriter() {
   if (thread_.joinable()) {
@@ -149,10 +149,6 @@ void OutputWriter::start(Listener listener) {
   listener_ = std::move(listener);
   thread_ = start_thread("writer", [this] { run(); });
   pin_thread(thread_.native_handle(), settings_.cpu);
-}
-
-void OutputWriter::end_of_input() {
-  put_into<LineBlock*>(queue_, nullptr);
 }
 
 void OutputWriter::reopen() {

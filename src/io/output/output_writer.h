@@ -9,13 +9,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 
-#include "core/base/histogram.h"
-#include "core/base/pulse.h"
 #include "io/base/problem.h"
 #include "io/output/framing.h"
 #include "io/output/output_file.h"
+#include "io/output/output_thread.h"
 #include "shard/line_output.h"
 
 namespace tcp_sniffer {
@@ -23,9 +21,8 @@ namespace tcp_sniffer {
 // How many messages stand whole in the first `size` bytes of the block.
 uint64_t messages_in(const LineBlock& block, size_t size, MessageFraming framing);
 
-// The thread that writes the finished lines: the only one that touches the output. Line blocks come
-// through the merged queue of all shards. Only whole messages are handed to the system, so that an
-// end at any moment leaves no cut line:
+// The thread that writes the finished lines to a descriptor, which no other thread touches. Only
+// whole messages are handed to the system, so that an end at any moment leaves no cut line:
 //
 // - a file takes everything at once;
 // - a terminal gets a few lines at a time, and lines that it has no room for (it may be stopped)
@@ -38,7 +35,7 @@ uint64_t messages_in(const LineBlock& block, size_t size, MessageFraming framing
 // other error ends the run with that error, except a full disk if it is configured otherwise. A
 // file has only whole messages even when a write fails: the written part of the next one is taken
 // back.
-class OutputWriter {
+class OutputWriter final : public OutputThread {
  public:
   // The most an unprivileged process gets by default (/proc/sys/fs/pipe-max-size).
   static constexpr int kPipeBytes = 1 << 20;
@@ -56,10 +53,9 @@ class OutputWriter {
     int cpu = -1;  // the thread runs on it alone
     WhenFull when_full = WhenFull::kFail;
   };
-  enum class End : uint8_t { kNone, kReaderLeft, kFailed };
 
   OutputWriter(const Settings& settings, LineQueue& queue);
-  ~OutputWriter();
+  ~OutputWriter() override;
 
   // Why open() would fail at this path, found out without opening it; nothing when nothing is known
   // to stand in the way.
@@ -90,32 +86,10 @@ class OutputWriter {
     std::function<void(const char* what)> on_fault = [](const char*) {};
   };
   void start(Listener listener);
-  // The last block was put into the queue: the writer ends after it. Any thread.
-  void end_of_input();
-  // Whether it has: everything was written, or discarded and counted.
-  bool done() const { return done_.load(std::memory_order_acquire); }
-  // From here on nothing is written; what is under way is given up at a message's end. Any thread.
-  void abort() { aborted_.store(true, std::memory_order_seq_cst); }
-  // Whether the output has whole messages only, and no write is under way. After abort() it stays
-  // so: then the process may end without cutting a message. Any thread.
-  bool between_messages() const { return !inside_.load(std::memory_order_seq_cst); }
+  bool between_messages() const override { return !inside_.load(std::memory_order_seq_cst); }
   // The path is opened anew (SIGHUP), at once if nothing is being written: what is put into the
   // queue from here on goes into the new file. Any thread.
   void reopen();
-
-  // Grows while the thread goes on, also while it waits for the reader. Any thread.
-  uint64_t beats() const { return pulse_.beats(); }
-
-  End end() const { return end_.load(std::memory_order_acquire); }
-  const Problem& problem() const { return problem_; }  // after end() is kFailed
-  uint64_t written() const { return written_.load(std::memory_order_relaxed); }
-  // Because the disk was full.
-  uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
-  uint64_t discarded() const { return discarded_.load(std::memory_order_relaxed); }
-  // From the last byte of a block's oldest message to the moment at which the block was written,
-  // in the time of the packets' clock: meaningful live only.
-  const Histogram& delays() const { return delays_; }
-  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -164,19 +138,15 @@ class OutputWriter {
   Clock::duration waited();
   void reopen_now();
   void output_ended(int error);
-  bool ended() const { return aborted_.load(std::memory_order_seq_cst) || end() != End::kNone; }
 
   const Settings settings_;
   const std::string head_;  // what the output begins with
   const size_t page_;       // of memory, and so of a pipe, in bytes
-  LineQueue& queue_;
-  std::thread thread_;
   Listener listener_;
   LineBlock wake_;  // in the queue it only means: look at reopen_
   int fd_ = -1;
   bool owns_fd_ = false;
   bool lacks_reader_ = false;
-  bool input_ended_ = false;
   Kind kind_ = Kind::kFile;
   bool head_pending_ = false;
   FileEnd file_end_;             // as it was found
@@ -187,19 +157,9 @@ class OutputWriter {
   size_t writes_since_empty_ = 0;
   size_t begun_ = 0;  // bytes that a message still has which was taken in part
   std::optional<Clock::time_point> waiting_since_;  // there was no room, and nothing was taken
-  Pulse pulse_;
-  std::atomic<bool> aborted_{false};
   // Set before each look at aborted_ that is followed by a write, so that one of the two is seen.
   std::atomic<bool> inside_{false};
   std::atomic<bool> reopen_{false};
-  std::atomic<bool> done_{false};
-  std::atomic<End> end_{End::kNone};
-  std::atomic<uint64_t> written_{0};
-  std::atomic<uint64_t> discarded_{0};
-  std::atomic<uint64_t> dropped_{0};
-  std::atomic<uint64_t> bytes_{0};
-  Histogram delays_;
-  Problem problem_;
 };
 
 }  // namespace tcp_sniffer

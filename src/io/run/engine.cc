@@ -105,6 +105,7 @@ std::optional<Problem> Engine::start_metrics() {
   sources.shards = shards_->views();
   sources.requests = shards_->requests();
   sources.writer = &outputs_.writer();
+  sources.kafka = outputs_.kafka();
   sources.lines = &lines_;
   metrics_ = std::make_unique<MetricsServer>();
   return metrics_->start(config_.metrics_listen, std::move(sources));

@@ -29,11 +29,11 @@ constexpr auto kWaitForConnections = std::chrono::seconds(30);
 // A FIFO as output: the capture begins when it has a reader, so that nothing is lost before.
 // False: the run was stopped first.
 bool Engine::wait_for_reader() {
-  if (!is_fifo(config_.output)) return true;
+  if (outputs_.file() == nullptr || !is_fifo(config_.output)) return true;
   bool said = false;
   for (;;) {
     // An error is left to Outputs::open, which may run as another user.
-    if (!outputs_.writer().open() || !outputs_.writer().lacks_reader()) return true;
+    if (!outputs_.file()->open() || !outputs_.file()->lacks_reader()) return true;
     if (!said) {
       EventFields fields;
       fields["file"] = config_.output;
@@ -140,7 +140,7 @@ void Engine::on_hang_up() {
     return;
   }
   service_.begin_reload();
-  if (!config_.output.empty()) outputs_.writer().reopen();
+  if (!config_.output.empty() && outputs_.file() != nullptr) outputs_.file()->reopen();
   if (reloads) reload();
   service_.end_reload();
 }

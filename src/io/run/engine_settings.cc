@@ -32,6 +32,11 @@ uint64_t extract_memory(const Config& config) {
   return std::min<uint64_t>(config.memory_limit / 16, uint64_t{64} << 20);
 }
 
+// For lines that librdkafka has. Enough to bridge the choice of a new leader.
+uint64_t kafka_memory(const Config& config) {
+  return is_kafka(config.output) ? config.memory_limit / 8 : 0;
+}
+
 // For lines that wait for the reader of the output.
 uint64_t line_memory(const Config& config) {
   return config.memory_limit / 16;
@@ -205,10 +210,12 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   settings.ports = PortSet(config.ports);
   settings.idle_timeout_ns = static_cast<int64_t>(config.connection_idle_timeout_ms) * kNsPerMs;
   settings.connections_max = config.max_concurrent_connections;
-  settings.memory_bytes_max = static_cast<size_t>((config.memory_limit - fragment_memory(config) -
-                                                   extract_memory(config) - line_memory(config)) /
-                                                  shards);
+  settings.memory_bytes_max =
+      static_cast<size_t>((config.memory_limit - fragment_memory(config) - extract_memory(config) -
+                           line_memory(config) - kafka_memory(config)) /
+                          shards);
   settings.line_blocks_max = line_blocks(config, shards);
+  settings.marks_lines = is_kafka(config.output);
   settings.allow_missing_init = config.allow_missing_init;
   settings.ignore_fsm_errors = config.ignore_fsm_errors;
   settings.check_tcp_options = config.check_tcp_options;
@@ -266,6 +273,14 @@ BodyExtractor::Settings extract_settings(const Config& config) {
   return settings;
 }
 
+namespace {
+
+int writer_cpu(const Config& config) {
+  return cpu_of(config, capture_count(config) + config.shards);
+}
+
+}  // namespace
+
 OutputWriter::Settings writer_settings(const Config& config) {
   OutputWriter::Settings settings;
   settings.path = config.output;
@@ -278,7 +293,18 @@ OutputWriter::Settings writer_settings(const Config& config) {
   } else if (config.live()) {
     settings.when_full = OutputWriter::WhenFull::kWait;
   }
-  settings.cpu = cpu_of(config, capture_count(config) + config.shards);
+  settings.cpu = writer_cpu(config);
+  return settings;
+}
+
+KafkaWriter::Settings kafka_settings(const Config& config) {
+  KafkaWriter::Settings settings;
+  read_kafka_target(config.output, settings.kafka.target);  // it was checked
+  settings.kafka.sensor = config.sensor_name;
+  settings.kafka.properties = config.kafka_settings;
+  settings.kafka.queue_bytes_max = kafka_memory(config);
+  settings.framing = framing_of(config.format);
+  settings.cpu = writer_cpu(config);
   return settings;
 }
 

@@ -11,6 +11,7 @@
 #include "io/capture/live_source.h"
 #include "io/config/config.h"
 #include "io/output/body_extractor.h"
+#include "io/output/kafka_writer.h"
 #include "io/output/output_writer.h"
 #include "shard/shard.h"
 
@@ -50,6 +51,9 @@ uint32_t team_threads(const Config& config);
 uint32_t shard_count(const Config& config, bool in_team);
 
 OutputWriter::Settings writer_settings(const Config& config);
+
+// With an output to Kafka: what waits for the brokers may take one eighth of memoryLimit.
+KafkaWriter::Settings kafka_settings(const Config& config);
 
 CaptureFilter::Options filter_options(const Config& config);
 LiveOptions live_options(const Config& config, const std::string& interface);

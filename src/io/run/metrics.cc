@@ -220,7 +220,7 @@ class MetricsServer::Collector final : public prometheus::Collectable {
       add(single, {}, static_cast<double>(value));
       families.push_back(std::move(single));
     };
-    const OutputWriter& writer = *sources_.writer;
+    const OutputThread& writer = *sources_.writer;
     one("tcp_sniffer_output_messages_total", "messages the output has taken", MetricType::Counter,
         writer.written());
     one("tcp_sniffer_output_written_bytes_total", "bytes the output has taken", MetricType::Counter,
@@ -231,6 +231,19 @@ class MetricsServer::Collector final : public prometheus::Collectable {
         MetricType::Counter, writer.discarded());
     one("tcp_sniffer_output_queue_blocks", "line blocks that wait for the writer",
         MetricType::Gauge, sources_.lines->size_approx());
+    if (sources_.kafka != nullptr) {
+      const KafkaWriter::Counts kafka = sources_.kafka->counts();
+      one("tcp_sniffer_kafka_queued", "messages that wait for the brokers", MetricType::Gauge,
+          kafka.queued);
+      one("tcp_sniffer_kafka_acknowledged_total", "messages that the brokers have acknowledged",
+          MetricType::Counter, kafka.acknowledged);
+      one("tcp_sniffer_kafka_failed_total", "messages that the brokers have rejected",
+          MetricType::Counter, kafka.failed);
+      one("tcp_sniffer_kafka_retried_total", "lines that were sent again", MetricType::Counter,
+          kafka.retried);
+      one("tcp_sniffer_kafka_errors_total", "errors of connections and of the cluster",
+          MetricType::Counter, kafka.errors);
+    }
     MetricFamily delay = family("tcp_sniffer_delay_seconds",
                                 "from the arrival of a message's last packet to its line in the "
                                 "output; files: since the packet's time",

@@ -12,7 +12,8 @@
 #include "io/base/problem.h"
 #include "io/capture/live_source.h"
 #include "io/follow/follow_counters.h"
-#include "io/output/output_writer.h"
+#include "io/output/kafka_writer.h"
+#include "io/output/output_thread.h"
 #include "shard/packet_lane.h"
 
 namespace tcp_sniffer {
@@ -34,7 +35,8 @@ struct MetricsSources {
   std::vector<Capture> captures;
   std::vector<ShardView> shards;
   const RequestSeries* requests = nullptr;  // nullptr: they are not counted (metricsSeriesMax 0)
-  const OutputWriter* writer = nullptr;
+  const OutputThread* writer = nullptr;
+  const KafkaWriter* kafka = nullptr;  // nullptr: the output is none
   const LineQueue* lines = nullptr;
 };
 

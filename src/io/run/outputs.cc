@@ -9,7 +9,16 @@
 namespace tcp_sniffer {
 
 Outputs::Outputs(const Config& config, EventLog& log, LineQueue& lines)
-    : config_(config), log_(log), writer_(writer_settings(config), lines) {
+    : config_(config), log_(log) {
+  if (is_kafka(config.output)) {
+    auto kafka = std::make_unique<KafkaWriter>(kafka_settings(config), lines);
+    kafka_ = kafka.get();
+    writer_ = std::move(kafka);
+  } else {
+    auto file = std::make_unique<OutputWriter>(writer_settings(config), lines);
+    file_ = file.get();
+    writer_ = std::move(file);
+  }
   if (!config.extract_dir.empty()) {
     extractor_ = std::make_unique<BodyExtractor>(extract_settings(config));
   }
@@ -18,7 +27,9 @@ Outputs::Outputs(const Config& config, EventLog& log, LineQueue& lines)
 
 std::optional<Problem> Outputs::open() {
   // A FIFO was opened before the user was changed.
-  auto problem = writer_.is_open() ? OutputWriter::problem_of(config_.output) : writer_.open();
+  auto problem = kafka_ != nullptr  ? kafka_->open()
+                 : file_->is_open() ? OutputWriter::problem_of(config_.output)
+                                    : file_->open();
   if (!problem && extractor_) problem = extractor_->open();
   if (!problem && debug_log_) problem = debug_log_->open(config_.debug_log);
   return problem;
@@ -47,8 +58,8 @@ void Outputs::report_mended(const std::string& file, const FileEnd& end) const {
             fields);
 }
 
-void Outputs::start(const std::function<void()>& on_end,
-                    const std::function<void(const char*)>& on_fault) {
+OutputWriter::Listener Outputs::file_listener(
+    const std::function<void()>& on_end, const std::function<void(const char*)>& on_fault) const {
   OutputWriter::Listener listener;
   listener.on_end = on_end;
   listener.on_reopen_failed = warning(event::kOutputReopenFailed,
@@ -64,7 +75,67 @@ void Outputs::start(const std::function<void()>& on_end,
     report_mended(file, end);
   };
   listener.on_fault = on_fault;
-  writer_.start(std::move(listener));
+  return listener;
+}
+
+KafkaWriter::Listener Outputs::kafka_listener(
+    const std::function<void()>& on_end, const std::function<void(const char*)>& on_fault) const {
+  KafkaTarget target;
+  read_kafka_target(config_.output, target);
+  const auto fields_of = [topic = target.topic](const KafkaError& error) {
+    EventFields fields;
+    fields["topic"] = topic;
+    fields["code"] = error.name;
+    fields["error"] = error.words;
+    return fields;
+  };
+  KafkaWriter::Listener listener;
+  listener.on_end = on_end;
+  listener.on_error = [this, fields_of](const KafkaError& error) {
+    log_.emit(LogLevel::kWarn, event::kKafkaError, "Kafka has an error; it is tried again",
+              fields_of(error));
+  };
+  listener.on_failed = [this, fields_of](const KafkaError& error, uint64_t messages) {
+    EventFields fields = fields_of(error);
+    fields["messages"] = messages;
+    log_.emit(LogLevel::kWarn, event::kKafkaFailed, "messages were not taken by Kafka", fields);
+  };
+  listener.on_change = [this, topic = target.topic](const KafkaChange& change) {
+    EventFields fields;
+    if (change.kind == KafkaChange::Kind::kLeaderChanged) {
+      fields["topic"] = topic;
+      fields["partition"] = change.partition;
+      if (!change.broker.empty()) fields["broker"] = change.broker;
+      log_.emit(
+          LogLevel::kInfo, event::kKafkaLeaderChanged,
+          change.broker.empty() ? "a partition has no leader" : "a partition has another leader",
+          fields);
+      return;
+    }
+    fields["broker"] = change.broker;
+    if (change.kind == KafkaChange::Kind::kBrokerUp) {
+      log_.emit(LogLevel::kInfo, event::kKafkaBrokerUp, "a broker is back", fields);
+    } else {
+      log_.emit(LogLevel::kWarn, event::kKafkaBrokerDown,
+                "the connection to a broker is lost; it is tried again", fields);
+    }
+  };
+  listener.on_log = [this](std::string_view line) {
+    EventFields fields;
+    fields["line"] = line;
+    log_.emit(LogLevel::kDebug, event::kKafkaLog, "librdkafka reports", fields);
+  };
+  listener.on_fault = on_fault;
+  return listener;
+}
+
+void Outputs::start(const std::function<void()>& on_end,
+                    const std::function<void(const char*)>& on_fault) {
+  if (kafka_ != nullptr) {
+    kafka_->start(kafka_listener(on_end, on_fault));
+  } else {
+    file_->start(file_listener(on_end, on_fault));
+  }
   if (extractor_) {
     extractor_->start(warning(event::kExtractFailed, "a body was not written to its file"),
                       on_fault);
@@ -72,12 +143,12 @@ void Outputs::start(const std::function<void()>& on_end,
 }
 
 void Outputs::end_of_input() {
-  writer_.end_of_input();
+  writer_->end_of_input();
   if (extractor_) extractor_->end_of_input();
 }
 
 void Outputs::abort() {
-  writer_.abort();
+  writer_->abort();
   abort_bodies();
 }
 
@@ -86,20 +157,21 @@ void Outputs::abort_bodies() {
 }
 
 std::optional<Problem> Outputs::problem() const {
-  if (writer_.end() != OutputWriter::End::kFailed) return {};
-  return writer_.problem();
+  if (writer_->end() != OutputThread::End::kFailed) return {};
+  return writer_->problem();
 }
 
 void Outputs::see(std::vector<ThreadSight>& threads) const {
-  if (!writer_.done()) threads.push_back({"writer", writer_.beats()});
+  if (!writer_->done()) threads.push_back({"writer", writer_->beats()});
   if (!bodies_done()) threads.push_back({"extract", extractor_->beats()});
 }
 
 void Outputs::add_to(Totals& totals) const {
-  totals.written = writer_.written();
-  totals.discarded = writer_.discarded();
-  totals.dropped = writer_.dropped();
-  totals.output_bytes = writer_.bytes();
+  totals.written = writer_->written();
+  totals.discarded = writer_->discarded();
+  totals.dropped = writer_->dropped();
+  totals.output_bytes = writer_->bytes();
+  if (kafka_ != nullptr) totals.kafka = kafka_->counts();
   if (extractor_) totals.extracted = extractor_->counts();
 }
 

@@ -12,6 +12,7 @@
 #include "io/event/debug_log.h"
 #include "io/event/event_log.h"
 #include "io/output/body_extractor.h"
+#include "io/output/kafka_writer.h"
 #include "io/output/output_writer.h"
 #include "io/run/report.h"
 #include "io/run/thread_watch.h"
@@ -24,8 +25,12 @@ class Outputs {
  public:
   Outputs(const Config& config, EventLog& log, LineQueue& lines);
 
-  OutputWriter& writer() { return writer_; }
-  const OutputWriter& writer() const { return writer_; }
+  // What takes the messages: a file, or what behaves like one, or Kafka. One of the two pointers is
+  // nullptr.
+  OutputThread& writer() { return *writer_; }
+  const OutputThread& writer() const { return *writer_; }
+  OutputWriter* file() { return file_; }
+  const KafkaWriter* kafka() const { return kafka_; }
 
   // Opens all of it. The output may be open already, as a FIFO that was waited for; then it must
   // still be writable.
@@ -41,7 +46,7 @@ class Outputs {
   // No more lines and bodies will come. Any thread.
   void end_of_input();
   // Whether all of them are written, or left out and counted. Any thread.
-  bool done() const { return writer_.done() && bodies_done(); }
+  bool done() const { return writer_->done() && bodies_done(); }
   // The threads that have not ended. Any thread.
   void see(std::vector<ThreadSight>& threads) const;
   // Whether a shard waits for room for a body. Any thread.
@@ -53,7 +58,7 @@ class Outputs {
   void abort();
   // The bodies alone. Any thread.
   void abort_bodies();
-  bool ended_by_itself() const { return writer_.end() != OutputWriter::End::kNone; }
+  bool ended_by_itself() const { return writer_->end() != OutputThread::End::kNone; }
   // Why messages could not be written any more. After done.
   std::optional<Problem> problem() const;
 
@@ -73,12 +78,18 @@ class Outputs {
 
   OnFileError warning(std::string_view event, std::string_view message) const;
   void report_mended(const std::string& file, const FileEnd& end) const;
+  OutputWriter::Listener file_listener(const std::function<void()>& on_end,
+                                       const std::function<void(const char*)>& on_fault) const;
+  KafkaWriter::Listener kafka_listener(const std::function<void()>& on_end,
+                                       const std::function<void(const char*)>& on_fault) const;
 
   const Config& config_;
   EventLog& log_;
   std::unique_ptr<BodyExtractor> extractor_;  // with extractDir
   std::unique_ptr<DebugLog> debug_log_;       // with debug or hexDump
-  OutputWriter writer_;
+  std::unique_ptr<OutputThread> writer_;
+  OutputWriter* file_ = nullptr;  // writer_
+  KafkaWriter* kafka_ = nullptr;  // writer_
 };
 
 }  // namespace tcp_sniffer

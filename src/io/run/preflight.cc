@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "io/base/printable.h"
 #include "io/base/privileges.h"
 #include "io/base/problem.h"
 #include "io/base/writable.h"
@@ -171,6 +172,16 @@ bool lacks_reader(const std::string& path) {
   return is_fifo(path) && !has_reader(path);
 }
 
+// Connects to the brokers, and writes nothing.
+int check_kafka_output(const Config& config) {
+  say("output:     " + config.output);
+  const auto found = KafkaWriter::look_at(kafka_settings(config).kafka);
+  if (const auto* problem = std::get_if<Problem>(&found)) return say_problem(*problem);
+  say("partitions: " + std::to_string(std::get<uint32_t>(found)));
+  say("sensor:     " + printable(config.sensor_name));
+  return 0;
+}
+
 // What is written, in the order in which a run opens it.
 int check_outputs(const Config& config) {
   int status = 0;
@@ -178,8 +189,12 @@ int check_outputs(const Config& config) {
     say(what);
     if (problem) keep_first(status, say_problem(*problem));
   };
-  look_at("output:     " + (config.output.empty() ? "standard output" : config.output),
-          OutputWriter::problem_of(config.output));
+  if (is_kafka(config.output)) {
+    keep_first(status, check_kafka_output(config));
+  } else {
+    look_at("output:     " + (config.output.empty() ? "standard output" : config.output),
+            OutputWriter::problem_of(config.output));
+  }
   if (lacks_reader(config.output)) {
     say("note:       this FIFO has no reader: the capture begins when it has one");
   }

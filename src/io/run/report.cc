@@ -119,6 +119,14 @@ void add_ledger(const Totals& totals, bool brief, EventFields& fields) {
   }
   if (!brief || totals.queued_messages() > 0) messages["queued"] = totals.queued_messages();
   fields["output"]["bytes_written"] = totals.output_bytes;
+  if (totals.kafka) {
+    EventFields& kafka = fields["kafka"];
+    kafka["queued"] = totals.kafka->queued;
+    kafka["acknowledged"] = totals.kafka->acknowledged;
+    kafka["failed"] = totals.kafka->failed;
+    kafka["retried"] = totals.kafka->retried;
+    kafka["errors"] = totals.kafka->errors;
+  }
   if (totals.extracted) {
     EventFields& extracted = fields["extracted"];
     extracted["files"] = totals.extracted->files;

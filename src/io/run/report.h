@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -16,6 +17,7 @@
 #include "io/event/events.h"
 #include "io/follow/follow_counters.h"
 #include "io/output/body_extractor.h"
+#include "io/output/kafka_writer.h"
 
 namespace tcp_sniffer {
 
@@ -50,11 +52,14 @@ struct Totals {
   std::optional<BodyExtractor::Counts> extracted;         // with extractDir
   // With follow: of captures, by kFollowCounters.
   std::optional<FollowCounterValues> follow;
-  std::optional<ExchangeNotes> notes;  // pretty, when all shards have ended
+  std::optional<KafkaWriter::Counts> kafka;  // with an output to Kafka
+  std::optional<ExchangeNotes> notes;        // pretty, when all shards have ended
 
   uint64_t of(FrameCounter counter) const { return frames[static_cast<size_t>(counter)]; }
   uint64_t of(ShardCounter counter) const { return shards[static_cast<size_t>(counter)]; }
   uint64_t discarded_messages() const { return discarded + of(ShardCounter::messages_discarded); }
+  // Of them, those that Kafka did not take.
+  uint64_t rejected_messages() const { return kafka ? std::min(kafka->failed, discarded) : 0; }
   uint64_t dropped_messages() const {
     return dropped + of(ShardCounter::messages_dropped_overload);
   }

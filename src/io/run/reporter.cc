@@ -169,10 +169,11 @@ Totals Reporter::report_end() {
   report_limits();
   report_losses(Clock::now(), true);
   Totals ending = totals();
-  // If the output ended by itself, the reader was not too slow.
-  if (ending.discarded_messages() == 0 || parts_.outputs.ended_by_itself()) return ending;
+  // If the output ended by itself, the reader was not too slow. What Kafka rejected was reported.
+  const uint64_t late = ending.discarded_messages() - ending.rejected_messages();
+  if (late == 0 || parts_.outputs.ended_by_itself()) return ending;
   EventFields fields;
-  fields["discarded"] = ending.discarded_messages();
+  fields["discarded"] = late;
   parts_.log.emit(LogLevel::kWarn, event::kDrainIncomplete,
                   "the reader of the output did not take everything in time", fields);
   return ending;

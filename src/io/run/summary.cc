@@ -209,7 +209,9 @@ void add_losses(const Totals& totals, Lines& lines) {
   add_count(totals.of(ShardCounter::connections_refused),
             "connections: no room (maxConcurrentConnections, memoryLimit)");
   add_count(totals.dropped_messages(), "messages: the output was too slow, or its disk full");
-  add_count(totals.discarded_messages(), "messages: not read before the end");
+  add_count(totals.rejected_messages(), "messages: rejected by Kafka");
+  add_count(totals.discarded_messages() - totals.rejected_messages(),
+            "messages: not read before the end");
   if (totals.extracted) {
     add_count(totals.extracted->dropped, "bodies: the disk of extractDir was too slow");
     add_count(totals.extracted->limited, "bodies: extractMaxBytes or extractMaxFiles");

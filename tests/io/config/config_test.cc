@@ -447,6 +447,7 @@ json other_value(const KeySpec& key) {
                            : key.text_kind == TextKind::kField     ? "path"
                            : key.text_kind == TextKind::kCondition ? "status"
                            : key.text_kind == TextKind::kRoute     ? "/users/{id}"
+                           : key.text_kind == TextKind::kProperty  ? "acks=all"
                                                                    : "something";
   return is_list(key) ? json::array({text}) : json(text);
 }
@@ -659,6 +660,31 @@ TEST(ConfigTest, WhatCannotBeRedactedIsRejected) {
   EXPECT_EQ(
       keys_without_effect(accepted(R"({"ports":[80],"redactMode":"hash","redactKeyFile":"x"})")),
       (std::vector<std::string>{"redactMode", "redactKeyFile"}));
+}
+
+TEST(ConfigTest, AnOutputToKafkaIsCheckedAndItsKeysNeedOne) {
+  const Config config = accepted(
+      R"({"ports":[80],"output":"kafka://a,b:1/t","kafkaProperties":["acks=all","linger.ms=5"]})");
+  EXPECT_EQ(config.kafka_properties, (std::vector<std::string>{"acks=all", "linger.ms=5"}));
+  EXPECT_TRUE(keys_without_effect(config).empty());
+  EXPECT_EQ(
+      keys_without_effect(accepted(R"({"ports":[80],"sensorName":"s","kafkaProperties":"acks=all",)"
+                                   R"("kafkaPropertiesFile":"f"})")),
+      (std::vector<std::string>{"sensorName", "kafkaProperties", "kafkaPropertiesFile"}));
+  Config refused;
+  EXPECT_EQ(refusal(R"({"ports":[80],"output":"kafka://a"})", refused, kServer),
+            "output: \"kafka://a\" has no topic; allowed: kafka://HOST:PORT,.../TOPIC");
+  EXPECT_EQ(refusal(R"({"ports":[80],"output":"kafka://u:hunter2@a/t"})", refused, kServer)
+                .find("hunter2"),
+            std::string::npos);
+  EXPECT_EQ(refusal(R"({"kafkaProperties":["sasl.password=hunter2"]})"),
+            "kafkaProperties: \"sasl.password\" is a secret, which may stand in "
+            "kafkaPropertiesFile alone; allowed: a list of NAME=VALUE as librdkafka takes them");
+  for (const char* wrong : {R"({"sasl.password":"hunter2"})", R"([{"sasl.password":"hunter2"}])",
+                            R"("sasl.password=hunter2")"}) {
+    EXPECT_EQ(refusal(std::string(R"({"kafkaProperties":)") + wrong + "}").find("hunter2"),
+              std::string::npos);
+  }
 }
 
 TEST(ConfigTest, OneLineIsReadFromStandardInputAndNothingBehindIt) {

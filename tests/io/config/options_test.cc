@@ -262,6 +262,7 @@ TEST(OptionsTest, EveryKeyHasAFlagThatMeansTheSame) {
                                : key.text_kind == TextKind::kField     ? "path"
                                : key.text_kind == TextKind::kCondition ? "status"
                                : key.text_kind == TextKind::kRoute     ? "/users/{id}"
+                               : key.text_kind == TextKind::kProperty  ? "acks=all"
                                                                        : "some";
       value = is_list(key) ? nlohmann::json::array({text}) : nlohmann::json(text);
       argument += text;

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "io/output/output_writer.h"
 #include "support/live_lab.h"
 #include "support/scrape.h"
 

@@ -40,6 +40,11 @@ const listKinds = {
     'route',
     {},
   ],
+  'NAME=VALUE as librdkafka takes them': [
+    { type: 'string', pattern: '^[^=]+=' },
+    'property',
+    {},
+  ],
   'header names': [{ type: 'string', pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" }, 'headerName', {}],
   'fields that --help-fields lists, none twice': [
     { type: 'string', minLength: 1 },
@@ -115,7 +120,7 @@ function generate(binary) {
     $id: 'urn:tcp-sniffer:schema:1:config',
     title: 'EngineConfig',
     description:
-      'The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, route a pattern of paths, condition one of docs/conditions.md, listener is ADDRESS:PORT; bytes may be written as 64K or 1M.',
+      'The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, property NAME=VALUE for librdkafka, pattern is an expression that RE2 takes, route a pattern of paths, condition one of docs/conditions.md, listener is ADDRESS:PORT; bytes may be written as 64K or 1M.',
     type: 'object',
     additionalProperties: false,
     properties: Object.fromEntries(

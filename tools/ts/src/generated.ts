@@ -584,6 +584,15 @@ export interface FollowCounters {
   bytes: number;
 }
 
+/** Messages given to Kafka: acknowledged ones are those that messages.written counts. */
+export interface KafkaCounters {
+  queued: number;
+  acknowledged: number;
+  failed: number;
+  retried: number;
+  errors: number;
+}
+
 /** The fate of every payload byte: captured is the sum of those from parsed to buffered. */
 export interface ByteCounters {
   captured: number;
@@ -748,6 +757,8 @@ export interface StatsEvent extends EngineEvent {
   extracted?: ExtractedCounters;
   /** With follow. */
   follow?: FollowCounters;
+  /** With an output to Kafka. */
+  kafka?: KafkaCounters;
   output?: Counters;
   events?: Counters;
   /** Live: libpcap's own figures. */
@@ -866,6 +877,50 @@ export interface OutputMendedEvent extends EngineEvent {
   cutBytes?: number;
 }
 
+/** A broker cannot be reached or refuses the log-in, or the cluster has a fault; it is tried again. */
+export interface KafkaErrorEvent extends EngineEvent {
+  topic: string;
+  /** librdkafka's name of the error, for example _TRANSPORT. */
+  code: string;
+  /** librdkafka's words. */
+  error: string;
+}
+
+/** Messages were not taken by Kafka and are lost. */
+export interface KafkaFailedEvent extends EngineEvent {
+  topic: string;
+  /** librdkafka's name of the error, for example MSG_SIZE_TOO_LARGE. */
+  code: string;
+  /** librdkafka's words. */
+  error: string;
+  messages: number;
+}
+
+/** The connection to a broker is lost; it is tried again. */
+export interface KafkaBrokerDownEvent extends EngineEvent {
+  /** HOST:PORT/ID. */
+  broker: string;
+}
+
+/** The connection to a broker is back. */
+export interface KafkaBrokerUpEvent extends EngineEvent {
+  /** HOST:PORT/ID. */
+  broker: string;
+}
+
+/** Another broker leads a partition, or none does. */
+export interface KafkaLeaderChangedEvent extends EngineEvent {
+  topic: string;
+  partition: number;
+  /** HOST:PORT/ID; absent: the partition has no leader. */
+  broker?: string;
+}
+
+/** Level debug: a line of librdkafka's log. */
+export interface KafkaLogEvent extends EngineEvent {
+  line: string;
+}
+
 /** A body was not written to its file in extractDir. */
 export interface ExtractFailedEvent extends EngineEvent {
   file: string;
@@ -935,6 +990,8 @@ export interface StoppedEvent extends EngineEvent {
   extracted?: ExtractedCounters;
   /** With follow. */
   follow?: FollowCounters;
+  /** With an output to Kafka. */
+  kafka?: KafkaCounters;
   output?: Counters;
   events?: Counters;
   /** Live: libpcap's own figures. */
@@ -979,6 +1036,12 @@ export interface EngineEvents {
   output_resumed: [event: OutputResumedEvent];
   output_full: [event: OutputFullEvent];
   output_mended: [event: OutputMendedEvent];
+  kafka_error: [event: KafkaErrorEvent];
+  kafka_failed: [event: KafkaFailedEvent];
+  kafka_broker_down: [event: KafkaBrokerDownEvent];
+  kafka_broker_up: [event: KafkaBrokerUpEvent];
+  kafka_leader_changed: [event: KafkaLeaderChangedEvent];
+  kafka_log: [event: KafkaLogEvent];
   extract_failed: [event: ExtractFailedEvent];
   debug_log_failed: [event: DebugLogFailedEvent];
   loss: [event: LossEvent];
@@ -989,9 +1052,9 @@ export interface EngineEvents {
   fatal: [event: FatalEvent];
 }
 
-export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","follow_begun","follow_ended","follow_skipped","follow_missed","follow_waiting","follow_unwatched","follow_listening","follow_unconnected","no_packets","no_reader","threads_stuck","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","reloaded","reload_ignored","reload_failed","output_reopen_failed","output_resumed","output_full","output_mended","extract_failed","debug_log_failed","loss","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
+export const engineEventNames = ["started","unsupported_link_type","file_out_of_order","follow_begun","follow_ended","follow_skipped","follow_missed","follow_waiting","follow_unwatched","follow_listening","follow_unconnected","no_packets","no_reader","threads_stuck","stats","connection_evicted","reassembly_gap","not_http","parse_error","limit","interface_down","interface_up","reloaded","reload_ignored","reload_failed","output_reopen_failed","output_resumed","output_full","output_mended","kafka_error","kafka_failed","kafka_broker_down","kafka_broker_up","kafka_leader_changed","kafka_log","extract_failed","debug_log_failed","loss","drain_incomplete","events_suppressed","events_dropped","stopped","fatal"] as const;
 
-/** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, pattern is an expression that RE2 takes, route a pattern of paths, condition one of docs/conditions.md, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
+/** The JSON object that the engine takes with --config; every key is a flag in kebab-case. x-kind and x-unit name the rules that JSON Schema has no word for: name and path are not empty, headerName is a token of RFC 9110, field a name that --help-fields lists, property NAME=VALUE for librdkafka, pattern is an expression that RE2 takes, route a pattern of paths, condition one of docs/conditions.md, listener is ADDRESS:PORT; bytes may be written as 64K or 1M. */
 export interface EngineConfig {
   /** The interface to capture on; any, lo and nflog:GROUP work too. Several (-i eth1 -i eth2) are one capture: a request on one and its response on the other are an exchange (live only). Default: first interface that is up and not loopback. */
   interface?: string | string[];
@@ -1039,8 +1102,14 @@ export interface EngineConfig {
   keyTunnel?: boolean;
   /** Connections in different VLANs are different ones. */
   keyVlan?: boolean;
-  /** File for the messages, re-opened on SIGHUP; - is standard output. Default: standard output. */
+  /** File for the messages, re-opened on SIGHUP; - is standard output; kafka://HOST:PORT,.../TOPIC is a topic of Kafka. Default: standard output. */
   output?: string;
+  /** With Kafka: the header sensor of each message, which tells the sensors of a fleet apart; at most 255 bytes. Default: the host's name. */
+  sensorName?: string;
+  /** Librdkafka's own settings, for example compression.codec=lz4; no secrets. */
+  kafkaProperties?: string[];
+  /** A file of such settings, one a line, which beat kafkaProperties; secrets stand here; only its owner may read it. */
+  kafkaPropertiesFile?: string;
   /** Ndjson: one JSON object a line; framed: bodies as raw bytes; packed: binary records for programs; pretty: for people; tsv, csv: a table of the fields in select. Default: ndjson; pretty when standard output is a terminal. */
   format?: 'ndjson' | 'framed' | 'packed' | 'pretty' | 'tsv' | 'csv';
   /** Message: a line for each message; exchange: one for a request with its responses. */
