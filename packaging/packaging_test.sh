@@ -16,16 +16,11 @@ check_tree() {
   root=$1
   for file in bin/tcp-sniffer share/man/man1/tcp-sniffer.1 \
     share/bash-completion/completions/tcp-sniffer share/tcp-sniffer/grafana-dashboard.json \
-<<<<<<< HEAD
     share/fish/vendor_completions.d/tcp-sniffer.fish share/zsh/*/_tcp-sniffer \
-    share/doc/tcp-sniffer/copyright lib/systemd/system/tcp-sniffer.service; do
-    # shellcheck disable=SC2086
-    [ -s "$(ls "$root"/usr/$file 2>/dev/null)" ] || fail "usr/$file is missing"
-=======
     share/tcp-sniffer/prometheus-rules.yml share/doc/tcp-sniffer/copyright \
     lib/systemd/system/tcp-sniffer.service; do
-    [ -s "$root/usr/$file" ] || fail "usr/$file is missing"
->>>>>>> 6e7fc00 (Serve requests by host, method and status class as metrics)
+    # shellcheck disable=SC2086
+    [ -s "$(ls "$root"/usr/$file 2>/dev/null)" ] || fail "usr/$file is missing"
   done
   [ -s "$root/etc/tcp-sniffer/config.json" ] || fail "the configuration is missing"
   [ -s "$root/etc/logrotate.d/tcp-sniffer" ] || fail "the rotation of the messages is missing"
