@@ -80,6 +80,17 @@ if(NOT TCP_SNIFFER_SANITIZE)
   set_tests_properties(follow_beside_tcpdump PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 120)
 endif()
 
+# What docs/fleet.md shows, and what comes out of a real Kafka when its brokers fail.
+if(NOT TCP_SNIFFER_SANITIZE)
+  add_test(NAME fleet_document COMMAND ${PROJECT_SOURCE_DIR}/tools/kafka/document.py
+    ${PROJECT_SOURCE_DIR} $<TARGET_FILE:tcp-sniffer>)
+  add_test(NAME kafka_faults
+    COMMAND ${PROJECT_SOURCE_DIR}/tools/kafka/faults.py ${PROJECT_BINARY_DIR})
+  # The longest of all tests, so it begins first.
+  set_tests_properties(kafka_faults PROPERTIES COST 1000)
+  set_tests_properties(fleet_document kafka_faults PROPERTIES TIMEOUT 1800 SKIP_RETURN_CODE 77)
+endif()
+
 # As tools/test.sh calls it in the release build: `ctest -C full` also runs the TypeScript package's
 # tests, `ctest -C sanitizers` those and the suites of the sanitizer builds beside it, which must
 # have been built. One summary for all.

@@ -34,6 +34,9 @@ NOT_RUN = {  # command: why
     "build/release/tcp-sniffer --follow -r tcp-listen://0.0.0.0:57012": "it needs a peer",
     "tools/install-packages.sh typescript": "it installs into the system",
     "(cd tools/ts && npm ci && npm run build)": "suite.typescript builds the package",
+    "tools/kafka/cluster.py --topic http sh -c 'build/release/tcp-sniffer -r pcaps/posts.pcap "
+    "--output kafka://$BROKERS/http && kcat -q -b $BROKERS -C -t http -e'":
+        "it fetches Kafka; kafka_faults starts brokers in the same way",
     "node tools/ts/examples/print.mjs pcaps/site_and_api.pcap":
         "suite.typescript runs the same program",
 }
