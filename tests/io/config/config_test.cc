@@ -643,6 +643,36 @@ TEST(ConfigTest, KeysThatChangeNothingInThisRunAreFound) {
           .empty());
 }
 
+TEST(ConfigTest, RoutesOfMetricsArePatternsOfPathsAndNotTooMany) {
+  EXPECT_EQ(refusal(R"({"metricsRoutes":["/users/{id}","users"]})"),
+            "metricsRoutes: \"users\" is no pattern of paths: it does not begin with a slash; "
+            "allowed: a list of patterns of paths as /users/{id}, /users/:id or /static/**");
+  EXPECT_EQ(refusal(R"({"metricsRoutes":["/a/{b}{c}"]})"),
+            "metricsRoutes: \"/a/{b}{c}\" is no pattern of paths: a segment has two placeholders; "
+            "allowed: a list of patterns of paths as /users/{id}, /users/:id or /static/**");
+  json config = {{"ports", json::array({80})}, {"metricsListen", "9464"}};
+  for (int i = 0; i < 256; i++) config["metricsRoutes"].push_back("/" + std::to_string(i));
+  EXPECT_EQ(accepted(config.dump()).metrics_routes.size(), 256u);
+  config["metricsRoutes"].push_back("/one/more");
+  EXPECT_EQ(refusal(config.dump()),
+            "metricsRoutes: 257 patterns are too many; allowed: at most 256");
+}
+
+TEST(ConfigTest, KeysOfMetricsNeedTheirListener) {
+  EXPECT_EQ(keys_without_effect(
+                accepted(R"({"ports":[80],"metricsSeriesMax":10,"metricsRoutes":["/a"]})")),
+            (std::vector<std::string>{"metricsSeriesMax", "metricsRoutes"}));
+  EXPECT_EQ(
+      keys_without_effect(accepted(
+          R"({"ports":[80],"metricsListen":"1","metricsSeriesMax":0,"metricsRoutes":["/a"]})")),
+      (std::vector<std::string>{"metricsRoutes"}));
+  EXPECT_TRUE(
+      keys_without_effect(
+          accepted(
+              R"({"ports":[80],"metricsListen":"1","metricsSeriesMax":1,"metricsRoutes":["/a"]})"))
+          .empty());
+}
+
 TEST(ConfigTest, APatternThatRe2DoesNotTakeIsRejectedWithItsWords) {
   EXPECT_EQ(
       refusal(R"({"redactPattern":["a(b"]})"),
