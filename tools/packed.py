@@ -224,9 +224,10 @@ def measures_of(record, out):
         out["anomalies"] = [word for bit, word in enumerate(ANOMALIES) if record.anomalies >> bit & 1]
 
 
-def extended_of(record, out, latin1, of_message, of_connection):
-    """With `fields: extended`: what is of the message, and what of its connection."""
-    if of_connection and INTERFACE in record.parts:
+def extended_of(record, out, latin1, of_message, of_connection, shared=None):
+    """With `fields: extended`: what is of the message, and what of its connection. `shared` is the
+    interface that the exchange names."""
+    if record.parts.get(INTERFACE, shared) != shared:
         out["interface"] = text(record.parts[INTERFACE], record.has(INTERFACE_LATIN1))
         if record.has(INTERFACE_LATIN1):
             latin1.append("interface")
@@ -274,7 +275,7 @@ def message_of(data):
     return out
 
 
-def part_of(record):
+def part_of(record, shared):
     """A message as it stands in the line of its exchange."""
     out, latin1 = {}, []
     is_interim = record.direction == 1 and 100 <= record.status < 200 and record.status != 101
@@ -284,7 +285,7 @@ def part_of(record):
     measures_of(record, out)
     if not is_interim:
         out.pop("latencyMs", None)
-    extended_of(record, out, latin1, True, False)
+    extended_of(record, out, latin1, True, False, shared)
     note_latin1(out, latin1)
     body_of(record, out)
     return "request" if record.direction == 0 else "interim" if is_interim else "response", out
@@ -310,7 +311,7 @@ def exchange_of(data):
         size = HEADER.unpack_from(messages, at)[0]
         if size < FIXED.size:
             raise ValueError("no message within the exchange")
-        name, part = part_of(Record(messages[at:at + size]))
+        name, part = part_of(Record(messages[at:at + size]), record.parts.get(INTERFACE))
         if name == "interim":
             out.setdefault("interim", []).append(part)
         else:

@@ -382,7 +382,8 @@ void ExchangeLines::write_held(const HeldExchange& held, Orphan orphan) {
   if (!admits(held.messages, by_exchange_)) return;
   Message about;
   about.last_byte_ns = held.last_byte_ns;
-  MessageEmitter::add_identity(*held.connection, about);
+  const ConnectionIdentity& connection = *held.connection;
+  MessageEmitter::add_identity(connection, other(connection.roles.server()), about);
   if (by_exchange_) {
     about.client = held.client;
     about.protocol = held.protocol;

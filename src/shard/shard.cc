@@ -249,6 +249,7 @@ void Shard::handle(const Segment& segment) {
   if ((segment.flags & kTcpSyn) != 0 && !stream.syn_seen) {
     stream.window_scale = segment.window_scale;
     stream.maximum_segment_size = segment.maximum_segment_size;
+    connection->identity.see(segment.side, segment.link_id);
   }
   Handler handler(*this, *connection, segment.clock_ns, segment.frame);
   if (reassembler_.on_segment(connection->streams, handler, segment)) [[likely]] {
@@ -324,9 +325,11 @@ void Shard::settle(Connection* connection, const Segment& segment) {
       connection->identity.connect_us =
           static_cast<int32_t>(std::clamp<int64_t>(took_us, 0, INT32_MAX));
     }
+    connection->identity.see(segment.side, segment.link_id);
     set_state(connection, has_two_sides(*connection) ? ConnectionState::kEstablished
                                                      : ConnectionState::kOneSided);
   } else if (connection->state == ConnectionState::kOneSided && has_two_sides(*connection)) {
+    connection->identity.see(segment.side, segment.link_id);
     set_state(connection, ConnectionState::kEstablished);
   } else {
     list_of(connection->state).move_to_back(connection);

@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
 
 #include "core/base/limits.h"
 #include "shard/shard.h"
@@ -67,7 +68,7 @@ Connection* Shard::insert(const Segment& segment) {
   static_assert(sizeof(named) == 56);
   connection->identity.id = XXH3_64bits(&named, sizeof(named));
   connection->identity.vlan = segment.vlan;
-  connection->identity.link_id = segment.link_id;
+  connection->identity.see(segment.side, segment.link_id);
   return connection;
 }
 
@@ -176,12 +177,17 @@ void Shard::take_pending(Connection& connection, const PendingSyn& pending) {
 
 Connection* Shard::replace(Connection* connection, const Segment& segment) {
   const bool had_data = connection->state != ConnectionState::kHandshake;
+  // The segment that confirms a SYN may have come from the other direction's interface.
+  const std::array<uint16_t, 2> link_ids = connection->identity.link_ids;
   close(connection, Incomplete::kClosed,
         had_data && !is_ending(*connection) ? ShardCounter::connections_reused
                                             : ShardCounter::connections_closed,
         clock_ns_);
   tombstones_.forget(segment);
-  return insert(segment);
+  Connection* fresh = insert(segment);
+  const auto from = static_cast<size_t>(segment.side);
+  if (fresh != nullptr && link_ids[from] != 0) fresh->identity.link_ids[from] = link_ids[from];
+  return fresh;
 }
 
 }  // namespace tcp_sniffer

@@ -167,7 +167,7 @@ void HttpEngine::emit_unanswered(HttpContext& context, const Exchange& exchange,
   request.first_byte_ns = exchange.first_byte_ns;
   request.exchange = exchange.number;
   if (settings_.client.follow_headers()) request.client = exchange.text.client();
-  emitter_.emit_unanswered(context.identity, request, orphan);
+  emitter_.emit_unanswered(context.identity, exchange.side, request, orphan);
 }
 
 }  // namespace tcp_sniffer

@@ -43,7 +43,10 @@ std::string_view MessageLineWriter::write_part(const Message& message, LineSink&
     append_verbatim(",\"anomalies\":", sink);
     append_anomalies(message.anomalies, sink);
   }
-  if (options_.extended) append_frames(message, sink);
+  if (options_.extended) {
+    if (message.link_id != message.shared_link_id) append_interface(message.link_id, sink);
+    append_frames(message, sink);
+  }
   if (latin1_.size() > 0) append_latin1(sink);
   std::string_view body;
   if (options_.format == LineOptions::kFramed) {
@@ -106,7 +109,7 @@ void MessageLineWriter::append_shared(const ExchangeParts& parts, LineSink& sink
   if (parts.orphan.kind != Orphan::Kind::kNo) append_orphan(parts.orphan, sink);
   if (!options_.extended) return;
   latin1_.clear();
-  append_interface(about, sink);
+  append_interface(about.shared_link_id, sink);
   append_capture(about, sink);
   if (latin1_.size() > 0) append_latin1(sink);
 }

@@ -2,9 +2,11 @@
 
 #include <atomic>
 #include <cstdint>
-#include <string>
+#include <memory>
+#include <string_view>
 #include <vector>
 
+#include "core/base/link_names.h"
 #include "core/field/fields.h"
 #include "core/line/time_text.h"
 
@@ -34,7 +36,12 @@ struct LineOptions {
   PrettyOptions pretty;        // format: pretty
   // Not empty: only these fields, in this order. Never empty for kTsv and kCsv.
   std::vector<FieldRef> select;
-  std::vector<std::string> link_names;  // interface names by link_id, for `interface`
+  // For `interface`; nullptr: no interface has a name.
+  std::shared_ptr<const LinkNames> link_names{};
+
+  std::string_view link_name(uint16_t link_id) const {
+    return link_names == nullptr ? std::string_view() : link_names->of(link_id);
+  }
 };
 
 }  // namespace tcp_sniffer

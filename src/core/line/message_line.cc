@@ -99,7 +99,7 @@ void MessageLineWriter::append_fields(const Message& message, LineSink& sink) {
     append_anomalies(message.anomalies, sink);
   }
   if (options_.extended) {
-    append_interface(message, sink);
+    append_interface(message.link_id, sink);
     append_frames(message, sink);
     append_capture(message, sink);
   }
@@ -250,10 +250,9 @@ void MessageLineWriter::append_losses(const Message& message, LineSink& sink) {
 
 // With fields: extended: the interface, then what its frames tell of the message, then what the
 // capture tells of the connection.
-void MessageLineWriter::append_interface(const Message& message, LineSink& sink) {
-  if (message.link_id >= options_.link_names.size()) return;
-  append_text_field(",\"interface\":", options_.link_names[message.link_id], "\"interface\",",
-                    sink);
+void MessageLineWriter::append_interface(uint16_t link_id, LineSink& sink) {
+  const std::string_view name = options_.link_name(link_id);
+  if (!name.empty()) append_text_field(",\"interface\":", name, "\"interface\",", sink);
 }
 
 void MessageLineWriter::append_frames(const Message& message, LineSink& sink) {

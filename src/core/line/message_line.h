@@ -109,7 +109,7 @@ class MessageLineWriter {
                                                                 LineSink& sink);
   static std::string_view append_framed_body(const Message& message, LineSink& sink);
   static void append_orphan(Orphan orphan, LineSink& sink);
-  void append_interface(const Message& message, LineSink& sink);
+  void append_interface(uint16_t link_id, LineSink& sink);
   void append_frames(const Message& message, LineSink& sink);
   void append_capture(const Message& message, LineSink& sink);
   void append_latin1(LineSink& sink) const;

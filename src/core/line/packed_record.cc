@@ -74,7 +74,7 @@ class PackedRecordWriter::Record {
   void add_trailers(const Message& message);
   void add_losses(const Message& message);
   void add_proxied(const ProxiedEndpoints& proxied);
-  void add_extended(const Message& message);
+  void add_extended(const Message& message, uint16_t link_id);
   void add_body(const Message& message);
 
   PackedRecordWriter& writer_;
@@ -338,7 +338,9 @@ void PackedRecordWriter::Record::add_parts(const Message& message, bool of_conne
   }
   if (message.proxied != nullptr) [[unlikely]]
     add_proxied(*message.proxied);
-  if (writer_.options_.extended) add_extended(message);
+  if (writer_.options_.extended) {
+    add_extended(message, of_connection_alone ? message.shared_link_id : message.link_id);
+  }
   if (parts_size_ == 0) return;
   align();
   fixed_.parts = place_of(size(), parts_size_);
@@ -375,7 +377,7 @@ void PackedRecordWriter::Record::add_proxied(const ProxiedEndpoints& proxied) {
   end_part(packed::kProxied);
 }
 
-void PackedRecordWriter::Record::add_extended(const Message& message) {
+void PackedRecordWriter::Record::add_extended(const Message& message, uint16_t link_id) {
   packed::Extended part;
   part.first_frame = little_endian(message.first_frame);
   part.last_frame = little_endian(message.last_frame);
@@ -386,9 +388,8 @@ void PackedRecordWriter::Record::add_extended(const Message& message) {
   begin_part();
   append_plain(part, sink_);
   end_part(packed::kExtended);
-  const auto& names = writer_.options_.link_names;
-  if (message.link_id >= names.size()) return;
-  const std::string& name = names[message.link_id];
+  const std::string_view name = writer_.options_.link_name(link_id);
+  if (name.empty()) return;
   begin_part();
   append_verbatim(name, sink_);
   end_part(packed::kInterface);

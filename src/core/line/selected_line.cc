@@ -40,8 +40,8 @@ SelectedLineWriter::SelectedLineWriter(const LineOptions& options, const EscapeK
       strings_(kernels),
       cells_(options.format == LineOptions::kCsv) {
   fixed_size_ = 2 * kShortPartMax;
-  for (const std::string& name : options.link_names) {
-    fixed_size_ = std::max(fixed_size_, escaped_size_max(name.size()));
+  if (options.link_names != nullptr) {
+    fixed_size_ = std::max(fixed_size_, escaped_size_max(LinkNames::kNameBytesMax));
   }
   fixed_size_ *= 2;
   for (const FieldRef& ref : options.select) {

@@ -110,6 +110,7 @@ class SelectedLineWriter {
   }
   void append_time(int64_t time_ns, LineSink& sink);
   void append_text(const Column& column, std::string_view text, LineSink& sink);
+  bool append_interface(const Column& column, const Message& message, LineSink& sink);
   bool append_other(const Column& column, const Message& message, LineSink& sink);
   bool append_headers(const Column& column, std::span<const HeaderField> fields, LineSink& sink);
   bool append_body(const Message& message, LineSink& sink);

@@ -107,6 +107,16 @@ bool SelectedLineWriter::append_word(std::string_view word, LineSink& sink) {
   return true;
 }
 
+// In the line of an exchange that of the requests.
+bool SelectedLineWriter::append_interface(const Column& column, const Message& message,
+                                          LineSink& sink) {
+  const std::string_view name =
+      options_.link_name(options_.by_exchange ? message.shared_link_id : message.link_id);
+  if (name.empty()) return false;
+  append_text(column, name, sink);
+  return true;
+}
+
 bool SelectedLineWriter::append_other(const Column& column, const Message& message,
                                       LineSink& sink) {
   switch (column.ref.field) {
@@ -120,9 +130,7 @@ bool SelectedLineWriter::append_other(const Column& column, const Message& messa
       append_proxied(*message.proxied, sink);
       return true;
     case Field::kInterface:
-      if (message.link_id >= options_.link_names.size()) return false;
-      append_text(column, options_.link_names[message.link_id], sink);
-      return true;
+      return append_interface(column, message, sink);
     case Field::kCommunityId: {
       char* out = sink.reserve(kShortPartMax);
       *out++ = '"';

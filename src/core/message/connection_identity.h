@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "core/message/connection_extras.h"
@@ -13,9 +14,9 @@ struct ConnectionIdentity {
   FlowKey key;
   Roles roles;
   uint16_t vlan = 0;
-  uint64_t id = 0;  // XXH3 of the public key and the first packet's time
-  uint32_t link_id = 0;
-  int32_t connect_us = -1;  // SYN to the handshake's ACK; -1 = not seen
+  uint64_t id = 0;                     // XXH3 of the public key and the first packet's time
+  std::array<uint16_t, 2> link_ids{};  // by Side: the interface it was seen on; 0 = unknown
+  int32_t connect_us = -1;             // SYN to the handshake's ACK; -1 = not seen
   ConnectionExtras* extras = nullptr;
 
   // The extras, made when there are none; nullptr: no memory.
@@ -24,6 +25,11 @@ struct ConnectionIdentity {
     if (extras != nullptr && !extras->is_used()) release_extras(pool);
   }
   void release_extras(BufferPool& pool);
+
+  // A packet of `side` came from that interface.
+  void see(Side side, uint32_t link_id) {
+    link_ids[static_cast<size_t>(side)] = static_cast<uint16_t>(link_id);
+  }
 
   const ProxiedEndpoints* proxied() const {
     return extras != nullptr && extras->is_proxied ? &extras->proxied : nullptr;

@@ -131,8 +131,9 @@ struct Message {
   uint64_t last_frame = 0;
   uint32_t headers_size = 0;  // start line, headers and the empty line, bytes
   uint16_t vlan = 0;
-  uint32_t link_id = 0;
-  int64_t connect_ns = -1;  // SYN to ACK of the handshake; -1 = not seen
+  uint16_t link_id = 0;         // of the interface that it came from
+  uint16_t shared_link_id = 0;  // of the one that its connection's requests came from
+  int64_t connect_ns = -1;      // SYN to ACK of the handshake; -1 = not seen
 
   bool is_interim() const { return status >= 100 && status < 200 && status != 101; }
 

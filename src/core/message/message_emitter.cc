@@ -4,14 +4,17 @@
 
 namespace tcp_sniffer {
 
-void MessageEmitter::add_identity(const ConnectionIdentity& identity, Message& message) {
+void MessageEmitter::add_identity(const ConnectionIdentity& identity, Side side, Message& message) {
   const Side receiver = identity.roles.receiver();
   message.receiver = endpoint_of(identity.key, receiver);
   message.destination = endpoint_of(identity.key, other(receiver));
   message.proxied = identity.proxied();
   message.connection_id = identity.id;
   message.vlan = identity.vlan;
-  message.link_id = identity.link_id;
+  message.link_id = identity.link_ids[static_cast<size_t>(side)];
+  const uint16_t of_requests =
+      identity.link_ids[static_cast<size_t>(other(identity.roles.server()))];
+  message.shared_link_id = of_requests == 0 ? message.link_id : of_requests;
   message.connect_ns = identity.connect_us < 0 ? -1 : int64_t{identity.connect_us} * 1000;
 }
 
@@ -36,7 +39,7 @@ inline void MessageEmitter::complete(ConnectionIdentity& identity, Side side,
   identity.roles.note_message(side, is_request, message.after_gap);
   // A first byte that came again took longer than the last one.
   message.last_byte_ns = std::max(message.first_byte_ns, message.last_byte_ns);
-  add_identity(identity, message);
+  add_identity(identity, side, message);
   if (clients_.wanted) [[unlikely]]
     add_client(identity, message);
 }
@@ -64,9 +67,9 @@ bool MessageEmitter::emit_part(ConnectionIdentity& identity, Side side, Message&
   return output_.on_part(part);
 }
 
-void MessageEmitter::emit_unanswered(ConnectionIdentity& identity, Message& request,
+void MessageEmitter::emit_unanswered(ConnectionIdentity& identity, Side side, Message& request,
                                      Orphan orphan) {
-  add_identity(identity, request);
+  add_identity(identity, side, request);
   if (clients_.wanted) [[unlikely]]
     add_client(identity, request);
   output_.on_unanswered(request, identity, orphan);

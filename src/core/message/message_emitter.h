@@ -26,7 +26,7 @@ class MessageEmitter {
   bool may_split(const Message& head) const { return output_.may_split(head); }
   bool emit_part(ConnectionIdentity& identity, Side side, Message& part);
   // A request whose response will not come, and why; the receiver is known.
-  void emit_unanswered(ConnectionIdentity& identity, Message& request, Orphan orphan);
+  void emit_unanswered(ConnectionIdentity& identity, Side side, Message& request, Orphan orphan);
   // The request of this exchange has no response that can be told from others.
   void lose_response(ConnectionIdentity& identity, uint64_t exchange, Incomplete cause) {
     output_.on_orphan(identity, exchange, {Orphan::Kind::kResponseNotCaptured, cause});
@@ -39,8 +39,8 @@ class MessageEmitter {
     output_.on_connection_over(identity, cause);
   }
 
-  // What every message of the connection has.
-  static void add_identity(const ConnectionIdentity& identity, Message& message);
+  // What every message of the connection has that `side` sent.
+  static void add_identity(const ConnectionIdentity& identity, Side side, Message& message);
 
  private:
   void complete(ConnectionIdentity& identity, Side side, Message& message) const;

@@ -43,7 +43,7 @@ struct Segment {
   uint8_t ttl = 0;                        // IPv4 TTL or IPv6 hop limit
   uint32_t timestamp_value = 0;           // option 8, RFC 7323 section 3; 0 = absent
   uint32_t tunnel_public_id = 0;          // as key.tunnel_id, but the same in every run
-  uint32_t link_id = 0;                   // interface of a pcapng file or capture handle
+  uint32_t link_id = 0;                   // of its interface, in LinkNames; 0 = without a name
   // The rest of the payload was captured but not handed over: a body that is not needed.
   bool withheld = false;
 };

@@ -24,7 +24,7 @@ namespace tcp_sniffer {
 
 struct LiveOptions {
   std::string interface;  // `any`, `lo` and `nflog:GROUP` work, too
-  uint32_t link_id = 0;   // of its frames
+  uint32_t link_id = 0;   // of its frames, in LinkNames
   uint32_t snaplen = kSnaplenMax;
   uint64_t buffer_bytes = defaults::kBufferSizeMiB << 20;
   bool promiscuous = true;

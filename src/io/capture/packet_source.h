@@ -14,7 +14,7 @@ namespace tcp_sniffer {
 struct Frame {
   std::span<const uint8_t> data;  // captured bytes
   uint32_t wire_size = 0;         // length on the wire; at least data.size() after sanitising
-  uint32_t link_id = 0;           // index of the interface within the source
+  uint32_t link_id = 0;           // of its interface, in LinkNames; 0 = without a name
   LinkType link_type = LinkType::kEthernet;
   int64_t time_ns = 0;  // nanoseconds since 1970 UTC
 };

@@ -36,11 +36,12 @@ Problem problem_about(const std::string& path, const std::string& words) {
   return {ErrorCode::kInputFile, file + " ", words};
 }
 
-FileSource::FileSource(std::vector<std::string> paths, PiecePool& pool, FileParts* parts)
+FileSource::FileSource(std::vector<std::string> paths, PiecePool& pool, FileParts* parts,
+                       LinkNames* names)
     : pool_(pool),
       parts_(parts),
       paths_(std::move(paths)),
-      cutter_(pool),
+      cutter_(pool, names),
       bytes_total_(total_size(paths_)) {}
 
 FileSource::~FileSource() {

@@ -30,8 +30,9 @@ namespace tcp_sniffer {
 // capture thread or, in a team, the thread that is at the source.
 class FileSource final : public FileInput {
  public:
-  // `parts` may be nullptr, and otherwise outlives this object.
-  FileSource(std::vector<std::string> paths, PiecePool& pool, FileParts* parts = nullptr);
+  // `parts` and `names` may be nullptr, and otherwise outlive this object.
+  FileSource(std::vector<std::string> paths, PiecePool& pool, FileParts* parts = nullptr,
+             LinkNames* names = nullptr);
   ~FileSource() override;
   // Why no capture can be read from `path`, as far as it can be told without waiting for bytes.
   // Nothing: it may be one.

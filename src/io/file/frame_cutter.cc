@@ -48,7 +48,7 @@ bool FrameCutter::find_format() {
   if (PcapFormat::is_magic(first)) {
     format_.emplace<PcapFormat>();
   } else if (PcapngFormat::is_magic(first)) {
-    format_.emplace<PcapngFormat>();
+    format_.emplace<PcapngFormat>(names_);
   } else {
     problem_ = foreign_text(first);
     return false;

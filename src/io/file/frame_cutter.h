@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/base/link_names.h"
 #include "io/capture/packet_source.h"
 #include "io/file/pcap_format.h"
 #include "io/file/pcapng_format.h"
@@ -41,7 +42,8 @@ class FrameCutter {
     uint64_t skip_offset = 0;
   };
 
-  explicit FrameCutter(PiecePool& pool) : pool_(pool) {}
+  // With `names`, frames have the ids of their interfaces' names; it outlives this object, too.
+  explicit FrameCutter(PiecePool& pool, LinkNames* names = nullptr) : pool_(pool), names_(names) {}
   ~FrameCutter();
   FrameCutter(const FrameCutter&) = delete;
   FrameCutter& operator=(const FrameCutter&) = delete;
@@ -84,6 +86,7 @@ class FrameCutter {
   void move_to_large_piece(size_t fresh_size);
 
   PiecePool& pool_;
+  LinkNames* const names_;
   Format format_;
   CapturePiece* piece_ = nullptr;
   size_t begin_ = 0;

@@ -20,6 +20,7 @@ constexpr size_t kBlockSizeMin = kBlockHeaderSize + kTrailerSize;
 constexpr size_t kSectionHeaderSizeMin = 28;  // 16 bytes of body
 
 constexpr uint16_t kOptionEnd = 0;
+constexpr uint16_t kOptionName = 2;
 constexpr uint16_t kOptionTimeResolution = 9;
 constexpr uint16_t kOptionTimeOffset = 14;
 
@@ -143,7 +144,10 @@ FormatStep PcapngFormat::interface_description(std::span<const uint8_t> block) {
     const size_t padded = 4 + (size_t{length} + 3) / 4 * 4;
     if (code == kOptionEnd) break;
     if (padded > options.size()) return corrupt("an option runs past the end of its block");
-    if (code == kOptionTimeResolution) {
+    if (code == kOptionName && names_ != nullptr) {
+      const auto* name = reinterpret_cast<const char*>(options.data() + 4);
+      interface.link_id = names_->add({name, length});
+    } else if (code == kOptionTimeResolution) {
       if (length != 1) return corrupt("the option if_tsresol has not 1 byte");
       if (!interface.clock.set_resolution(options[4])) {
         return corrupt("the option if_tsresol asks for a finer time than 64 bits can hold");
@@ -193,7 +197,7 @@ FormatStep PcapngFormat::packet(uint32_t type, std::span<const uint8_t> block, F
   }
   frame.data = block.subspan(fixed_size, captured);
   frame.wire_size = std::max(on_wire, static_cast<uint32_t>(captured));
-  frame.link_id = id;
+  frame.link_id = interface.link_id;
   frame.link_type = interface.link_type;
   frame.time_ns = time_ns;
   return {FormatStep::Kind::kFrame, block.size()};

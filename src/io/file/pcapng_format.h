@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/link_names.h"
 #include "io/capture/packet_source.h"
 #include "io/file/capture_format.h"
 
@@ -45,6 +46,9 @@ class PcapngFormat {
   // A file names each of its interfaces; thousands of them are corruption, not a host.
   static constexpr size_t kInterfacesMax = 65536;
 
+  // With `names`, frames have the ids of their interfaces' names (if_name); it outlives this.
+  explicit PcapngFormat(LinkNames* names = nullptr) : names_(names) {}
+
   static bool is_magic(const uint8_t first[4]);
 
   // The next step for the bytes in front. After kCorrupt the same bytes give kCorrupt again.
@@ -65,6 +69,7 @@ class PcapngFormat {
  private:
   struct Interface {
     LinkType link_type = LinkType::kEthernet;
+    uint16_t link_id = 0;
     uint32_t snaplen = 0;  // 0: no limit
     PcapngClock clock;
   };
@@ -75,6 +80,7 @@ class PcapngFormat {
   FormatStep close_block(std::span<const uint8_t> bytes);
   FormatStep corrupt(std::string problem);
 
+  LinkNames* names_;
   bool swapped_ = false;
   bool in_section_ = false;
   uint32_t trailer_ = 0;  // not 0: a block was skipped up to its closing length, which must be this

@@ -17,13 +17,13 @@ constexpr int kGatherMs = 2;
 }  // namespace
 
 FollowSource::FollowSource(CaptureFeed& feed, PiecePool& pool, FollowListener& listener,
-                           FollowCounters& counters, uint64_t idle_ms)
+                           FollowCounters& counters, uint64_t idle_ms, LinkNames* names)
     : feed_(feed),
       pool_(pool),
       listener_(listener),
       counters_(counters),
       idle_max_(idle_ms),
-      cutter_(pool),
+      cutter_(pool, names),
       last_bytes_(FollowClock::now()) {}
 
 SourceStatus FollowSource::poll(FrameSink& sink) {

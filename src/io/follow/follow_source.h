@@ -27,7 +27,7 @@ class FollowSource final : public FileInput {
   static constexpr int kLookEveryMs = 50;
 
   FollowSource(CaptureFeed& feed, PiecePool& pool, FollowListener& listener,
-               FollowCounters& counters, uint64_t idle_ms);
+               FollowCounters& counters, uint64_t idle_ms, LinkNames* names = nullptr);
 
   SourceStatus poll(FrameSink& sink) override;
   const Problem& problem() const override { return problem_; }

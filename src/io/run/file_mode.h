@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/base/link_names.h"
 #include "io/capture/capture_filter.h"
 #include "io/capture/dispatcher.h"
 #include "io/file/file_input.h"
@@ -49,6 +50,8 @@ class FileMode : public RunMode {
 
   const std::vector<std::string>& files() const { return files_; }
   FileInput& input() { return *input_; }
+  // Of the files' interfaces, as they come.
+  const std::shared_ptr<LinkNames>& link_names() const { return link_names_; }
   Dispatcher& dispatcher() { return *dispatcher_; }
   const std::atomic<bool>& stopped() const { return stop_; }
   // One more turn of the thread's loop.
@@ -67,6 +70,7 @@ class FileMode : public RunMode {
 
  private:
   const std::vector<std::string> files_;
+  const std::shared_ptr<LinkNames> link_names_ = std::make_shared<LinkNames>();
   PiecePool pieces_;
   std::unique_ptr<FileInput> input_;
   std::unique_ptr<CaptureFilter> filter_;

@@ -16,11 +16,13 @@ constexpr auto kFlushEvery = std::chrono::milliseconds(100);
 
 FileMode::Opened FileRun::open_input(PiecePool& pool) {
   if (auto problem = problem_of_files()) return std::move(*problem);
-  return std::make_unique<FileSource>(files(), pool);
+  return std::make_unique<FileSource>(files(), pool, nullptr, link_names().get());
 }
 
 ShardPlan FileRun::shard_plan() const {
-  return {.count = shard_count(host_.config, false), .own_threads = host_.config.shards > 0};
+  return {.count = shard_count(host_.config, false),
+          .own_threads = host_.config.shards > 0,
+          .link_names = link_names()};
 }
 
 void FileRun::connect(ShardSet& shards) {

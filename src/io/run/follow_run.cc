@@ -45,7 +45,7 @@ FileMode::Opened FollowRun::open_input(PiecePool& pool) {
   }
   if (auto problem = feed_->open()) return std::move(*problem);
   auto source = std::make_unique<FollowSource>(*feed_, pool, listener, counters_,
-                                               host_.config.follow_idle_ms);
+                                               host_.config.follow_idle_ms, link_names().get());
   source_ = source.get();
   return source;
 }

@@ -26,10 +26,13 @@ constexpr milliseconds kTick{100};
 constexpr milliseconds kTickOfSeveral{5};
 constexpr milliseconds kBusyTickOfSeveral{2};
 
+// When nothing came on any of them for a while, the first packet may wait longer.
+constexpr milliseconds kQuietTickOfSeveral{20};
+constexpr milliseconds kQuietAfter{1000};
+
 // Parts of messages are due in time, too.
-milliseconds tick_of(const Config& config, bool has_several) {
+milliseconds tick_of(const Config& config) {
   constexpr milliseconds kTickMin{10};
-  if (has_several) return kTickOfSeveral;
   if (config.partial_after_ms == 0) return kTick;
   const milliseconds quarter(static_cast<int64_t>(config.partial_after_ms / 4));
   return std::clamp(quarter, kTickMin, kTick);
@@ -83,7 +86,7 @@ std::optional<Problem> LiveRun::open() {
 // Every thread of an interface has a handle of its own.
 std::optional<Problem> LiveRun::open(const std::string& interface, const CaptureFilter& filter) {
   LiveOptions options = live_options(host_.config, interface);
-  options.link_id = static_cast<uint32_t>(watches_.size());
+  options.link_id = link_names_->add(interface);
   // Handles of other runs on this interface must not be in the group.
   const uint64_t threads = host_.config.capture_threads;
   if (threads > 1) options.fanout_group = static_cast<uint16_t>(random_number());
@@ -106,7 +109,7 @@ ShardPlan LiveRun::shard_plan() const {
   return {.count = shard_count(host_.config, false),
           .own_threads = host_.config.shards > 0,
           .in_order = has_several(),
-          .link_names = interfaces_};
+          .link_names = link_names_};
 }
 
 void LiveRun::connect(ShardSet& shards) {
@@ -226,7 +229,7 @@ bool LiveRun::take_frames(Capture& capture) {
 // False: the source failed.
 bool LiveRun::take_until_stop(Capture& capture) {
   Dispatcher& dispatcher = *capture.dispatcher;
-  const milliseconds tick = tick_of(host_.config, has_several());
+  milliseconds tick = tick_of(host_.config);
   const milliseconds busy_tick = has_several() ? kBusyTickOfSeveral : tick;
   const bool ticks_when_busy = has_several() || host_.config.partial_after_ms > 0;
   // What the kernel holds back is told no sooner than it would come; two of its timer's ticks more.
@@ -250,10 +253,12 @@ bool LiveRun::take_until_stop(Capture& capture) {
       // whichever shards the packets are for.
       if (ticks_when_busy && now >= next_tick) {
         dispatcher.tick(clock_then);
+        packets_at_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
         next_tick = now + busy_tick;
       }
     } else {
       shards_->flush_when_idle(capture.index);
+      if (has_several()) tick = idle_tick_of_several(now);
       const bool unsent = shards_->has_unsent(capture.index);
       capture.source->wait(
           static_cast<int>((unsent ? std::min(tick, LineOutput::kAskAgain) : tick).count()));
@@ -272,6 +277,11 @@ bool LiveRun::take_until_stop(Capture& capture) {
     }
   }
   return true;
+}
+
+milliseconds LiveRun::idle_tick_of_several(Clock::time_point now) const {
+  const Clock::duration then(packets_at_.load(std::memory_order_relaxed));
+  return now.time_since_epoch() - then < kQuietAfter ? kTickOfSeveral : kQuietTickOfSeveral;
 }
 
 // What had come before the stop is still in the kernel's buffer, the last of it in a block that the

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "core/base/link_names.h"
 #include "io/capture/capture_filter.h"
 #include "io/capture/dispatcher.h"
 #include "io/capture/live_source.h"
@@ -55,14 +57,17 @@ class LiveRun final : public RunMode {
   LiveSource& first_source() const { return *captures_[0]->source; }
   bool take_frames(Capture& capture);
   bool take_until_stop(Capture& capture);
+  std::chrono::milliseconds idle_tick_of_several(std::chrono::steady_clock::time_point now) const;
   void empty_kernel_buffer(Capture& capture);
 
   const RunHost host_;
   const uint64_t hash_secret_;  // of this run
   std::vector<std::string> interfaces_;
+  const std::shared_ptr<LinkNames> link_names_ = std::make_shared<LinkNames>();
   std::vector<LiveWatch> watches_;  // by interface
   ShardSet* shards_ = nullptr;      // from connect on
   std::vector<std::unique_ptr<Capture>> captures_;
+  std::atomic<std::chrono::steady_clock::rep> packets_at_{0};  // on any of several interfaces
   std::atomic<bool> stop_{false};
   std::atomic<bool> aborted_{false};
 };

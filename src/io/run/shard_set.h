@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/link_names.h"
 #include "core/metrics/request_meter.h"
 #include "core/metrics/request_series.h"
 #include "io/config/config.h"
@@ -31,7 +32,7 @@ struct ShardPlan {
   bool own_threads = false;
   // The capture threads' segments are taken in the order of their clocks.
   bool in_order = false;
-  std::vector<std::string> link_names{};  // of the interfaces, by link_id
+  std::shared_ptr<const LinkNames> link_names{};
 };
 
 // The shards of a run, and the threads of those that have one of their own. The outputs, the queue

@@ -10,13 +10,14 @@ namespace tcp_sniffer {
 
 FileMode::Opened TeamRun::open_input(PiecePool& pool) {
   if (auto problem = problem_of_files()) return std::move(*problem);
-  auto source = std::make_unique<FileSource>(files(), pool, &parts_);
+  auto source = std::make_unique<FileSource>(files(), pool, &parts_, link_names().get());
   source_ = source.get();
   return source;
 }
 
 ShardPlan TeamRun::shard_plan() const {
-  return {.count = shard_count(host_.config, true), .own_threads = false};
+  return {
+      .count = shard_count(host_.config, true), .own_threads = false, .link_names = link_names()};
 }
 
 void TeamRun::connect(ShardSet& shards) {

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/number_text.h"
@@ -574,7 +576,9 @@ TEST(MessageLine, ExtendedFieldsAppearWhenAskedAndKnown) {
   EXPECT_FALSE(json_of(message).contains("headersSize"));
   LineOptions options;
   options.extended = true;
-  options.link_names = {"eth0", "eth1\xff"};
+  auto names = std::make_shared<LinkNames>();
+  EXPECT_EQ(names->add("eth1\xff"), 1);
+  options.link_names = std::move(names);
   Json json = json_of(message, options);
   EXPECT_EQ(json["interface"], "eth1\u00ff");
   EXPECT_EQ(json["latin1"], Json::parse(R"(["interface"])"));

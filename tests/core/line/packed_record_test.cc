@@ -134,7 +134,9 @@ TEST(PackedRecord, EachBeginsAtAMultipleOf8AndSoDoItsParts) {
   MessageLineWriter writer([] {
     LineOptions options = packed_options();
     options.extended = true;
-    options.link_names = {"eth0"};
+    auto names = std::make_shared<LinkNames>();
+    names->add("eth0");
+    options.link_names = std::move(names);
     return options;
   }());
   ScratchLine line;
@@ -142,6 +144,7 @@ TEST(PackedRecord, EachBeginsAtAMultipleOf8AndSoDoItsParts) {
     Request request("GET /" + std::string(size, 'p') + " HTTP/1.1\r\nHost: h\r\n\r\n");
     const std::string body(size, 'b');
     request.message.body = body;
+    request.message.link_id = 1;
     request.message.content_decoded = "gzip";
     request.message.trailers = request.fields;
     request.message.missing_bytes = 1;

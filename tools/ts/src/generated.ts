@@ -205,6 +205,8 @@ export interface ExchangeResponse {
   afterGap?: true;
   anomalies?: ('leadingBlanks' | 'startLineBlanks' | 'target' | 'version' | 'status' | 'http09' | 'bareLf' | 'bareCr' | 'obsFold' | 'blankBeforeColon' | 'fieldName' | 'noColon' | 'lengthAndCoding' | 'differentLengths' | 'repeatedLength' | 'invalidLength' | 'transferCoding' | 'chunkLine')[];
   latin1?: string[];
+  /** fields extended, when it is not that of the requests. */
+  interface?: string;
   firstFrame?: number;
   lastFrame?: number;
   headersSize?: number;

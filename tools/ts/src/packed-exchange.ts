@@ -162,15 +162,15 @@ export class PackedExchange extends ExchangeRecord {
     this.#find();
     const out = this.#about.fieldsOfExchange(this.orphanReason);
     if (this.#requestAt !== 0) {
-      out.request = (this.request as PackedMessage).fieldsInExchange(false);
+      out.request = (this.request as PackedMessage).fieldsInExchange(false, out.interface);
     }
     if (this.#interimAt !== undefined) {
       out.interim = this.interim.map((message) =>
-        (message as PackedMessage).fieldsInExchange(true),
+        (message as PackedMessage).fieldsInExchange(true, out.interface),
       );
     }
     if (this.#responseAt !== 0) {
-      out.response = (this.response as PackedMessage).fieldsInExchange(false);
+      out.response = (this.response as PackedMessage).fieldsInExchange(false, out.interface);
     }
     return out as unknown as ExchangeFields;
   }

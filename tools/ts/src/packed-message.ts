@@ -266,13 +266,16 @@ export class PackedMessage extends Message {
   }
 
   /** As it stands in the line of its exchange, which has what is said once of all its messages. */
-  fieldsInExchange(isInterim: boolean): Record<string, unknown> {
+  fieldsInExchange(isInterim: boolean, interfaceOfRequests: unknown): Record<string, unknown> {
     const out: Record<string, unknown> = this.#isRequest() ? {} : { timestamp: this.timestamp };
     const latin1: string[] = [];
     const hasParts = this.#u32(at.parts + 4) !== 0;
     this.#addHead(out, latin1, hasParts);
     this.#addMeasures(out, hasParts, isInterim);
-    if (hasParts) this.#addFrames(out);
+    if (hasParts) {
+      this.#addInterface(out, latin1, interfaceOfRequests);
+      this.#addFrames(out);
+    }
     this.#addBody(out, latin1);
     return out;
   }
@@ -523,15 +526,17 @@ export class PackedMessage extends Message {
     this.#addNetwork(out);
   }
 
-  #addInterface(out: Record<string, unknown>, latin1: string[]): void {
+  #addInterface(out: Record<string, unknown>, latin1: string[], except?: unknown): void {
     const link = this.#part(part.interface);
     if (link === undefined) return;
     const isLatin1 = this.#has(flag.interfaceIsLatin1);
     const begin = this.#at + link.offset;
     const end = begin + link.length;
-    out.interface = isLatin1
+    const name = isLatin1
       ? this.#bytes.latin1Slice(begin, end)
       : this.#bytes.utf8Slice(begin, end);
+    if (name === except) return;
+    out.interface = name;
     if (isLatin1) latin1.push('interface');
   }
 
