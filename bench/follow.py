@@ -64,7 +64,8 @@ def measure(build, folder, client_name, server_name, seconds, rate, rotate):
             resident = max(resident, steady.resident_mib(sniffer.pid))
         for process in clients:
             process.join()
-        time.sleep(0.5)
+        # The kernel hands tcpdump what it has kept when a second has passed.
+        time.sleep(3)
         tcpdump.send_signal(signal.SIGTERM)
         tcpdump.wait(60)
     finally:
