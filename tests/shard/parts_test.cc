@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/http/event_stream.h"
@@ -239,6 +241,105 @@ TEST(Parts, TheMemoryOfWhatWasGivenOutIsFree) {
   harness.drain();
   harness.check_ledger();
   EXPECT_GT(harness.count(ShardCounter::messages_parts), 500u);
+}
+
+// A shard whose lines nobody takes until the test does, so that its output has no room left.
+class UnreadShard {
+ public:
+  UnreadShard() : shard_(0, settings(), census_, queue_, false, events_) {}
+  ~UnreadShard() {
+    take_lines();
+    shard_.drain();
+    take_lines();
+  }
+
+  void send(uint16_t port, Side side, std::string_view text) {
+    if (!next_.contains({port, side})) put(port, side, kTcpSyn, "");
+    put(port, side, kTcpAck, text);
+  }
+  void pass_time(int64_t ns) {
+    PacketBlock block;
+    block.clock_ns = now_ns_ += ns;
+    shard_.process(block);
+  }
+  uint64_t count(ShardCounter counter) const { return shard_.counters().get(counter); }
+  std::string take_lines() {
+    shard_.output().flush();
+    std::string text;
+    for (LineBlock* lines = nullptr; queue_.try_dequeue(lines);) {
+      text.append(lines->data, lines->used);
+      lines->owner->give_back(lines);
+    }
+    return text;
+  }
+
+ private:
+  static ShardSettings settings() {
+    ShardSettings settings;
+    settings.protocols.http.part_after_ns = 10 * kMs;
+    settings.line_blocks_max = LineOutput::kBlocksMin;
+    return settings;
+  }
+
+  void put(uint16_t port, Side side, uint8_t flags, std::string_view text) {
+    PacketBlock block;
+    Segment segment;
+    segment.key = key_of(port);
+    segment.flow_hash = hash_of(segment.key);
+    segment.side = side;
+    segment.flags = flags;
+    uint32_t& next = next_[{port, side}];
+    segment.sequence = next;
+    segment.clock_ns = segment.time_ns = block.clock_ns = now_ns_ += 1000;
+    segment.payload = reinterpret_cast<const uint8_t*>(text.data());
+    segment.payload_size = segment.payload_wire_size = static_cast<uint32_t>(text.size());
+    next += segment.payload_size + ((flags & kTcpSyn) != 0 ? 1 : 0);
+    block.segments[block.count++] = segment;
+    shard_.process(block);
+  }
+
+  LineQueue queue_;
+  RecordedEvents events_;
+  ConnectionCensus census_{1};
+  Shard shard_;
+  std::map<std::pair<uint16_t, Side>, uint32_t> next_;
+  int64_t now_ns_ = kStartNs;
+};
+
+TEST(Parts, APartThatFindsNoRoomInTheOutputIsWrittenLaterAndLacksNothing) {
+  UnreadShard shard;
+  shard.send(1000, Side::kLow, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+  shard.send(1000, Side::kHigh, "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\none, ");
+  // No line needs less room than that of such a request.
+  for (int i = 0; i < 10000 && shard.count(ShardCounter::messages_dropped_overload) == 0; i++) {
+    shard.send(2000, Side::kLow, "GET / HTTP/1.1\r\n\r\n");
+  }
+  ASSERT_GT(shard.count(ShardCounter::messages_dropped_overload), 0u);
+  shard.pass_time(20 * kMs);
+  EXPECT_EQ(shard.count(ShardCounter::messages_parts), 0u) << "there is room after all";
+  shard.send(1000, Side::kHigh, "two, ");
+  shard.pass_time(20 * kMs);
+  EXPECT_EQ(shard.count(ShardCounter::messages_parts), 0u);
+
+  std::string text = shard.take_lines();
+  shard.pass_time(20 * kMs);
+  EXPECT_EQ(shard.count(ShardCounter::messages_parts), 1u);
+  shard.send(1000, Side::kHigh, "three");
+  text += shard.take_lines();
+
+  std::vector<json> parts;
+  for (std::string_view rest = text; !rest.empty(); rest.remove_prefix(rest.find('\n') + 1)) {
+    const json line = json::parse(rest.substr(0, rest.find('\n')));
+    if (line["direction"] == "response") parts.push_back(line);
+  }
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_EQ(parts[0]["part"], 1);
+  EXPECT_EQ(parts[0]["statusCode"], 200);
+  EXPECT_EQ(parts[0]["body"], "one, two, ");
+  EXPECT_EQ(parts[1]["part"], 2);
+  EXPECT_EQ(parts[1]["lastPart"], true);
+  EXPECT_EQ(parts[1]["body"], "three");
+  EXPECT_EQ(parts[1]["bodySize"], 15);
 }
 
 // However the bytes come, the events found are the same.
