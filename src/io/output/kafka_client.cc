@@ -1,11 +1,12 @@
 #include "io/output/kafka_client.h"
 
 #include <librdkafka/rdkafka.h>
-#include <time.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
+#include <ctime>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -154,7 +155,7 @@ std::variant<std::unique_ptr<KafkaClient>, Problem> KafkaClient::make(const Kafk
   if (client->handle_ == nullptr) {
     return cannot_be_made(printable(without_secrets(words, settings.properties)));
   }
-  conf.release();  // it is the producer's now
+  static_cast<void>(conf.release());  // it is the producer's now
   rd_kafka_set_log_queue(client->handle_, nullptr);
   client->topic_ = rd_kafka_topic_new(client->handle_, settings.target.topic.c_str(), nullptr);
   if (client->topic_ == nullptr) {
@@ -202,13 +203,24 @@ KafkaError KafkaClient::error_of(int code, const char* words) const {
 KafkaClient::Sent KafkaClient::send(std::string_view key, std::string_view value, uint64_t note,
                                     KafkaError& error) {
   rd_kafka_headers_t* const headers = rd_kafka_headers_copy(headers_);
-  const rd_kafka_resp_err_t result =
-      rd_kafka_producev(handle_, RD_KAFKA_V_RKT(topic_), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                        RD_KAFKA_V_KEY(key.data(), key.size()),
-                        RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()),
-                        RD_KAFKA_V_OPAQUE(reinterpret_cast<void*>(static_cast<uintptr_t>(note))),
-                        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
-  if (result == RD_KAFKA_RESP_ERR_NO_ERROR) return Sent::kYes;
+  std::array<rd_kafka_vu_t, 6> parts = {};
+  parts[0].vtype = RD_KAFKA_VTYPE_RKT;
+  parts[0].u.rkt = topic_;
+  parts[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+  parts[1].u.i = RD_KAFKA_MSG_F_COPY;
+  parts[2].vtype = RD_KAFKA_VTYPE_KEY;
+  parts[2].u.mem = {const_cast<char*>(key.data()), key.size()};
+  parts[3].vtype = RD_KAFKA_VTYPE_VALUE;
+  parts[3].u.mem = {const_cast<char*>(value.data()), value.size()};
+  parts[4].vtype = RD_KAFKA_VTYPE_OPAQUE;
+  parts[4].u.ptr =
+      reinterpret_cast<void*>(static_cast<uintptr_t>(note));  // NOLINT(performance-no-int-to-ptr)
+  parts[5].vtype = RD_KAFKA_VTYPE_HEADERS;
+  parts[5].u.headers = headers;
+  rd_kafka_error_t* const refused = rd_kafka_produceva(handle_, parts.data(), parts.size());
+  if (refused == nullptr) return Sent::kYes;
+  const rd_kafka_resp_err_t result = rd_kafka_error_code(refused);
+  rd_kafka_error_destroy(refused);
   rd_kafka_headers_destroy(headers);
   if (result == RD_KAFKA_RESP_ERR__QUEUE_FULL) return Sent::kFull;
   error = error_of(result, nullptr);
@@ -250,7 +262,7 @@ std::variant<uint32_t, Problem> KafkaClient::partitions(int wait_ms) {
     poll(result == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : 20);
     if (all_brokers_down_ || last_error_.name == "_AUTHENTICATION") break;
   }
-  const auto failed = [&](std::string words) {
+  const auto failed = [&](const std::string& words) {
     return Problem{ErrorCode::kOutputFailed,
                    "output " + tried + " cannot be written: ", printable(words)};
   };
