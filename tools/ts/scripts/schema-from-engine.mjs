@@ -40,11 +40,7 @@ const listKinds = {
     'route',
     {},
   ],
-  'NAME=VALUE as librdkafka takes them': [
-    { type: 'string', pattern: '^[^=]+=' },
-    'property',
-    {},
-  ],
+  'NAME=VALUE as librdkafka takes them': [{ type: 'string', pattern: '^[^=]+=' }, 'property', {}],
   'header names': [{ type: 'string', pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" }, 'headerName', {}],
   'fields that --help-fields lists, none twice': [
     { type: 'string', minLength: 1 },

@@ -532,9 +532,7 @@ export class PackedMessage extends Message {
     const isLatin1 = this.#has(flag.interfaceIsLatin1);
     const begin = this.#at + link.offset;
     const end = begin + link.length;
-    const name = isLatin1
-      ? this.#bytes.latin1Slice(begin, end)
-      : this.#bytes.utf8Slice(begin, end);
+    const name = isLatin1 ? this.#bytes.latin1Slice(begin, end) : this.#bytes.utf8Slice(begin, end);
     if (name === except) return;
     out.interface = name;
     if (isLatin1) latin1.push('interface');

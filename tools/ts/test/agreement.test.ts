@@ -87,11 +87,11 @@ function agreeOnExchange(packed: ExchangeRecord, line: ExchangeRecord): void {
   assert.equal(packed.toLine().toString(), lineOf(fields));
   for (const name of gettersOfExchange) assert.equal(packed[name], line[name], name);
   const messagesOf = ({ request, interim, response }: ExchangeRecord) =>
-    [request, ...interim, response].map((message) => {
-      // The line says it of the connection; a request may have been written before it was known.
-      const { connectMs: _of, ...fields } = message?.toJSON() ?? {};
-      return fields;
-    });
+    // The line says it of the connection; a request may have been written before it was known.
+    [request, ...interim, response].map((message) => ({
+      ...message?.toJSON(),
+      connectMs: undefined,
+    }));
   assert.deepEqual(messagesOf(packed), messagesOf(line));
 }
 
