@@ -86,7 +86,7 @@ start "$folder/refused" refused >/dev/null 2>"$folder/err" || status=$?
 [ $status = 4 ] || fail "without NET_RAW the exit code is $status: $(cat "$folder/err")"
 python3 -u -m http.server --bind 127.0.0.1 0 >"$folder/server" 2>&1 &
 server=$!
-trap 'kill $server 2>/dev/null; rm -rf "$folder"' EXIT
+trap 'kill $server 2>/dev/null || true; rm -rf "$folder"' EXIT
 wait_for() {  # PATTERN FILE
   for _ in $(seq 600); do
     grep -qE "$1" "$2" 2>/dev/null && return
