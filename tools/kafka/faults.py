@@ -420,6 +420,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except kafka.Unavailable as reason:
-        kafka.skip(reason)
+        kafka.skip(reason, isinstance(reason, kafka.OutOfReach))
     except (kafka.Failed, admin.Refused, OSError) as reason:
         sys.exit(f"faults.py: {reason}")
