@@ -22,7 +22,7 @@
 namespace tcp_sniffer {
 
 // A request that waits for its response as finished text. Stands at the beginning of its memory,
-// with the texts behind it:
+// with the texts after it:
 //
 //     | HeldExchange | the request's line, or part of it | format framed: the part's body |
 //

@@ -92,7 +92,7 @@ void Shard::decide_receiver(Connection& connection, const Segment& segment) {
   if (syn) identity.roles.know(server);
 }
 
-// The SYN of the connection itself. Behind its data it is captured soon, if at all. A new
+// The SYN of the connection itself. After its data it is captured soon, if at all. A new
 // connection on the same ports begins elsewhere (RFC 9293 section 3.4.1: its number is beyond those
 // of the old one).
 bool Shard::owns_syn(const Connection& connection, const Segment& segment) {

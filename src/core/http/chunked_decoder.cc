@@ -134,7 +134,7 @@ bool ChunkedDecoder::take_digits(std::string_view& input, size_t digits) {
   return use(input, digits);
 }
 
-// One byte that is no digit, or stands behind a blank.
+// One byte that is no digit, or stands after a blank.
 bool ChunkedDecoder::take_behind_size(std::string_view& input) {
   const char c = input.front();
   if (state_ == State::kSizeCr && c != '\n') return false;

@@ -14,7 +14,7 @@ namespace tcp_sniffer {
 //
 //   chunk data      never reaches llhttp: it is handed out as views of the input, without a look
 //                   at its bytes, and lost bytes of it can be passed over in O(1)
-//   size line       blanks and empty lines before the size, blanks behind it and chunk extensions
+//   size line       blanks and empty lines before the size, blanks after it and chunk extensions
 //                   are held back from llhttp 8.1.0, which refuses much of what real servers send
 //                   there; bare LF becomes CRLF
 //   trailer section is handed out raw, for HeadReader::read_fields
@@ -31,7 +31,7 @@ class ChunkedDecoder {
     kBody,     // `piece` holds body bytes, a view of the input
     kTrailer,  // `piece` holds bytes of the trailer section, its empty line included; only when
                // there is more to it than the empty line
-    kDone,     // the coding ended; the input behind it is what is left
+    kDone,     // the coding ended; the input after it is what is left
     kError,    // not the chunked coding, or a chunk of more than 2^63 - 1 bytes; the input stands
                // at the byte that shows it, and unexplained() is what was used before that byte
   };
@@ -49,7 +49,7 @@ class ChunkedDecoder {
   // Chunk data still to come of the chunk the decoder stands in; 0 elsewhere.
   uint64_t remaining_in_chunk() const { return state_ == State::kData ? remaining_ : 0; }
 
-  // After kError: the bytes behind the last chunk's data that were taken for framing.
+  // After kError: the bytes after the last chunk's data that were taken for framing.
   std::string_view unexplained() const { return {line_.data(), line_size_}; }
   Anomalies anomalies() const { return anomalies_; }
 
@@ -59,13 +59,13 @@ class ChunkedDecoder {
  private:
   enum class State : uint8_t {
     kSize,          // in the digits of a size, or before them
-    kSizeBlanks,    // blanks behind them
+    kSizeBlanks,    // blanks after them
     kSizeCr,        // a CR, its LF to come
     kExtension,     // chunk extensions, up to the LF
     kData,          // remaining_ bytes of chunk data to come
-    kDataEnd,       // the line end behind the data
+    kDataEnd,       // the line end after the data
     kDataEndCr,     // its CR has come
-    kTrailerStart,  // first byte behind the last chunk's size line
+    kTrailerStart,  // first byte after the last chunk's size line
     kTrailerCr,     // a CR there, held back
     kTrailerLine,   // inside a trailer line
     kTrailerNext,   // at the start of a further trailer line
@@ -90,7 +90,7 @@ class ChunkedDecoder {
   bool has_digits_ = false;  // the size line's
   Anomalies anomalies_;
   uint8_t line_size_ = 0;
-  std::array<char, kSizeLineMax> line_;  // what was used behind the last chunk's data
+  std::array<char, kSizeLineMax> line_;  // what was used after the last chunk's data
 };
 
 }  // namespace tcp_sniffer

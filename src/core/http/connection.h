@@ -19,7 +19,7 @@ enum class HttpPhase : uint8_t {
   kBodyUntilClose,
   kSearch,   // after a loss or rubbish: looking for the next message
   kIgnored,  // not HTTP
-  kTunnel,   // behind CONNECT or Upgrade
+  kTunnel,   // after CONNECT or Upgrade
 };
 
 enum class HeldSide : uint8_t { kNone, kLow, kHigh };

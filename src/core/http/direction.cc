@@ -196,7 +196,7 @@ size_t HttpDirection::continue_head(const Input& input) {
   HeadStatus status = HeadStatus::kTooLarge;
   HttpHead head;
   if (before == 0 && open.strict) {
-    // Judged where it lies: text may be full of candidates, and each has the rest of it behind it.
+    // Judged where it lies: text may be full of candidates, and each has the rest of it after it.
     HeadProgress progress = open.progress;
     if (engine_.heads_.read_candidate(input.text.substr(0, taken), progress, head) ==
         HeadStatus::kInvalid) {
@@ -236,7 +236,7 @@ size_t HttpDirection::continue_head(const Input& input) {
         head_beyond_limit("maxHeaderBytes", engine_.settings_.header_bytes_max);
         return text.size();
       }
-      // Too many fields, but its end is known: the stream goes on behind it.
+      // Too many fields, but its end is known: the stream goes on after it.
       limit_reached("maxHeaders", engine_.settings_.headers_max);
       open.cause = Incomplete::kLimit;
       open.headers_cut = true;
@@ -247,7 +247,7 @@ size_t HttpDirection::continue_head(const Input& input) {
     case HeadStatus::kComplete:
       break;
   }
-  // Bytes behind the head came with this segment.
+  // Bytes after the head came with this segment.
   const size_t used = head.size > before ? head.size - before : 0;
   open.head.size = head.size;
   head_in_open_message(head);

@@ -12,7 +12,7 @@ namespace tcp_sniffer {
 
 // A request that waits for its response. Offsets are stream positions: `sent_ack` is how far the
 // sender had received the other stream when the request began – which is where its response will
-// start, unless it was pipelined behind another.
+// start, unless it was pipelined after another.
 struct Exchange {
   uint32_t number = 0;
   uint32_t start_low = 0;  // where the request starts in its stream: the low half of the offset

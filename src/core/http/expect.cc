@@ -15,7 +15,7 @@ namespace {
 
 enum class Follows : uint8_t { kBody, kRequest, kUndecided };
 
-// What the bytes behind the head are, if so much of a body was announced (0 = not known).
+// What the bytes after the head are, if so much of a body was announced (0 = not known).
 Follows what_follows(std::string_view text, uint64_t announced) {
   const bool ends_here = announced != 0 && text.size() >= announced;
   text.remove_prefix(leading_blanks(text));
@@ -62,7 +62,7 @@ bool HttpDirection::was_answered(const SegmentMeta& meta) {
          meta.acknowledged > open.first.acknowledged;
 }
 
-// The first bytes behind the head. Returns those used.
+// The first bytes after the head. Returns those used.
 size_t HttpDirection::take_expected(const Input& input) {
   OpenMessage& open = *here_.open;
   const size_t before = open.undecided.size;

@@ -22,7 +22,7 @@ bool is_visible(char c) {
   return static_cast<unsigned char>(c) > ' ';
 }
 
-// Text whose masks are made at once: most heads in one go, little of the body behind them.
+// Text whose masks are made at once: most heads in one go, little of the body after them.
 constexpr size_t kMaskedBytes = 512;
 
 bool is_http1(StartLineKind kind) {
@@ -72,7 +72,7 @@ StartLineEnd find_start_line_end(std::string_view bytes, HeadProgress& progress)
   return bytes[behind] == '\n' ? StartLineEnd::kLineFeed : StartLineEnd::kBareCr;
 }
 
-// Line ends of a head in which CR is one, an LF too. An LF behind a CR is passed over by the
+// Line ends of a head in which CR is one, an LF too. An LF after a CR is passed over by the
 // reader.
 void bare_cr_masks(const char* bytes, size_t size, LineMasks* masks) {
   for (size_t base = 0; base < size; base += kMaskBlockBytes) {
@@ -211,7 +211,7 @@ HeadReader::LineReader::End HeadReader::LineReader::read() {
   return end_at(Line::kUndecided, size_);
 }
 
-// The last line was of this kind; `end` is behind it.
+// The last line was of this kind; `end` is after it.
 inline HeadReader::LineReader::End HeadReader::LineReader::end_at(Line line, size_t end) {
   head_.fields = fields_.first(count_);
   if (first_unlisted_ != kNone) head_.unlisted = {data_ + first_unlisted_, end - first_unlisted_};
@@ -308,7 +308,7 @@ inline HeadReader::LineReader::Line HeadReader::LineReader::take_start_line(std:
   return Line::kMore;
 }
 
-// The line behind a start line without a version tells what that was.
+// The line after a start line without a version tells what that was.
 bool HeadReader::LineReader::judge_versionless(size_t begin, size_t colon, size_t end) {
   versionless_ = start_line_next_ = false;
   head_.http09 = end == begin;
@@ -318,7 +318,7 @@ bool HeadReader::LineReader::judge_versionless(size_t begin, size_t colon, size_
   return good;
 }
 
-// A line behind a start line without a version: only a field makes a request of it.
+// A line after a start line without a version: only a field makes a request of it.
 bool HeadReader::LineReader::is_request_with(size_t begin, size_t colon, size_t end) const {
   return colon != kNone && colon < end && is_token({data_ + begin, colon - begin});
 }

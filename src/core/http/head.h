@@ -24,7 +24,7 @@ enum class HeadStatus : uint8_t {
 struct HttpHead {
   StartLine start;
   std::span<const HeaderField> fields;
-  std::string_view unlisted;  // the lines of the fields behind the first fields_max ones
+  std::string_view unlisted;  // the lines of the fields after the first fields_max ones
   size_t size = 0;            // bytes up to and including the empty line; 0 when that is not there
   bool irregular = false;    // a line that the RFC's grammar does not allow was passed over or read
   bool versionless = false;  // a request without a version: with fields, or …
@@ -68,7 +68,7 @@ class HeadReader {
 
   // `bytes` starts at the start line (see leading_blanks). kInvalid comes as soon as the
   // first line is complete. kTooLarge with a `size` means too many fields: `head` is complete but
-  // for the fields behind the first fields_max; without a `size`, too many bytes: read_partial
+  // for the fields after the first fields_max; without a `size`, too many bytes: read_partial
   // tells what there is. The answer for a head does not depend on how it was cut into pieces.
   HeadStatus read(std::string_view bytes, HeadProgress& progress, HttpHead& head);
 
@@ -95,7 +95,7 @@ class HeadReader {
   HeadStatus read_candidate(std::string_view bytes, HeadProgress& progress, HttpHead& head);
 
   // A start line by the RFC's grammar with a target of one of its forms, and nothing but `token:`
-  // lines and their continuations behind it.
+  // lines and their continuations after it.
   static bool is_strictly_valid(const HttpHead& head);
 
  private:

@@ -13,7 +13,7 @@ bool is_known_method(std::string_view method);
 // a gap the last bytes of a body and the next method may stand in one word.
 size_t known_method_suffix(std::string_view word);
 
-// Whether `bytes` can become a known method and the space behind it.
+// Whether `bytes` can become a known method and the space after it.
 bool begins_known_method(std::string_view bytes);
 
 }  // namespace tcp_sniffer

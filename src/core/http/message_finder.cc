@@ -46,7 +46,7 @@ bool MessageFinder::wants(Wanted wanted, MessageDirection direction) {
          (wanted == Wanted::kRequests) == (direction == MessageDirection::kRequest);
 }
 
-// A message that starts behind other bytes of the same line.
+// A message that starts after other bytes of the same line.
 MessageFinder::Judgement MessageFinder::judge_inside(std::string_view line, Wanted wanted) {
   size_t version = kNone;
   for (size_t at = find_http_version(line, 0); at != kNone;
@@ -86,7 +86,7 @@ MessageFinder::Judgement MessageFinder::judge_line(std::string_view line,
   }
   if (request && start.known_method) return {true, 0, MessageDirection::kRequest};
   // An unknown method: at a gap it may be the rest of anything; elsewhere it may be the end of a
-  // body with a known method behind it.
+  // body with a known method after it.
   const Judgement inside = judge_inside(line, wanted_);
   if (inside.found || line_start == LineStart::kGap) return inside;
   return {request, 0, MessageDirection::kRequest};

@@ -16,7 +16,7 @@ namespace tcp_sniffer {
 // are complete:
 //
 //   the stream's first line after a gap    a known method or HTTP/1.x NNN at its first byte
-//   a line behind a line feed              any start line
+//   a line after a line feed               any start line
 //   inside any line                        "HTTP/1.x NNN ", or a known method, a target without a
 //                                          blank and HTTP/1.x at the line's end: a body need not
 //                                          end with a line feed
@@ -26,7 +26,7 @@ namespace tcp_sniffer {
 //
 // What it finds is a candidate. The caller gathers the head from there and judges it line by line
 // (HeadReader::read_candidate); when it fails, it calls start() with kBehindLineFeed and feeds the
-// bytes behind the candidate's first line.
+// bytes after the candidate's first line.
 //
 //   stream   ........ ....kkkkk|kkkkk.....HTTP/1.1 200 OK␍␊.........
 //   pieces   ---- piece n-1 ---|--------- piece n ------------------
@@ -65,7 +65,7 @@ class MessageFinder {
   // piece: start() again.
   Candidate search(std::string_view piece);
 
-  // Where a message starts inside a line, behind other bytes; 0 when none does. The line comes
+  // Where a message starts inside a line, after other bytes; 0 when none does. The line comes
   // without its line end.
   static size_t message_inside(std::string_view line, Wanted wanted) {
     return judge_inside(line, wanted).offset;

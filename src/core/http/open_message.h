@@ -50,10 +50,10 @@ struct OpenMessage {
   bool has_request_time : 1 = false;
   bool after_gap : 1 = false;
   bool candidate : 1 = false;    // found by searching: counts only when its head is valid
-  bool strict : 1 = false;       // … and strictly valid: it did not start right behind the loss
+  bool strict : 1 = false;       // … and strictly valid: it did not start right after the loss
   bool headers_cut : 1 = false;  // more fields than maxHeaders
   bool body_truncated : 1 = false;
-  bool behind_cut_known : 1 = true;  // until bytes behind the kept part of the body were missing
+  bool behind_cut_known : 1 = true;  // until bytes after the kept part of the body were missing
   bool body_given_up : 1 = false;    // memory ended: no more of the body is kept
   bool body_unwanted : 1 = false;    // nobody asked for the body, or a part of it, when it came
   bool body_binary : 1 = false;      // the kept part is not UTF-8, and nobody wants it
@@ -82,7 +82,7 @@ struct OpenMessage {
     int64_t request_first_ns;    // of a final response with a row: its request's
   };
   // expects_continue
-  GrowingText undecided;        // bytes behind the head: a body or the next request
+  GrowingText undecided;        // bytes after the head: a body or the next request
   SegmentMeta undecided_first;  // brought the first of them
 
   // What the response's line says of its request.

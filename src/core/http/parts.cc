@@ -12,7 +12,7 @@ namespace tcp_sniffer {
 
 namespace {
 
-// Takes the front away. The memory behind a text is as large as what is left of it, if there is
+// Takes the front away. The memory after a text is as large as what is left of it, if there is
 // any.
 void remove_front(BufferPool& pool, GrowingText& text, size_t size) {
   if (size == 0) return;

@@ -26,7 +26,7 @@ class RequestText {
   ClientAddress client() const;
 
  private:
-  // They stand at the beginning of the memory, and the three texts behind them.
+  // They stand at the beginning of the memory, and the three texts after them.
   struct Sizes {
     uint32_t method = 0;
     uint32_t target = 0;

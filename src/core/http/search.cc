@@ -101,7 +101,7 @@ size_t HttpDirection::search(const Input& input) {
   const MessageFinder::Wanted wanted = wanted_messages();
   const bool untouched = here_.direct && here_.open == nullptr;
   if (untouched) {
-    // Right behind the loss: most often a message begins with the segment.
+    // Right after the loss: most often a message begins with the segment.
     here_.direct = false;
     const StartGuess guess = guess_start(input.text, StartContext::kAfterLoss);
     if (((guess == StartGuess::kRequest && wanted != MessageFinder::Wanted::kResponses) ||
@@ -188,7 +188,7 @@ void HttpDirection::begin_candidate(uint64_t offset, const SegmentMeta& meta) {
   here_.phase = HttpPhase::kHead;
 }
 
-// What stands in the open message is no head, or one behind surplus bytes of the message before it.
+// What stands in the open message is no head, or one after surplus bytes of the message before it.
 // No message starts in its first `resume` bytes; what follows is searched, also inside a line.
 void HttpDirection::fail_head(size_t resume) {
   OpenMessage& open = *here_.open;
@@ -212,7 +212,7 @@ void HttpDirection::fail_head(size_t resume) {
   pass_candidate(inside ? 0 : resume);
 }
 
-// Goes on searching behind the first `resume` bytes of what is no head. With none of its lines
+// Goes on searching after the first `resume` bytes of what is no head. With none of its lines
 // good, the first one was judged already, and only another message can start inside it. Returns how
 // many bytes were passed.
 size_t HttpDirection::pass_candidate(size_t resume) {

@@ -80,7 +80,7 @@ bool is_version_at(const char* bytes) {
   return (load_word(bytes) & upper_half) == word_of("HTTP/1.0") && bytes[7] <= '9';
 }
 
-// `HTTP/1.x NNN` and a reason behind one space. False for any other line; the careful reading
+// `HTTP/1.x NNN` and a reason after one space. False for any other line; the careful reading
 // below decides about that.
 bool read_usual_status_line(std::string_view line, StartLine& start) {
   constexpr size_t kReasonAt = kVersionBytes + 5;
@@ -208,7 +208,7 @@ void read_status(std::string_view text, StartLine& start) {
   start.reason = trim_blanks(behind);
 }
 
-// A line that begins with HTTP/1. and a digit: with a blank and a status of three digits behind it
+// A line that begins with HTTP/1. and a digit: with a blank and a status of three digits after it
 // everywhere; where a response is due with anything.
 StartLine read_status_line(std::string_view line, StartContext context) {
   StartLine start;

@@ -28,7 +28,7 @@ struct StartLine {
   std::string_view target;    // may be empty
   uint8_t version_minor = 1;  // 0 or 1: HTTP/1.2 to HTTP/1.9 read as 1.1 (RFC 9110 section 2.5)
   uint16_t status = 0;        // 0 = none is there; usually 100 to 999
-  std::string_view reason;    // as sent, may be empty; without a status all behind the version
+  std::string_view reason;    // as sent, may be empty; without a status all after the version
   bool known_method = false;  // registered at IANA or in wide use
   bool irregular = false;     // the RFC's grammar does not allow this line, nor do most programs
   Anomalies anomalies;
@@ -70,7 +70,7 @@ enum class StartGuess : uint8_t {
 
 // Judges the first bytes of a stream or segment; leading blanks and empty lines have been skipped.
 // As soon as the first line is complete it is decided by read_start_line; before that a known
-// method and a space, or "HTTP/1.x NNN", are enough, and kNo means that no bytes behind these can
+// method and a space, or "HTTP/1.x NNN", are enough, and kNo means that no bytes after these can
 // make a start line of them. Looks at no more than the first line.
 StartGuess guess_start(std::string_view first_bytes, StartContext context = StartContext::kUnknown);
 

@@ -128,7 +128,7 @@ void MessageLineWriter::write_exchange(const ExchangeParts& parts, LineSink& sin
   }
 }
 
-// The object. Returns the bodies of request and response that belong behind it.
+// The object. Returns the bodies of request and response that belong after it.
 std::pair<std::string_view, std::string_view> MessageLineWriter::append_exchange(
     const ExchangeParts& parts, LineSink& sink) {
   append_shared(parts, sink);

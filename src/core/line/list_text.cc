@@ -10,7 +10,7 @@ namespace {
 // Two endpoints, or two numbers, with what stands between them.
 constexpr size_t kPartMax = 512;
 
-// Behind each item of a list stands a comma.
+// After each item of a list stands a comma.
 void close_list(LineSink& sink) {
   cut_line(sink, sink.size() - 1);
   append_verbatim("]", sink);

@@ -71,7 +71,7 @@ void MessageLineWriter::write_framed(const Message& message, LineSink& sink) {
   frame.finish({body}, sink);
 }
 
-// Tells what the body is, which is returned: its bytes belong behind the JSON.
+// Tells what the body is, which is returned: its bytes belong after the JSON.
 std::string_view MessageLineWriter::append_framed_body(const Message& message, LineSink& sink) {
   if (!message.body_kept) return {};
   const std::string_view body = body_text(message);

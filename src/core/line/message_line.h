@@ -74,7 +74,7 @@ class MessageLineWriter {
 
   // Appends the object of one message, as it stands in its exchange's line, without its latency
   // when that stands in the line. With kFramed it is without the body, which is returned: its bytes
-  // belong behind the line's JSON. With kPacked it is the message's record. With kPretty and when
+  // belong after the line's JSON. With kPacked it is the message's record. With kPretty and when
   // fields are selected, what is appended is for write_exchange alone.
   std::string_view write_part(const Message& message, LineSink& sink);
   // What stands between the parts of interim responses.

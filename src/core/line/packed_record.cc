@@ -235,7 +235,7 @@ Place PackedRecordWriter::Record::add_text(std::string_view text) {
   return place;
 }
 
-// A list, and behind it its texts.
+// A list, and after it its texts.
 Place PackedRecordWriter::Record::add_fields(std::span<const HeaderField> fields) {
   size_t needed = fields.size() * sizeof(HeaderEntry);
   for (const HeaderField& field : fields) needed += field.name.size() + field.value.size();

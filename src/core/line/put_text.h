@@ -19,7 +19,7 @@ char* put(char* out, const char (&literal)[N]) {
   return out + N - 1;
 }
 
-// One of the program's own words, and the quote behind it.
+// One of the program's own words, and the quote after it.
 inline char* put_word(char* out, std::string_view word) {
   std::memcpy(out, word.data(), word.size());
   return put(out + word.size(), "\"");

@@ -144,7 +144,7 @@ bool SelectedLineWriter::append_cell(const Column& column, const Message& messag
   return true;
 }
 
-// The bytes that belong behind a frame's JSON. `of`: which message it is.
+// The bytes that belong after a frame's JSON. `of`: which message it is.
 std::string_view SelectedLineWriter::framed_body(FieldOf of, const Message& message) const {
   const bool is_selected = std::any_of(columns_.begin(), columns_.end(), [&](const Column& column) {
     return column.ref.field == Field::kBody && is_of(column, of);
@@ -282,7 +282,7 @@ void SelectedLineWriter::insert_latin1(LineSink& sink) {
   for (size_t i = latin1_places_.size(); i-- > 0;) insert_latin1(latin1_places_[i], sink);
 }
 
-// Behind the place of a cell stands its separator.
+// After the place of a cell stands its separator.
 void SelectedLineWriter::insert_latin1(const Latin1Place& place, LineSink& sink) {
   const std::string_view names = latin1_names(*place.column);
   if (names.empty()) return;

@@ -23,7 +23,7 @@ class HeldValues;
 // The fields of a message that `select` names, in that order, and nothing else:
 //
 // - kNdjson: an object with the names as keys, without those that the message does not have.
-// - kFramed: the same; the bytes of `body`, if it is selected, stand behind it.
+// - kFramed: the same; the bytes of `body`, if it is selected, stand after it.
 // - kTsv, kCsv: a row with a cell for each, empty when the message does not have it. Objects and
 //   lists are JSON. Texts are escaped as in JSON, so that a row is one line, and one that a
 //   spreadsheet would take for a formula begins with an apostrophe. Csv quotes cells and ends lines
@@ -78,7 +78,7 @@ class SelectedLineWriter {
   void write_object(const Append& append, LineSink& sink);
   template <class Append>
   void write_row(const Append& append, LineSink& sink);
-  // Writes the key at the line's end, with room for `more` bytes behind it. Returns its end;
+  // Writes the key at the line's end, with room for `more` bytes after it. Returns its end;
   // nothing is committed. Nearly every key fits one piece, which is copied whole.
   static char* put_key(const Column& column, size_t more, LineSink& sink) {
     char* out = sink.reserve(column.key.size() + more);

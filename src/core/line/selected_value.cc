@@ -214,7 +214,7 @@ bool SelectedLineWriter::append_body_encoding(const Message& message, LineSink& 
   return true;
 }
 
-// The bytes of the body as they stand behind a frame's JSON.
+// The bytes of the body as they stand after a frame's JSON.
 std::string_view SelectedLineWriter::framed_bytes(const Message& message) {
   if (!message.body_kept) return {};
   const std::string_view body = body_text(message);

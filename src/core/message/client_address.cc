@@ -57,7 +57,7 @@ size_t last_piece(std::string_view text, char separator) {
   return begin;
 }
 
-// Of one element of Forwarded (RFC 7239 section 4), what stands behind `for=`.
+// Of one element of Forwarded (RFC 7239 section 4), what stands after `for=`.
 std::string_view forwarded_for(std::string_view element) {
   while (!element.empty()) {
     const size_t begin = last_piece(element, ';');

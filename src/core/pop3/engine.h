@@ -32,7 +32,7 @@ struct Pop3Exchange {
   std::array<char, 12> name{};  // as shown; for the reply's line in `pretty`
 };
 
-// Commands behind each other of which nothing is remembered but how their replies are read.
+// Commands one after the other of which nothing is remembered but how their replies are read.
 struct Pop3Forgotten {
   Pop3Kind kind;
   uint32_t count = 0;

@@ -23,7 +23,7 @@ bool begins_like_a_form(std::string_view text) {
          text.substr(0, equals).find_first_of(" \t\r\n<>{}\"':;?/\\") == kNotFound;
 }
 
-// Where the head of a part ends and its content begins: behind an empty line.
+// Where the head of a part ends and its content begins: after an empty line.
 size_t content_begin(std::string_view part) {
   size_t begin = kNotFound;
   for (const std::string_view end : {"\r\n\r\n", "\n\n", "\r\r", "\n\r\n"}) {
@@ -130,7 +130,7 @@ bool BodyScanner::scan_parts(const Piece& piece, std::string_view boundary, int 
   return true;
 }
 
-// From behind the delimiter to the next one.
+// From after the delimiter to the next one.
 void BodyScanner::scan_part(const Piece& part, int depth, Spans& spans) {
   const size_t head_break = next_break(part.begin, part.end);
   const size_t content = content_begin(text_of(part));
@@ -205,7 +205,7 @@ bool BodyScanner::scan_text(const Piece& piece, bool as_form, Spans& spans) {
   return true;
 }
 
-// Behind a gap what comes up to the next '&' may be of any field.
+// After a gap what comes up to the next '&' may be of any field.
 void BodyScanner::scan_form(const Piece& piece, Spans& spans) {
   for (size_t at = piece.begin; at < piece.end;) {
     const size_t end = next_break(at + 1, piece.end);

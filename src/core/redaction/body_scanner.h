@@ -20,7 +20,7 @@ namespace tcp_sniffer {
 // multipart bodies (`redactBody`), and what the patterns match (`redactPattern`).
 //
 // Most servers look at a body's type, some at its text alone. So every text is searched for keys
-// and for `name=value`, whatever its type says. What belongs to an unknown place is hidden: behind
+// and for `name=value`, whatever its type says. What belongs to an unknown place is hidden: after
 // a gap, a form up to the next '&', a multipart body up to the next part, and any other text to its
 // end; and a part that is not readable text. One per shard; names and patterns outlive it.
 class BodyScanner {

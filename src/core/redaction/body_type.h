@@ -8,7 +8,7 @@
 
 namespace tcp_sniffer {
 
-// What the fields of a head, of a message or of a part of one, say about the body behind them.
+// What the fields of a head, of a message or of a part of one, say about the body after them.
 // Names and values are read as leniently as a server may; of contradictions the one that needs more
 // care counts.
 struct BodyType {

@@ -78,7 +78,7 @@ size_t behind_space(std::string_view text, size_t at) {
   }
 }
 
-// Behind the bracket that closes the one at `from`; strings around end it, too.
+// After the bracket that closes the one at `from`; strings around end it, too.
 size_t container_end(std::string_view text, size_t from, char quote, size_t level) {
   size_t depth = 0;
   const std::string_view signs = quote == '"' ? "{}[]\"u" : "{}[]\"'u";

@@ -35,7 +35,7 @@ size_t authority_begin(std::string_view target) {
   return scheme != kNotFound && is_scheme(target.substr(0, scheme)) ? scheme + 3 : 0;
 }
 
-// A host and perhaps a port, so that an '@' behind it belongs to the path.
+// A host and perhaps a port, so that an '@' after it belongs to the path.
 bool is_host_and_port(std::string_view authority) {
   const size_t bracket = authority.rfind(']');
   const size_t colon = authority.find(':', bracket == kNotFound ? 0 : bracket);
@@ -44,7 +44,7 @@ bool is_host_and_port(std::string_view authority) {
   return std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// What must be hidden of the authority that `rest` begins with, up to the '@' behind user and
+// What must be hidden of the authority that `rest` begins with, up to the '@' after user and
 // password; 0: nothing. `last_at_sign` is the last '@' of `rest`, or npos.
 //
 // Where `rest` ends in the authority, the '@' may be cut off: that is so with `is_cut`, and where

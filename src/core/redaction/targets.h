@@ -55,7 +55,7 @@ class TargetScanner {
   Kind kind_ = Kind::kTarget;
   bool is_cut_ = false;
   bool in_path_ = false;   // no '?' or '#' yet
-  bool in_angle_ = false;  // of a text: behind a '<' …
+  bool in_angle_ = false;  // of a text: after a '<' …
   bool in_quotes_ = false;
 };
 

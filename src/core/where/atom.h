@@ -44,7 +44,7 @@ class Atom {
 
   // The test that an operator means, kThere for one that this field does not take. `!=` is kEqual.
   Test test_of(std::string_view sign) const;
-  // What may stand behind the field, in words.
+  // What may stand after the field, in words.
   std::string operators() const;
   // Compares with the value too. Empty, or what was expected instead of the value.
   std::string compare(Test test, const Token& value);

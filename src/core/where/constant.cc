@@ -79,7 +79,7 @@ int64_t days_from_1970(int64_t year, int64_t month, int64_t day) {
   return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
-// Takes a number of that many digits, and the sign behind it if it is not '\0'.
+// Takes a number of that many digits, and the sign after it if it is not '\0'.
 std::optional<int64_t> take(std::string_view& text, size_t digits, char sign) {
   if (text.size() < digits + (sign == '\0' ? 0 : 1)) return {};
   const auto number = number_of(text.substr(0, digits));

@@ -9,7 +9,7 @@ namespace tcp_sniffer {
 bool matches_glob(std::string_view pattern, std::string_view text) {
   size_t at_pattern = 0;
   size_t at = 0;
-  // Where to go on when the rest does not match: behind the last star, which takes one byte more.
+  // Where to go on when the rest does not match: after the last star, which takes one byte more.
   size_t behind_star = std::string_view::npos;
   size_t star_end = 0;
   while (at < text.size()) {

@@ -263,7 +263,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     {.name = "reassemblyBufferSize", .value_name = "BYTES", .group = KeyGroup::kLimits,
      .target = &Config::reassembly_buffer_size, .unit = Unit::kBytes, .minimum = 4096,
      .maximum = kGibibyte,
-     .meaning = "bytes kept of one direction behind missing bytes; at most memoryLimit. With several "
+     .meaning = "bytes kept of one direction after missing bytes; at most memoryLimit. With several "
      "interfaces, of which one may be late, it is 64M unless given"},
     {.name = "maxHeaderBytes", .value_name = "BYTES", .group = KeyGroup::kLimits,
      .target = &Config::max_header_bytes, .unit = Unit::kBytes, .minimum = 1024,

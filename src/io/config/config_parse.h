@@ -17,7 +17,7 @@ constexpr size_t kConfigTextMax = size_t{1} << 20;
 std::optional<ConfigError> parse_config_json(std::string_view text, Config& config);
 
 // Reads the configuration's text: a file whole, or, when `path` is "-", one line from the
-// descriptor `standard_input` and not a byte behind it. Returns nothing, or the reason.
+// descriptor `standard_input` and not a byte after it. Returns nothing, or the reason.
 std::optional<ConfigError> read_config_text(const std::string& path, int standard_input,
                                             std::string& text);
 

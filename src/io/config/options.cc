@@ -287,7 +287,7 @@ class CommandLine {
                                                     : CLI::MultiOptionPolicy::TakeLast);
   }
 
-  // Parts the values of `files`: what stands directly behind -r is a file, whatever it is called.
+  // Parts the values of `files`: what stands directly after -r is a file, whatever it is called.
   void sort_words(std::span<const char* const> arguments) {
     std::vector<std::string> behind_flag;
     bool next = false;
@@ -337,7 +337,7 @@ class CommandLine {
     for (const std::string_view argument : arguments) {
       if (argument == "--") break;
       if (argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
-        return error(printable(argument) + ": no value behind the equals sign");
+        return error(printable(argument) + ": no value after the equals sign");
       }
     }
     return std::nullopt;

@@ -69,7 +69,7 @@ class FrameCutter {
   void filled(size_t size);
   // How many bytes from the place on the next step needs.
   size_t wanted() const { return wanted_; }
-  // Goes on in `fresh`, whose bytes begin behind `headroom` bytes, and takes over its reference.
+  // Goes on in `fresh`, whose bytes begin after `headroom` bytes, and takes over its reference.
   void take(CapturePiece* fresh, size_t headroom);
 
   // Bytes of the capture that came so far.

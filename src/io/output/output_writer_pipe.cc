@@ -28,7 +28,7 @@ size_t OutputWriter::room_in_pipe() {
   return used >= room_max_ ? 0 : room_max_ - used;
 }
 
-// Writes the block, and those that wait behind it as far as the pipe takes them whole, with one
+// Writes the block, and those that wait after it as far as the pipe takes them whole, with one
 // call of the system, and gives them back. False: nothing was done, because the block is not to be
 // written as a whole.
 bool OutputWriter::write_together(LineBlock* first) {

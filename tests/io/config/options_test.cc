@@ -334,7 +334,7 @@ TEST(OptionsTest, RefusalsNameTheFlagTheValueAndWhatIsAllowed) {
        "more, or one interface"},
       {{"-i", "eth1", "-i", "eth2", "-p", "80", "--capture-threads", "33"},
        "captureThreads: 33 for each of 2 interfaces; allowed: at most 64 capture threads together"},
-      {{"--interface=", "-p", "80"}, "--interface=: no value behind the equals sign"},
+      {{"--interface=", "-p", "80"}, "--interface=: no value after the equals sign"},
       {{"-i", "lo", "-p", "80", "-w", "a.pcap"},
        "-w: no packets are written; allowed: --output FILE for the messages"},
       {{"-wa.pcap"}, "-w: no packets are written; allowed: --output FILE for the messages"},

@@ -1182,7 +1182,7 @@ export interface EngineConfig {
   maxConcurrentConnections?: number;
   /** Memory for everything that traffic can make grow. */
   memoryLimit?: number | string;
-  /** Bytes kept of one direction behind missing bytes; at most memoryLimit. With several interfaces, of which one may be late, it is 64M unless given. */
+  /** Bytes kept of one direction after missing bytes; at most memoryLimit. With several interfaces, of which one may be late, it is 64M unless given. */
   reassemblyBufferSize?: number | string;
   /** Start line and headers of a message; beyond, it is incomplete: limit. */
   maxHeaderBytes?: number | string;
