@@ -59,10 +59,10 @@ struct HeldExchange {
 // all messages of an exchange are written, or none.
 //
 // 1. A request waits as text, redacted and escaped, until its final response comes, or until the
-//    engine says that none will come that can be told from others: so what waits is bounded by
-//    maxOutstandingRequests for each connection. Interim responses wait with it. With `records:
-//    message` only a request waits that does not decide the fate of its exchange; of others the
-//    fate is remembered.
+//    engine reports that none will come that can be distinguished from others: so what waits is
+//    bounded by maxOutstandingRequests for each connection. Interim responses wait with it. With
+//    `records: message` only a request waits that does not decide the fate of its exchange; of
+//    others the fate is remembered.
 // 2. The text is memory of the shard's pool. A request for which there is none, and the oldest that
 //    wait when memory is tight (make_room), leave alone, with the cause "limit"; so does the
 //    response when it comes. Each is judged by itself then.
@@ -102,7 +102,7 @@ class ExchangeLines {
   }
 
   // With a choice, before take: false when the message is left out, which is counted. It is judged
-  // as it will be written, but for what the choice does not ask for.
+  // as it will be written, except what the choice does not ask for.
   bool admit(const Message& message, ConnectionIdentity& connection);
   void take(const Message& message, ConnectionIdentity& connection);
   // Whether the line is written that format pretty has for a request without a response.

@@ -18,10 +18,10 @@ namespace tcp_sniffer {
 //   capture 1        |  block  |                        known
 //               ──── taken ────────┤
 //
-// A segment is taken when each other thread has sent a later one, or has told that it has nothing
-// before it (Dispatcher::tick). So a thread that is ahead waits, by its lane's bounded number of
-// blocks, for one that is behind. A thread that sent no segment for kPatience is not waited for
-// longer than that: the reassembler waits for what it has late.
+// A segment is taken when each other thread has sent a later one, or has reported that it has
+// nothing before it (Dispatcher::tick). So a thread that is ahead waits, by its lane's bounded
+// number of blocks, for one that is behind. A thread that sent no segment for kPatience is not
+// waited for longer than that: the reassembler waits for what it has late.
 //
 // Invariant: of each thread the blocks are in the order in which they were sent, and the segments
 // of the first one up to `taken` have been handled.

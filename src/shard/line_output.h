@@ -34,7 +34,7 @@ class LineOutput final : public LineSink {
  public:
   struct Settings {
     bool may_wait = true;
-    // One being filled, one in the writer's hands, and the rest for a pause of the writer or of the
+    // One being filled, one at the writer, and the rest for a pause of the writer or of the
     // reader of the output. They are made when needed.
     uint32_t blocks_max = kBlocksMin;
     // Whether a line, frame or record may stand for more or less than one message, or a message
@@ -57,7 +57,7 @@ class LineOutput final : public LineSink {
   // Room for a body of the default maxBodySize, whatever its bytes are, and its head. All but
   // longer lines get as much, so that each finds its place in the block that is kept.
   static constexpr size_t kLongLineBytes = size_t{8} << 20;
-  // One being filled, one in the writer's hands, and as many under way. A sixteenth of the shard's
+  // One being filled, one at the writer, and as many under way. A sixteenth of the shard's
   // memory at most.
   static constexpr size_t kSparesMax = 4;
 

@@ -11,8 +11,8 @@
 
 namespace tcp_sniffer {
 
-// Lets `thread` run on `cpu` alone; -1: leaves it. A CPU that is not there is refused when the
-// configuration is checked.
+// Lets `thread` run on `cpu` alone; -1: leaves it. A CPU that is not there is rejected when
+// the configuration is checked.
 inline void pin_thread(pthread_t thread, int cpu) {
   if (cpu < 0) return;
   cpu_set_t set;

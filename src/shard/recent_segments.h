@@ -78,7 +78,7 @@ class RecentSegments {
  private:
   // Copies of a frame follow it closely; this is a burst of several connections.
   static constexpr size_t kLookBack = 64;
-  // The copying is not to be felt.
+  // Copying so much costs next to nothing.
   static constexpr uint32_t kCompared = kPayloadHeadBytes;
 
   struct Note {

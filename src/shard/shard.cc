@@ -141,7 +141,7 @@ Connection* Shard::next_to_drain() {
 void Shard::publish() {
   counters_.set(ShardCounter::connections_open, table_.size());
   counters_.set(ShardCounter::connections_half_open, list_of(ConnectionState::kHandshake).size());
-  // Lines are on their way, and none of this shard's affair when it has ended.
+  // Lines are on their way, and are not this shard's memory when it has ended.
   counters_.set(ShardCounter::memory_bytes, pool_.used_bytes() - output_.charged_bytes());
   counters_.set(ShardCounter::memory_refusals, pool_.refusals());
   counters_.set(ShardCounter::tombstones_forgotten, tombstones_.forgotten_early());

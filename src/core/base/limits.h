@@ -5,8 +5,9 @@
 
 namespace tcp_sniffer {
 
-// Every fixed limit of the engine, each with the reason for its value. What a user may set is in
-// io/config/config.h; these are not for setting.
+// The fixed limits that several classes share, or that ARCHITECTURE.md explains, each with the
+// reason for its value. A limit of one class is in its header. What a user may set is in
+// io/config/config.h.
 
 // Stream offsets start here, so that an origin can move back without going below zero.
 constexpr uint64_t kStreamOrigin = uint64_t{1} << 33;

@@ -106,7 +106,7 @@ struct FieldSpec {
 std::span<const FieldSpec> field_table();
 const FieldSpec& field_spec(Field field);
 
-// A field as somebody has named it.
+// A field as it was named.
 struct FieldRef {
   Field field{};
   FieldOf of{};
@@ -127,7 +127,7 @@ bool needs_request_text(const FieldRef& ref);
 
 // The table for people.
 std::string fields_text();
-// The table's rows in Markdown, for docs/messages.md.
+// The table's rows in Markdown, for docs/fields.md.
 std::string fields_markdown();
 
 }  // namespace tcp_sniffer

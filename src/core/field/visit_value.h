@@ -84,7 +84,7 @@ typename Take::Result nonzero(uint64_t number, const Take& take) {
 // Calls the one function of `take` that is for the kind of value that the field has (FieldValue's
 // kinds), or absent(), and returns its Take::Result. For where a value is written at once: a
 // FieldValue is not made. A field of the request or of the response is absent from the other one's
-// message, but for what a response's message says of its request (Message::request_method and the
+// message, except what a response's message says of its request (Message::request_method and the
 // like). A message has no field of its exchange.
 template <class Take>
 [[gnu::always_inline]] inline typename Take::Result visit_value(const FieldRef& ref,

@@ -79,7 +79,7 @@ struct HttpContext {
 //       anything for two to three seconds. Its response starts where the client had received all,
 //       and acknowledges it; any other response has no exchange.
 //    d. A stream met in its middle is taken for that of a client that waits, until it is seen not
-//       to. One that has several requests under way in lockstep cannot be told from that.
+//       to. One that has several requests under way in lockstep looks the same.
 //
 // This class holds what all connections of a shard share; the bytes of a stream are taken by its
 // HttpDirection. One per shard, used by its thread; all memory from the pool, which outlives it.

@@ -18,7 +18,7 @@
 
 namespace tcp_sniffer {
 
-// What the server said to a request that asked before it sent its body (Expect: 100-continue).
+// What the server answered to a request that asked before it sent its body (Expect: 100-continue).
 enum class ExpectAnswer : uint8_t {
   kNone,      // nothing yet, or too little to know
   kContinue,  // 100: the body comes

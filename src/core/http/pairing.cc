@@ -131,7 +131,7 @@ void HttpDirection::complete_exchange(OpenMessage& open) {
   }
 }
 
-// Whatever answers it can not be told from what answers others.
+// What answers it cannot be distinguished from what answers others.
 void HttpDirection::lose_response(const Exchange& exchange) {
   engine_.emitter_.lose_response(context_.identity, exchange.number, Incomplete::kGap);
   engine_.meter_unanswered(exchange.row, {Orphan::Kind::kResponseNotCaptured, Incomplete::kGap});

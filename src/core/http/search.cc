@@ -28,9 +28,10 @@ MessageFinder::Wanted HttpDirection::wanted_messages() const {
   return roles.serves(side_) ? MessageFinder::Wanted::kResponses : MessageFinder::Wanted::kRequests;
 }
 
-// Whether a message of this side can only begin where a segment does: who waits for the answer
-// before he asks again, and who answers him, has nothing to put in front of it. That requests do
-// wait shows in those that were seen; for the answers no request may be missing.
+// Whether a message of this side can only begin where a segment does. A client that waits for each
+// answer has nothing to put in front of its next request in the same segment, and neither has the
+// server in front of its answer. That the client waits shows in the requests that were seen; for
+// the answers no request may be missing.
 bool HttpDirection::starts_at_segments(MessageFinder::Wanted wanted) {
   if (!here_.lossy || http_.surely_pipelines) return false;
   if (wanted == MessageFinder::Wanted::kRequests) return http_.next_exchange >= 2;

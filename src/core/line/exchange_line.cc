@@ -71,7 +71,7 @@ void MessageLineWriter::append_orphan(Orphan orphan, LineSink& sink) {
   sink.commit(out);
 }
 
-// What is said once: order of the fields: timestamp, connectionId, exchange, receiver, destination,
+// What stands once, in this order: timestamp, connectionId, exchange, receiver, destination,
 // proxied, client, protocol, latencyMs, totalMs, orphan, orphanCause, interface, vlan, communityId,
 // connectMs, latin1.
 void MessageLineWriter::append_shared(const ExchangeParts& parts, LineSink& sink) {

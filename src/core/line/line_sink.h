@@ -5,8 +5,8 @@
 namespace tcp_sniffer {
 
 // Where a line writer puts its bytes: a window of memory that grows on demand. The line is one
-// contiguous run of bytes from `begin_` to `end_`; what carries it on to the output is the
-// owner's affair (shard/line_output.h).
+// contiguous run of bytes from `begin_` to `end_`; its owner carries it on to the
+// output (shard/line_output.h).
 //
 // Use: `char* out = sink.reserve(n)`, write at most n bytes from out, then `sink.commit(end)`.
 // reserve may move the bytes already written; pointers into the line do not survive it.

@@ -12,7 +12,7 @@ namespace tcp_sniffer {
 // The body of a message for people, in lines after a prefix: JSON indented, the fields of forms one
 // a line, the parts of multipart bodies with their names, other text as it is, and a short hexdump
 // of the rest. What would harm a terminal is escaped. A body that is longer than there are lines
-// for is cut, and its size is said. One per line writer.
+// for is cut, and its size is shown. One per line writer.
 class PrettyBodyWriter {
  public:
   static constexpr size_t kLinesMax = 100;

@@ -164,7 +164,7 @@ void PrettyLineWriter::append_day(int64_t time_ns, LineSink& sink) {
   append_verbatim(")\n", sink);
 }
 
-// Its address alone: who asks, not from which port.
+// Its address, without the port.
 void PrettyLineWriter::append_client(const Message& message, LineSink& sink) {
   const IpAddress& client = message.client.is_known      ? message.client.ip
                             : message.proxied != nullptr ? message.proxied->source.ip

@@ -160,7 +160,7 @@ bool SelectedLineWriter::is_of(const Column& column, FieldOf of) const {
          (column.ref.of == FieldOf::kEither && (!options_.by_exchange || of == FieldOf::kResponse));
 }
 
-// The values are finished but for keys and separators; the last one has the names of `latin1`.
+// The values are finished, without keys and separators; the last one has the names of `latin1`.
 std::string_view SelectedLineWriter::write_part(const Message& message, LineSink& sink) {
   if (message.direction != MessageDirection::kRequest) return {};
   latin1_.clear();

@@ -40,7 +40,7 @@ class SelectedLineWriter {
 
   void write(const Message& message, LineSink& sink);
 
-  // ---- selected_exchange.cc: with `records: exchange`, as MessageLineWriter's
+  // ---- with `records: exchange`, as MessageLineWriter's
 
   std::string_view write_part(const Message& message, LineSink& sink);
   void write_exchange(const ExchangeParts& parts, LineSink& sink);

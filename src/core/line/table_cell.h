@@ -8,7 +8,7 @@
 
 namespace tcp_sniffer {
 
-// Makes the cells of `format: tsv` and `csv`. Texts are escaped as in JSON, but for quotes, and a
+// Makes the cells of `format: tsv` and `csv`. Texts are escaped as in JSON, except quotes, and a
 // text that a spreadsheet would take for a formula gets an apostrophe in front. In csv (RFC 4180) a
 // cell with a comma, a quote or a blank at an end is quoted; in tsv nothing is, and a quote at the
 // beginning, which readers might take for quoting, stays escaped. One per line writer.

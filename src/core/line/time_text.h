@@ -8,7 +8,7 @@ namespace tcp_sniffer {
 // Packet times as ISO 8601 text in UTC with microseconds: `2025-02-21T12:00:00.000000Z`; the parts
 // for people may be in local time.
 // Messages come in nearly the same order as time: the text up to the second is kept and made
-// anew only when the second changes. One object per line writer, one thread.
+// again only when the second changes. One object per line writer, one thread.
 class TimeText {
  public:
   // Seconds that local time is ahead of UTC at a moment (seconds since 1970, UTC).

@@ -13,7 +13,7 @@ namespace tcp_sniffer {
 struct HeldExchange;
 
 // Requests that the output holds until their responses come, in the order of exchanges
-// (`records: exchange`). Its own affair; all of it is gone when the connection is over.
+// (`records: exchange`). Only the output uses it; all of it is gone when the connection is over.
 struct WaitingRequests {
   HeldExchange* first = nullptr;
   HeldExchange* last = nullptr;

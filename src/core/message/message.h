@@ -107,7 +107,7 @@ struct Message {
   bool after_gap = false;
 
   // partialAfterMs: of a message that is given out in parts the number of this one, from 1; else 0.
-  // `body` and `body_gaps` are its own, and but for the last one `body_size` is where it ends.
+  // `body` and `body_gaps` are its own, and `body_size` is where it ends, except of the last one.
   uint32_t part = 0;
   bool last_part = false;
   std::string_view whole_body;  // of the last part of a response, if it was kept
@@ -123,7 +123,7 @@ struct Message {
   bool has_latency = false;
   int64_t latency_ns = 0;  // may be negative
   bool unasked = false;    // a response that answers nothing, and needs no request
-  // Of a request whose response will not be told from others: why.
+  // Of a request whose response will not be distinguished from others: why.
   Incomplete unanswerable = Incomplete::kNo;
 
   // fields: extended

@@ -27,7 +27,7 @@ class MessageEmitter {
   bool emit_part(ConnectionIdentity& identity, Side side, Message& part);
   // A request whose response will not come, and why; the receiver is known.
   void emit_unanswered(ConnectionIdentity& identity, Side side, Message& request, Orphan orphan);
-  // The request of this exchange has no response that can be told from others.
+  // The request of this exchange has no response that can be distinguished from others.
   void lose_response(ConnectionIdentity& identity, uint64_t exchange, Incomplete cause) {
     output_.on_orphan(identity, exchange, {Orphan::Kind::kResponseNotCaptured, cause});
   }

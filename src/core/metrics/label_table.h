@@ -18,8 +18,8 @@ struct LabelSet {
   HostLabel host;
   uint8_t method = 0;
   uint16_t route = 0;
-  uint32_t detail = 0;              // the owner's affair
-  std::atomic<uint8_t> classes{0};  // the owner's affair
+  uint32_t detail = 0;              // only the owner uses it
+  std::atomic<uint8_t> classes{0};  // only the owner uses it
 };
 
 // Sets of labels by number, in a table of a fixed size to which sets are only added. Any thread may

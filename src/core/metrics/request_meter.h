@@ -25,7 +25,7 @@ class RequestMeter {
     return series_.row_of(method, target, host_header);
   }
   // Each of them once for a request: it was given out; and its final response was, or none will
-  // come that can be told from others.
+  // come that can be distinguished from others.
   void add_request(uint32_t row, uint64_t body_size);
   // `duration_ns`: the request's first byte to the response's last.
   void add_response(uint32_t row, uint16_t status, int64_t duration_ns, uint64_t body_size);

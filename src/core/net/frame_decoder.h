@@ -56,7 +56,7 @@ enum class FrameFate : uint8_t {
 //    capture cut them, as the frame's record shows, or a mirror that marks it. A length of 0 in a
 //    large IP packet is segmentation offload and means the rest of the frame.
 // 3. Packets quoted in ICMP errors are not TCP segments.
-// 4. VLAN, MPLS, PPPoE and PPP are the link's business: opened with tunnels = false, too, and not
+// 4. VLAN, MPLS, PPPoE and PPP belong to the link: opened with tunnels = false, too, and not
 //    counted as depth.
 class FrameDecoder {
  public:

@@ -224,7 +224,7 @@ void Pop3Engine::take_command(Context& context, std::string_view line) {
   pop3.next_exchange++;
 }
 
-// False: its reply will not be told from others.
+// False: its reply will not be distinguished from others.
 bool Pop3Engine::remember(Context& context, std::string_view name, Pop3Kind kind) {
   Pop3Connection& pop3 = context.pop3;
   pop3.pipelines |= !pop3.nothing_waits();

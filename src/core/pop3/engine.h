@@ -94,7 +94,7 @@ struct Pop3Connection {
   static constexpr uint32_t kWaitingMax = 64;
   static constexpr uint32_t kForgottenMax = 128;
 
-  // Where the identity or the port tells who is the server, it does.
+  // The identity or the port may show which side is the server.
   explicit Pop3Connection(const ConnectionIdentity& identity);
 
   std::array<Pop3Stream, 2> streams;  // by Side

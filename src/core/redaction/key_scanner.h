@@ -13,7 +13,7 @@ namespace tcp_sniffer {
 // Finds the values of the named keys in text that is JSON, or holds some: lines of it, events, a
 // script, a string of another JSON text with its quotes escaped (\"key\", \u0022key\u0022). It
 // looks at each ':' and at what stands before it, and not at where strings begin: so a part of a
-// text, or a text that is not quite JSON, does not lead it astray. A key may be written in quotes
+// text, or a text that is not quite JSON, does not mislead it. A key may be written in quotes
 // of both kinds or none.
 //
 // A value is a string to its closing quote, an object or array to its closing bracket, a number or

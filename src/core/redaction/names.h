@@ -32,9 +32,8 @@ class HeaderNames {
 // A name is covered when the elements of a path occur among its own, in this order: `number` covers
 // number, number[0], card[number] and Card.Number; `card.number` covers card[number] and
 // order.card[0].number. Elements are compared without regard to case and without blanks around;
-// '-',
-// '_', '+' and a blank are the same. A name that is the path with other signs between its elements
-// (card_number) is covered, too. What follows a NUL does not count.
+// '-', '_', '+' and a blank are the same. A name that is the path with other signs between its
+// elements (card_number) is covered, too. What follows a NUL does not count.
 class FieldNames {
  public:
   // What may stand in front of a parameter's name: what some server or client takes for a

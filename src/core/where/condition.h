@@ -23,7 +23,7 @@ struct ExchangeEnd {
 // that of parser.h.
 //
 // One verdict is given for a request and its final response. The request is asked first, and what
-// it says is kept as one bit for each comparison, so that it need not be there any more when the
+// it answers is kept as one bit for each comparison, so that it need not be there any more when the
 // response comes:
 //
 //     uint64_t bits = 0;
@@ -31,8 +31,8 @@ struct ExchangeEnd {
 //     if (verdict == Verdict::kLater) …hold the request, keep the bits…
 //     bool holds = condition.at_end(&bits, &response, end);
 //
-// A field of either message holds when it holds for one of them. Neither question allocates, but
-// for regular expressions, whose RE2 builds what it remembers of texts as it meets them, within a
+// A field of either message holds when it holds for one of them. Neither question allocates,
+// except with regular expressions: RE2 builds what it remembers of texts as it meets them, within a
 // mebibyte. A condition is used by one thread at a time, so each shard compiles its own.
 class Condition {
  public:

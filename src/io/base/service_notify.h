@@ -7,14 +7,14 @@
 
 namespace tcp_sniffer {
 
-// The protocol of sd_notify(3), by which systemd and others learn how a service gets on: lines such
-// as READY=1 in one datagram to the socket that NOTIFY_SOCKET names, a path or, after an @, an
+// The protocol of sd_notify(3), by which systemd and others learn how a service is doing: lines
+// such as READY=1 in one datagram to the socket that NOTIFY_SOCKET names, a path or, after an @, an
 // abstract name.
 
-// Whether there is a socket to tell.
+// Whether there is such a socket.
 bool has_service_manager();
 
-// Sends the lines. False: there is nobody to tell, or the datagram was not taken within a moment.
+// Sends the lines. False: there is no socket, or the datagram was not taken within a moment.
 // Opens a socket for each call, so it also works after the process has become another user. Any
 // thread.
 bool service_notify(std::string_view lines) noexcept;

@@ -2,9 +2,9 @@
 
 namespace tcp_sniffer {
 
-// A file descriptor that becomes readable when some other thread, or a signal handler, wants the
-// capture thread to look up. Lives as long as the source that waits on it. Should the kernel
-// refuse the descriptor, `fd()` is -1, which poll(2) passes over: waits then last to their timeout.
+// A file descriptor that becomes readable when some other thread, or a signal handler, wakes the
+// capture thread. Lives as long as the source that waits on it. If the kernel refuses the
+// descriptor, `fd()` is -1, which poll(2) passes over: waits then last to their timeout.
 //
 // Thread safety: `notify` from any thread and from signal handlers; `drain` by the waiting thread.
 class WakeEvent {

@@ -268,7 +268,7 @@ void Dispatcher::judge_jump(int64_t time_ns, int64_t now_ns) {
   }
 }
 
-// What is open ends, and time begins anew.
+// What is open ends, and time begins again.
 void Dispatcher::begin_new_life(int64_t time_ns) {
   send_all(BlockOrder::kDrain);
   clock_ns_ = time_ns;

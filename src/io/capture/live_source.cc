@@ -262,7 +262,7 @@ SourceStatus LiveSource::check_interface() {
     note_up(true);
     return SourceStatus::kIdle;
   }
-  // By its index: an interface made anew under the same name is another one, a renamed one is not.
+  // By its index: an interface made again under the same name is another one, a renamed one is not.
   ifreq request{};
   request.ifr_ifindex = static_cast<int>(interface_index_);
   const int fd = pcap_fileno(handle_);

@@ -29,10 +29,10 @@ enum class Protocol : uint8_t { kHttp };  // and the others of core/protocol/tab
 constexpr size_t kConfigKeysMax = 96;
 constexpr size_t kCaptureThreadsMax = 64;  // of all interfaces together
 
-// Everything a run can be told: one member a key of the configuration, holding the key's default.
+// What a run is configured by: one member for each key, which holds the key's default.
 //
 // Plain values, filled by the parsers on the main thread, completed by resolve_defaults, checked
-// by check_config, and read-only afterwards; any thread may then read it, but for the keys that
+// by check_config, and read-only afterwards; any thread may then read it, except the keys that
 // reload (KeySpec): those are the control thread's. Sizes are bytes and times milliseconds unless
 // the name says otherwise.
 //
@@ -140,13 +140,13 @@ struct Config {
   bool hex_dump = false;
   std::string debug_log = "reassembly.log";
 
-  // Which keys were said by the file or a flag, by their place in config_keys().
+  // Which keys the file or a flag gave, by their place in config_keys().
   std::bitset<kConfigKeysMax> given;
 
   bool live() const { return files.empty(); }
 };
 
-// Why a configuration is refused: one line for people that names the key, the value and what is
+// Why a configuration is rejected: one line for people that names the key, the value and what is
 // allowed, without control characters.
 struct ConfigError {
   std::string message;

@@ -28,7 +28,7 @@ struct Environment {
 // Asks the system; config_from_stdin stays false.
 Environment current_environment();
 
-// Gives every key that was not said its default for this environment: shards, format, color,
+// Gives every key that was not given its default for this environment: shards, format, color,
 // overload, tunnels, reassemblyBufferSize, sensorName and logFormat. Afterwards color is always or
 // never, and logFormat is text or json.
 void resolve_defaults(Config& config, const Environment& environment);
@@ -40,7 +40,7 @@ bool redacts(const Config& config);
 // The rules that span keys, on a resolved configuration. Returns nothing, or the first rule broken.
 std::optional<ConfigError> check_config(const Config& config, const Environment& environment);
 
-// Refuses every key of the table that is not supported and has another value than its default.
+// Rejects every key of the table that is not supported and has another value than its default.
 std::optional<ConfigError> check_supported(const Config& config,
                                            std::span<const KeySpec> keys = config_keys());
 

@@ -25,7 +25,7 @@ enum class Unit : uint8_t { kNone, kBytes, kMilliseconds };
 enum class TextKind : uint8_t {
   kText,        // any text, empty included
   kName,        // not empty
-  kPath,        // not empty; from the command line any bytes, for file systems know no encoding
+  kPath,        // not empty; from the command line any bytes, because file systems know no encoding
   kHeaderName,  // an HTTP field name; kept in lower case
   kListener,    // ADDRESS:PORT
   kPattern,     // a regular expression that RE2 takes; keeps its commas
@@ -62,7 +62,7 @@ struct KeySpec {
   std::span<const std::string_view> words{};
   std::string_view default_text{};  // when the default depends on the environment
   std::string_view meaning{};
-  bool supported = true;   // false: any value but the default is refused
+  bool supported = true;   // false: any value but the default is rejected
   bool live_only = false;  // without effect when files are read
   bool reloads = false;    // a run takes a new value from its configuration file (SIGHUP)
 };

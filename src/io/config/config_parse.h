@@ -11,7 +11,7 @@ namespace tcp_sniffer {
 // The longest configuration that is read.
 constexpr size_t kConfigTextMax = size_t{1} << 20;
 
-// Sets every key of the JSON object `text` in the configuration and marks it as given. Refused:
+// Sets every key of the JSON object `text` in the configuration and marks it as given. Rejected:
 // what is no JSON object in UTF-8, unknown and repeated keys, wrong types, values out of range.
 // Returns nothing, or the reason.
 std::optional<ConfigError> parse_config_json(std::string_view text, Config& config);

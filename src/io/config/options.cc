@@ -60,12 +60,12 @@ constexpr OtherWord kOtherWords[] = {
     {"-w", "no packets are written; allowed: --output FILE for the messages"},
     {"-A", "bodies are shown by the format; allowed: --format ndjson"},
     {"-C",
-     "no output is rotated by its size; allowed: --output FILE, which is opened anew on SIGHUP"},
-    {"-G", "no output is rotated by time; allowed: --output FILE, which is opened anew on SIGHUP"},
+     "no output is rotated by its size; allowed: --output FILE, which is opened again on SIGHUP"},
+    {"-G", "no output is rotated by time; allowed: --output FILE, which is opened again on SIGHUP"},
     {"-V", "no list of files is read; allowed: -r FILE..., and --version for the version"},
 };
 
-// A word by word split of the last flag of bufferSizeMiB, for those who derive it themselves.
+// A word by word split of the last flag of bufferSizeMiB, for users that derive it themselves.
 constexpr std::string_view kBufferSizeAlias = "buffer-size-mi-b";
 
 // How many values one list flag takes: as many as a command line can hold.
@@ -111,7 +111,7 @@ std::vector<std::string> split_items(const KeySpec& key, const std::vector<std::
 }
 
 // One flag of each key beside the flags that are no keys, in CLI11's terms. CLI11 finds out which
-// argument belongs to which flag; types and ranges are the table's affair.
+// argument belongs to which flag; types and ranges are in the table.
 class CommandLine {
  public:
   CommandLine() {

@@ -13,7 +13,7 @@ namespace tcp_sniffer {
 
 enum class Action : uint8_t {
   kRun,
-  kCheck,               // say what would be captured and what stands in the way
+  kCheck,               // report what would be captured and what prevents it
   kShortHelp,           // print short_help_text()
   kHelp,                // print help_text()
   kHelpMarkdown,        // print keys_markdown()
@@ -41,7 +41,7 @@ std::span<const ActionFlag> action_flags();
 struct Invocation {
   Action action = Action::kRun;
   Config config;
-  // --config -: standard input is the caller's life line, and its end ends a live capture.
+  // --config -: the end of standard input, the caller's life line, ends a live capture.
   bool config_from_stdin = false;
   Shell shell = Shell::kBash;  // of kCompletion
   // The configuration file, if it can be read again: one that is no pipe.
@@ -53,7 +53,7 @@ using ParseResult = std::variant<Invocation, ConfigError>;
 // Reads the command line (without the program's name), then the configuration file that it names,
 // from `standard_input` for "-", or without --config the one of the environment; a flag beats the
 // file. A word without a flag is a capture file (is_file_word), or else a part of the filter. A
-// flag for one of `interface` and `files` puts the file's value of the other aside. Throws nothing.
+// flag for one of `interface` and `files` replaces the file's value of the other. Throws nothing.
 // The environment's config_from_stdin is not looked at. `running`: the configuration of the run
 // that reads its file again. It keeps its key when the file that has it bears the same name and may
 // not be read any more, because the run goes on as another user.

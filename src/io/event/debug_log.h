@@ -29,8 +29,8 @@ class DebugLog {
   DebugLog(const DebugLog&) = delete;
   DebugLog& operator=(const DebugLog&) = delete;
 
-  // Why open(path) would fail, found out without making or emptying the file; nothing when nothing
-  // is known to stand in the way.
+  // Why open(path) would fail, found out without making or emptying the file; nothing: no
+  // obstacle is known.
   static std::optional<Problem> problem_of(const std::string& path);
 
   // Makes the file, or empties it; mode 0600, because it may hold what people sent. Nothing:

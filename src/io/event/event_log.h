@@ -32,7 +32,7 @@ class EventLog {
   // is not mixed with other writers' bytes.
   static constexpr size_t kPieceMax = 4096;
 
-  // How long close() waits for a writer that was told to give up, before it goes on without it.
+  // How long close() waits for a writer that was asked to give up, before it goes on without it.
   static constexpr uint64_t kGiveUpMs = 500;
 
   // The last words must not be lost to a queue that other events have filled.

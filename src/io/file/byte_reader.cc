@@ -24,7 +24,7 @@ struct ForeignKind {
   const char* command;
 };
 
-// Compressions that are not read here, but for which a pipe helps.
+// Compressions that are not read here: the error names a command for a pipe.
 constexpr ForeignKind kForeignKinds[] = {
     {{0xfd, '7', 'z', 'X'}, "xz", "xz -dc"},
     {{'B', 'Z', 'h', 0}, "bzip2", "bzip2 -dc"},

@@ -34,7 +34,7 @@ class FileSource final : public FileInput {
   FileSource(std::vector<std::string> paths, PiecePool& pool, FileParts* parts = nullptr,
              LinkNames* names = nullptr);
   ~FileSource() override;
-  // Why no capture can be read from `path`, as far as it can be told without waiting for bytes.
+  // Why no capture can be read from `path`, as far as it can be known without waiting for bytes.
   // Nothing: it may be one.
   static std::optional<Problem> problem_of(const std::string& path);
   // Why `path` cannot be opened; nothing when it may be. Opens nothing, so that a FIFO's writer

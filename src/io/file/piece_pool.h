@@ -35,7 +35,7 @@ class PiecePool {
 
   // A piece of at least `size` bytes, or nullptr when none is free now. For more than a piece's
   // size the memory is allocated for this once, and only while no other such piece is out: frames
-  // larger than a piece must not get round the bound.
+  // larger than a piece must not evade the bound.
   CapturePiece* take(size_t size);
 
   // Waits until `take(size)` may succeed, `wake` is called or `timeout_ms` have passed (-1: for

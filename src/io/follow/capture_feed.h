@@ -54,7 +54,7 @@ inline void report_end(const CaptureEnd& end, FollowCounters& counters, FollowLi
   listener.on_end(end);
 }
 
-// A capture that is being read, or is put aside.
+// A capture that is being read, or that waits while another one is read ("put aside").
 struct FollowedCapture {
   std::string name;
   std::unique_ptr<ByteReader> reader;
@@ -90,10 +90,10 @@ class CaptureFeed {
     kEnd,    // it has ended
   };
   virtual Stop stop_of(FollowedCapture& capture, FollowClock::time_point now) = 0;
-  // The capture was put aside, or ends, as it says itself.
+  // The capture is put aside, or ends as FollowedCapture::end describes.
   virtual void put_aside(FollowedCapture& capture) = 0;
   virtual void end(FollowedCapture& capture) = 0;
-  // It ends as it says itself, and something else than its rest is in its place.
+  // It ends in the same way, and something else than its rest is in its place.
   virtual void replace(FollowedCapture& capture) = 0;
   // The run ends: nothing is put aside any more.
   virtual void close() {}

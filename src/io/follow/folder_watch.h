@@ -8,9 +8,9 @@
 
 namespace tcp_sniffer {
 
-// Tells what changes in folders (inotify(7)), which is a hint and not the truth: changes can be
-// lost, and on network file systems other machines' changes are not told. So who uses it also looks
-// into the folders, at once after a loss and from time to time.
+// Reports what changes in folders (inotify(7)), which is a hint and not the truth: changes can be
+// lost, and on network file systems other machines' changes are not reported. So its user also
+// looks into the folders, at once after a loss and from time to time.
 //
 // Thread safety: none; one thread.
 class FolderWatch {

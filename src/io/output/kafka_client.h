@@ -95,7 +95,7 @@ class KafkaClient {
 
   const KafkaSettings settings_;
   const Listener listener_;
-  KafkaError last_error_;  // but for that all brokers are down, which says less
+  KafkaError last_error_;  // except that all brokers are down, which says less
   bool all_brokers_down_ = false;
   rd_kafka_s* handle_ = nullptr;
   rd_kafka_topic_s* topic_ = nullptr;

@@ -213,7 +213,7 @@ void KafkaWriter::finish() {
       client_->poll(10);
     }
   }
-  // Of which the library has told nothing.
+  // Of which the library has reported nothing.
   discard(queued_.exchange(0, std::memory_order_relaxed));
   delays_.publish();
   report_failed(true);

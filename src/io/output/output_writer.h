@@ -57,8 +57,8 @@ class OutputWriter final : public OutputThread {
   OutputWriter(const Settings& settings, LineQueue& queue);
   ~OutputWriter() override;
 
-  // Why open() would fail at this path, found out without opening it; nothing when nothing is known
-  // to stand in the way.
+  // Why open() would fail at this path, found out without opening it; nothing: no obstacle is
+  // known.
   static std::optional<Problem> problem_of(const std::string& path);
   // Opens the output. Nothing: it is open. A FIFO is not waited for: when it has no reader, nothing
   // is opened, and lacks_reader() is true.
@@ -69,11 +69,11 @@ class OutputWriter final : public OutputThread {
   struct Listener {
     // The output has ended by itself; and again when all is done.
     std::function<void()> on_end = [] {};
-    // The path could not be opened anew, with the error in words: the old file is kept until the
+    // The path could not be opened again, with the error in words: the old file is kept until the
     // next reopen().
     std::function<void(const std::string& file, const std::string& error)> on_reopen_failed =
         [](const std::string&, const std::string&) {};
-    // The file did not end with a whole message, at the start or when it was opened anew.
+    // The file did not end with a whole message, at the start or when it was opened again.
     std::function<void(const std::string& file, const FileEnd& end)> on_mended =
         [](const std::string&, const FileEnd&) {};
     // The disk is full, with the error in words, and has room again; with the messages dropped
@@ -87,7 +87,7 @@ class OutputWriter final : public OutputThread {
   };
   void start(Listener listener);
   bool between_messages() const override { return !inside_.load(std::memory_order_seq_cst); }
-  // The path is opened anew (SIGHUP), at once if nothing is being written: what is put into the
+  // The path is opened again (SIGHUP), at once if nothing is being written: what is put into the
   // queue from here on goes into the new file. Any thread.
   void reopen();
 

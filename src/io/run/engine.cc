@@ -70,7 +70,7 @@ int Engine::run_to_the_end() {
   service_.ready();
   control_loop();
   const int status = end_report();
-  // What the thread had in its hands is in no state to be taken apart.
+  // What the thread was working on is in no state to be destroyed.
   if (fault_reported_) leave();
   return status;
 }

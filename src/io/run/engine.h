@@ -31,7 +31,7 @@ namespace tcp_sniffer {
 //   capture thread(s) ─ end markers ─► shards drain ─ last lines ─► writer ─ flush ─► stopped
 //
 // The thread that calls run() is the control thread: signals, the life line on standard input,
-// reports. Where the frames come from is the business of the run's mode.
+// reports. Where the frames come from is up to the run's mode.
 //
 // The second signal ends the process whatever a thread does: when the run has not ended in order
 // SignalWatch::kPatience later, the process is left without its threads (leave).

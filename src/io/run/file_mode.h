@@ -45,7 +45,7 @@ class FileMode : public RunMode {
   // Opens what the frames come from, or gives the reason why it cannot be.
   using Opened = std::variant<std::unique_ptr<FileInput>, Problem>;
   virtual Opened open_input(PiecePool& pool) = 0;
-  // Why the files cannot be read, as far as it can be told at once.
+  // Why the files cannot be read, as far as it can be known at once.
   std::optional<Problem> problem_of_files() const;
 
   const std::vector<std::string>& files() const { return files_; }

@@ -22,7 +22,7 @@ class FollowRun final : public FileRun, private FollowListener {
   std::vector<MetricsSources::Capture> statistics() const override;
   void describe(EventFields& fields) const override;
 
-  // Why the captures of the configuration cannot be followed, as far as it can be told without
+  // Why the captures of the configuration cannot be followed, as far as it can be known without
   // reading them. Nothing: no obstacle is known.
   static std::optional<Problem> problem_of(const std::string& entry);
 

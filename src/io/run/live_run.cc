@@ -21,8 +21,8 @@ using std::chrono::milliseconds;
 // How often the shards learn the time when no packet brings it to them.
 constexpr milliseconds kTick{100};
 
-// With several interfaces the packets of one wait until the others have told that they have none
-// from before: when nothing comes, and while packets come, which may all be for other shards.
+// With several interfaces the packets of one wait until the others have reported that they have
+// none from before: when nothing comes, and while packets come, which may all be for other shards.
 constexpr milliseconds kTickOfSeveral{5};
 constexpr milliseconds kBusyTickOfSeveral{2};
 
@@ -232,7 +232,8 @@ bool LiveRun::take_until_stop(Capture& capture) {
   milliseconds tick = tick_of(host_.config);
   const milliseconds busy_tick = has_several() ? kBusyTickOfSeveral : tick;
   const bool ticks_when_busy = has_several() || host_.config.partial_after_ms > 0;
-  // What the kernel holds back is told no sooner than it would come; two of its timer's ticks more.
+  // The time of packets that the kernel holds back is reported no sooner than they would come, and
+  // two of its timer's ticks later.
   const milliseconds held_back(has_several() ? block_timeout_ms(host_.config) + 8 : 0);
   Clock::time_point next_tick{};
   Clock::time_point last_packet = Clock::now();

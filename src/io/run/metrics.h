@@ -41,7 +41,7 @@ struct MetricsSources {
 };
 
 // Serves the figures of a run as Prometheus text under /metrics, on threads of its own. A scrape
-// takes nothing from the data path but what its threads published anyway, without a lock.
+// takes from the data path only what its threads publish anyway, without a lock.
 //
 // Every counter of the ledger is a metric of its own, `tcp_sniffer_<group>_<name>`, with the label
 // `capture` or `shard`; gauges have no `_total`. Its meaning is the metric's help text. The metrics

@@ -63,7 +63,7 @@ OutputWriter::Listener Outputs::file_listener(
   OutputWriter::Listener listener;
   listener.on_end = on_end;
   listener.on_reopen_failed = warning(event::kOutputReopenFailed,
-                                      "the output could not be opened anew; the old file is kept");
+                                      "the output could not be opened again; the old file is kept");
   listener.on_full = warning(event::kOutputFull, "the output has no room; it is tried again");
   listener.on_room = [this](const std::string& file, uint64_t dropped) {
     EventFields fields;

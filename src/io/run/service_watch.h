@@ -13,9 +13,9 @@
 
 namespace tcp_sniffer {
 
-// Tells the service manager how the run gets on, if there is one (io/base/service_notify.h): that
-// it is ready, that it reloads and stops, a line about it (STATUS), and that it lives (WATCHDOG=1),
-// the last only while every thread goes on. The control thread calls it, so that it is watched as
+// Reports to the service manager, if there is one (io/base/service_notify.h): that the run is
+// ready, reloads or stops, a line about it (STATUS), and that it lives (WATCHDOG=1), the last only
+// while every thread goes on. The control thread calls it, so that it is watched as
 // well.
 //
 // While the run waits for a reader before it begins, and while it stops, it asks for more time than
@@ -36,7 +36,7 @@ class ServiceWatch {
   void begin_reload() const;
   void end_reload() const;
   void stopping();
-  // Tells how it gets on. When it is due.
+  // Reports how the run is doing. When it is due.
   void look(const Totals& totals, const std::vector<ThreadSight>& threads, Clock::time_point now);
 
  private:

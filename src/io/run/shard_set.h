@@ -77,8 +77,8 @@ class ShardSet {
 
   // The threads that have not ended. Any thread.
   void see(std::vector<ThreadSight>& threads) const;
-  // Grows while a shard waits for the writer, so that what waits for the shard can be seen to be no
-  // reason for worry. Any thread.
+  // Grows while a shard waits for the writer, so that a thread that waits for the shard is not
+  // taken for one that stands still. Any thread.
   uint64_t beats_of_waits() const;
 
   std::vector<const ShardCounters*> counters() const;

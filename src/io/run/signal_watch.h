@@ -19,8 +19,8 @@ namespace tcp_sniffer {
 // threads (Engine::block_signals).
 class SignalWatch {
  public:
-  // What an ordered end may take after the second signal: far more than a shard needs for what it
-  // has in its hands, less than a person waits before using SIGKILL.
+  // What an ordered end may take after the second signal: far more than a shard needs for the block
+  // that it works on, less than a person waits before using SIGKILL.
   static constexpr std::chrono::milliseconds kPatience{3000};
 
   SignalWatch() = default;

@@ -341,10 +341,10 @@ TEST(OptionsTest, RefusalsNameTheFlagTheValueAndWhatIsAllowed) {
       {{"-w"}, "-w: no packets are written; allowed: --output FILE for the messages"},
       {{"-A", "-p", "80"}, "-A: bodies are shown by the format; allowed: --format ndjson"},
       {{"-C", "10", "-p", "80"},
-       "-C: no output is rotated by its size; allowed: --output FILE, which is opened anew on "
+       "-C: no output is rotated by its size; allowed: --output FILE, which is opened again on "
        "SIGHUP"},
       {{"-p", "80", "-G", "10"},
-       "-G: no output is rotated by time; allowed: --output FILE, which is opened anew on SIGHUP"},
+       "-G: no output is rotated by time; allowed: --output FILE, which is opened again on SIGHUP"},
       {{"-V", "list"},
        "-V: no list of files is read; allowed: -r FILE..., and --version for the version"},
       {{"-p", "80", "-B", "0"},

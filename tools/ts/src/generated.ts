@@ -853,7 +853,7 @@ export interface ReloadFailedEvent extends EngineEvent {
   error: string;
 }
 
-/** At a SIGHUP the output could not be opened anew; the old file is kept. */
+/** At a SIGHUP the output could not be opened again; the old file is kept. */
 export interface OutputReopenFailedEvent extends EngineEvent {
   file: string;
   error: string;
