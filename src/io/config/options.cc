@@ -30,7 +30,7 @@ using nlohmann::json;
 constexpr auto kActionFlags = std::to_array<ActionFlag>({
     {.name = "check",
      .action = Action::kCheck,
-     .meaning = "validate, say what would be captured and what stands in the way, and exit"},
+     .meaning = "validate, report what would be captured and what prevents it, and exit"},
     {.name = "list-interfaces",
      .action = Action::kListInterfaces,
      .short_flag = 'D',

@@ -58,7 +58,7 @@ constexpr std::string_view kShortHelp =
       --redact-headers NAME,...   --redact-query NAME,...    hide values
       --where CONDITION     only such exchanges    --sample-rate 0.1   a tenth
       --config FILE         keys from a JSON object
-      --check               say what stands in the way, and exit
+      --check               report what prevents a run, and exit
   -q, --quiet               only warnings         --utc   times in UTC
   -c, --count N             stop after N exchanges, or      --duration 30s
       --help                all flags                     --version
