@@ -19,7 +19,6 @@ NOT_RUN = {  # command: why
     "tools/test.sh": "it runs this test",
     "cmake --build --preset release --target man": "it builds; this test runs on what it built",
     "(cd build/release && cpack -G DEB)": "packaging_test makes the package",
-    "cd build/release && cpack -G DEB": "packaging_test makes the package",
     "cmake --build --preset release --target man && "
     "sudo cmake --install build/release --prefix /usr":
         "it installs into the system; packaging_test installs into a folder",
