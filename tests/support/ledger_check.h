@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-// The contract's equations over the `stopped` event.
+// The equations of docs/ledger.md over the `stopped` event.
 namespace tcp_sniffer {
 
 inline uint64_t ledger_sum(const nlohmann::json& group, std::initializer_list<const char*> names) {

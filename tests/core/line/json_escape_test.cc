@@ -23,7 +23,7 @@ std::vector<const EscapeKernels*> all_kernels() {
   return kernels;
 }
 
-// The model: one character at a time, by the words of the contract.
+// The model: one character at a time, by the rules of json_escape.h.
 std::string model_escape_character(char32_t c) {
   if (c == '"') return "\\\"";
   if (c == '\\') return "\\\\";
@@ -148,7 +148,7 @@ std::string random_text(Random& random, const TextMix& mix, size_t characters) {
 }
 
 // Runs a kernel on a copy of the text that ends where its memory ends, so that a sanitizer sees
-// every byte read too many, and with the output room that the contract of the kernel grants.
+// every byte read too many, and with the output room that the kernel is promised.
 struct Room {
   explicit Room(std::string_view text, size_t shift)
       : in(text.size() + shift), out(escaped_size_max(text.size())) {

@@ -213,7 +213,7 @@ export class LineDecoder implements Decoder {
 }
 
 /**
- * CONTRACT's framed form: eight bytes of magic, then per message two little-endian 32-bit lengths,
+ * The framed form: eight bytes of magic, then per message two little-endian 32-bit lengths,
  * JSON, body. A length that cannot be true has no end to search for, so it throws OUTPUT_CORRUPT.
  */
 export class FrameDecoder implements Decoder {

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // The engine's double for what the real one does not do on request: crash, stall, write nonsense.
-// It speaks the contract: one line of configuration on standard input, messages on standard output
-// in the configured form, events on standard error. What it does is said by FAKE_ENGINE, a JSON
-// object; see `plan` for its keys.
+// It speaks as the real one does: one line of configuration on standard input, messages on
+// standard output in the configured form, events on standard error. What it does is in the
+// variable FAKE_ENGINE, a JSON object; see `plan` for its keys.
 
 import { appendFileSync, writeSync } from 'node:fs';
 import { exchangeRecordOf, recordOf } from './packed-writer.mjs';

@@ -1,4 +1,4 @@
-// The options that netcap has, each with its effect on a capture, with 0, 2 and 4 shards.
+// Keys, each with its effect on a capture, with 0, 2 and 4 shards.
 
 #include <gtest/gtest.h>
 
@@ -16,7 +16,7 @@
 #include "support/run_engine.h"
 #include "support/run_program.h"
 
-namespace tcp_sniffer::netcap_options_test {
+namespace tcp_sniffer::key_effects_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -77,7 +77,7 @@ Outcome read_capture(
   return inline_run;
 }
 
-class NetcapOptions : public testing::Test {
+class KeyEffects : public testing::Test {
  protected:
   fs::path file_of(const CaptureMaker& maker) {
     const fs::path path = folder / "capture.pcap";
@@ -99,7 +99,7 @@ CaptureMaker several_exchanges(int connections = 12) {
   return maker;
 }
 
-TEST_F(NetcapOptions, DefragPutsFragmentsTogether) {
+TEST_F(KeyEffects, DefragPutsFragmentsTogether) {
   const Outcome with = read_capture(capture("fragments_ipv4.pcap"), {});
   const Outcome without = read_capture(capture("fragments_ipv4.pcap"), {"--no-defrag"});
   EXPECT_GT(with.count("frames", "fragment_merged"), 0u);
@@ -141,7 +141,7 @@ CaptureMaker checksummed_exchange(bool good_response) {
   return maker;
 }
 
-TEST_F(NetcapOptions, VerifyChecksumsDropsWhatIsDamaged) {
+TEST_F(KeyEffects, VerifyChecksumsDropsWhatIsDamaged) {
   const fs::path damaged = file_of(checksummed_exchange(false));
   EXPECT_EQ(read_capture(damaged, {}).messages.size(), 2u);
   const Outcome checked = read_capture(damaged, {"--verify-checksums"});
@@ -152,7 +152,7 @@ TEST_F(NetcapOptions, VerifyChecksumsDropsWhatIsDamaged) {
   EXPECT_EQ(sound.count("frames", "bad_checksum"), 0u);
 }
 
-TEST_F(NetcapOptions, OffloadedChecksumsAreNoDamageUnlessVerified) {
+TEST_F(KeyEffects, OffloadedChecksumsAreNoDamageUnlessVerified) {
   const Outcome usual = read_capture(capture("offloads_on.pcap"), {});
   EXPECT_GT(usual.messages.size(), 0u);
   EXPECT_EQ(usual.incomplete(), 0u);
@@ -163,7 +163,7 @@ TEST_F(NetcapOptions, OffloadedChecksumsAreNoDamageUnlessVerified) {
             usual.messages.size() - usual.incomplete());
 }
 
-TEST_F(NetcapOptions, CheckTcpOptionsRefusesWhatTheMssForbids) {
+TEST_F(KeyEffects, CheckTcpOptionsRefusesWhatTheMssForbids) {
   CaptureMaker maker;
   using packets::bytes;
   const auto mss_30 = bytes({2, 4, 0, 30});
@@ -181,7 +181,7 @@ TEST_F(NetcapOptions, CheckTcpOptionsRefusesWhatTheMssForbids) {
   EXPECT_EQ(checked.count("bytes", "refused"), kResponse.size());
 }
 
-TEST_F(NetcapOptions, IgnoreFsmErrorsFalseRefusesDataWithoutAnAcknowledgment) {
+TEST_F(KeyEffects, IgnoreFsmErrorsFalseRefusesDataWithoutAnAcknowledgment) {
   CaptureMaker maker;
   auto connection = maker.open();
   maker.segment(connection, CaptureMaker::kClient, kRequest, CaptureMaker::kPush);
@@ -194,7 +194,7 @@ TEST_F(NetcapOptions, IgnoreFsmErrorsFalseRefusesDataWithoutAnAcknowledgment) {
   EXPECT_EQ(strict.messages.size(), 1u);
 }
 
-TEST_F(NetcapOptions, AllowMissingInitFalseTakesOnlyConnectionsWithTheirSyn) {
+TEST_F(KeyEffects, AllowMissingInitFalseTakesOnlyConnectionsWithTheirSyn) {
   CaptureMaker maker;
   auto known = maker.open();
   auto midstream = maker.connection();
@@ -208,7 +208,7 @@ TEST_F(NetcapOptions, AllowMissingInitFalseTakesOnlyConnectionsWithTheirSyn) {
   EXPECT_EQ(strict.count("tcp", "missing_init_refused"), 2u);
 }
 
-TEST_F(NetcapOptions, FlushEverySweepsSoonerAndChangesNoLine) {
+TEST_F(KeyEffects, FlushEverySweepsSoonerAndChangesNoLine) {
   CaptureMaker maker;
   auto silent = maker.open();
   maker.segment(silent, CaptureMaker::kClient,
@@ -229,7 +229,7 @@ TEST_F(NetcapOptions, FlushEverySweepsSoonerAndChangesNoLine) {
   EXPECT_EQ(usual.lines, swept.lines);
 }
 
-TEST_F(NetcapOptions, DecodeBodiesUndoesTheCodingsOfAllMessages) {
+TEST_F(KeyEffects, DecodeBodiesUndoesTheCodingsOfAllMessages) {
   const std::string text = content_coders::some_text(20000);
   const std::map<std::string, std::string> bodies = {
       {"gzip", content_coders::gzip(text)},
@@ -265,7 +265,7 @@ TEST_F(NetcapOptions, DecodeBodiesUndoesTheCodingsOfAllMessages) {
   for (const Json& message : plain.messages) EXPECT_FALSE(message.contains("contentDecoded"));
 }
 
-TEST_F(NetcapOptions, BodyCutAtItsMaximumIsDecodedAsFarAsItGoes) {
+TEST_F(KeyEffects, BodyCutAtItsMaximumIsDecodedAsFarAsItGoes) {
   const std::string text = content_coders::some_text(200000);
   const std::string body = content_coders::gzip(text);
   CaptureMaker maker;
@@ -289,7 +289,7 @@ TEST_F(NetcapOptions, BodyCutAtItsMaximumIsDecodedAsFarAsItGoes) {
   EXPECT_FALSE(message.contains("contentDecodeError"));
 }
 
-TEST_F(NetcapOptions, ExtractDirGetsEachResponseBody) {
+TEST_F(KeyEffects, ExtractDirGetsEachResponseBody) {
   const fs::path bodies = folder / "bodies";
   const auto empty_folder = [&] {
     fs::remove_all(bodies);
@@ -307,7 +307,7 @@ TEST_F(NetcapOptions, ExtractDirGetsEachResponseBody) {
   }
 }
 
-TEST_F(NetcapOptions, ExtractedBodiesAreDecodedWhenAsked) {
+TEST_F(KeyEffects, ExtractedBodiesAreDecodedWhenAsked) {
   const fs::path bodies = folder / "bodies";
   const auto empty_folder = [&] {
     fs::remove_all(bodies);
@@ -330,7 +330,7 @@ TEST_F(NetcapOptions, ExtractedBodiesAreDecodedWhenAsked) {
   EXPECT_EQ(decoded.size(), coded.size());
 }
 
-TEST_F(NetcapOptions, WriteIncompleteKeepsWhatIsLeftOfABody) {
+TEST_F(KeyEffects, WriteIncompleteKeepsWhatIsLeftOfABody) {
   CaptureMaker maker;
   auto connection = maker.open();
   maker.segment(connection, CaptureMaker::kClient, kRequest);
@@ -351,7 +351,7 @@ TEST_F(NetcapOptions, WriteIncompleteKeepsWhatIsLeftOfABody) {
   EXPECT_EQ(content_of(bodies / (id + "-0-incomplete.bin")), "only a part");
 }
 
-TEST_F(NetcapOptions, ExtractionThatCannotStartEndsTheRunAtOnce) {
+TEST_F(KeyEffects, ExtractionThatCannotStartEndsTheRunAtOnce) {
   const Finished finished = run_sniffer({"-r", file_of(several_exchanges()).string(),
                                          "--extract-dir", (folder / "nowhere").string()});
   EXPECT_EQ(finished.exit.code, 7);
@@ -379,7 +379,7 @@ std::vector<std::string> segment_lines(const fs::path& log) {
   return found;
 }
 
-TEST_F(NetcapOptions, DebugWritesOneWholeLineASegment) {
+TEST_F(KeyEffects, DebugWritesOneWholeLineASegment) {
   const fs::path log = folder / "debug.log";
   const fs::path file = file_of(several_exchanges(40));
   const Arguments arguments = {"--debug", "--debug-log", log.string()};
@@ -394,7 +394,7 @@ TEST_F(NetcapOptions, DebugWritesOneWholeLineASegment) {
   EXPECT_EQ(read_capture(file, arguments).lines, read_capture(file, {}).lines);
 }
 
-TEST_F(NetcapOptions, HexDumpShowsTheBytes) {
+TEST_F(KeyEffects, HexDumpShowsTheBytes) {
   const fs::path log = folder / "debug.log";
   const fs::path file = file_of(several_exchanges());
   for (const int shards : {0, 2, 4}) {
@@ -405,13 +405,13 @@ TEST_F(NetcapOptions, HexDumpShowsTheBytes) {
   }
 }
 
-TEST_F(NetcapOptions, DebugLogThatCannotBeWrittenEndsTheRunAtOnce) {
+TEST_F(KeyEffects, DebugLogThatCannotBeWrittenEndsTheRunAtOnce) {
   const Finished finished = run_sniffer({"-r", file_of(several_exchanges()).string(), "--debug",
                                          "--debug-log", (folder / "nowhere" / "x.log").string()});
   EXPECT_EQ(finished.exit.code, 7);
 }
 
-TEST_F(NetcapOptions, AllOfThemTogetherGiveTheSameWithAnyNumberOfShards) {
+TEST_F(KeyEffects, AllOfThemTogetherGiveTheSameWithAnyNumberOfShards) {
   const fs::path bodies = folder / "bodies";
   const auto empty_folder = [&] {
     fs::remove_all(bodies);
@@ -430,4 +430,4 @@ TEST_F(NetcapOptions, AllOfThemTogetherGiveTheSameWithAnyNumberOfShards) {
 }
 
 }  // namespace
-}  // namespace tcp_sniffer::netcap_options_test
+}  // namespace tcp_sniffer::key_effects_test
