@@ -9,7 +9,7 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 const frameHeaderSize = 8;
 
-/** Told what could not be used: its first bytes, and why. */
+/** Gets what could not be used: its first bytes, and why. */
 export type MalformedListener = (bytes: Buffer, reason: string) => void;
 export const malformedBytesShown = 1024;
 

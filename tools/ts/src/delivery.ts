@@ -92,7 +92,7 @@ export class Delivery {
    * output is corrupt. */
   async run(run: EngineRun, checked: CheckedConfig): Promise<void> {
     try {
-      // Who awaits start() and then attaches a consumer has done so one turn later.
+      // A caller that awaits start() and then attaches a consumer has done so one turn later.
       await run.started.catch(() => {});
       await nextTurn();
       const decoder = decoderOf(checked, (bytes, reason) => this.#host.onMalformed(bytes, reason));

@@ -22,7 +22,7 @@ const lastLinesKept = 12;
 const lastLineLengthMax = 1024;
 /** A line of standard error that has no end is cut here. */
 const eventLengthMax = 1_048_576;
-/** Beyond what the engine may take to drain; then it is told by a signal, and killed. */
+/** Beyond what the engine may take to drain; then it gets a signal, and is killed. */
 const stopGraceMs = 10_000;
 const killGraceMs = 5_000;
 const waitForConnectionsMs = 30_000;
@@ -109,7 +109,7 @@ export class EngineRun {
     child.stdin?.write(`${JSON.stringify(config.engine)}\n`);
   }
 
-  /** Starts the engine. Rejects only where no pipe can be made; the rest is told by `started`. */
+  /** Starts the engine. Rejects only where no pipe can be made; `started` reports the rest. */
   static async launch(
     binary: string,
     config: CheckedConfig,

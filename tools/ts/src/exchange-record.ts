@@ -242,7 +242,7 @@ export class ExchangeRecord implements Exchange<Message> {
     } as ExchangeFields;
   }
 
-  /** The same exchange on memory of its own, for who keeps it long. */
+  /** The same exchange on memory of its own, to be kept for long. */
   detach(): ExchangeRecord {
     const copy = new ExchangeRecord(
       Buffer.from(this.#json),

@@ -32,8 +32,8 @@ export function parseFields(json: Buffer): MessageFields {
  *
  * The fields are getters, so `{ ...message }` copies nothing: `toJSON()` gives a plain object (and
  * is what JSON.stringify uses). `raw` and `bodyBuffer` are parts of the buffer that was read, up
- * to 1 MiB, which stays in memory as long as the message does; who keeps many messages keeps
- * `toJSON()` instead, or copies what he needs.
+ * to 1 MiB, which stays in memory as long as the message does. To keep many messages, keep
+ * `toJSON()` instead, or copy what is needed.
  *
  * Of the engine's forms: in packed records, the default, it is a PackedMessage, which parses
  * nothing. In NDJSON `raw` is the whole line and the body is part of it. In the framed form `raw` is the
@@ -123,7 +123,7 @@ export class Message extends MessageView {
     return { ...rest, body: this.#frameBody.toString('utf8') };
   }
 
-  /** The same message on memory of its own, for who keeps it long. */
+  /** The same message on memory of its own, to be kept for long. */
   detach(): Message {
     const shared = this.#json.buffer.byteLength;
     if (shared <= detachedShare * this.byteLength) return this;

@@ -16,7 +16,7 @@ export interface Exchange<M extends MessageLike = MessageLike> {
   response: M | undefined;
   /** What is there alone: a request whose response is not there, a response to nothing known. */
   orphan: 'request' | 'response' | undefined;
-  /** Exchanges of the engine: why it is alone. Messages alone do not tell it. */
+  /** Exchanges of the engine: why it is alone. Messages alone do not show it. */
   orphanReason?: OrphanReason | undefined;
   /** Why the other half is not known; `limit`: too much waited, and it comes alone. */
   orphanCause?: ExchangeFields['orphanCause'] | undefined;
@@ -36,7 +36,7 @@ export interface PairOptions {
 
 const pendingMaxDefault = 100_000;
 const pendingBytesMaxDefault = 67_108_864;
-/** A server sends one or two; a client that waits for many cannot tell them from an attack. */
+/** A server sends one or two; a client that waits for many cannot distinguish them from an attack. */
 const interimMaxDefault = 16;
 const switchingProtocols = 101;
 

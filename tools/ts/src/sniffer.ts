@@ -16,7 +16,7 @@ import type { Crash, SnifferEvents, SnifferStats } from './sniffer-events.js';
 const healthyRunMs = 60_000;
 const callbackErrorsLogged = 10;
 
-/** Codes that starting again does not heal. */
+/** Codes of errors that a new start would meet again. */
 const lastingCodes: ReadonlySet<string> = new Set([
   'INVALID_CONFIG',
   'BINARY_NOT_FOUND',
@@ -200,7 +200,7 @@ export class Sniffer extends EventEmitter {
       try {
         logger[level](text);
       } catch {
-        // There is nobody left to tell.
+        // Nothing is left to report it to.
       }
     };
     return { warn: guarded('warn'), error: guarded('error') };
@@ -238,7 +238,7 @@ export class Sniffer extends EventEmitter {
     return run;
   }
 
-  /** Sees the runs through to the last one's end. */
+  /** Follows the runs to the end of the last one. */
   async #supervise(
     first: EngineRun,
     firstDelivered: Promise<void>,

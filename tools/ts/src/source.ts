@@ -29,7 +29,7 @@ export interface ByteSource {
 
 /** What is read at once. More does not help: the engine's pipe holds no more than 1 MiB. */
 const slabSize = 1_048_576;
-/** Below this the next read gets a new slab, for a short read costs as much as a long one. */
+/** Below this the next read gets a new slab, because a short read costs as much as a long one. */
 const slabRestMin = 131_072;
 
 /** Memory to read into: consecutive reads fill one slab, so that a message across two of them is
