@@ -15,7 +15,7 @@ enum class SegmentFate : uint8_t {
   kDuplicate,    // had come before
   kLate,         // came after its hole was given up
   kOutOfWindow,  // too far ahead, after the end, or with a RST
-  kRefused,      // by an option, or for want of room
+  kRefused,      // by an option, or because there was no room
 };
 
 // A segment as debugLog shows it.

@@ -157,7 +157,7 @@ bool ConditionParser::parse_values(Atom& atom) {
 }
 
 bool ConditionParser::parse_value(Atom& atom, Atom::Test test) {
-  // Something that is no value is compared in vain: the atom says what it expects.
+  // Something that is no value makes the comparison fail, and the atom says what it expects.
   const std::string problem =
       begins_value(token_) ? atom.compare(test, token_) : atom.compare(test, Token{});
   if (!problem.empty()) return fail(token_.at, problem);

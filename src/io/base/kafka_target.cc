@@ -176,7 +176,7 @@ std::string read_kafka_properties(std::string_view lines, std::vector<KafkaPrope
 }
 
 std::string without_secrets(std::string text, const std::vector<KafkaProperty>& properties) {
-  // Shorter ones are words such as true, and no secrets worth the name.
+  // Shorter ones are words such as true, and no secrets.
   constexpr size_t kSecretSizeMin = 4;
   constexpr std::string_view kHidden = "[hidden]";
   for (const KafkaProperty& property : properties) {

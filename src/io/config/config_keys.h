@@ -42,7 +42,7 @@ struct WordTarget {
   size_t (*get)(const Config& config);
 };
 
-// Where a key's value lives, and thereby its type.
+// Where a key's value lives, and so its type.
 using KeyTarget =
     std::variant<bool Config::*, uint64_t Config::*, double Config::*, std::string Config::*,
                  std::vector<std::string> Config::*, std::vector<uint16_t> Config::*,

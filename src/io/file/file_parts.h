@@ -54,7 +54,7 @@ class FileParts {
   // From now on parts are those of the file that `fd` has open, from `offset` on. The descriptor is
   // copied. False: it cannot be.
   bool begin(int fd, uint64_t offset);
-  // The file has ended. Parts of it that are out are read in vain.
+  // The file has ended. Parts of it that are still out will not be used.
   void end();
   bool is_current(const Chunk& chunk) const { return file_ != nullptr && chunk.file == file_; }
 

@@ -11,7 +11,7 @@ namespace tcp_sniffer {
 
 namespace {
 
-// Less room than this at a piece's end is not worth a system call, when a fresh piece is to be had.
+// Less room than this at a piece's end is not worth a system call, when a fresh piece is free.
 constexpr size_t kReadSizeMin = 64 * 1024;
 
 }  // namespace

@@ -99,7 +99,7 @@ class OutputWriter final : public OutputThread {
   static constexpr std::chrono::nanoseconds kNapMin = std::chrono::microseconds(100);
   static constexpr std::chrono::nanoseconds kNapMax = std::chrono::milliseconds(2);
   // A pipe of kPipeBytes that is not nearly empty is left to its reader for so long at most: a fast
-  // one empties it meanwhile, and one that takes longer does not run dry.
+  // one empties it meanwhile, and one that takes longer does not find it empty.
   static constexpr std::chrono::nanoseconds kPauseForEmptyPipe = std::chrono::milliseconds(1);
   static constexpr size_t kBlocksTogether = 8;  // in one call of the system
   // After an abort a message that was taken in part is given up when nothing was taken for so long:
