@@ -185,8 +185,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .meaning = "add the headers as sent, in their order"},
     {.name = "trustedProxies", .value_name = "N", .group = KeyGroup::kOutput,
      .target = &Config::trusted_proxies, .minimum = 0, .maximum = 100,
-     .meaning = "adds client: how many proxies in front of the server are believed what they add to Forwarded "
-     "or X-Forwarded-For; 0: none, the client is the connection's peer"},
+     .meaning = "adds client: the number of proxies in front of the server whose entries in Forwarded "
+     "or X-Forwarded-For are believed; 0: none, the client is the connection's peer"},
     {.name = "clientHeader", .value_name = "NAME", .group = KeyGroup::kOutput,
      .target = &Config::client_header, .text_kind = TextKind::kHeaderName,
      .meaning = "adds client: the header to which the trusted proxies add the client's address, instead of Forwarded "
@@ -256,7 +256,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     // Bounds.
     {.name = "maxConcurrentConnections", .value_name = "N", .group = KeyGroup::kLimits,
      .target = &Config::max_concurrent_connections, .minimum = 1, .maximum = 100000000,
-     .meaning = "connections followed at once; beyond, the least recently active one is evicted"},
+     .meaning = "connections followed at once; beyond, one that has ended or is half open is "
+     "evicted, else the least recently active one"},
     {.name = "memoryLimit", .value_name = "BYTES", .group = KeyGroup::kLimits,
      .target = &Config::memory_limit, .unit = Unit::kBytes, .minimum = 16 * kMebibyte,
      .maximum = uint64_t{1} << 44, .meaning = "memory for everything that traffic can make grow"},

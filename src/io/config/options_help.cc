@@ -49,12 +49,12 @@ constexpr std::string_view kShortHelp =
   -r, --files FILE...       capture files; - is standard input
       --filter EXPRESSION   libpcap filter, like the words without a flag
       --format WORD         ndjson, framed, packed, tsv, csv; pretty: for people
-  -o, --output FILE         messages go here instead of standard output
+  -o, --output FILE         messages go here; also kafka://HOST:PORT/TOPIC
   -v, -vv                   headers too, and bodies       --color WORD
       --fields extended     more of each message   --select NAME,...  only these
       --max-body-size SIZE  bytes of body kept [1M]; 0 = none
-      --decode-bodies       undo gzip, deflate, br, zstd
-      --extract-dir FOLDER  response bodies as files
+      --records exchange    a line for each exchange   --follow  files that grow
+      --extract-dir FOLDER  response bodies as files  --decode-bodies  undo gzip
       --redact-headers NAME,...   --redact-query NAME,...    hide values
       --where CONDITION     only such exchanges    --sample-rate 0.1   a tenth
       --config FILE         keys from a JSON object

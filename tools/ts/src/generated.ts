@@ -1136,7 +1136,7 @@ export interface EngineConfig {
   decodeBodies?: boolean;
   /** Add the headers as sent, in their order. */
   rawHeaders?: boolean;
-  /** Adds client: how many proxies in front of the server are believed what they add to Forwarded or X-Forwarded-For; 0: none, the client is the connection's peer. */
+  /** Adds client: the number of proxies in front of the server whose entries in Forwarded or X-Forwarded-For are believed; 0: none, the client is the connection's peer. */
   trustedProxies?: number;
   /** Adds client: the header to which the trusted proxies add the client's address, instead of Forwarded and X-Forwarded-For. */
   clientHeader?: string;
@@ -1178,7 +1178,7 @@ export interface EngineConfig {
   connectionIdleTimeoutMs?: number;
   /** Also sweep timeouts every N packets; never changes what comes out; 0 = off. */
   flushEvery?: number;
-  /** Connections followed at once; beyond, the least recently active one is evicted. */
+  /** Connections followed at once; beyond, one that has ended or is half open is evicted, else the least recently active one. */
   maxConcurrentConnections?: number;
   /** Memory for everything that traffic can make grow. */
   memoryLimit?: number | string;
