@@ -112,7 +112,7 @@ FollowSource::Step FollowSource::read_more() {
   const std::span<uint8_t> room = cutter_.room();
   waiting_for_piece_ = room.empty();
   if (waiting_for_piece_) {
-    last_bytes_ = now_;  // there may be more, and it is not its fault
+    last_bytes_ = now_;  // there may be more, and no piece was free for it
     return Step::kIdle;
   }
   const ReadResult result = read(room);

@@ -38,7 +38,7 @@ Found nothing_found() {
   return {nullptr, &freeaddrinfo};
 }
 
-// A peer that is gone without a word is noticed after about a minute.
+// A peer that is gone without a FIN or RST is noticed after about a minute.
 void keep_alive(int fd) {
   const int on = 1;
   const int idle_s = 30;

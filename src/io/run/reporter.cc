@@ -125,7 +125,7 @@ void Reporter::report_limit_once(const char* key, uint64_t value, const char* wh
 }
 
 // As soon as a counter of what is dropped moves, then the sum of ten seconds at a time, and the
-// rest at the end: no loss is without a word, and a flood of them is none of words.
+// rest at the end: each loss is reported, and a flood of losses makes few events.
 void Reporter::report_losses(Clock::time_point now, bool at_the_end) {
   constexpr auto kLookEvery = milliseconds(100);
   constexpr auto kReportEvery = std::chrono::seconds(10);
