@@ -264,8 +264,9 @@ bool HttpDirection::end_broken_request() {
 }
 
 // Memory comes in steps: a body whose length is announced gets its final size, but at most four
-// times what has come of it, for an announcement costs nothing. Large bodies leave a part of the
-// memory to small ones, and all of them the last part to heads and holes. False: nothing was added.
+// times what has come of it, because an announcement costs nothing. Large bodies leave a part of
+// the memory to small ones, and all of them the last part to heads and holes. False: nothing was
+// added.
 bool HttpDirection::keep_body(OpenMessage& open, std::string_view bytes) {
   constexpr size_t kSmallBody = 16384;
   const size_t needed = open.body.size + bytes.size();

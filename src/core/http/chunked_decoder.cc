@@ -89,7 +89,7 @@ ChunkedDecoder::Event ChunkedDecoder::next(std::string_view& input, std::string_
   }
 }
 
-// Takes framing from the input, to be given back should it prove none.
+// Takes framing from the input, which is given back if it turns out to be none.
 bool ChunkedDecoder::use(std::string_view& input, size_t bytes) {
   if (line_size_ + bytes > line_.size()) return false;
   input.copy(line_.data() + line_size_, bytes);

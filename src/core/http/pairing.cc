@@ -287,7 +287,7 @@ void HttpDirection::note_gap(uint64_t length, bool message_begins) {
 
 // A response can not wait any longer for the request that it answers, of this side: the connection
 // is over, or there is no room. So the line of the request comes first, with what was captured of
-// it. What may still come of its body is passed over, for where it ends is known.
+// it. What may still come of its body is passed over, because its end is known.
 void HttpDirection::give_out_request() {
   if (end_broken_request() || here_.open == nullptr || here_.open->given_out) return;
   OpenMessage& open = *here_.open;

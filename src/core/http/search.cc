@@ -226,7 +226,7 @@ size_t HttpDirection::pass_candidate(size_t resume) {
 }
 
 // A segment begins in the first line of a head, which may be what was too much of the message
-// before: kept, for the next message may begin there.
+// before: kept, because the next message may begin there.
 void HttpDirection::note_cut(OpenMessage& open) {
   const auto cut = static_cast<uint32_t>(open.head.size);
   if (open.cuts.size < BufferPool::kSizeMin) {

@@ -67,7 +67,7 @@ ConfigError too_long() {
 }
 
 std::optional<ConfigError> read_line(int fd, std::string& text) {
-  // Byte by byte, for what follows the line is not ours to take.
+  // Byte by byte, because what follows the line is not for this program.
   ssize_t got = 0;
   while (append_from(fd, 1, text, got)) {
     if (text.back() == '\n') {

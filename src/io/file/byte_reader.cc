@@ -122,8 +122,8 @@ class ByteReader::ZstdInflater final : public Inflater {
   bool take(std::span<const uint8_t>& in, std::span<uint8_t>& out) override {
     ZSTD_inBuffer from{in.data(), in.size(), 0};
     size_t filled = 0;
-    // Also with no input left: the decoder may still hold finished bytes. In steps of one block,
-    // for of a call that fails nothing is to be had.
+    // Also with no input left: the decoder may still hold finished bytes. One block per call:
+    // a call that fails returns none of its output.
     while (filled < out.size() && (from.pos < from.size || !between_frames_)) {
       const size_t in_before = from.pos;
       ZSTD_outBuffer to{out.data() + filled, std::min(out.size() - filled, ZSTD_DStreamOutSize()),

@@ -34,7 +34,7 @@ export interface OtelOptions {
   /** Whose span it is: the server's (default), or the client's. */
   kind?: 'server' | 'client';
   /** Headers, in lower case, that become `http.request.header.<name>` and
-   * `http.response.header.<name>`. None by default, for they may hold secrets. */
+   * `http.response.header.<name>`. None by default, because they may hold secrets. */
   requestHeaders?: readonly string[];
   responseHeaders?: readonly string[];
   /** Patterns of paths, as `/users/:id`, `/users/{id}` or `/static/**`: the first that matches is
@@ -64,7 +64,7 @@ export interface OtlpSpan {
   status: { code: 0 | 2; message?: string };
 }
 
-// The convention's list; any other method is `_OTHER`, for a method is text from outside.
+// The convention's list; any other method is `_OTHER`, because a method is text from outside.
 const knownMethodsDefault: readonly string[] = [
   'CONNECT',
   'DELETE',
