@@ -8,8 +8,8 @@
 namespace tcp_sniffer {
 
 // How a message's body is delimited: RFC 9112 section 6.3, as an observer reads it, which can
-// refuse nothing. Pure functions over a head, any thread. Where the RFC says "reject", the reading that
-// loses the least is taken and named in `anomalies`:
+// refuse nothing. Pure functions over a head, any thread. Where the RFC says "reject", the reading
+// that loses the least is taken and named in `anomalies`:
 //
 //   Transfer-Encoding and Content-Length   Transfer-Encoding, except in HTTP/1.0, whose recipients
 //                                          know only Content-Length
