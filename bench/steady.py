@@ -155,6 +155,12 @@ def resident_mib(pid):
     return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 2**20
 
 
+def processor_seconds(pid):
+    """The time that all its threads ran, in the kernel too (proc(5), fields 14 and 15 of stat)."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(build, folder, client_name, server_name, seconds, rate):
     (folder / "download").write_bytes(b"d" * 1_000_000)
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
@@ -184,16 +190,17 @@ def measure(build, folder, client_name, server_name, seconds, rate):
         for process in clients:
             process.join()
         time.sleep(0.5)
+        processor = processor_seconds(sniffer.pid)
     finally:
         sniffer.send_signal(signal.SIGTERM)
         nginx.send_signal(signal.SIGQUIT)
         sniffer.wait(60)
         nginx.wait(60)
     reader.join()
-    return results, reader, resident
+    return results, reader, resident, processor
 
 
-def report(folder, results, reader, resident, seconds):
+def report(folder, results, reader, resident, processor, seconds):
     log = Tally()
     for line in (folder / "access.log").read_text().splitlines():
         target, status = line.split()
@@ -211,7 +218,8 @@ def report(folder, results, reader, resident, seconds):
     low, high = min(resident), max(resident)
     total = sum(log.of[kind][0] for kind in KINDS)
     print(f"\n{seconds:.0f} s, {total / seconds:,.0f} exchanges/s, {low:.1f} to {high:.1f} MiB "
-          f"resident, {reader.incomplete} incomplete")
+          f"resident, {reader.incomplete} incomplete, "
+          f"{processor / total * 1e6:.1f} µs of processor time an exchange")
     events = [json.loads(line) for line in (folder / "events").read_text().splitlines()]
     for event in events:
         if event["level"] in ("warn", "error"):
@@ -251,8 +259,7 @@ def main():
         for name, device, address in ((names[0], "left", "10.78.0.1"), (names[1], "right", SERVER)):
             ip("-n", name, "addr", "add", f"{address}/24", "dev", device)
             ip("-n", name, "link", "set", device, "up")
-        results, reader, resident = measure(build, folder, *names, seconds, rate)
-        return report(folder, results, reader, resident, seconds)
+        return report(folder, *measure(build, folder, *names, seconds, rate), seconds)
     finally:
         for name in names:
             subprocess.run(["ip", "netns", "del", name])
