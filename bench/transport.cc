@@ -6,7 +6,7 @@
 //                                     would that has nothing else to do
 //   transport ring FILE BYTES         writes them into a ring in shared memory, for itself to read
 //
-// KIND: null, pipe, pipe-small (64 KiB), pipe-large (8 MiB, root alone), fifo, socket. `drain` and
+// KIND: null, pipe, pipe-small (64 KiB), pipe-large (8 MiB, needs CAP_SYS_RESOURCE), fifo, socket. `drain` and
 // `ring` print one line of JSON: seconds, and processor seconds of both ends. Every reader looks at
 // one byte of each cache line, so that one that need not copy has read all the same.
 
