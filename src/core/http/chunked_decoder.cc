@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/base/byte_search.h"
+#include "core/http/start_line.h"
 
 namespace tcp_sniffer {
 
@@ -26,10 +27,6 @@ const llhttp_t& primed_parser() {
     return made;
   }();
   return primed;
-}
-
-bool is_blank(char c) {
-  return c == ' ' || c == '\t';
 }
 
 }  // namespace

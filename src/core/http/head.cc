@@ -13,10 +13,6 @@ namespace {
 
 constexpr size_t kNone = std::string_view::npos;
 
-bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
 // Neither blank nor control: what a name or a value begins and ends with on nearly every line.
 bool is_visible(char c) {
   return static_cast<unsigned char>(c) > ' ';

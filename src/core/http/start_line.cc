@@ -6,6 +6,7 @@
 
 #include "core/base/ascii_case.h"
 #include "core/base/byte_search.h"
+#include "core/base/characters.h"
 #include "core/http/known_methods.h"
 
 namespace tcp_sniffer {
@@ -13,7 +14,6 @@ namespace tcp_sniffer {
 namespace {
 
 constexpr std::string_view kVersionStart = "HTTP/1.";
-constexpr size_t kVersionBytes = 8;  // "HTTP/1.1"
 constexpr std::string_view kHttp2Start = "PRI * HTTP/2.0";
 
 constexpr std::array<bool, 256> make_token_table() {
@@ -28,12 +28,6 @@ constexpr std::array<bool, 256> kTokenTable = make_token_table();
 
 bool is_token_char(char c) {
   return kTokenTable[static_cast<unsigned char>(c)];
-}
-bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
 }
 bool is_visible_ascii(char c) {
   return c > ' ' && c < 0x7f;

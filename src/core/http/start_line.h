@@ -34,6 +34,12 @@ struct StartLine {
   Anomalies anomalies;
 };
 
+constexpr size_t kVersionBytes = 8;  // "HTTP/1.1"
+
+constexpr bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
 // Longest method that is taken for one. The longest in use is UPDATEREDIRECTREF with 17.
 constexpr size_t kMethodBytesMax = 32;
 

@@ -4,17 +4,10 @@
 #include <string_view>
 
 #include "core/base/number_text.h"
+#include "core/line/put_text.h"
 #include "core/net/ip_text.h"
 
 namespace tcp_sniffer {
-namespace {
-
-char* put(char* out, std::string_view text) {
-  std::memcpy(out, text.data(), text.size());
-  return out + text.size();
-}
-
-}  // namespace
 
 char* write_endpoint(char* out, const Endpoint& endpoint) {
   out = write_ip(put(out, "{\"ip\":\""), endpoint.ip, endpoint.mapped_on_wire);

@@ -6,6 +6,7 @@
 #include "core/base/number_text.h"
 #include "core/base/text_encoding.h"
 #include "core/field/field_value.h"
+#include "core/line/put_text.h"
 #include "core/line/short_text.h"
 #include "core/line/terminal_text.h"
 #include "core/line/text_columns.h"
@@ -22,8 +23,8 @@ struct Layout {
   size_t latency;
   bool request_size;
 };
-constexpr Layout kWide = {TimeText::kClockSize, 2, 7, 11, true};
-constexpr Layout kNarrow = {8, 1, 6, 8, false};
+constexpr Layout kWideLayout = {TimeText::kClockSize, 2, 7, 11, true};
+constexpr Layout kNarrowLayout = {8, 1, 6, 8, false};
 constexpr size_t kClientWidth = 15;  // an IPv4 address
 constexpr size_t kSizeWidth = 8;
 constexpr size_t kUrlMin = 12;  // a URL is not cut to less
@@ -34,11 +35,6 @@ constexpr std::string_view kCutSign = "\u2026";
 constexpr std::string_view kRed = "\x1b[31m";
 constexpr std::string_view kYellow = "\x1b[33m";
 constexpr std::string_view kMagenta = "\x1b[35m";
-
-char* put(char* out, std::string_view text) {
-  std::memcpy(out, text.data(), text.size());
-  return out + text.size();
-}
 
 ShortText endpoint_text(const Endpoint& endpoint) {
   ShortText result;
@@ -108,7 +104,7 @@ void PrettyLineWriter::write_unanswered(const Message& request, LineSink& sink) 
 void PrettyLineWriter::append_line(const Columns& columns, const Message& message, bool unanswered,
                                    LineSink& sink) {
   append_day(columns.time_ns, sink);
-  const Layout& layout = narrow() ? kNarrow : kWide;
+  const Layout& layout = narrow() ? kNarrowLayout : kWideLayout;
   const size_t line_at = sink.size();
   char clock[TimeText::kClockSize];
   time_.write_clock(clock, columns.time_ns);

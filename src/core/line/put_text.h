@@ -13,6 +13,11 @@ namespace tcp_sniffer {
 // Literal keys and numbers between two pieces of text never need more than this.
 constexpr size_t kFixedPartMax = 512;
 
+inline char* put(char* out, std::string_view text) {
+  std::memcpy(out, text.data(), text.size());
+  return out + text.size();
+}
+
 template <size_t N>
 char* put(char* out, const char (&literal)[N]) {
   std::memcpy(out, literal, N - 1);

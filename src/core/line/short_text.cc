@@ -3,16 +3,9 @@
 #include <cstring>
 
 #include "core/base/number_text.h"
+#include "core/line/put_text.h"
 
 namespace tcp_sniffer {
-namespace {
-
-char* put(char* out, std::string_view text) {
-  std::memcpy(out, text.data(), text.size());
-  return out + text.size();
-}
-
-}  // namespace
 
 ShortText size_text(uint64_t bytes) {
   static constexpr std::string_view kUnits[] = {" B", " kB", " MB", " GB", " TB", " PB", " EB"};

@@ -13,7 +13,7 @@ struct Range {
 };
 
 // East_Asian_Width W and F of Unicode 15, unassigned characters between them included.
-constexpr Range kWide[] = {
+constexpr Range kWideCharacters[] = {
     {0x1100, 0x115f},   {0x231a, 0x231b},   {0x2329, 0x232a},   {0x23e9, 0x23ec},
     {0x23f0, 0x23f0},   {0x23f3, 0x23f3},   {0x25fd, 0x25fe},   {0x2614, 0x2615},
     {0x2648, 0x2653},   {0x267f, 0x267f},   {0x2693, 0x2693},   {0x26a1, 0x26a1},
@@ -75,7 +75,7 @@ Step first_step(std::string_view text) {
 uint32_t columns_of(uint32_t code) {
   if (code < kNoColumn[0].first) return 1;
   if (is_in(kNoColumn, code)) return 0;
-  return is_in(kWide, code) ? 2 : 1;
+  return is_in(kWideCharacters, code) ? 2 : 1;
 }
 
 size_t columns_of(std::string_view utf8) {

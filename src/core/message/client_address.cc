@@ -6,18 +6,12 @@
 #include <array>
 
 #include "core/base/ascii_case.h"
+#include "core/base/characters.h"
 
 namespace tcp_sniffer {
 namespace {
 
 constexpr size_t kNone = std::string_view::npos;
-constexpr std::string_view kSpace = " \t\r\n";
-
-std::string_view without_space(std::string_view text) {
-  const size_t first = text.find_first_not_of(kSpace);
-  if (first == kNone) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) + 1 - first);
-}
 
 // 192.0.2.1, 192.0.2.1:80, 2001:db8::1, [2001:db8::1], [2001:db8::1]:80, with quotes around or not.
 std::optional<IpAddress> read_address(std::string_view text) {

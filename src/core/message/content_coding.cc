@@ -1,6 +1,7 @@
 #include "core/message/content_coding.h"
 
 #include "core/base/ascii_case.h"
+#include "core/base/characters.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -15,13 +16,6 @@ constexpr struct {
     {"br", ContentCoding::kBrotli},
     {"zstd", ContentCoding::kZstd},
 };
-
-std::string_view without_space(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const size_t first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) + 1 - first);
-}
 
 void add_coding(std::string_view name, ContentCodings& list) {
   if (name.empty() || equal_ignoring_case(name, "identity")) return;

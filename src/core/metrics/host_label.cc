@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/ascii_case.h"
+#include "core/base/characters.h"
 #include "core/base/text_encoding.h"
 
 namespace tcp_sniffer {
@@ -11,10 +12,6 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 constexpr std::string_view kNoHost = "none";
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 // Of the absolute form and of the authority form, which only CONNECT has.
 std::string_view authority_of(std::string_view method, std::string_view target) {

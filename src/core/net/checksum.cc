@@ -4,12 +4,11 @@
 #include <cstddef>
 
 #include "core/base/byte_order.h"
+#include "core/net/ip_decoder.h"
 
 namespace tcp_sniffer {
 
 namespace {
-
-constexpr uint8_t kProtocolTcp = 6;
 
 uint64_t fold_to_32(uint64_t sum) {
   sum = (sum & 0xffffffff) + (sum >> 32);

@@ -8,11 +8,10 @@
 #include <tuple>
 
 #include "core/base/base64.h"
+#include "core/net/ip_decoder.h"
 
 namespace tcp_sniffer {
 namespace {
-
-constexpr uint8_t kProtocolTcp = 6;
 
 uint8_t* put_ip(uint8_t* out, const IpAddress& ip, bool v4) {
   const size_t skipped = v4 ? 12 : 0;

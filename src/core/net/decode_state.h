@@ -36,6 +36,10 @@ struct PacketBytes {
   }
 };
 
+constexpr uint16_t kEtherTypeIpv4 = 0x0800;
+constexpr uint16_t kEtherTypeIpv6 = 0x86dd;
+constexpr uint16_t kEthernetBridging = 0x6558;  // EtherType of a whole Ethernet frame, RFC 1701
+
 // Which decoder goes on.
 enum class Layer : uint8_t {
   kStop,        // state.fate is how it ended

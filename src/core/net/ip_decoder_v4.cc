@@ -6,7 +6,7 @@ namespace tcp_sniffer {
 
 namespace {
 
-constexpr uint32_t kHeaderSize = 20;  // without options, RFC 791 section 3.1
+constexpr uint32_t kIpv4HeaderSize = 20;  // without options, RFC 791 section 3.1
 constexpr uint16_t kMoreFragments = 0x2000;
 constexpr uint16_t kOffsetMask = 0x1fff;  // units of 8 bytes
 
@@ -24,13 +24,13 @@ Layer stop_at_fragment(DecodeState& state, uint16_t fragment_field) {
 
 Layer decode_ipv4(DecodeState& state) {
   PacketBytes& rest = state.rest;
-  if (rest.size < kHeaderSize) return state.stop(FrameFate::kMalformed);
+  if (rest.size < kIpv4HeaderSize) return state.stop(FrameFate::kMalformed);
   const uint8_t* ip = rest.data;
   const uint32_t header_size = (ip[0] & 0x0fu) * 4;
   const uint32_t claimed = load_be16(ip + 2);
   const bool is_offloaded = claimed == 0 && rest.wire_size > kUnsegmentedMax;
   const uint32_t total = is_offloaded ? rest.wire_size : claimed;
-  if (header_size < kHeaderSize || total < header_size || rest.size < header_size ||
+  if (header_size < kIpv4HeaderSize || total < header_size || rest.size < header_size ||
       !rest.set_wire_size(total)) {
     return state.stop(FrameFate::kMalformed);
   }

@@ -6,7 +6,7 @@ namespace tcp_sniffer {
 
 namespace {
 
-constexpr uint32_t kHeaderSize = 40;  // RFC 8200 section 3
+constexpr uint32_t kIpv6HeaderSize = 40;  // RFC 8200 section 3
 constexpr uint32_t kFragmentHeaderSize = 8;
 
 // RFC 8200 section 4.5.
@@ -47,11 +47,11 @@ std::optional<uint32_t> payload_size_of(const PacketBytes& rest) {
   const uint32_t size = load_be16(ip + 4);
   if (size != 0) return size;
   if (ip[6] == kProtocolHopByHop) {
-    const uint32_t jumbo = jumbo_length(ip + kHeaderSize, rest.size - kHeaderSize);
+    const uint32_t jumbo = jumbo_length(ip + kIpv6HeaderSize, rest.size - kIpv6HeaderSize);
     if (jumbo > 0xffff) return jumbo;
     if (jumbo != 0) return {};
   }
-  return rest.wire_size > kUnsegmentedMax ? rest.wire_size - kHeaderSize : 0;
+  return rest.wire_size > kUnsegmentedMax ? rest.wire_size - kIpv6HeaderSize : 0;
 }
 
 // With segments left, the IP header's destination is only the next hop; the checksum is over the
@@ -66,11 +66,11 @@ void note_routing_header(const uint8_t* header, DecodeState& state) {
 
 Layer decode_ipv6(DecodeState& state) {
   PacketBytes& rest = state.rest;
-  if (rest.size < kHeaderSize) return state.stop(FrameFate::kMalformed);
+  if (rest.size < kIpv6HeaderSize) return state.stop(FrameFate::kMalformed);
   const uint8_t* ip = rest.data;
   const std::optional<uint32_t> payload_size = payload_size_of(rest);
-  if (!payload_size || *payload_size > UINT32_MAX - kHeaderSize ||
-      !rest.set_wire_size(kHeaderSize + *payload_size)) {
+  if (!payload_size || *payload_size > UINT32_MAX - kIpv6HeaderSize ||
+      !rest.set_wire_size(kIpv6HeaderSize + *payload_size)) {
     return state.stop(FrameFate::kMalformed);
   }
   state.ip_version = 6;
@@ -81,7 +81,7 @@ Layer decode_ipv6(DecodeState& state) {
   state.ttl = ip[7];
   std::copy_n(ip + 8, 16, state.source.begin());
   std::copy_n(ip + 24, 16, state.destination.begin());
-  rest.skip(kHeaderSize);
+  rest.skip(kIpv6HeaderSize);
   return Layer::kIpProtocol;
 }
 

@@ -9,12 +9,9 @@ constexpr uint32_t kEthernetSize = 14;
 constexpr uint16_t kEtherTypeMin = 0x0600;  // below: a length, IEEE 802.3 clause 3.2.6
 constexpr uint16_t kLengthMax = 1500;
 
-constexpr uint16_t kIpv4 = 0x0800;
-constexpr uint16_t kIpv6 = 0x86dd;
-constexpr uint16_t kEthernetBridging = 0x6558;  // RFC 1701: a whole Ethernet frame
 constexpr uint16_t kPpp = 0x880b;
-constexpr uint16_t kMplsUnicast = 0x8847;
-constexpr uint16_t kMplsMulticast = 0x8848;
+constexpr uint16_t kEtherTypeMplsUnicast = 0x8847;
+constexpr uint16_t kEtherTypeMplsMulticast = 0x8848;
 constexpr uint16_t kPppoeSession = 0x8864;
 constexpr uint16_t kBackboneService = 0x88e7;  // IEEE 802.1ah I-TAG
 
@@ -71,11 +68,11 @@ Layer decode_ether_type(DecodeState& state) {
     return decode_type_or_length(type, state);
   }
   switch (state.ether_type) {
-    case kIpv4:
-    case kIpv6:
+    case kEtherTypeIpv4:
+    case kEtherTypeIpv6:
       return Layer::kIp;
-    case kMplsUnicast:
-    case kMplsMulticast:
+    case kEtherTypeMplsUnicast:
+    case kEtherTypeMplsMulticast:
       return Layer::kMpls;
     case kPppoeSession:
       return Layer::kPppoe;
@@ -127,7 +124,7 @@ bool looks_like_ethernet(PacketBytes bytes) {
     type = load_be16(bytes.data + 2);
     bytes.skip(4);
   }
-  return (type == kIpv4 || type == kIpv6) && looks_like_ip(bytes);
+  return (type == kEtherTypeIpv4 || type == kEtherTypeIpv6) && looks_like_ip(bytes);
 }
 
 }  // namespace tcp_sniffer

@@ -10,7 +10,7 @@ Layer decode_ieee80211(DecodeState& state) {
   constexpr uint8_t kSubtypeNoData = 0x40;
   constexpr uint8_t kSubtypeQos = 0x80;
   constexpr uint8_t kBothDistributionSystems = 0x03;
-  constexpr uint8_t kMoreFragments = 0x04;
+  constexpr uint8_t kMoreFragmentsFlag = 0x04;
   constexpr uint8_t kProtected = 0x40;
   constexpr uint8_t kHighThroughputControl = 0x80;
   constexpr uint8_t kAggregate = 0x80;  // A-MSDU, in the QoS control field
@@ -20,7 +20,7 @@ Layer decode_ieee80211(DecodeState& state) {
   const uint8_t type = rest.data[0];
   const uint8_t flags = rest.data[1];
   if ((type & kTypeMask) != kDataType || (type & kSubtypeNoData) != 0) return state.stop_unknown();
-  if ((flags & (kProtected | kMoreFragments)) != 0) return state.stop_unknown();
+  if ((flags & (kProtected | kMoreFragmentsFlag)) != 0) return state.stop_unknown();
   if ((load_le16(rest.data + 22) & 0x000f) != 0) return state.stop_unknown();  // a later fragment
 
   uint32_t size = kHeaderSize;

@@ -8,9 +8,6 @@ namespace tcp_sniffer {
 // payload, network identifier.
 bool read_geneve(PacketBytes payload, TunnelContent& content) {
   constexpr uint32_t kHeaderSize = 8;
-  constexpr uint16_t kEthernetBridging = 0x6558;
-  constexpr uint16_t kIpv4 = 0x0800;
-  constexpr uint16_t kIpv6 = 0x86dd;
   if (payload.size < kHeaderSize || payload.data[0] >> 6 != 0) return false;
   const uint32_t size = kHeaderSize + (payload.data[0] & 0x3fu) * 4;
   if (payload.size < size) return false;
@@ -21,7 +18,7 @@ bool read_geneve(PacketBytes payload, TunnelContent& content) {
   content.inner = payload;
   content.layer = type == kEthernetBridging ? Layer::kEthernet : Layer::kIp;
   if (type == kEthernetBridging) return looks_like_ethernet(payload);
-  return (type == kIpv4 || type == kIpv6) && looks_like_ip(payload);
+  return (type == kEtherTypeIpv4 || type == kEtherTypeIpv6) && looks_like_ip(payload);
 }
 
 }  // namespace tcp_sniffer

@@ -12,7 +12,6 @@ constexpr uint16_t kSequencePresent = 0x1000;
 constexpr uint16_t kAcknowledgmentPresent = 0x0080;
 constexpr uint16_t kVersionMask = 0x0007;
 
-constexpr uint16_t kEthernetBridging = 0x6558;
 constexpr uint16_t kErspan12 = 0x88be;
 constexpr uint16_t kErspan3 = 0x22eb;
 constexpr uint16_t kWccp = 0x883e;

@@ -24,10 +24,10 @@ bool read_l2tp(PacketBytes payload, TunnelContent& content) {
   constexpr uint16_t kHasLength = 0x4000;
   constexpr uint16_t kHasSequence = 0x0800;
   constexpr uint16_t kHasOffset = 0x0200;
-  constexpr uint16_t kVersionMask = 0x000f;
+  constexpr uint16_t kL2tpVersionMask = 0x000f;
   if (payload.size < 2) return false;
   const uint16_t flags = load_be16(payload.data);
-  if ((flags & kControl) != 0 || (flags & kVersionMask) != 2) return false;
+  if ((flags & kControl) != 0 || (flags & kL2tpVersionMask) != 2) return false;
   uint32_t size = 2;
   if ((flags & kHasLength) != 0) {
     if (payload.size < size + 2) return false;

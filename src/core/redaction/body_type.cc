@@ -4,18 +4,13 @@
 #include <array>
 
 #include "core/base/ascii_case.h"
+#include "core/base/characters.h"
 #include "core/base/text_encoding.h"
 #include "core/redaction/names.h"
 #include "core/redaction/text_words.h"
 
 namespace tcp_sniffer {
 namespace {
-
-std::string_view without_space(std::string_view text) {
-  const size_t first = text.find_first_not_of(kJsonSpace);
-  if (first == kNotFound) return {};
-  return text.substr(first, text.find_last_not_of(kJsonSpace) + 1 - first);
-}
 
 std::string lower(std::string_view text) {
   std::string made(text);

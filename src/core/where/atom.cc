@@ -15,8 +15,6 @@
 namespace tcp_sniffer {
 namespace {
 
-using Kind = FieldValue::Kind;
-
 // For the program of an expression and what it remembers of texts that it has seen. Beyond it RE2
 // forgets, and becomes slower, but stays linear.
 constexpr int64_t kRegexMemory = int64_t{1} << 20;
@@ -164,24 +162,24 @@ std::string Atom::compare(Test test, const Token& value) {
 bool Atom::holds(const Message& message) const {
   const FieldValue value = value_of(ref_, message);
   switch (value.kind) {
-    case Kind::kAbsent:
+    case FieldValue::Kind::kAbsent:
       return false;
-    case Kind::kTime:
+    case FieldValue::Kind::kTime:
       return number_matches(value.ns - value.ns % kNsPerTick);
-    case Kind::kMilliseconds:
+    case FieldValue::Kind::kMilliseconds:
       return number_matches(value.ns);
-    case Kind::kNumber:
+    case FieldValue::Kind::kNumber:
       return number_matches(clamped(value.number));
-    case Kind::kText:
+    case FieldValue::Kind::kText:
       // POP3 has texts where HTTP has numbers.
       return type_ == Type::kText ? text_matches(value.text) : test_ == Test::kThere;
-    case Kind::kWord:
+    case FieldValue::Kind::kWord:
       return text_matches(value.text);
-    case Kind::kAddress:
+    case FieldValue::Kind::kAddress:
       return test_ == Test::kThere || network_matches(*value.ip);
-    case Kind::kFlag:
+    case FieldValue::Kind::kFlag:
       return true;
-    case Kind::kOther:
+    case FieldValue::Kind::kOther:
       return other_matches(message);
   }
   return false;

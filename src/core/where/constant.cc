@@ -10,13 +10,10 @@
 #include <utility>
 
 #include "core/base/ascii_case.h"
+#include "core/base/characters.h"
 
 namespace tcp_sniffer {
 namespace {
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 std::optional<int64_t> number_of(std::string_view digits) {
   int64_t number = 0;
