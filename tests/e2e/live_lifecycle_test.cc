@@ -235,7 +235,8 @@ TEST_F(LiveLifecycle, ASecondSignalEndsAtOnceWithoutCuttingALine) {
   const double asked_at = now_seconds();
   sniffer.signal(SIGINT);
   EXPECT_TRUE(sniffer.wait_for("stopped"));
-  EXPECT_LT(now_seconds() - asked_at, kSanitized ? 5 : 0.5);
+  // Far less than the 60 s that the first one gives the reader, also on a busy machine.
+  EXPECT_LT(now_seconds() - asked_at, 5);
   sniffer.go_on_reading();
   EXPECT_EQ(sniffer.wait(10s).code, 0);
   EXPECT_TRUE(sniffer.last_line_is_whole());

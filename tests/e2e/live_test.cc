@@ -202,12 +202,16 @@ TEST_F(LiveLab, DroppingCountsEveryByteThatIsMissingWhileTheReaderStalls) {
     for (const Json& gap : sniffer.events("reassembly_gap")) {
       EXPECT_EQ(gap.value("cause", ""), "overload") << gap;
     }
-    // Of a segment that TCP sent again both copies may be among the dropped ones.
+    // Of a segment that TCP sent again, as it does on a busy machine, both copies may be among the
+    // dropped ones.
+    constexpr uint64_t kSegmentMax = 1460;
+    const uint64_t again =
+        (segments_sent_again(server_) + segments_sent_again(client_)) * kSegmentMax;
     const uint64_t found = stopped["bytes"]["captured"].get<uint64_t>() -
                            stopped["bytes"]["duplicate"].get<uint64_t>() +
                            stopped["capture"]["dropped_overload_bytes"].get<uint64_t>();
     EXPECT_GE(found, during.bytes + after.bytes);
-    EXPECT_LE(found, (during.bytes + after.bytes) / 100 * 102);
+    EXPECT_LE(found, during.bytes + after.bytes + again);
   }
   EXPECT_EQ(sniffer.lines(), stopped["messages"]["written"].get<uint64_t>());
   EXPECT_EQ(after_requests, 2000u) << "what came after the pause must be whole";

@@ -364,6 +364,24 @@ class LiveLab : public testing::Test {
   }
   LoadResult send(const Load& load) { return send(load, client_); }
 
+  // How many segments this host's TCP has sent again, each of one maximum segment size at most.
+  static uint64_t segments_sent_again(const Host& host) {
+    std::string text;
+    host.run([&] { text = content_of(std::filesystem::path("/proc/thread-self/net/snmp")); });
+    // A line of names and a line of numbers.
+    const size_t names_at = text.find("Tcp: ");
+    const size_t numbers_at = text.find("Tcp: ", names_at + 1);
+    EXPECT_NE(numbers_at, std::string::npos) << text;
+    if (numbers_at == std::string::npos) return 0;
+    std::istringstream names(text.substr(names_at, numbers_at - names_at));
+    std::istringstream numbers(text.substr(numbers_at));
+    std::string name;
+    std::string number;
+    while (names >> name && numbers >> number && name != "RetransSegs") continue;
+    EXPECT_EQ(name, "RetransSegs");
+    return std::strtoull(number.c_str(), nullptr, 10);
+  }
+
   void set_offloads(bool on) {
     const std::string word = on ? "on" : "off";
     const std::string features = " gro " + word + " gso " + word + " tso " + word;
