@@ -38,15 +38,21 @@ add_test(NAME format_check_notices_a_fault
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/house/format_check_notices_a_fault.sh
     ${CMAKE_CURRENT_BINARY_DIR}/wrong_format)
 set_tests_properties(format format_check_notices_a_fault PROPERTIES SKIP_RETURN_CODE 77)
+set_tests_properties(format PROPERTIES PROCESSORS 2 COST 15)
 
+# PROCESSORS counts ctest's places, two for each processor: see discover.cmake.
 cmake_host_system_information(RESULT cpus QUERY NUMBER_OF_LOGICAL_CORES)
+math(EXPR places "2 * ${cpus}")
 if(NOT TCP_SNIFFER_SANITIZE)
-  add_test(NAME tidy COMMAND ${PROJECT_SOURCE_DIR}/tools/tidy.py -p ${PROJECT_BINARY_DIR})
+  # On half of the processors, beside other tests.
+  math(EXPR tidy_jobs "(${cpus} + 1) / 2")
+  math(EXPR tidy_places "2 * ${tidy_jobs}")
+  add_test(NAME tidy
+    COMMAND ${PROJECT_SOURCE_DIR}/tools/tidy.py -p ${PROJECT_BINARY_DIR} -j ${tidy_jobs})
   add_test(NAME tidy_notices_a_fault
     COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/house/tidy_notices_a_fault.sh
       ${CMAKE_CURRENT_BINARY_DIR}/suspicious)
-  # It keeps all processors busy.
-  set_tests_properties(tidy PROPERTIES PROCESSORS ${cpus} TIMEOUT 1800)
+  set_tests_properties(tidy PROPERTIES PROCESSORS ${tidy_places} COST 900 TIMEOUT 1800)
   set_tests_properties(tidy tidy_notices_a_fault PROPERTIES SKIP_RETURN_CODE 77)
 endif()
 
@@ -77,7 +83,7 @@ add_test(NAME documents_have_the_picture_of_today
 if(NOT TCP_SNIFFER_SANITIZE)
   add_test(NAME follow_beside_tcpdump
     COMMAND ${PROJECT_SOURCE_DIR}/bench/follow.py ${PROJECT_BINARY_DIR} 12 300 3)
-  set_tests_properties(follow_beside_tcpdump PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 120)
+  set_tests_properties(follow_beside_tcpdump PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 120 COST 17)
 endif()
 
 # What docs/fleet.md shows, and what comes out of a real Kafka when its brokers fail.
@@ -88,6 +94,7 @@ if(NOT TCP_SNIFFER_SANITIZE)
     COMMAND ${PROJECT_SOURCE_DIR}/tools/kafka/faults.py ${PROJECT_BINARY_DIR})
   # The longest of all tests, so it begins first.
   set_tests_properties(kafka_faults PROPERTIES COST 1000)
+  set_tests_properties(fleet_document PROPERTIES COST 30)
   set_tests_properties(fleet_document kafka_faults PROPERTIES TIMEOUT 1800 SKIP_RETURN_CODE 77)
 endif()
 
@@ -97,15 +104,14 @@ endif()
 if(NOT TCP_SNIFFER_SANITIZE)
   foreach(preset asan-ubsan tsan)
     add_test(NAME suite.${preset} CONFIGURATIONS sanitizers
-      COMMAND ${CMAKE_CTEST_COMMAND} --preset ${preset} --no-tests=error --parallel ${cpus}
+      COMMAND ${CMAKE_CTEST_COMMAND} --preset ${preset} --no-tests=error --parallel ${places}
       WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(suite.${preset} PROPERTIES RUN_SERIAL TRUE TIMEOUT 1800)
   endforeach()
   add_test(NAME suite.typescript CONFIGURATIONS full sanitizers
     COMMAND ${PROJECT_SOURCE_DIR}/tools/ts/run-tests.sh)
   set_tests_properties(suite.typescript PROPERTIES
-    ENVIRONMENT TCP_SNIFFER_BINARY=$<TARGET_FILE:tcp-sniffer>)
-  set_tests_properties(suite.asan-ubsan suite.tsan suite.typescript PROPERTIES
-    RUN_SERIAL TRUE TIMEOUT 1800)
+    ENVIRONMENT TCP_SNIFFER_BINARY=$<TARGET_FILE:tcp-sniffer> PROCESSORS 2 COST 800 TIMEOUT 1800)
   # Last, so that what it finds stands in front of the summary.
   add_test(NAME suite.fuzz CONFIGURATIONS sanitizers COMMAND ${PROJECT_SOURCE_DIR}/tools/fuzz.sh 20s)
   set_tests_properties(suite.fuzz PROPERTIES RUN_SERIAL TRUE TIMEOUT 1800 LABELS fuzz

@@ -22,13 +22,11 @@ files() { git ls-files -z -- {src,tests,bench,tools}/'*.h' {src,tests,bench,tool
 case ${1:-} in
   "") files | xargs -0 "$formatter" -i ;;
   --check)
-    wrong=0
-    while IFS= read -r -d '' file; do
-      "$formatter" "$file" | cmp -s - "$file" && continue
-      echo "tools/format.sh would change $file"
-      wrong=1
-    done < <(files)
-    exit "$wrong"
+    said=$(files | xargs -0 "$formatter" --dry-run --Werror 2>&1) && exit 0
+    # One message for each place in a file: FILE:LINE:COLUMN: error: code should be clang-formatted
+    sed -nE 's/^([^:]+):[0-9]+:[0-9]+: error: .*/tools\/format.sh would change \1/p' <<<"$said" |
+      sort -u | grep . || echo "$said"
+    exit 1
     ;;
   *)
     echo "usage: tools/format.sh [--check]" >&2

@@ -11,7 +11,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 run_ctest() {  # PRESET [ARGUMENT...]
   local preset=$1
   shift
-  ctest --preset "$preset" --no-tests=error --parallel "$(nproc)" "$@"
+  # Two places for each processor: tests/discover.cmake.
+  ctest --preset "$preset" --no-tests=error --parallel "$((2 * $(nproc)))" "$@"
 }
 
 case ${1:-default} in

@@ -34,22 +34,32 @@ TEST(AllowedSkips, IsSkippedOnDemand) {
   if (std::getenv("TCP_SNIFFER_SKIP_NOW") != nullptr) GTEST_SKIP() << "on demand";
 }
 
-TEST(AllowedSkips, AnUnlistedSkipFailsOnlyWhereItIsAskedFor) {
+TEST(AllowedSkips, IsNeverSkipped) {}
+
+// This program with the tests `names` of this suite.
+Finished run_skipping(const std::string& names, const std::string& variable,
+                      const std::string& argument) {
   const std::string self = std::filesystem::read_symlink("/proc/self/exe");
-  const auto run_skipped = [&](std::vector<std::string> environment) {
-    environment.insert(environment.begin(), {"env", "-u", "TCP_SNIFFER_FAIL_ON_SKIP"});
-    environment.insert(environment.end(), {"TCP_SNIFFER_SKIP_NOW=1", self,
-                                           "--gtest_filter=AllowedSkips.IsSkippedOnDemand"});
-    return run(environment);
-  };
-  const Finished quiet = run_skipped({});
+  return run({"env", "-u", "TCP_SNIFFER_FAIL_ON_SKIP", variable, "TCP_SNIFFER_SKIP_NOW=1", self,
+              "--gtest_filter=AllowedSkips." + names, argument});
+}
+
+TEST(AllowedSkips, AnUnlistedSkipFailsOnlyWhereItIsAskedFor) {
+  const Finished quiet = run_skipping("IsSkippedOnDemand", "A=", "");
   EXPECT_EQ(quiet.exit.code, 0);
   EXPECT_NE(quiet.out.find("[  SKIPPED ]"), std::string::npos) << quiet.out;
-  // ctest takes a test with these words for skipped, whatever its exit code.
-  const Finished strict = run_skipped({"TCP_SNIFFER_FAIL_ON_SKIP=1"});
+  const Finished strict =
+      run_skipping("IsSkippedOnDemand", "TCP_SNIFFER_FAIL_ON_SKIP=1", "--exit-77-when-skipped");
   EXPECT_EQ(strict.exit.code, 1);
-  EXPECT_EQ(strict.out.find("[  SKIPPED ]"), std::string::npos) << strict.out;
   EXPECT_NE(strict.out.find("does not allow it: on demand"), std::string::npos) << strict.out;
+}
+
+// ctest takes a suite for skipped only when all of it was.
+TEST(AllowedSkips, ARunThatWasSkippedWholeSaysSoWhenAsked) {
+  const std::string flag = "--exit-77-when-skipped";
+  EXPECT_EQ(run_skipping("IsSkippedOnDemand", "A=", flag).exit.code, 77);
+  EXPECT_EQ(run_skipping("Is*", "A=", flag).exit.code, 0);
+  EXPECT_EQ(run_skipping("IsNeverSkipped", "A=", flag).exit.code, 0);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // The main function of every test program. Where TCP_SNIFFER_FAIL_ON_SKIP is set, as in CI, a test
-// that was skipped fails, unless tests/allowed_skips.txt says that it may be.
+// that was skipped fails, unless tests/allowed_skips.txt says that it may be. With the argument
+// --exit-77-when-skipped, as ctest calls it, the exit code is 77 when all tests were skipped.
 
 #include <gtest/gtest.h>
 
@@ -7,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "support/allowed_skips.h"
@@ -53,5 +55,10 @@ void make_skips_fail() {
 int main(int count, char** arguments) {
   testing::InitGoogleTest(&count, arguments);
   if (std::getenv("TCP_SNIFFER_FAIL_ON_SKIP") != nullptr) tcp_sniffer::make_skips_fail();
-  return RUN_ALL_TESTS();
+  const int code = RUN_ALL_TESTS();
+  const testing::UnitTest& run = *testing::UnitTest::GetInstance();
+  const bool skipped =
+      run.test_to_run_count() > 0 && run.skipped_test_count() == run.test_to_run_count();
+  const bool tells = count > 1 && std::string_view(arguments[1]) == "--exit-77-when-skipped";
+  return code == 0 && skipped && tells ? 77 : code;
 }

@@ -18,9 +18,8 @@ export TCP_SNIFFER_BINARY="${TCP_SNIFFER_BINARY:-}"
 
 npm ci --no-audit --no-fund --loglevel=error
 npm run --silent lint
-npm run --silent typecheck
 npm run --silent build
-npm run --silent build:test
+npm run --silent build:test  # this checks the types of all
 # Many tests wait for processes; not every Node 18 lets us say how many files run at once.
 parallel=
 if node --help | grep -q -e --test-concurrency; then parallel=--test-concurrency=3; fi
