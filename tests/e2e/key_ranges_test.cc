@@ -2,79 +2,30 @@
 // config_keys.cc without an entry here fails the test.
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <functional>
+#include <iterator>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <thread>
 #include <vector>
 
 #include "io/config/config_keys.h"
-#include "support/capture_maker.h"
-#include "support/ledger_check.h"
-#include "support/live_lab.h"
+#include "support/key_range.h"
 #include "support/program_lab.h"
+#include "support/run_program.h"
 #include "support/scrape.h"
 
 namespace tcp_sniffer::key_ranges_test {
 namespace {
 
-using Arguments = std::vector<std::string>;
-
-bool is_numeric(const KeySpec& key) {
-  return std::holds_alternative<uint64_t Config::*>(key.target) ||
-         std::holds_alternative<double Config::*>(key.target) ||
-         std::holds_alternative<std::vector<uint16_t> Config::*>(key.target);
-}
-
-struct Outcome {
-  Finished run;
-  Json stopped;
-  std::vector<Json> messages;
-
-  uint64_t with(std::string_view field) const {
-    return static_cast<uint64_t>(std::count_if(messages.begin(), messages.end(),
-                                               [&](const Json& m) { return m.contains(field); }));
-  }
-};
-
-// One key at one end of its range.
-struct End {
-  const KeySpec& key;
-  bool at_most;
-
-  uint64_t number() const { return at_most ? key.maximum : key.minimum; }
-  std::string flag() const { return "--" + flag_name(key.name); }
-  std::string text() const { return std::to_string(number()); }
-
-  // The program with this value, over the capture: it ends by itself, and its ledger closes.
-  Outcome read(const CaptureMaker& maker, const Arguments& arguments = {}) const {
-    const TemporaryFolder folder;
-    const auto path = folder / "capture.pcap";
-    write_file(path, maker.bytes());
-    Arguments all = {"-r", path.string(), "--format", "ndjson", flag(), text()};
-    all.insert(all.end(), arguments.begin(), arguments.end());
-    Outcome outcome{run_sniffer(all), {}, {}};
-    EXPECT_EQ(outcome.run.exit.code, 0) << outcome.run.err.substr(0, 2000);
-    outcome.stopped = event_named(outcome.run.err, "stopped");
-    expect_ledger_closes(outcome.stopped);
-    outcome.messages = json_lines(outcome.run.out);
-    return outcome;
-  }
-};
-
-CaptureMaker exchanges(size_t count, std::string_view body = "body", uint16_t port = 80) {
-  CaptureMaker maker;
-  for (size_t i = 0; i < count; i++) {
-    auto connection = maker.connection();
-    connection.server_port = port;
-    maker.handshake(connection);
-    maker.exchange(connection, "/" + std::to_string(i), body);
-    maker.close(connection);
-  }
-  return maker;
-}
+using namespace key_range;
 
 void check_ports(const End& end) {
   const auto port = static_cast<uint16_t>(end.number());
@@ -490,89 +441,6 @@ std::vector<std::string_view> checked_keys() {
 
 INSTANTIATE_TEST_SUITE_P(Keys, KeyRange, testing::ValuesIn(checked_keys()),
                          [](const auto& param) { return std::string(param.param); });
-
-// ---------------------------------------------------------------- live
-
-class LiveKeyRanges : public LiveLab {
- protected:
-  // A server that answers as many requests as are sent, each on a connection of its own.
-  void exchange(int count) {
-    Descriptor listening;
-    server_.run([&] {
-      listening = Descriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-      const int on = 1;
-      ::setsockopt(listening.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-      sockaddr_in at{};
-      at.sin_family = AF_INET;
-      at.sin_port = htons(80);
-      ASSERT_EQ(::bind(listening.get(), reinterpret_cast<sockaddr*>(&at), sizeof(at)), 0);
-      ASSERT_EQ(::listen(listening.get(), 16), 0);
-    });
-    std::thread server([&] {
-      for (int i = 0; i < count; i++) {
-        const Descriptor socket(::accept(listening.get(), nullptr, nullptr));
-        char request[4096];
-        if (::recv(socket.get(), request, sizeof(request), 0) <= 0) continue;
-        const std::string_view answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-        ::send(socket.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
-        while (::recv(socket.get(), request, sizeof(request), 0) > 0) {
-        }
-      }
-    });
-    Load load;
-    load.connections = 1;
-    load.exchanges = 1;
-    for (int i = 0; i < count; i++) EXPECT_EQ(send(load).exchanges, 1u);
-    server.join();
-  }
-
-  // Ten exchanges under the key's value; the ledger.
-  Json capture(std::string_view name, bool at_most, const Arguments& more = {}) {
-    const KeySpec* key = find_key(name);
-    Arguments arguments = {"-i",
-                           "right",
-                           "-p",
-                           "80",
-                           "--" + flag_name(name),
-                           std::to_string(at_most ? key->maximum : key->minimum)};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    LiveSniffer sniffer(server_, arguments);
-    EXPECT_TRUE(sniffer.wait_for("started")) << sniffer.said();
-    exchange(10);
-    for (double until = now_seconds() + 2; now_seconds() < until && sniffer.lines() < 20;) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    EXPECT_EQ(sniffer.stop().code, 0) << sniffer.said();
-    Json stopped = sniffer.stopped();
-    expect_ledger_closes(stopped);
-    return stopped;
-  }
-};
-
-TEST_F(LiveKeyRanges, SnaplenCutsFramesOrTakesThemWhole) {
-  if (IsSkipped()) return;
-  EXPECT_EQ(capture("snaplen", true)["messages"]["written"], 20);
-  // Less than the headers with their options.
-  EXPECT_EQ(capture("snaplen", false)["messages"]["written"], 0);
-}
-
-TEST_F(LiveKeyRanges, TheKernelsBufferMayBeSmallOrLarge) {
-  if (IsSkipped()) return;
-  EXPECT_EQ(capture("bufferSizeMiB", false)["messages"]["written"], 20);
-  EXPECT_EQ(capture("bufferSizeMiB", true)["messages"]["written"], 20);
-}
-
-TEST_F(LiveKeyRanges, OneCaptureThreadOrAsManyAsThereMayBe) {
-  if (IsSkipped()) return;
-  EXPECT_EQ(capture("captureThreads", false)["messages"]["written"], 20);
-  EXPECT_EQ(capture("captureThreads", true, {"--buffer-size-mib", "1"})["messages"]["written"], 20);
-}
-
-TEST_F(LiveKeyRanges, TheWarningOfSilenceMayBeOffOrADayAway) {
-  if (IsSkipped()) return;
-  EXPECT_EQ(capture("noPacketsWarningMs", false)["messages"]["written"], 20);
-  EXPECT_EQ(capture("noPacketsWarningMs", true)["messages"]["written"], 20);
-}
 
 }  // namespace
 }  // namespace tcp_sniffer::key_ranges_test
