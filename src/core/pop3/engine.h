@@ -182,18 +182,20 @@ class Pop3Engine {
   void take_line(Context& context, std::string_view raw);
   void take_long_line(Context& context, std::string_view piece);
   void pass_over(Context& context, size_t size);
-  void take_command(Context& context, std::string_view line);
-  bool remember(Context& context, std::string_view name, Pop3Kind kind);
   void lose_replies(Context& context);
-  void take_reply(Context& context, std::string_view line);
-  Pop3Kind take_answered(Context& context);
-  static void follow_login(Pop3Connection& pop3, Pop3Verb verb, Pop3Status status);
   void take_body_line(Context& context, std::string_view raw);
-  static bool ends_guess(const Pop3Connection& pop3, std::string_view line);
-  void end_guess(Context& context);
   void keep_body(Context& context, std::string_view bytes);
   void finish_body(Context& context);
   void interrupt(Context& context, Incomplete cause);
+
+  // ---- exchanges.cc
+  void take_command(Context& context, std::string_view line);
+  bool remember(Context& context, std::string_view name, Pop3Kind kind);
+  void take_reply(Context& context, std::string_view line);
+  Pop3Kind take_answered(Context& context);
+  static void follow_login(Pop3Connection& pop3, Pop3Verb verb, Pop3Status status);
+  static bool ends_guess(const Pop3Connection& pop3, std::string_view line);
+  void end_guess(Context& context);
   void emit(Context& context, Message& message);
   void emit_request(Context& context, const Pop3Command& command, bool hidden, bool remembered);
   void emit_reply(Context& context, Pop3Status status, std::string_view text, bool has_body);
