@@ -2,9 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
+
+#include "io/config/value_text.h"
 
 namespace tcp_sniffer::config_values_test {
 namespace {
