@@ -111,12 +111,7 @@ class OutputWriter final : public OutputThread {
   void run();
   void write_queue();
   void discard_queue() noexcept;
-  int open_path() const;
-  void classify();
-  void unblock_terminal();
-  std::string mend();
   LineBlock* next_block();
-  bool write_head();
   void write_block(const LineBlock& block, size_t done);
   void note_delay(const LineBlock& block);
   bool write_together(LineBlock* first);
@@ -136,8 +131,15 @@ class OutputWriter final : public OutputThread {
   bool took(ssize_t size, size_t& written);
   void wait_for_room();
   Clock::duration waited();
-  void reopen_now();
   void output_ended(int error);
+
+  // ---- output_writer_open.cc
+  int open_path() const;
+  void classify();
+  void unblock_terminal();
+  std::string mend();
+  void reopen_now();
+  bool write_head();
 
   const Settings settings_;
   const std::string head_;  // what the output begins with
