@@ -54,17 +54,18 @@ EventLog::Settings log_settings(const Config& config) {
   return settings;
 }
 
-int refuse(const ConfigError& error, const Environment& environment) {
+int reject(const Rejection& rejection, const Environment& environment) {
   EventLog::Settings settings;
-  settings.format = error.log_format;
+  settings.format = rejection.log_format;
   if (settings.format == LogFormat::kAuto) {
     settings.format = environment.stderr_is_terminal ? LogFormat::kText : LogFormat::kJson;
   }
   EventLog log(settings);
-  log.fatal(ErrorCode::kInvalidConfig, error.message);
+  const Problem& problem = rejection.problem;
+  log.fatal(problem.code, problem.message());
   log.close();
-  if (settings.format == LogFormat::kText) std::fputs(error.place.c_str(), stderr);
-  return exit_status(ErrorCode::kInvalidConfig);
+  if (settings.format == LogFormat::kText) std::fputs(problem.place.c_str(), stderr);
+  return exit_status(problem.code);
 }
 
 int print_interfaces() {
@@ -100,7 +101,9 @@ int run_command(const std::vector<const char*>& arguments) {
   open_standard_descriptors();
   const Environment environment = current_environment();
   const ParseResult parsed = parse_command_line(arguments, environment);
-  if (const auto* error = std::get_if<ConfigError>(&parsed)) return refuse(*error, environment);
+  if (const auto* rejection = std::get_if<Rejection>(&parsed)) {
+    return reject(*rejection, environment);
+  }
   const auto& invocation = std::get<Invocation>(parsed);
   raise_capture_right();
   switch (invocation.action) {

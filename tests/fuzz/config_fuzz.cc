@@ -17,10 +17,12 @@
 namespace tcp_sniffer::fuzz {
 namespace {
 
-void expect_sentence(const ConfigError& error) {
-  EXPECT_FALSE(error.message.empty());
-  for (const char c : error.message) {
-    EXPECT_TRUE(static_cast<uint8_t>(c) >= 0x20 && c != 0x7f) << error.message;
+void expect_sentence(const Problem& problem) {
+  EXPECT_EQ(problem.code, ErrorCode::kInvalidConfig);
+  const std::string message = problem.message();
+  EXPECT_FALSE(message.empty());
+  for (const char c : message) {
+    EXPECT_TRUE(static_cast<uint8_t>(c) >= 0x20 && c != 0x7f) << message;
   }
 }
 
@@ -89,8 +91,8 @@ void check_flags(std::string_view text) {
   std::vector<const char*> arguments;
   for (const std::string& word : words) arguments.push_back(word.c_str());
   const ParseResult result = parse_command_line(arguments, environment(), json.get());
-  if (const auto* error = std::get_if<ConfigError>(&result)) {
-    expect_sentence(*error);
+  if (const auto* rejection = std::get_if<Rejection>(&result)) {
+    expect_sentence(rejection->problem);
     return;
   }
   const Config& config = std::get<Invocation>(result).config;

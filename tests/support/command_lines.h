@@ -25,8 +25,8 @@ inline ParseResult parse(const Arguments& arguments) {
 
 inline Invocation accepted(const Arguments& arguments) {
   ParseResult result = parse(arguments);
-  if (auto* refused = std::get_if<ConfigError>(&result)) {
-    ADD_FAILURE() << refused->message;
+  if (auto* refused = std::get_if<Rejection>(&result)) {
+    ADD_FAILURE() << refused->problem.message();
     return {};
   }
   return std::get<Invocation>(result);
@@ -34,7 +34,7 @@ inline Invocation accepted(const Arguments& arguments) {
 
 inline std::string refusal(const Arguments& arguments) {
   ParseResult result = parse(arguments);
-  if (auto* refused = std::get_if<ConfigError>(&result)) return refused->message;
+  if (auto* refused = std::get_if<Rejection>(&result)) return refused->problem.message();
   return "";
 }
 

@@ -15,9 +15,9 @@ inline constexpr Environment kServer = {.cpus = 4};
 
 // Parses, resolves and checks as the program does. Returns the message, or "" when accepted.
 inline std::string refusal(std::string_view text, Config& config, const Environment& environment) {
-  if (auto wrong = parse_config_json(text, config)) return wrong->message;
+  if (auto wrong = parse_config_json(text, config)) return wrong->message();
   resolve_defaults(config, environment);
-  if (auto wrong = check_config(config, environment)) return wrong->message;
+  if (auto wrong = check_config(config, environment)) return wrong->message();
   return "";
 }
 

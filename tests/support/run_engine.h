@@ -25,8 +25,8 @@ inline Finished run_engine(std::vector<std::string> arguments) {
   for (const std::string& word : arguments) words.push_back(word.c_str());
   const ParseResult parsed = parse_command_line(words, Environment{});
   Finished result;
-  if (const auto* error = std::get_if<ConfigError>(&parsed)) {
-    ADD_FAILURE() << error->message;
+  if (const auto* rejection = std::get_if<Rejection>(&parsed)) {
+    ADD_FAILURE() << rejection->problem.message();
     return result;
   }
   const Invocation& invocation = std::get<Invocation>(parsed);

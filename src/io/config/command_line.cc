@@ -126,7 +126,7 @@ CommandLine::CommandLine() {
   buffer_kib_ = app_.add_option("-B")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
-std::optional<ConfigError> CommandLine::parse(std::span<const char* const> arguments) {
+std::optional<Problem> CommandLine::parse(std::span<const char* const> arguments) {
   // CLI11 takes its arguments from the back.
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   if (auto wrong = refuse_empty_values(arguments)) return wrong;
@@ -148,7 +148,7 @@ Action CommandLine::action() const {
   return short_help_->count() > 0 ? Action::kShortHelp : Action::kRun;
 }
 
-std::optional<ConfigError> CommandLine::read_shell(Shell& shell) const {
+std::optional<Problem> CommandLine::read_shell(Shell& shell) const {
   std::string name;
   for (size_t i = 0; i < actions_.size(); ++i) {
     if (kActionFlags[i].action == Action::kCompletion) name = actions_[i]->results().back();
@@ -172,21 +172,21 @@ bool CommandLine::has(std::string_view key_name) const {
   return keys_[key_index(key_name)]->count() > 0;
 }
 
-std::optional<ConfigError> CommandLine::refuse_flags_as_values() const {
+std::optional<Problem> CommandLine::refuse_flags_as_values() const {
   for (size_t i = 0; i < keys_.size(); ++i) {
     if (auto wrong = refuse_flag_as_value(config_keys()[i], keys_[i]->results())) return wrong;
   }
   return std::nullopt;
 }
 
-std::optional<ConfigError> CommandLine::refuse_leftovers() const {
+std::optional<Problem> CommandLine::refuse_leftovers() const {
   std::vector<std::string> leftovers = app_.remaining();
   std::erase(leftovers, "--");  // it only ends the flags
   if (leftovers.empty()) return std::nullopt;
   return error(unknown_flag(leftovers.front()));
 }
 
-std::optional<ConfigError> CommandLine::refuse_other_words() const {
+std::optional<Problem> CommandLine::refuse_other_words() const {
   for (size_t i = 0; i < other_words_.size(); ++i) {
     if (other_words_[i]->count() == 0) continue;
     return error(std::string(kOtherWords[i].flag) + ": " + std::string(kOtherWords[i].answer));
@@ -194,7 +194,7 @@ std::optional<ConfigError> CommandLine::refuse_other_words() const {
   return std::nullopt;
 }
 
-std::optional<ConfigError> CommandLine::refuse_values_as_filter() const {
+std::optional<Problem> CommandLine::refuse_values_as_filter() const {
   if (filter_words_.empty()) return std::nullopt;
   if (keys_[key_index("filter")]->count() > 0) {
     return error("filter (--filter): " + quote_text(keys_[key_index("filter")]->results().back()) +
@@ -213,7 +213,7 @@ std::optional<ConfigError> CommandLine::refuse_values_as_filter() const {
   return std::nullopt;
 }
 
-std::optional<ConfigError> CommandLine::apply(Config& config) const {
+std::optional<Problem> CommandLine::apply(Config& config) const {
   if (!filter_words_.empty()) {
     const KeySpec& key = *find_key("filter");
     if (const auto fault = set_value(key, words_filter(), config)) {
@@ -302,7 +302,7 @@ std::string CommandLine::words_filter() const {
 }
 
 // tcpdump's unit is a KiB. Rounded up, because a smaller buffer would lose more.
-std::optional<ConfigError> CommandLine::apply_buffer_kib(Config& config) const {
+std::optional<Problem> CommandLine::apply_buffer_kib(Config& config) const {
   const KeySpec& key = *find_key("bufferSizeMiB");
   const std::string where = "-B: " + quote_text(buffer_kib_->results().back());
   if (has(key.name)) return error(where + " and --buffer-size-mib; allowed: one of the two");
@@ -319,7 +319,7 @@ std::optional<ConfigError> CommandLine::apply_buffer_kib(Config& config) const {
 }
 
 // CLI11 would take the next argument for the missing value of "--interface=".
-std::optional<ConfigError> CommandLine::refuse_empty_values(
+std::optional<Problem> CommandLine::refuse_empty_values(
     std::span<const char* const> arguments) const {
   for (const std::string_view argument : arguments) {
     if (argument == "--") break;
@@ -340,8 +340,8 @@ std::string CommandLine::missing_value(std::string_view words) {
   return printable(flag) + ": no value";
 }
 
-std::optional<ConfigError> CommandLine::refuse_flag_as_value(
-    const KeySpec& key, const std::vector<std::string>& texts) {
+std::optional<Problem> CommandLine::refuse_flag_as_value(const KeySpec& key,
+                                                         const std::vector<std::string>& texts) {
   const bool text = std::holds_alternative<std::string Config::*>(key.target) ||
                     std::holds_alternative<std::vector<std::string> Config::*>(key.target);
   for (const std::string& value : texts) {

@@ -16,29 +16,29 @@ namespace tcp_sniffer {
 class CommandLine {
  public:
   CommandLine();
-  std::optional<ConfigError> parse(std::span<const char* const> arguments);
+  std::optional<Problem> parse(std::span<const char* const> arguments);
   // The action flag given, the last one of kActionFlags if there are several, then -h.
   Action action() const;
-  std::optional<ConfigError> read_shell(Shell& shell) const;
+  std::optional<Problem> read_shell(Shell& shell) const;
   std::optional<std::string> config_path() const;
   bool has(std::string_view key_name) const;
   // "-i -p 80": the value was forgotten. A file of such a name is written ./-p.
-  std::optional<ConfigError> refuse_flags_as_values() const;
-  std::optional<ConfigError> refuse_leftovers() const;
-  std::optional<ConfigError> refuse_other_words() const;
+  std::optional<Problem> refuse_flags_as_values() const;
+  std::optional<Problem> refuse_leftovers() const;
+  std::optional<Problem> refuse_other_words() const;
   // "-p 80 8080", "--defrag false": a value stands where a filter may stand.
-  std::optional<ConfigError> refuse_values_as_filter() const;
-  std::optional<ConfigError> apply(Config& config) const;
+  std::optional<Problem> refuse_values_as_filter() const;
+  std::optional<Problem> apply(Config& config) const;
 
  private:
   CLI::Option* add(const KeySpec& key);
   void sort_words(std::span<const char* const> arguments);
   std::string words_filter() const;
-  std::optional<ConfigError> apply_buffer_kib(Config& config) const;
-  std::optional<ConfigError> refuse_empty_values(std::span<const char* const> arguments) const;
+  std::optional<Problem> apply_buffer_kib(Config& config) const;
+  std::optional<Problem> refuse_empty_values(std::span<const char* const> arguments) const;
   static std::string missing_value(std::string_view words);
-  static std::optional<ConfigError> refuse_flag_as_value(const KeySpec& key,
-                                                         const std::vector<std::string>& texts);
+  static std::optional<Problem> refuse_flag_as_value(const KeySpec& key,
+                                                     const std::vector<std::string>& texts);
   static std::string unknown_flag(std::string_view argument);
 
   CLI::App app_;

@@ -15,7 +15,7 @@ constexpr size_t kShownAfter = 24;
 
 }  // namespace
 
-std::optional<ConfigError> check_condition(std::string_view key, const std::string& text) {
+std::optional<Problem> check_condition(std::string_view key, const std::string& text) {
   if (text.empty()) return {};
   const auto result = Condition::compile(text);
   const auto* wrong = std::get_if<ConditionError>(&result);
@@ -28,9 +28,9 @@ std::optional<ConfigError> check_condition(std::string_view key, const std::stri
       (from > 0 ? "..." : "") + printable(text.substr(from, wrong->at - from));
   const std::string after =
       printable(text.substr(wrong->at, to - wrong->at)) + (to < text.size() ? "..." : "");
-  ConfigError refused;
-  refused.message.append(key).append(": at ^ in \"").append(before).append("^").append(after);
-  refused.message.append("\": ").append(printable(wrong->problem));
+  Problem refused{ErrorCode::kInvalidConfig, "", printable(wrong->problem)};
+  refused.tried.append(key).append(": at ^ in \"").append(before).append("^").append(after);
+  refused.tried.append("\": ");
   refused.place = marked_place(before + after, before.size()) + "\n";
   return refused;
 }

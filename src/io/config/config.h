@@ -146,14 +146,4 @@ struct Config {
   bool live() const { return files.empty(); }
 };
 
-// Why a configuration is rejected: one line for people that names the key, the value and what is
-// allowed, without control characters.
-struct ConfigError {
-  std::string message;
-  // Of a condition: a part of it, and below it a caret at the place that is wrong. Two lines.
-  std::string place{};
-  // The form in which to report it, as far as it was known when the error was found.
-  LogFormat log_format = LogFormat::kAuto;
-};
-
 }  // namespace tcp_sniffer

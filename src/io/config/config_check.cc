@@ -32,7 +32,7 @@ constexpr std::string_view kExchangeTableFields[] = {
     "contentType",        "request.bodySize", "bodySize", "latencyMs",      "totalMs",
     "request.incomplete", "incomplete",       "orphan"};
 
-std::optional<ConfigError> check_input(const Config& config, const Environment& environment) {
+std::optional<Problem> check_input(const Config& config, const Environment& environment) {
   if (!config.interfaces.empty() && !config.files.empty()) {
     return error("interface: " + quote_text(config.interfaces.front()) + " and files: " +
                  quote_text(config.files.front()) + " exclude each other; allowed: one of the two");
@@ -56,7 +56,7 @@ std::optional<ConfigError> check_input(const Config& config, const Environment& 
 }
 
 // What can be followed, and pcap over IP, which can only be followed.
-std::optional<ConfigError> check_follow(const Config& config) {
+std::optional<Problem> check_follow(const Config& config) {
   if (config.follow && config.live()) {
     return error("follow: true without files; allowed: files with what is to be followed");
   }
@@ -81,7 +81,7 @@ std::optional<ConfigError> check_follow(const Config& config) {
   return {};
 }
 
-std::optional<ConfigError> check_threads(const Config& config) {
+std::optional<Problem> check_threads(const Config& config) {
   const size_t interfaces = std::max<size_t>(config.interfaces.size(), 1);
   if (config.live() && interfaces > 1 && config.shards == 0) {
     return error("shards: 0 together with " + std::to_string(interfaces) +
@@ -118,7 +118,7 @@ std::string ranges_of(const std::bitset<1024>& cpus) {
   return text;
 }
 
-std::optional<ConfigError> check_cpus(const Config& config, const Environment& environment) {
+std::optional<Problem> check_cpus(const Config& config, const Environment& environment) {
   if (environment.usable_cpus.none()) return {};
   for (const uint16_t cpu : config.pin_cpus) {
     if (environment.usable_cpus[cpu]) continue;
@@ -129,7 +129,7 @@ std::optional<ConfigError> check_cpus(const Config& config, const Environment& e
   return {};
 }
 
-std::optional<ConfigError> check_secrets(const Config& config) {
+std::optional<Problem> check_secrets(const Config& config) {
   if (config.hex_dump && redacts(config)) {
     return error(
         "hexDump: true together with something to redact; the bytes of segments cannot be "
@@ -145,7 +145,7 @@ std::optional<ConfigError> check_secrets(const Config& config) {
   return {};
 }
 
-std::optional<ConfigError> check_select(const Config& config) {
+std::optional<Problem> check_select(const Config& config) {
   if (config.select.empty()) return {};
   for (const std::string& name : config.select) {
     const auto parsed = parse_field(name);
@@ -173,7 +173,7 @@ std::optional<ConfigError> check_select(const Config& config) {
                "format ndjson, framed, tsv, csv");
 }
 
-std::optional<ConfigError> check_parts(const Config& config) {
+std::optional<Problem> check_parts(const Config& config) {
   if (config.partial_after_ms == 0 || config.format == OutputFormat::kPretty) return {};
   const std::string key = "partialAfterMs: " + std::to_string(config.partial_after_ms);
   if (config.records == Records::kExchange) {
@@ -197,14 +197,14 @@ std::optional<ConfigError> check_parts(const Config& config) {
   return {};
 }
 
-std::optional<ConfigError> check_metrics(const Config& config) {
+std::optional<Problem> check_metrics(const Config& config) {
   const size_t routes = config.metrics_routes.size();
   if (routes <= Routes::kMax) return {};
   return error("metricsRoutes: " + std::to_string(routes) +
                " patterns are too many; allowed: at most " + std::to_string(Routes::kMax));
 }
 
-std::optional<ConfigError> check_kafka(const Config& config) {
+std::optional<Problem> check_kafka(const Config& config) {
   constexpr size_t kSensorNameMax = 255;
   if (config.sensor_name.size() > kSensorNameMax) {
     return error("sensorName: " + quote_text(config.sensor_name) + " has " +
@@ -228,7 +228,7 @@ std::optional<ConfigError> check_kafka(const Config& config) {
   return {};
 }
 
-std::optional<ConfigError> check_limits(const Config& config) {
+std::optional<Problem> check_limits(const Config& config) {
   if (config.reassembly_buffer_size > config.memory_limit) {
     return error("reassemblyBufferSize: " + std::to_string(config.reassembly_buffer_size) +
                  " is more than memoryLimit: " + std::to_string(config.memory_limit) +
@@ -320,7 +320,7 @@ bool redacts(const Config& config) {
   return !config.redact_headers.empty() || !config.redact_query.empty() || redacts_bodies(config);
 }
 
-std::optional<ConfigError> check_config(const Config& config, const Environment& environment) {
+std::optional<Problem> check_config(const Config& config, const Environment& environment) {
   if (auto wrong = check_follow(config)) return wrong;
   if (auto wrong = check_input(config, environment)) return wrong;
   if (auto wrong = check_threads(config)) return wrong;
@@ -336,7 +336,7 @@ std::optional<ConfigError> check_config(const Config& config, const Environment&
   return check_supported(config);
 }
 
-std::optional<ConfigError> check_supported(const Config& config, std::span<const KeySpec> keys) {
+std::optional<Problem> check_supported(const Config& config, std::span<const KeySpec> keys) {
   const Config defaults;
   for (const KeySpec& key : keys) {
     if (key.supported) continue;

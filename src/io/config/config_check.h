@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "io/base/problem.h"
 #include "io/config/config_keys.h"
 
 namespace tcp_sniffer {
@@ -38,11 +39,11 @@ bool redacts_bodies(const Config& config);
 bool redacts(const Config& config);
 
 // The rules that span keys, on a resolved configuration. Returns nothing, or the first rule broken.
-std::optional<ConfigError> check_config(const Config& config, const Environment& environment);
+std::optional<Problem> check_config(const Config& config, const Environment& environment);
 
 // Rejects every key of the table that is not supported and has another value than its default.
-std::optional<ConfigError> check_supported(const Config& config,
-                                           std::span<const KeySpec> keys = config_keys());
+std::optional<Problem> check_supported(const Config& config,
+                                       std::span<const KeySpec> keys = config_keys());
 
 // The keys that were given and change nothing in this run: those of live capture when files are
 // read, and those that need another key. For --check.

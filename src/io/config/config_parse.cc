@@ -61,12 +61,12 @@ bool append_from(int fd, size_t size, std::string& text, ssize_t& got) {
   return got > 0;
 }
 
-ConfigError too_long() {
+Problem too_long() {
   return error("config: the configuration is longer than " + std::to_string(kConfigTextMax) +
                " bytes");
 }
 
-std::optional<ConfigError> read_line(int fd, std::string& text) {
+std::optional<Problem> read_line(int fd, std::string& text) {
   // Byte by byte, because what follows the line is not for this program.
   ssize_t got = 0;
   while (append_from(fd, 1, text, got)) {
@@ -87,13 +87,13 @@ std::optional<ConfigError> read_line(int fd, std::string& text) {
   return {};
 }
 
-std::optional<ConfigError> read_file(const std::string& path, std::string& text) {
+std::optional<Problem> read_file(const std::string& path, std::string& text) {
   const auto failed = [&] {
     return error("config: cannot read " + quote_text(path, 512) + ": " + std::strerror(errno));
   };
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return failed();
-  std::optional<ConfigError> result;
+  std::optional<Problem> result;
   ssize_t got = 0;
   while (!result && append_from(fd, kConfigTextMax, text, got)) {
     if (text.size() > kConfigTextMax) result = too_long();
@@ -105,7 +105,7 @@ std::optional<ConfigError> read_file(const std::string& path, std::string& text)
 
 }  // namespace
 
-std::optional<ConfigError> parse_config_json(std::string_view text, Config& config) {
+std::optional<Problem> parse_config_json(std::string_view text, Config& config) {
   json object;
   std::string repeated;
   try {
@@ -131,8 +131,8 @@ std::optional<ConfigError> parse_config_json(std::string_view text, Config& conf
   return {};
 }
 
-std::optional<ConfigError> read_config_text(const std::string& path, int standard_input,
-                                            std::string& text) {
+std::optional<Problem> read_config_text(const std::string& path, int standard_input,
+                                        std::string& text) {
   text.clear();
   return path == "-" ? read_line(standard_input, text) : read_file(path, text);
 }

@@ -7,12 +7,15 @@
 #include <utility>
 #include <vector>
 
+#include "io/base/problem.h"
 #include "io/config/config_keys.h"
 
 namespace tcp_sniffer {
 
-inline ConfigError error(std::string message) {
-  return {.message = std::move(message)};
+// Why a configuration is rejected: one line for people that names the key, the value and what is
+// allowed, without control characters.
+inline Problem error(std::string words) {
+  return {ErrorCode::kInvalidConfig, "", std::move(words)};
 }
 
 // Sets the key's member from a JSON value. Returns nothing, or what is wrong: the value, the

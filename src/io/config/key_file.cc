@@ -43,18 +43,18 @@ std::string read_private_file(const std::string& path, std::string& text) {
 
 }  // namespace
 
-std::optional<ConfigError> read_key_file(const std::string& path, std::string& key) {
+std::optional<Problem> read_key_file(const std::string& path, std::string& key) {
   std::string fault = read_private_file(path, key);
   if (key.ends_with('\n')) key.pop_back();
   if (key.ends_with('\r')) key.pop_back();
   if (fault.empty() && key.empty()) fault = "is empty";
   if (fault.empty()) return {};
-  return ConfigError{.message = "redactKeyFile: " + quote_text(path) + ": " + fault +
-                                "; allowed: a file of 1 to " + std::to_string(kKeyFileMax) +
-                                " bytes that only its owner may read"};
+  return Problem{ErrorCode::kInvalidConfig, "redactKeyFile: " + quote_text(path) + ": ",
+                 fault + "; allowed: a file of 1 to " + std::to_string(kKeyFileMax) +
+                     " bytes that only its owner may read"};
 }
 
-std::optional<ConfigError> read_kafka_settings(Config& config) {
+std::optional<Problem> read_kafka_settings(Config& config) {
   config.kafka_settings.clear();
   for (const std::string& text : config.kafka_properties) {
     KafkaProperty property;
@@ -66,10 +66,10 @@ std::optional<ConfigError> read_kafka_settings(Config& config) {
   std::string fault = read_private_file(config.kafka_properties_file, text);
   if (fault.empty()) fault = read_kafka_properties(text, config.kafka_settings);
   if (fault.empty()) return {};
-  return ConfigError{.message = "kafkaPropertiesFile: " + quote_text(config.kafka_properties_file) +
-                                ": " + fault + "; allowed: a file of NAME=VALUE lines, of up to " +
-                                std::to_string(kKeyFileMax) +
-                                " bytes, that only its owner may read"};
+  return Problem{ErrorCode::kInvalidConfig,
+                 "kafkaPropertiesFile: " + quote_text(config.kafka_properties_file) + ": ",
+                 fault + "; allowed: a file of NAME=VALUE lines, of up to " +
+                     std::to_string(kKeyFileMax) + " bytes, that only its owner may read"};
 }
 
 }  // namespace tcp_sniffer

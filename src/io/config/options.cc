@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <optional>
 #include <string_view>
+#include <utility>
+#include <variant>
 
 #include "io/base/printable.h"
 #include "io/config/command_line.h"
@@ -18,19 +20,18 @@
 namespace tcp_sniffer {
 namespace {
 
-std::optional<ConfigError> read_config(const std::string& path, int standard_input,
-                                       Config& config) {
+std::optional<Problem> read_config(const std::string& path, int standard_input, Config& config) {
   std::string text;
   if (auto wrong = read_config_text(path, standard_input, text)) return wrong;
   return parse_config_json(text, config);
 }
 
 // A file that the environment names is not in sight on the command line, so an error names it.
-std::optional<ConfigError> read_environment_config(const std::string& path, Config& config) {
+std::optional<Problem> read_environment_config(const std::string& path, Config& config) {
   const std::string where = "TCP_SNIFFER_CONFIG: " + quote_text(path);
   if (path == "-") return error(where + " is not a file; allowed: the path of one, or --config -");
   auto wrong = read_config(path, -1, config);
-  if (wrong) wrong->message = where + ": " + wrong->message;
+  if (wrong) wrong->tried = where + ": " + wrong->tried;
   return wrong;
 }
 
@@ -40,7 +41,7 @@ void set_aside(Config& config, std::string_view name) {
   if (name == "interface") config.interfaces.clear();
 }
 
-std::optional<ConfigError> read_redact_key(const Config* running, Config& config) {
+std::optional<Problem> read_redact_key(const Config* running, Config& config) {
   auto wrong = read_key_file(config.redact_key_file, config.redact_key);
   if (!wrong || running == nullptr || running->redact_key.empty()) return wrong;
   const bool is_the_same = running->redact_key_file == config.redact_key_file;
@@ -51,8 +52,9 @@ std::optional<ConfigError> read_redact_key(const Config* running, Config& config
   return {};
 }
 
-ParseResult parse(std::span<const char* const> arguments, Environment& environment,
-                  int standard_input, const Config* running, Config& config) {
+std::variant<Invocation, Problem> parse(std::span<const char* const> arguments,
+                                        Environment& environment, int standard_input,
+                                        const Config* running, Config& config) {
   CommandLine line;
   if (auto wrong = line.parse(arguments)) return *wrong;
   Invocation invocation;
@@ -101,17 +103,15 @@ ParseResult parse_command_line(std::span<const char* const> arguments, Environme
                                int standard_input, const Config* running) {
   environment.config_from_stdin = false;
   Config config;
-  ParseResult result;
+  std::variant<Invocation, Problem> result;
   try {
     result = parse(arguments, environment, standard_input, running, config);
   } catch (const std::exception& exception) {
     result = error(std::string("command line: ") + printable(exception.what()));
   }
-  if (auto* refused = std::get_if<ConfigError>(&result)) {
-    resolve_defaults(config, environment);
-    refused->log_format = config.log_format;
-  }
-  return result;
+  if (auto* invocation = std::get_if<Invocation>(&result)) return std::move(*invocation);
+  resolve_defaults(config, environment);
+  return Rejection{std::move(std::get<Problem>(result)), config.log_format};
 }
 
 }  // namespace tcp_sniffer

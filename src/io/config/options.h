@@ -5,6 +5,7 @@
 #include <string_view>
 #include <variant>
 
+#include "io/base/problem.h"
 #include "io/config/completion.h"
 #include "io/config/config.h"
 #include "io/config/config_check.h"
@@ -48,7 +49,14 @@ struct Invocation {
   std::string config_file{};
 };
 
-using ParseResult = std::variant<Invocation, ConfigError>;
+// Why there is no run.
+struct Rejection {
+  Problem problem;
+  // The form in which to report it, as far as it was known when the problem was found.
+  LogFormat log_format = LogFormat::kAuto;
+};
+
+using ParseResult = std::variant<Invocation, Rejection>;
 
 // Reads the command line (without the program's name), then the configuration file that it names,
 // from `standard_input` for "-", or without --config the one of the environment; a flag beats the

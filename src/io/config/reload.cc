@@ -51,14 +51,14 @@ ConfigFile::ConfigFile(std::span<const char* const> arguments, Environment envir
                        std::string path)
     : arguments_(arguments), environment_(std::move(environment)), path_(std::move(path)) {}
 
-std::variant<Reload, ConfigError> ConfigFile::read_again(const Config& running) const {
+std::variant<Reload, Problem> ConfigFile::read_again(const Config& running) const {
   std::error_code ignored;
   const auto status = std::filesystem::status(path_, ignored);
   if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
     return error("config: cannot read " + quote_text(path_, 512) + ": it is no file");
   }
   const ParseResult parsed = parse_command_line(arguments_, environment_, -1, &running);
-  if (const auto* wrong = std::get_if<ConfigError>(&parsed)) return *wrong;
+  if (const auto* wrong = std::get_if<Rejection>(&parsed)) return wrong->problem;
   const Config& config = std::get<Invocation>(parsed).config;
   Reload reload{running, {}, {}};
   for (size_t i = 0; i < config_keys().size(); i++) {
@@ -73,7 +73,7 @@ std::variant<Reload, ConfigError> ConfigFile::read_again(const Config& running) 
   }
   copy_reloaded(config, reload.config);
   if (auto wrong = check_config(reload.config, environment_)) {
-    wrong->message += "; while the program runs, other keys keep their values";
+    wrong->words += "; while the program runs, other keys keep their values";
     return *wrong;
   }
   return reload;

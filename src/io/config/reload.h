@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "io/base/problem.h"
 #include "io/config/config.h"
 #include "io/config/config_check.h"
 
@@ -28,7 +29,7 @@ class ConfigFile {
   // `running` is the configuration of the run. The file has to be one with which a start would
   // succeed, and so has what comes of it for the run; else the first rule broken, in the words of a
   // start. Does not wait for a pipe that has taken the place of the file.
-  std::variant<Reload, ConfigError> read_again(const Config& running) const;
+  std::variant<Reload, Problem> read_again(const Config& running) const;
 
  private:
   const std::span<const char* const> arguments_;

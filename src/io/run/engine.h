@@ -81,7 +81,7 @@ class Engine {
   void reload();
   void take_over(const Reload& reload);
   void report_reload(const Reload& reload) const;
-  void report_reload_failed(const ConfigError& wrong) const;
+  void report_reload_failed(const Problem& wrong) const;
 
   // The end.
   void wait_for_shards(Clock::time_point deadline);

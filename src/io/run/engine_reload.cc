@@ -22,7 +22,7 @@ std::string joined(const std::vector<std::string>& names) {
 // Begins and ends here: when it returns, each shard takes what has changed before its next packet.
 void Engine::reload() {
   const auto result = config_file_->read_again(config_);
-  if (const auto* wrong = std::get_if<ConfigError>(&result)) return report_reload_failed(*wrong);
+  if (const auto* wrong = std::get_if<Problem>(&result)) return report_reload_failed(*wrong);
   take_over(std::get<Reload>(result));
 }
 
@@ -61,10 +61,10 @@ void Engine::report_reload(const Reload& reload) const {
             fields);
 }
 
-void Engine::report_reload_failed(const ConfigError& wrong) const {
+void Engine::report_reload_failed(const Problem& wrong) const {
   EventFields fields;
   fields["file"] = config_file_->path();
-  fields["error"] = wrong.message;
+  fields["error"] = wrong.message();
   log_.emit(LogLevel::kWarn, event::kReloadFailed,
             "the configuration was read again and is rejected; the run goes on as before", fields);
 }

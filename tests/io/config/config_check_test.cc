@@ -90,7 +90,7 @@ TEST(ConfigTest, ThreadsArePinnedToCpusThatTheProcessMayUseAndNoOthers) {
   Config config = accepted(R"({"files":["a"],"pinCpus":[0,99]})", environment);
   EXPECT_EQ(config.pin_cpus, (std::vector<uint16_t>{0, 99})) << "not known: any may be there";
   for (const size_t cpu : {0, 1, 2, 5, 1023}) environment.usable_cpus.set(cpu);
-  EXPECT_EQ(check_config(config, environment).value().message,
+  EXPECT_EQ(check_config(config, environment).value().message(),
             "pinCpus: 99 is no CPU that this process may use; allowed: 0-2, 5, 1023");
   config.pin_cpus = {5, 1023};
   EXPECT_FALSE(check_config(config, environment).has_value());

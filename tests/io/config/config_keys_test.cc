@@ -227,12 +227,12 @@ TEST(ConfigTest, AKeyThatIsNotYetSupportedTakesOnlyItsDefault) {
   EXPECT_FALSE(check_supported(config, keys).has_value());
   config.protocols = {Protocol::kHttp, static_cast<Protocol>(1)};
   ASSERT_TRUE(check_supported(config, keys).has_value());
-  EXPECT_EQ(check_supported(config, keys)->message,
+  EXPECT_EQ(check_supported(config, keys)->message(),
             "protocols: [\"http\",\"pop3\"] is not yet supported; allowed: http, the default");
   config.protocols = {Protocol::kHttp};
   config.decode_bodies = true;
   ASSERT_TRUE(check_supported(config, keys).has_value());
-  EXPECT_EQ(check_supported(config, keys)->message,
+  EXPECT_EQ(check_supported(config, keys)->message(),
             "decodeBodies: true is not yet supported; allowed: false, the default");
 }
 

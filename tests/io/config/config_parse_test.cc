@@ -279,7 +279,7 @@ TEST(ConfigTest, OneLineIsReadFromStandardInputAndNothingBehindIt) {
   close(ends[1]);
   const auto ended = read_config_text("-", ends[0], text);
   ASSERT_TRUE(ended.has_value());
-  EXPECT_EQ(ended->message,
+  EXPECT_EQ(ended->message(),
             "config: standard input ended before a line came; --config - takes one line with a "
             "JSON object");
   close(ends[0]);
@@ -287,10 +287,10 @@ TEST(ConfigTest, OneLineIsReadFromStandardInputAndNothingBehindIt) {
 
 TEST(ConfigTest, AFileThatCanNotBeReadIsNamed) {
   std::string text;
-  EXPECT_EQ(read_config_text("/no/such/file", 0, text)->message,
+  EXPECT_EQ(read_config_text("/no/such/file", 0, text)->message(),
             "config: cannot read \"/no/such/file\": No such file or directory");
-  EXPECT_EQ(read_config_text("/", 0, text)->message, "config: cannot read \"/\": Is a directory");
-  EXPECT_EQ(read_config_text("/dev/zero", 0, text)->message,
+  EXPECT_EQ(read_config_text("/", 0, text)->message(), "config: cannot read \"/\": Is a directory");
+  EXPECT_EQ(read_config_text("/dev/zero", 0, text)->message(),
             "config: the configuration is longer than 1048576 bytes");
 }
 

@@ -181,7 +181,7 @@ TEST(OptionsTest, RefusalsNameTheFlagTheValueAndWhatIsAllowed) {
 TEST(OptionsTest, ARefusalSaysInWhichFormItIsToBeReported) {
   const Environment terminal = {.cpus = 1, .stdout_is_terminal = true, .stderr_is_terminal = true};
   const auto form = [](const ParseResult& result) {
-    return std::get<ConfigError>(result).log_format;
+    return std::get<Rejection>(result).log_format;
   };
   EXPECT_EQ(form(parse({"-p", "0"})), LogFormat::kJson);
   const Arguments wrong = {"-p", "0"};

@@ -222,8 +222,9 @@ TEST(OptionsTest, EveryKeyHasAFlagThatMeansTheSame) {
     Arguments arguments = {"-r", "x", argument.c_str()};
     if (key.name == "interface" || key.name == "files") arguments = {"-p", "1", argument.c_str()};
     const ParseResult result = parse(arguments);
-    if (const auto* refused = std::get_if<ConfigError>(&result)) {
-      EXPECT_FALSE(key.supported && key.name != "reassemblyBufferSize") << refused->message;
+    if (const auto* refused = std::get_if<Rejection>(&result)) {
+      EXPECT_FALSE(key.supported && key.name != "reassemblyBufferSize")
+          << refused->problem.message();
       continue;
     }
     EXPECT_EQ(get_value(key, std::get<Invocation>(result).config), expected) << key.name;
@@ -252,7 +253,7 @@ TEST(OptionsTest, TheEnvironmentNamesAConfigurationFileWhereNoFlagDoes) {
   environment.config_path = named.path();
   const auto ports = [&](const Arguments& arguments) {
     const ParseResult result = parse_command_line(arguments, environment);
-    if (const auto* refused = std::get_if<ConfigError>(&result)) return refused->message;
+    if (const auto* refused = std::get_if<Rejection>(&result)) return refused->problem.message();
     const Config& config = std::get<Invocation>(result).config;
     return std::to_string(config.ports.front()) + "/" + std::to_string(config.shards);
   };
@@ -292,8 +293,8 @@ TEST(OptionsTest, ACaptureOnStandardInputExcludesAConfigurationThere) {
   const FakeInput input("{\"ports\":[80]}\n");
   const Arguments arguments = {"--config", "-", "-r", "-"};
   const ParseResult result = parse_command_line(arguments, kServer, input.fd());
-  ASSERT_TRUE(std::holds_alternative<ConfigError>(result));
-  EXPECT_EQ(std::get<ConfigError>(result).message,
+  ASSERT_TRUE(std::holds_alternative<Rejection>(result));
+  EXPECT_EQ(std::get<Rejection>(result).problem.message(),
             "files: \"-\" is standard input, which --config - reads too; allowed: one of the two");
 }
 

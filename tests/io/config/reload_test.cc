@@ -27,8 +27,8 @@ class ReloadedRun {
     words_.insert(words_.end(), {"--config", path().string()});
     for (const std::string& word : words_) arguments_.push_back(word.c_str());
     const ParseResult parsed = parse_command_line(arguments_, environment_);
-    if (const auto* wrong = std::get_if<ConfigError>(&parsed)) {
-      ADD_FAILURE() << wrong->message;
+    if (const auto* wrong = std::get_if<Rejection>(&parsed)) {
+      ADD_FAILURE() << wrong->problem.message();
       return;
     }
     invocation = std::get<Invocation>(parsed);
@@ -38,31 +38,31 @@ class ReloadedRun {
   std::filesystem::path file(std::string_view name) const { return folder_ / name; }
   void write(std::string_view json) const { write_file(path(), json); }
 
-  std::variant<Reload, ConfigError> read_again() const {
+  std::variant<Reload, Problem> read_again() const {
     return ConfigFile(arguments_, environment_, path().string()).read_again(invocation.config);
   }
-  std::variant<Reload, ConfigError> read_again(std::string_view json) const {
+  std::variant<Reload, Problem> read_again(std::string_view json) const {
     write(json);
     return read_again();
   }
   Reload taken(std::string_view json) const {
     auto result = read_again(json);
-    if (const auto* wrong = std::get_if<ConfigError>(&result)) {
-      ADD_FAILURE() << wrong->message;
+    if (const auto* wrong = std::get_if<Problem>(&result)) {
+      ADD_FAILURE() << wrong->message();
       return {};
     }
     return std::get<Reload>(result);
   }
   std::string refused(std::string_view json) const {
     const auto result = read_again(json);
-    const auto* wrong = std::get_if<ConfigError>(&result);
-    return wrong == nullptr ? "" : wrong->message;
+    const auto* wrong = std::get_if<Problem>(&result);
+    return wrong == nullptr ? "" : wrong->message();
   }
   std::string refused_at_start(std::string_view json) const {
     write(json);
     const ParseResult parsed = parse_command_line(arguments_, environment_);
-    const auto* wrong = std::get_if<ConfigError>(&parsed);
-    return wrong == nullptr ? "" : wrong->message;
+    const auto* wrong = std::get_if<Rejection>(&parsed);
+    return wrong == nullptr ? "" : wrong->problem.message();
   }
 
   Invocation invocation;
@@ -155,8 +155,8 @@ TEST(ReloadedConfig, AFileThatIsGoneUnreadableOrNoFileIsRejectedAtOnce) {
   const ReloadedRun run(R"({"where": "status >= 500"})");
   const auto refusal = [&] {
     const auto result = run.read_again();
-    const auto* wrong = std::get_if<ConfigError>(&result);
-    return wrong == nullptr ? "" : wrong->message;
+    const auto* wrong = std::get_if<Problem>(&result);
+    return wrong == nullptr ? "" : wrong->message();
   };
   std::filesystem::remove(run.path());
   EXPECT_NE(refusal().find("No such file or directory"), std::string::npos) << refusal();
@@ -241,7 +241,7 @@ TEST(ReloadedConfig, AKeyFileThatMayNotBeReadAnyMoreKeepsItsKey) {
   ASSERT_EQ(::seteuid(65534), 0);
   const auto result = run.read_again();
   ASSERT_EQ(::seteuid(0), 0);
-  ASSERT_TRUE(std::holds_alternative<Reload>(result)) << std::get<ConfigError>(result).message;
+  ASSERT_TRUE(std::holds_alternative<Reload>(result)) << std::get<Problem>(result).message();
   EXPECT_EQ(std::get<Reload>(result).config.redact_key, "one");
 }
 
