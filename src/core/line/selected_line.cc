@@ -227,7 +227,7 @@ bool SelectedLineWriter::append_of_exchange(const Column& column, const Exchange
       break;
     case FieldOf::kConnection:
       if (column.ref.field == Field::kTimestamp && parts.has_request()) {
-        append_time(parts.request_first_ns, sink);
+        sink.commit(put_time(sink.reserve(kShortPartMax), parts.request_first_ns));
       } else if (column.ref.field == Field::kDirection ||
                  !append_field(column, *parts.about, sink)) {
         return false;

@@ -108,7 +108,8 @@ class SelectedLineWriter {
   bool append_field(const Column& column, const Message& message, LineSink& sink) {
     return append_at(sink.reserve(kShortPartMax), column, message, sink);
   }
-  void append_time(int64_t time_ns, LineSink& sink);
+  // Writes at `out` and returns the end; kShortPartMax is enough room.
+  char* put_time(char* out, int64_t time_ns);
   void append_text(const Column& column, std::string_view text, LineSink& sink);
   bool append_interface(const Column& column, const Message& message, LineSink& sink);
   bool append_other(const Column& column, const Message& message, LineSink& sink);

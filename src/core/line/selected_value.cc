@@ -34,12 +34,7 @@ struct SelectedLineWriter::ValueAppender {
   static bool absent() { return false; }
   bool number(uint64_t value) const { return commit(write_unsigned(out, value)); }
   bool milliseconds(int64_t ns) const { return commit(write_milliseconds(out, ns)); }
-  bool time(int64_t ns) const {
-    *out = '"';
-    char* end = writer.time_.write(out + 1, ns);
-    *end = '"';
-    return commit(end + 1);
-  }
+  bool time(int64_t ns) const { return commit(writer.put_time(out, ns)); }
   bool connection_id(uint64_t id) const {
     std::memcpy(out, kConnectionIdText.data(), kConnectionIdText.size());
     write_hex16(out + 1, id);
@@ -84,12 +79,11 @@ bool SelectedLineWriter::append_at(char* out, const Column& column, const Messag
   return visit_value(column.ref, message, ValueAppender{*this, column, message, sink, out});
 }
 
-void SelectedLineWriter::append_time(int64_t time_ns, LineSink& sink) {
-  char* out = sink.reserve(kShortPartMax);
+char* SelectedLineWriter::put_time(char* out, int64_t time_ns) {
   *out = '"';
   out = time_.write(out + 1, time_ns);
   *out = '"';
-  sink.commit(out + 1);
+  return out + 1;
 }
 
 void SelectedLineWriter::append_text(const Column& column, std::string_view text, LineSink& sink) {
