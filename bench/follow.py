@@ -9,18 +9,14 @@ not there.
 """
 
 import argparse
-import json
-import multiprocessing
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-import time
 
-import steady
+import live_lab
+import live_load
 
 KINDS = {"keepalive": 0.5, "short": 0.3, "pipelined": 0.2}
 
@@ -34,73 +30,41 @@ def missing():
     return None
 
 
-def measure(build, folder, client_name, server_name, seconds, rate, rotate):
-    (folder / "nginx.conf").write_text(steady.NGINX.format(folder=folder))
-    captures = folder / "captures"
-    captures.mkdir()
-    inside = ["ip", "netns", "exec", server_name]
-    nginx = subprocess.Popen([*inside, "nginx", "-c", folder / "nginx.conf"])
-    tcpdump = subprocess.Popen(
-        [*inside, "tcpdump", "-i", "right", "-U", "-B", "65536", "-Z", "root", "-G", str(rotate),
-         "-C", "1", "-w", captures / "%Y%m%d-%H%M%S.pcap", "tcp port 80"],
-        stderr=open(folder / "tcpdump", "wb"))
-    sniffer = subprocess.Popen(
-        [f"{build}/tcp-sniffer", "--follow", "-r", captures, "--max-body-size", "0", "--format",
-         "ndjson", "--stats-interval-ms", "0"],
-        stdout=subprocess.PIPE, stderr=open(folder / "events", "wb"))
+def measure(lab, program, seconds, rate, rotate):
+    captures = lab.path("captures")
+    os.mkdir(captures)
+    tcpdump = live_lab.Tcpdump(lab, options=(
+        "-U", "-Z", "root", "-G", str(rotate), "-C", "1", "-w",
+        os.path.join(captures, "%Y%m%d-%H%M%S.pcap")))
+    sniffer = live_lab.Sniffer(lab, program, ["--max-body-size", "0", "--format", "ndjson",
+                                              "--stats-interval-ms", "0"],
+                               stdout=subprocess.PIPE, source=("--follow", "-r", captures))
+    reader = live_load.Reader(sniffer.process.stdout)
+    reader.start()
+    resident = []
     try:
-        reader = steady.Reader(sniffer.stdout)
-        reader.start()
-        time.sleep(1)
-        results = {kind: multiprocessing.Value("q", 0) for kind in KINDS}
-        clients = [multiprocessing.Process(target=steady.client, args=(
-            client_name, kind, share * rate, seconds, results[kind]))
-            for kind, share in KINDS.items()]
-        for process in clients:
-            process.start()
-        resident = 0
-        while any(process.is_alive() for process in clients):
-            time.sleep(0.2)
-            resident = max(resident, steady.resident_mib(sniffer.pid))
-        for process in clients:
-            process.join()
-        # The kernel hands tcpdump what it has kept when a second has passed.
-        time.sleep(3)
-        tcpdump.send_signal(signal.SIGTERM)
-        tcpdump.wait(60)
+        results = live_load.run_clients(
+            lab, KINDS, rate, seconds,
+            lambda _: resident.append(live_load.resident_mib(sniffer.process.pid)))
+        reader.wait_for(sum(results.values()))
     finally:
-        tcpdump.kill()
-        sniffer.send_signal(signal.SIGTERM)
-        nginx.send_signal(signal.SIGQUIT)
-        sniffer.wait(60)
-        nginx.wait(60)
+        frames = tcpdump.stop()
+        stopped = sniffer.stop()
+        lab.stop_server()
     reader.join()
-    return results, reader, resident
+    return results, reader, resident, stopped, sniffer.warnings(), frames
 
 
-def report(folder, results, reader, resident, seconds):
-    log = steady.Tally()
-    for line in (folder / "access.log").read_text().splitlines():
-        found = steady.TARGET.match(line.split()[0])
-        log.add(found[1], int(found[2]))
-    print("| kind | exchanges in the access log | requests found | with their response |")
-    print("|---|---:|---:|---:|")
-    for kind in KINDS:
-        print(f"| {kind} | {log.of[kind][0]:,} | {reader.requests.of[kind][0]:,} "
-              f"| {reader.responses.of[kind][0]:,} |")
-        if log.of[kind][0] != results[kind].value:
-            sys.exit(f"{kind}: the clients had {results[kind].value} exchanges")
-    events = [json.loads(line) for line in (folder / "events").read_text().splitlines()]
-    for event in events:
-        if event["level"] in ("warn", "error"):
-            print(json.dumps(event))
-    stopped = events[-1]
-    total = sum(log.of[kind][0] for kind in KINDS)
-    print(f"\n{seconds:.0f} s, {total / seconds:,.0f} exchanges/s, {stopped['follow']['read']} "
-          f"files, {stopped['follow']['bytes'] / 1e6:,.0f} MB, at most {resident:.1f} MiB resident, "
-          f"{reader.incomplete} incomplete")
-    print((folder / "tcpdump").read_text().strip().splitlines()[-1])
-    if reader.requests == log and reader.responses == log and reader.incomplete == 0:
+def report(lab, seconds, results, reader, resident, stopped, warnings, frames):
+    log = live_load.tally_of_log(lab, results)
+    live_load.print_table(log, reader, KINDS)
+    for warning in warnings:
+        print(warning)
+    print(f"\n{seconds:.0f} s, {log.total() / seconds:,.0f} exchanges/s, "
+          f"{stopped['follow']['read']} files, {stopped['follow']['bytes'] / 1e6:,.0f} MB, at most "
+          f"{max(resident):.1f} MiB resident, {reader.incomplete} incomplete")
+    print("tcpdump: {} frames captured, {} lost".format(*frames))
+    if reader.has_found(log) and reader.incomplete == 0:
         print("every exchange was found, once")
         return 0
     print("not every exchange was found once")
@@ -120,26 +84,10 @@ def main():
     if (what := missing()) is not None:
         print(f"it needs {what}")
         return 1 if os.environ.get("TCP_SNIFFER_FAIL_ON_SKIP") == "1" else 77
-    folder = pathlib.Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    names = [f"tcpsniff-follow-{os.getpid()}-{side}" for side in ("client", "server")]
-    try:
-        for name in names:
-            steady.ip("netns", "add", name)
-            steady.ip("-n", name, "link", "set", "lo", "up")
-        steady.ip("link", "add", "left", "netns", names[0], "type", "veth", "peer", "name",
-                  "right", "netns", names[1])
-        for name, device, address in ((names[0], "left", "10.78.0.1"),
-                                      (names[1], "right", steady.SERVER)):
-            steady.ip("-n", name, "addr", "add", f"{address}/24", "dev", device)
-            steady.ip("-n", name, "link", "set", device, "up")
-        results, reader, resident = measure(arguments.build.resolve(), folder, *names,
-                                            arguments.seconds, arguments.rate, arguments.rotate)
-        return report(folder, results, reader, resident, arguments.seconds)
-    finally:
-        for name in names:
-            subprocess.run(["ip", "netns", "del", name], check=False)
-        shutil.rmtree(folder)
+    with live_lab.Lab(live_load.NGINX) as lab:
+        measured = measure(lab, arguments.build.resolve() / "tcp-sniffer", arguments.seconds,
+                           arguments.rate, arguments.rotate)
+        return report(lab, arguments.seconds, *measured)
 
 
 if __name__ == "__main__":
