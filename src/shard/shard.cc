@@ -24,7 +24,7 @@ Shard::Shard(uint32_t index, const ShardSettings& settings, ConnectionCensus& ce
              LineQueue& lines, bool may_wait_for_output, EventSink& events)
     : index_(index),
       settings_(settings),
-      gives_parts_(settings.protocols.http.part_after_ns > 0),
+      gives_parts_(settings.protocols.gives_parts()),
       census_(census),
       events_(events),
       pool_(settings.memory_bytes_max),
@@ -40,14 +40,14 @@ Shard::~Shard() {
 
 void Shard::change(const ShardSettings& settings) {
   auto change = std::make_unique<Change>(Change{
-      settings.protocols.http,
+      settings.protocols,
       LineChange(settings.lines, settings.bodies, settings.redaction, settings.choice, pool_)});
   delete change_.exchange(change.release(), std::memory_order_acq_rel);
 }
 
 void Shard::take_change() {
   const std::unique_ptr<Change> change(change_.exchange(nullptr, std::memory_order_acq_rel));
-  protocols_.change(change->http);
+  protocols_.change(change->protocols);
   lines_.change(change->lines, clock_ns_);
 }
 

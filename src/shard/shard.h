@@ -67,7 +67,7 @@ class Shard {
 
   // From its next block on the shard takes what may change from these settings: the fields that are
   // selected, the choice among exchanges, what is hidden, and what these ask of messages
-  // (HttpEngine::change). All other settings are those that it was made with. Any thread, one at a
+  // (Protocols::change). All other settings are those that it was made with. Any thread, one at a
   // time; waits for nothing.
   void change(const ShardSettings& settings);
 
@@ -104,7 +104,7 @@ class Shard {
  private:
   struct Handler;  // the StreamProtocol of one connection
   struct Change {
-    HttpSettings http;
+    ProtocolSettings protocols;
     LineChange lines;
   };
   using ActivityList = ConnectionList<&Connection::by_activity>;

@@ -90,6 +90,7 @@ endfunction()
 set(include "^[ \t]*#[ \t]*include[ \t]*[<\"]")
 forbid(core "${include}(shard|io)/" "core includes core only")
 forbid(shard "${include}io/" "shard includes core and shard only")
+forbid(shard "[Hh][Tt][Tt][Pp]|[Pp][Oo][Pp]3" "the shard names no protocol")
 forbid(core "${include}(thread|mutex|condition_variable|future|iostream|fstream|cstdio)>"
   "core has no thread, input or output")
 forbid(core "${include}(unistd|pthread|time|sys/[a-z]+|pcap/pcap)\\.h" "core does not know the system")

@@ -58,10 +58,11 @@ Protocols::Protocols(const ProtocolSettings& settings, BufferPool& pool, ShardCo
       engines_(make_engines(std::type_identity<Engines>(), settings.http.body_max, pool, counters,
                             emitter_)) {}
 
-void Protocols::change(const HttpSettings& settings) {
-  http_.change(settings);
-  emitter_.change_clients(settings.client);
-  std::apply([&](auto&... engine) { (engine.change_body_max(settings.body_max), ...); }, engines_);
+void Protocols::change(const ProtocolSettings& settings) {
+  const HttpSettings& http = settings.http;
+  http_.change(http);
+  emitter_.change_clients(http.client);
+  std::apply([&](auto&... engine) { (engine.change_body_max(http.body_max), ...); }, engines_);
 }
 
 bool Protocols::begins_message(const Segment& segment) const {

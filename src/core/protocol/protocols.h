@@ -27,6 +27,8 @@ struct ProtocolSettings {
   std::array<bool, kProtocolNames.size()> spoken = {true};  // protocols, by number
 
   void speak(std::string_view name, bool yes = true) { spoken[protocol_number(name)] = yes; }
+  // Whether a message may leave in parts while it arrives.
+  bool gives_parts() const { return http.part_after_ns > 0; }
 };
 
 // How far a connection's protocol is known. Part of the connection object, apart from the state,
@@ -70,19 +72,19 @@ class Protocols {
   Protocols(const ProtocolSettings& settings, BufferPool& pool, ShardCounters& counters,
             MessageOutput& output, EventSink& events);
 
-  // As HttpEngine's, for all engines.
-  void change(const HttpSettings& settings);
+  // Takes what a run may be given others of (HttpEngine::change), for all engines.
+  void change(const ProtocolSettings& settings);
 
   // Whether a connection that is met with this segment begins with a message, or may.
   bool begins_message(const Segment& segment) const;
 
   static bool holds_memory(const ConnectionProtocol& protocol, const ConnectionIdentity& identity);
-  // Memory of the pool that a connection holds, without the texts of its waiting exchanges, which
-  // are small.
   // How many of the next bytes of a stream are not needed.
   uint64_t unread_bytes(const ConnectionProtocol& protocol, Side side) const {
     return http_.unread_bytes(protocol.http_, side);
   }
+  // Memory of the pool that a connection holds, without the texts of its waiting exchanges, which
+  // are small.
   size_t held_bytes(const ConnectionProtocol& protocol, const ConnectionIdentity& identity) const;
   // As HttpEngine's; other protocols give out no parts.
   static int64_t part_due_ns(const ConnectionProtocol& protocol) {
