@@ -24,7 +24,7 @@ class Clients {
       : harness_(settings(memory, where)) {}
 
   void send(uint16_t port, Side side, std::string_view text) {
-    if (!sent_.contains({port, side})) {
+    if (!ends_.has_sent(port, side)) {
       send(port, side, kTcpSyn | (side == Side::kHigh ? kTcpAck : 0), "");
     }
     send(port, side, kTcpAck, text);
@@ -62,21 +62,11 @@ class Clients {
   }
 
   void send(uint16_t port, Side side, uint8_t flags, std::string_view text) {
-    uint32_t& next = sent_[{port, side}];
-    Segment segment;
-    segment.key = key_of(port);
-    segment.side = side;
-    segment.flags = flags;
-    segment.sequence = next;
-    segment.acknowledgment = sent_[{port, other(side)}];
-    segment.clock_ns = segment.time_ns = now_ns_ += 1000;
-    segment.payload_size = segment.payload_wire_size = static_cast<uint32_t>(text.size());
-    harness_.add(segment, text);
-    next += segment.payload_size + ((flags & kTcpSyn) != 0 ? 1 : 0);
+    harness_.add(ends_.segment(port, side, flags, text.size(), now_ns_ += 1000), text);
   }
 
   ShardHarness harness_;
-  std::map<std::pair<uint16_t, Side>, uint32_t> sent_;
+  Ends ends_;
   int64_t now_ns_ = kStartNs;
 };
 

@@ -76,7 +76,7 @@ class Wire {
 
  private:
   void send(uint16_t port, Side side, std::string_view text) {
-    if (!next_.contains({port, Side::kLow})) {
+    if (!ends_.has_sent(port, Side::kLow)) {
       add(port, Side::kLow, kTcpSyn, "");
       add(port, Side::kHigh, kTcpSyn | kTcpAck, "");
       add(port, Side::kLow, kTcpAck, "");
@@ -85,21 +85,11 @@ class Wire {
     harness_.process();
   }
   void add(uint16_t port, Side side, uint8_t flags, std::string_view text) {
-    uint32_t& next = next_[{port, side}];
-    Segment segment;
-    segment.key = key_of(port);
-    segment.side = side;
-    segment.flags = flags;
-    segment.sequence = next;
-    segment.acknowledgment = next_[{port, other(side)}];
-    segment.clock_ns = segment.time_ns = now_ns_ += 1000;
-    segment.payload_size = segment.payload_wire_size = static_cast<uint32_t>(text.size());
-    harness_.add(segment, text);
-    next += segment.payload_size + ((flags & kTcpSyn) != 0 ? 1 : 0);
+    harness_.add(ends_.segment(port, side, flags, text.size(), now_ns_ += 1000), text);
   }
 
   ShardHarness harness_;
-  std::map<std::pair<uint16_t, Side>, uint32_t> next_;
+  Ends ends_;
   int64_t now_ns_ = kStartNs;
 };
 

@@ -7,10 +7,12 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "shard/shard.h"
@@ -36,6 +38,30 @@ inline FlowKey key_of(uint16_t client_port, uint16_t server_port = 80) {
 inline uint64_t hash_of(const FlowKey& key) {
   return XXH3_64bits(&key, sizeof(key));
 }
+
+// The ends of connections, by the client's port: each sends in order, and acknowledges all that the
+// other one has sent.
+class Ends {
+ public:
+  bool has_sent(uint16_t port, Side side) const { return sent_.contains({port, side}); }
+  // The next segment of that end, without its payload.
+  Segment segment(uint16_t port, Side side, uint8_t flags, size_t size, int64_t time_ns) {
+    uint32_t& sent = sent_[{port, side}];
+    Segment segment;
+    segment.key = key_of(port);
+    segment.side = side;
+    segment.flags = flags;
+    segment.sequence = sent;
+    segment.acknowledgment = sent_[{port, other(side)}];
+    segment.clock_ns = segment.time_ns = time_ns;
+    segment.payload_size = segment.payload_wire_size = static_cast<uint32_t>(size);
+    sent += segment.payload_size + ((flags & (kTcpSyn | kTcpFin)) != 0 ? 1 : 0);
+    return segment;
+  }
+
+ private:
+  std::map<std::pair<uint16_t, Side>, uint32_t> sent_;
+};
 
 struct RecordedEvents final : EventSink {
   std::vector<EventRecord> records;

@@ -42,19 +42,9 @@ std::vector<std::string> lines_of(const Pieces& client, const Pieces& server) {
   ShardSettings settings;
   settings.ports = PortSet(std::array<uint16_t, 1>{80});
   ShardHarness harness(settings);
-  std::array<uint32_t, 2> next = {1000, 5000};
+  Ends ends;
   const auto send = [&](Side side, uint8_t flags, std::string_view text) {
-    const auto me = static_cast<size_t>(side);
-    Segment made;
-    made.key = key_of(40000);
-    made.side = side;
-    made.flags = flags;
-    made.sequence = next.at(me);
-    made.acknowledgment = next.at(1 - me);
-    made.clock_ns = made.time_ns = kStartNs;
-    made.payload_size = made.payload_wire_size = static_cast<uint32_t>(text.size());
-    next.at(me) += made.payload_size + ((flags & (kTcpSyn | kTcpFin)) != 0 ? 1 : 0);
-    harness.add(made, text);
+    harness.add(ends.segment(40000, side, flags, text.size(), kStartNs), text);
   };
   send(Side::kLow, kTcpSyn, {});
   send(Side::kHigh, kTcpSyn | kTcpAck, {});
