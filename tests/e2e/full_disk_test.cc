@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <set>
 #include <string>
-#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -102,9 +101,7 @@ TEST_P(FullDisk, FiveTimesUnderLoadLeavesWholeMessagesAndCountsTheOthers) {
   const auto rotate = [&] {
     std::filesystem::rename(out, out + ".1");
     child.signal(SIGHUP);
-    for (int i = 0; i < 20000 && !std::filesystem::exists(out); i++) {
-      std::this_thread::sleep_for(1ms);
-    }
+    EXPECT_TRUE(until([&] { return std::filesystem::exists(out); }));
     collect(content_of(std::filesystem::path(out + ".1")), framed, found);
     std::filesystem::remove(out + ".1");
   };
@@ -114,9 +111,7 @@ TEST_P(FullDisk, FiveTimesUnderLoadLeavesWholeMessagesAndCountsTheOthers) {
     ASSERT_EQ(came("output_full"), times);
     for (int i = 0; i < 20; i++) feed();
     rotate();
-    for (int i = 0; i < 20000 && came("output_resumed") < times; i++) {
-      std::this_thread::sleep_for(1ms);
-    }
+    ASSERT_TRUE(until([&] { return came("output_resumed") >= times; }));
     ASSERT_EQ(came("output_resumed"), times);
   }
   in.write_end.reset();

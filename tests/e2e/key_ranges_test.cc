@@ -13,7 +13,6 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "io/config/config_keys.h"
@@ -292,10 +291,7 @@ void check_drain_timeout(const End& end) {
   const std::string bytes = exchanges(10).bytes();
   ASSERT_EQ(::write(in.write_end.get(), bytes.data(), bytes.size()),
             static_cast<ssize_t>(bytes.size()));
-  for (double until = now_seconds() + 20; now_seconds() < until;) {
-    if (content_of(err).find("\"stats\"") != std::string::npos) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
+  EXPECT_TRUE(until([&] { return content_of(err).find("\"stats\"") != std::string::npos; }));
   child.signal(SIGTERM);
   const Exit exit = child.wait(std::chrono::seconds(60));
   EXPECT_EQ(exit.code, 0) << content_of(err);

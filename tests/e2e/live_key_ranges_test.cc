@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -54,22 +53,28 @@ class LiveKeyRanges : public LiveLab {
     server.join();
   }
 
-  // Ten exchanges under the key's value; the ledger.
-  Json capture(std::string_view name, bool at_most, const Arguments& more = {}) {
+  // Ten exchanges under the key's value, of which so many messages come out; the ledger.
+  Json capture(std::string_view name, bool at_most, uint64_t messages = 20,
+               const Arguments& more = {}) {
     const KeySpec* key = find_key(name);
     Arguments arguments = {"-i",
                            "right",
                            "-p",
                            "80",
+                           "--stats-interval-ms",
+                           "50",
                            "--" + flag_name(name),
                            std::to_string(at_most ? key->maximum : key->minimum)};
     arguments.insert(arguments.end(), more.begin(), more.end());
     LiveSniffer sniffer(server_, arguments);
     EXPECT_TRUE(sniffer.wait_for("started")) << sniffer.said();
     exchange(10);
-    for (double until = now_seconds() + 2; now_seconds() < until && sniffer.lines() < 20;) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
+    // Each of them takes more than four frames.
+    EXPECT_TRUE(until([&] {
+      const std::vector<Json> stats = sniffer.events("stats");
+      return sniffer.lines() >= messages && !stats.empty() &&
+             stats.back()["frames"]["received"] > 40;
+    }));
     EXPECT_EQ(sniffer.stop().code, 0) << sniffer.said();
     Json stopped = sniffer.stopped();
     expect_ledger_closes(stopped);
@@ -81,7 +86,7 @@ TEST_F(LiveKeyRanges, SnaplenCutsFramesOrTakesThemWhole) {
   if (IsSkipped()) return;
   EXPECT_EQ(capture("snaplen", true)["messages"]["written"], 20);
   // Less than the headers with their options.
-  EXPECT_EQ(capture("snaplen", false)["messages"]["written"], 0);
+  EXPECT_EQ(capture("snaplen", false, 0)["messages"]["written"], 0);
 }
 
 TEST_F(LiveKeyRanges, TheKernelsBufferMayBeSmallOrLarge) {
@@ -93,7 +98,8 @@ TEST_F(LiveKeyRanges, TheKernelsBufferMayBeSmallOrLarge) {
 TEST_F(LiveKeyRanges, OneCaptureThreadOrAsManyAsThereMayBe) {
   if (IsSkipped()) return;
   EXPECT_EQ(capture("captureThreads", false)["messages"]["written"], 20);
-  EXPECT_EQ(capture("captureThreads", true, {"--buffer-size-mib", "1"})["messages"]["written"], 20);
+  EXPECT_EQ(capture("captureThreads", true, 20, {"--buffer-size-mib", "1"})["messages"]["written"],
+            20);
 }
 
 TEST_F(LiveKeyRanges, TheWarningOfSilenceMayBeOffOrADayAway) {

@@ -135,6 +135,10 @@ TEST(Output, ALineLongerThanAPipeIsWrittenWhole) {
 
 // ------------------------------------------------------------------ a FIFO
 
+bool has_come(const Descriptor& err, std::string_view event) {
+  return content_of(err).find(event) != std::string::npos;
+}
+
 struct Fifo : testing::Test {
   const TemporaryFolder folder;
   const std::string path = (folder / "fifo").string();
@@ -146,9 +150,7 @@ TEST_F(Fifo, WithoutAReaderIsWaitedForAndASignalEndsTheWait) {
     const Descriptor err = memory_file();
     Child child(sniffer({"-r", kShop, "--format", "ndjson", "--output", path}),
                 {-1, -1, err.get()});
-    for (int i = 0; i < 10000 && content_of(err).find("no_reader") == std::string::npos; i++) {
-      std::this_thread::sleep_for(1ms);
-    }
+    EXPECT_TRUE(until([&] { return has_come(err, "no_reader"); }));
     child.signal(number);
     const Exit exit = child.wait(30s);
     EXPECT_EQ(exit.code, 0) << strsignal(number);
@@ -162,9 +164,7 @@ TEST_F(Fifo, WithoutAReaderIsWaitedForAndASignalEndsTheWait) {
 TEST_F(Fifo, AReaderThatComesLateGetsEveryLine) {
   const Descriptor err = memory_file();
   Child child(sniffer({"-r", kShop, "--format", "ndjson", "--output", path}), {-1, -1, err.get()});
-  for (int i = 0; i < 10000 && content_of(err).find("no_reader") == std::string::npos; i++) {
-    std::this_thread::sleep_for(1ms);
-  }
+  ASSERT_TRUE(until([&] { return has_come(err, "no_reader"); }));
   const Descriptor reader(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   const std::string text = read_all(reader.get());
   EXPECT_EQ(child.wait(120s).code, 0);
@@ -193,9 +193,7 @@ TEST_F(Fifo, ThatNobodyReadsAtAHangUpIsAnErrorAndTheOldOutputIsKept) {
   Child child(sniffer({"-r", "-", "--format", "ndjson", "--output", lines}),
               {in.read_end.get(), -1, err.get()});
   const auto wait_for = [&](std::string_view event) {
-    for (int i = 0; i < 10000 && content_of(err).find(event) == std::string::npos; i++) {
-      std::this_thread::sleep_for(1ms);
-    }
+    EXPECT_TRUE(until([&] { return has_come(err, event); })) << event;
   };
   wait_for("\"started\"");
   std::filesystem::rename(path, lines);
@@ -217,9 +215,7 @@ TEST(Signals, AHangUpThatWasIgnoredFromTheStartEndsNothing) {
     command.push_back(word);
   }
   Child child(command, {in.read_end.get(), -1, err.get()});
-  for (int i = 0; i < 10000 && content_of(err).find("started") == std::string::npos; i++) {
-    std::this_thread::sleep_for(1ms);
-  }
+  ASSERT_TRUE(until([&] { return has_come(err, "started"); }));
   child.signal(SIGHUP);
   EXPECT_FALSE(child.wait(500ms).in_time) << "it has ended";
   child.signal(SIGTERM);
@@ -263,18 +259,14 @@ TEST(Signals, HangUpReopensTheOutputFile) {
       part.remove_prefix(static_cast<size_t>(size));
     }
   };
-  const auto wait_for = [&](const std::function<bool()>& done) {
-    for (int i = 0; i < 10000 && !done(); i++) std::this_thread::sleep_for(1ms);
-    return done();
-  };
   write_all(std::string_view(bytes).substr(0, bytes.size() / 2));
-  ASSERT_TRUE(wait_for([&] {
+  ASSERT_TRUE(until([&] {
     std::error_code error;
     return std::filesystem::file_size(path, error) > 0 && !error;
   }));
   std::filesystem::rename(path, old_path);
   child.signal(SIGHUP);
-  ASSERT_TRUE(wait_for([&] { return std::filesystem::exists(path); })) << "before a line comes";
+  ASSERT_TRUE(until([&] { return std::filesystem::exists(path); })) << "before a line comes";
   write_all(std::string_view(bytes).substr(bytes.size() / 2));
   in.write_end.reset();
   EXPECT_EQ(child.wait(120s).code, 0);
@@ -296,10 +288,7 @@ TEST(Signals, AHangUpWhoseFileCanNotBeOpenedKeepsTheOldOneAndSaysSo) {
   Child child(sniffer({"-r", "-", "--format", "ndjson", "--output", (logs / "lines").string()}),
               {in.read_end.get(), -1, err.get()});
   const auto wait_for = [&](std::string_view event) {
-    for (int i = 0; i < 10000 && content_of(err).find(event) == std::string::npos; i++) {
-      std::this_thread::sleep_for(1ms);
-    }
-    return content_of(err).find(event) != std::string::npos;
+    return until([&] { return has_come(err, event); });
   };
   ASSERT_TRUE(wait_for("\"started\""));
   std::filesystem::rename(logs, folder / "elsewhere");
@@ -392,8 +381,8 @@ TEST(SlowReader, WithOverloadDropWholeLinesAreDroppedAndCounted) {
       {"--shards", "0", "--overload", "drop", "--drain-timeout-ms", "300", "--memory-limit", "16M"},
       many_exchanges(40000));
   // With nobody reading, the capture is taken in to its end all the same.
-  for (int i = 0; i < 30000 && !running.fed(); i++) std::this_thread::sleep_for(1ms);
-  EXPECT_TRUE(running.fed()) << "the reader of the output held up the capture";
+  EXPECT_TRUE(until([&] { return running.fed(); }))
+      << "the reader of the output held up the capture";
   ASSERT_TRUE(until_still([&] { return waiting_in(running.out()); }));
   running.child().signal(SIGTERM);
   EXPECT_EQ(running.child().wait(120s).code, 0);

@@ -143,11 +143,7 @@ TEST_F(LiveParts, ComeWhileTheStreamIsOpen) {
                         options);
     ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
     const auto wait_for_lines = [&](uint64_t count) {
-      for (double end = now_seconds() + 20; now_seconds() < end;) {
-        if (sniffer.lines() >= count) return true;
-        std::this_thread::sleep_for(std::chrono::milliseconds(2));
-      }
-      return false;
+      return until([&] { return sniffer.lines() >= count; });
     };
     const Descriptor listener = listen_there(server_);
     Descriptor client;

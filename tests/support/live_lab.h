@@ -216,13 +216,11 @@ class LiveSniffer {
     join();
   }
 
-  // Whether `count` events of that name have come, within ten seconds.
+  // Whether `count` events of that name come before the program ends.
   bool wait_for(const std::string& name, size_t count = 1) {
-    for (double end = now_seconds() + 20; now_seconds() < end;) {
-      if (events(name).size() >= count) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return false;
+    const auto have_come = [&] { return events(name).size() >= count; };
+    until([&] { return silent_.load() || have_come(); });
+    return have_come();
   }
   std::vector<Json> events(const std::string& name) const { return events_named(said(), name); }
   std::string said() const {
@@ -258,6 +256,7 @@ class LiveSniffer {
       const std::lock_guard lock(mutex_);
       text_.append(buffer, static_cast<size_t>(size));
     }
+    silent_.store(true);
   }
   void read_output() {
     std::vector<char> buffer(1 << 20);
@@ -287,6 +286,7 @@ class LiveSniffer {
   std::thread err_reader_;
   mutable std::mutex mutex_;
   std::string text_;
+  std::atomic<bool> silent_{false};  // its standard error has ended
   std::atomic<uint64_t> lines_{0};
   std::atomic<char> last_byte_{'\n'};
   std::atomic<bool> stalled_{false};
@@ -335,10 +335,7 @@ class LiveLab : public testing::Test {
                    "; location /small { return 200 \"hello world\\n\"; } } }\n");
     nginx_ = std::make_unique<Child>(server_.command({"nginx", "-c", folder + "/nginx.conf"}),
                                      Child::Streams{});
-    for (double end = now_seconds() + 10; now_seconds() < end;) {
-      if (server_.ip("route show table all") && listens()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
+    if (until([&] { return server_.ip("route show table all") && listens(); })) return true;
     ADD_FAILURE() << "nginx does not listen: " << content_of(folder_ / "error.log");
     return false;
   }

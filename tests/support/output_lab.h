@@ -10,7 +10,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -27,11 +26,6 @@
 namespace tcp_sniffer::output_lab {
 
 using namespace std::chrono_literals;
-
-inline bool wait_until(const std::function<bool()>& done) {
-  for (int i = 0; i < 60000 && !done(); i++) std::this_thread::sleep_for(1ms);
-  return done();
-}
 
 // How often the threads that were started here have given up the processor to wait.
 inline uint64_t waits_of_other_threads() {
@@ -116,7 +110,7 @@ class Output {
   void finish() {
     lines_.flush();
     writer_->end_of_input();
-    ASSERT_TRUE(wait_until([&] { return writer_->done(); }));
+    ASSERT_TRUE(until([&] { return writer_->done(); }));
   }
   void expect_every_message_counted() {
     EXPECT_EQ(writer_->written() + writer_->discarded(), put_);

@@ -141,7 +141,7 @@ TEST(OutputWriterFullDisk, ThatEmptiesIsGoneOnWithAndEachMessageThatIsLostIsCoun
       // As logrotate does it, which takes the old file away. What waited in memory can fill the new
       // one as well, or all of it was dropped: then the next message shows that there is room.
       int emptied = 0;
-      ASSERT_TRUE(wait_until([&] {
+      ASSERT_TRUE(until([&] {
         if (output.fulls() > emptied) {
           emptied = output.fulls();
           const std::string text = content_of(disk / "out");

@@ -24,10 +24,10 @@ TEST(OutputWriterReopen, TheNextLineGoesIntoTheNewFile) {
   Output output(path);
   output.start();
   output.put_now("one\n");
-  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 1; }));
+  ASSERT_TRUE(until([&] { return output.writer().written() == 1; }));
   std::filesystem::rename(path, folder / "lines.1");
   output.put_now("two\n");
-  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 2; }));
+  ASSERT_TRUE(until([&] { return output.writer().written() == 2; }));
   EXPECT_FALSE(std::filesystem::exists(path)) << "until it is told";
   output.writer().reopen();
   output.put_now("three\n");
@@ -42,7 +42,7 @@ TEST(OutputWriterReopen, EachFileOfFramesHasTheirMagic) {
   Output output(path, true);
   output.start();
   output.put_now(frame_of("{}", "one"));
-  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 1; }));
+  ASSERT_TRUE(until([&] { return output.writer().written() == 1; }));
   std::filesystem::rename(path, folder / "frames.1");
   output.writer().reopen();
   output.put_now(frame_of("{}", "two"));
@@ -57,10 +57,10 @@ TEST(OutputWriterReopen, FramesHaveTheirMagicAgainInAFileThatWasEmptiedAndNotInO
   Output output(path, true);
   output.start();
   output.put_now(frame_of("{}", "one"));
-  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 1; }));
+  ASSERT_TRUE(until([&] { return output.writer().written() == 1; }));
   output.writer().reopen();
   output.put_now(frame_of("{}", "two"));
-  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 2; }));
+  ASSERT_TRUE(until([&] { return output.writer().written() == 2; }));
   EXPECT_EQ(content_of(path), "TCPSNIF1" + frame_of("{}", "one") + frame_of("{}", "two"));
   std::filesystem::resize_file(path, 0);
   output.writer().reopen();
@@ -77,7 +77,7 @@ TEST(OutputWriterReopen, TheNewFileIsThereAtOnceAlthoughNoLineComes) {
   for (int round = 1; round <= 3; round++) {
     std::filesystem::rename(path, folder / ("lines." + std::to_string(round)));
     output.writer().reopen();
-    EXPECT_TRUE(wait_until([&] { return std::filesystem::exists(path); })) << round;
+    EXPECT_TRUE(until([&] { return std::filesystem::exists(path); })) << round;
   }
   std::filesystem::remove(path);
   output.writer().reopen();
@@ -93,10 +93,10 @@ TEST(OutputWriterReopen, TheOldFileIsKeptAndItIsSaidWhenTheNewOneCanNotBeOpened)
   output.start();
   std::filesystem::rename(folder / "logs", folder / "logs.1");
   output.writer().reopen();
-  ASSERT_TRUE(wait_until([&] { return output.reopen_failures() == 1; })) << "without a line";
+  ASSERT_TRUE(until([&] { return output.reopen_failures() == 1; })) << "without a line";
   EXPECT_EQ(output.reopen_error(), path.string() + ": No such file or directory");
   output.put_now("one\n");
-  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 1; }));
+  ASSERT_TRUE(until([&] { return output.writer().written() == 1; }));
   EXPECT_EQ(content_of(folder / "logs.1/lines"), "one\n");
   // The next time it is tried again.
   std::filesystem::create_directory(folder / "logs");

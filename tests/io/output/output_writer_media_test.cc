@@ -109,7 +109,7 @@ TEST_P(EveryMedium, AnAbortAtAnyMomentCutsNoLineAndCountsWhatWasNotTaken) {
     Output output(ends.write_end.get());
     output.start();
     std::thread stop([&] {
-      EXPECT_TRUE(wait_until([&] { return output.writer().written() >= round * 100; }));
+      EXPECT_TRUE(until([&] { return output.writer().written() >= round * 100; }));
       output.lines().abandon();
       output.writer().abort();
     });
@@ -135,10 +135,10 @@ TEST_P(EveryMedium, AReaderThatStoppedReadingIsGivenUpByAnAbort) {
   }
   output.lines().flush();
   output.writer().end_of_input();
-  ASSERT_TRUE(wait_until([&] { return output.writer().written() > 0; }));
+  ASSERT_TRUE(until([&] { return output.writer().written() > 0; }));
   EXPECT_FALSE(output.writer().done()) << "nobody has read the rest";
   output.writer().abort();
-  ASSERT_TRUE(wait_until([&] { return output.writer().done(); }));
+  ASSERT_TRUE(until([&] { return output.writer().done(); }));
   EXPECT_EQ(output.writer().end(), End::kNone) << "no error of the output's";
   EXPECT_GT(output.writer().discarded(), 0u);
   output.expect_every_message_counted();
@@ -209,12 +209,12 @@ TEST_P(EveryMedium, AReaderThatHasLeftEndsTheOutputQuietly) {
   output.start();
   ends.read_end.reset();
   // TCP notices with the second line: its first FIN may be that of a reader who still listens.
-  ASSERT_TRUE(wait_until([&] {
+  ASSERT_TRUE(until([&] {
     output.put_now("line\n");
     return output.writer().end() != End::kNone;
   }));
   EXPECT_EQ(output.writer().end(), End::kReaderLeft);
-  EXPECT_TRUE(wait_until([&] { return output.told() > 0; }));
+  EXPECT_TRUE(until([&] { return output.told() > 0; }));
   output.put_now("late\n");
   output.finish();
   EXPECT_EQ(output.writer().problem().message(), "");
@@ -230,7 +230,7 @@ TEST_P(EveryMedium, AReaderThatLeavesWhileTheWriterWaitsForItIsNoticed) {
   for (uint64_t number = 0; number < kStallingLines; number++) {
     ASSERT_TRUE(output.put(line_of(number, 1000)));
   }
-  ASSERT_TRUE(wait_until([&] { return output.writer().written() > 0; }));
+  ASSERT_TRUE(until([&] { return output.writer().written() > 0; }));
   EXPECT_EQ(output.writer().end(), End::kNone);
   ends.read_end.reset();
   output.finish();

@@ -102,7 +102,7 @@ TEST(OutputWriter, WhatStandsBehindTheEndMarkerIsWrittenToo) {
   put(second, "second\n");
   ASSERT_FALSE(writer.open());
   writer.start({});
-  ASSERT_TRUE(wait_until([&] { return writer.done(); }));
+  ASSERT_TRUE(until([&] { return writer.done(); }));
   EXPECT_EQ(writer.written(), 2u);
   EXPECT_EQ(content_of(file).size(), std::string("first\nsecond\n").size());
 }
@@ -120,10 +120,10 @@ TEST(OutputWriter, WaitingForAReaderWhoStandsStillCostsNextToNothing) {
   // The second one does not fit, although half of the pipe is free.
   output.put_now(line_of(1, 540'000));
   output.put_now(line_of(2, 540'000));
-  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 1; }));
+  ASSERT_TRUE(until([&] { return output.writer().written() == 1; }));
   const auto before = processor_time();
   const uint64_t waits_before = waits_of_other_threads();
-  EXPECT_TRUE(wait_until([&] { return waits_of_other_threads() >= waits_before + 100; }));
+  EXPECT_TRUE(until([&] { return waits_of_other_threads() >= waits_before + 100; }));
   EXPECT_LT(processor_time() - before, 60ms);
   Reader reader(std::move(pipe.read_end));
   output.finish();
@@ -153,7 +153,7 @@ TEST(OutputWriter, BlocksThatWaitGoIntoAPipeTogether) {
   const uint64_t before = writes_of_this_process();
   if (before == 0) GTEST_SKIP() << "the kernel does not count calls in /proc/self/io";
   output.start();
-  ASSERT_TRUE(wait_until([&] { return output.writer().written() == 8; }));
+  ASSERT_TRUE(until([&] { return output.writer().written() == 8; }));
   EXPECT_LT(writes_of_this_process(), before + 4) << "naming the thread is a write as well";
   Reader reader(std::move(pipe.read_end));
   output.finish();
@@ -215,7 +215,7 @@ TEST(OutputWriterErrors, AFullDiskIsAnErrorAndEverythingBehindItIsCounted) {
   Output output(std::filesystem::path("/dev/full"));
   output.start();
   output.put_now("one\n");
-  ASSERT_TRUE(wait_until([&] { return output.writer().end() != End::kNone; }));
+  ASSERT_TRUE(until([&] { return output.writer().end() != End::kNone; }));
   output.put_now("two\n");
   output.put_now("three\n");
   output.finish();

@@ -11,7 +11,6 @@
 namespace tcp_sniffer::metrics_test {
 namespace {
 
-using namespace std::chrono_literals;
 using scrape::get;
 using scrape::Samples;
 using scrape::samples_of;
@@ -151,9 +150,7 @@ TEST_F(LiveMetrics, ARunServesItsLedgerOnLoopback) {
   Load load;
   load.exchanges = 500;
   EXPECT_EQ(send(load).exchanges, 500u);
-  for (double end = now_seconds() + 10; sniffer.lines() < 1000 && now_seconds() < end;) {
-    std::this_thread::sleep_for(5ms);
-  }
+  EXPECT_TRUE(until([&] { return sniffer.lines() >= 1000; }));
   std::string answer;
   server_.run([&] { answer = get(9464, "/metrics"); });
   const auto samples = samples_of(answer);
