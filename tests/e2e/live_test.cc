@@ -39,35 +39,8 @@ TEST_P(EveryExchangeIsSeen, AtFullSpeed) {
   // read; a sanitizer makes everything slower.
   if (variant.path == "/large") load.per_second = 500;
   if (kSanitized) load.per_second = variant.path == "/large" ? 50 : 500;
-
-  // A machine that does something else may make it drop; it may not do so every time.
-  constexpr int kAttempts = 3;
-  uint64_t logged_before = 0;
-  for (int attempt = 1; attempt <= kAttempts; attempt++) {
-    ASSERT_TRUE(start_server());
-    LiveSniffer sniffer(server_, arguments);
-    ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
-    const LoadResult sent = send(load, variant.interface == "lo" ? server_ : client_);
-    const uint64_t logged = requests_in_access_log() - logged_before;
-    logged_before += logged;
-    EXPECT_EQ(sent.exchanges, logged);
-
-    const Exit exit = sniffer.stop();
-    EXPECT_EQ(exit.code, 0);
-    EXPECT_TRUE(sniffer.last_line_is_whole());
-    const Json stopped = sniffer.stopped();
-    expect_ledger_closes(stopped);
-    std::printf("%s: %.0f exchanges/s\n", variant.name.c_str(),
-                static_cast<double>(sent.exchanges) / load.seconds);
-    if (has_drops(stopped) && attempt < kAttempts) {
-      EXPECT_LE(sniffer.lines(), logged * 2);
-      continue;
-    }
-    EXPECT_EQ(sniffer.lines(), logged * 2) << sniffer.said();
-    expect_no_drops(stopped);
-    EXPECT_EQ(stopped["connections"]["one_sided"], 0);
-    break;
-  }
+  expect_all_found(variant.name, server_, arguments, load,
+                   variant.interface == "lo" ? server_ : client_);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -125,26 +98,11 @@ TEST_F(LiveLab, FramesOfBigTcpArriveWhole) {
 
 // ---------------------------------------------------------------- overload and delay
 
-// A reader that stalls. The kernel's buffer and the program's own pools bridge the pause.
 TEST_F(LiveLab, BlockingLosesNothingWhileTheReaderStalls) {
   if (IsSkipped()) return;
   if (!start_server()) GTEST_SKIP() << "nginx is not installed";
-  LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--overload", "block"});
-  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
-  sniffer.stop_reading();
-  Load load;
-  load.per_second = 3000;
-  load.seconds = std::getenv("TCP_SNIFFER_LIVE_SECONDS") != nullptr ? 5 : 2;
-  const LoadResult during = send(load);
-  sniffer.go_on_reading();
-  load.exchanges = 1000;
-  load.seconds = 0;
-  const LoadResult after = send(load);
-  EXPECT_EQ(sniffer.stop().code, 0);
-  EXPECT_EQ(sniffer.lines(), (during.exchanges + after.exchanges) * 2);
-  const Json stopped = sniffer.stopped();
-  expect_ledger_closes(stopped);
-  expect_no_drops(stopped);
+  expect_nothing_lost_in_a_stall(server_, {"-i", "right", "-p", "80"},
+                                 std::getenv("TCP_SNIFFER_LIVE_SECONDS") != nullptr ? 5 : 2);
 }
 
 // With a small buffer there is a loss, every byte of it is in a counter, and it does not outlast
