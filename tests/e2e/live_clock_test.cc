@@ -1,5 +1,8 @@
 // The machine's clock is set while a live run goes on.
 
+#include <poll.h>
+#include <time.h>
+
 #include <sys/wait.h>
 
 #include <chrono>

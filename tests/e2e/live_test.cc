@@ -1,5 +1,7 @@
 // The whole program on a live interface: a real server, a client at full speed.
 
+#include <time.h>
+
 #include "support/live_lab.h"
 
 namespace tcp_sniffer::live_test {
