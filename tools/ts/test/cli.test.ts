@@ -11,13 +11,22 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { constants } from 'node:os';
 import { delimiter, join } from 'node:path';
 import test from 'node:test';
 import { parseArguments } from '../src/cli-arguments.js';
 import { findBinary, type Har } from '../src/index.js';
 import { makeCapture } from './make-capture.js';
 import { ElasticReceiver, LinesReceiver, LokiReceiver, OtlpReceiver } from './receivers.js';
-import { isAlive, packageDir, pcapsDir, realEngine, temporaryDir, until } from './support.js';
+import {
+  isAlive,
+  isPending,
+  packageDir,
+  pcapsDir,
+  realEngine,
+  temporaryDir,
+  until,
+} from './support.js';
 
 const cli = join(packageDir, 'build/src/cli.js');
 const options = { skip: realEngine === undefined && 'no engine' };
@@ -316,7 +325,8 @@ test('ASecondSignalMakesDeadLettersOfTheRest', options, async () => {
   child.stdin.end();
   await until(() => receiver.taken.length > 0, 'an attempt');
   child.kill('SIGINT');
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  // Two at once would be one.
+  await until(() => !isPending(child.pid ?? 0, constants.signals.SIGINT), 'the first signal taken');
   child.kill('SIGINT');
   const { status } = await ended;
   receiver.close();

@@ -6,7 +6,7 @@ import test from 'node:test';
 import { checkConfig } from '../src/config.js';
 import { Message } from '../src/index.js';
 import { UrlOutput } from '../src/output-url.js';
-import { fakeSniffer, MemoryLogger } from './support.js';
+import { fakeSniffer, MemoryLogger, until } from './support.js';
 
 interface Received {
   body: string;
@@ -111,7 +111,7 @@ test('APartOfABatchIsSentAfterItsWait', async () => {
   );
   output.write(message('/a'));
   output.write(message('/b'));
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await until(() => collector.received.length > 0, 'a part of the batch');
   assert.equal(collector.received.length, 1);
   assert.equal(collector.received[0]?.body.split('\n').length, 3);
   await output.end();
@@ -124,7 +124,7 @@ test('AFailedPostIsTriedAgainAndThenDroppedAndCounted', async () => {
   const output = new UrlOutput(urlOptions(await collector.listen()), logger, undefined, [1, 2, 4]);
   const begin = performance.now();
   for (const path of ['/a', '/b', '/c']) output.write(message(path));
-  while (output.stats.queued > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => output.stats.queued === 0, 'the end of the attempts');
   assert.ok(performance.now() - begin >= 1 + 2 + 1 + 2 + 4);
   await output.end();
   collector.close();

@@ -3,7 +3,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { createSniffer, type Message, SnifferError } from '../src/index.js';
+import { createSniffer, type Message, type Sniffer, SnifferError } from '../src/index.js';
 import { fakeSniffer, MemoryLogger, temporaryDir, until } from './support.js';
 
 const transports = ['fifo', 'pipe', 'fifo-threadpool'] as const;
@@ -440,25 +440,29 @@ test('EveryOutputGetsEveryMessage', async () => {
 });
 
 test('NothingIsGivenOutWhilePaused', async () => {
-  let count = 0;
-  const sniffer = fakeSniffer(
-    { endless: true },
-    {
-      onHttpMessage: () => {
-        count += 1;
+  const counts = { paused: 0, other: 0 };
+  const counting = (which: keyof typeof counts): Sniffer =>
+    fakeSniffer(
+      { endless: true },
+      {
+        onHttpMessage: () => {
+          counts[which] += 1;
+        },
       },
-    },
-  );
+    );
+  const sniffer = counting('paused');
+  const other = counting('other');
   await sniffer.start();
-  await until(() => count > 0, 'a message');
+  await until(() => counts.paused > 0, 'a message');
   sniffer.pause();
   await new Promise((resolve) => setImmediate(resolve));
-  const atPause = count;
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.equal(count, atPause);
+  const atPause = counts.paused;
+  await other.start();
+  await until(() => counts.other > 1000, 'messages of one that is not paused');
+  assert.equal(counts.paused, atPause);
   sniffer.resume();
-  await until(() => count > atPause, 'more messages');
-  await sniffer.stop();
+  await until(() => counts.paused > atPause, 'more messages');
+  await Promise.all([sniffer.stop(), other.stop()]);
 });
 
 test('LazyMessagesAreNotParsedUntilRead', async () => {

@@ -78,6 +78,13 @@ export function until(condition: () => boolean, what: string, timeoutMs = 10_000
   });
 }
 
+/** Whether a signal that was sent to the process has not reached it yet. */
+export function isPending(pid: number, signal: number): boolean {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const pending = BigInt(`0x${/^ShdPnd:\s+(\w+)/m.exec(status)?.[1] ?? '0'}`);
+  return ((pending >> BigInt(signal - 1)) & 1n) === 1n;
+}
+
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
