@@ -37,8 +37,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string_view closest_name(std::string_view name, std::span<const std::string_view> candidates) {
-  constexpr size_t kNameMax = 64;  // nothing longer was meant to be a key
-  if (name.size() > kNameMax) return {};
+  if (name.size() > kMeantNameMax) return {};
   const std::string wanted = simplified(name);
   std::string_view best;
   size_t best_distance = wanted.size() <= 4 ? 2 : 3;  // not included

@@ -92,7 +92,6 @@ int ask_other_threads() {
 
 // Empty: every thread has taken the step; else what failed.
 std::string on_every_thread(Step step) {
-  constexpr time_t kPatienceSeconds = 2;
   Order& current = order();
   current.step.store(step, std::memory_order_release);
   current.failed.store(step(), std::memory_order_relaxed);
@@ -106,7 +105,7 @@ std::string on_every_thread(Step step) {
   if (asked < 0) return failed("/proc/self/task");
   timespec deadline{};
   clock_gettime(CLOCK_REALTIME, &deadline);
-  deadline.tv_sec += kPatienceSeconds;
+  deadline.tv_sec += kRightsPatienceSeconds;
   for (int answered = 0; answered < asked;) {
     if (sem_timedwait(&current.done, &deadline) == 0) {
       answered++;

@@ -20,6 +20,9 @@ struct UserIdentity {
 // Looks the user up, by name or number.
 std::variant<UserIdentity, Problem> find_user(const std::string& name);
 
+// How long a thread may take to give up its rights before the process ends.
+constexpr time_t kRightsPatienceSeconds = 2;
+
 // Becomes that user for good, on every thread of the process: with the user's groups, the user's id
 // as real, effective and saved id, no capability, and nothing that a later exec could give back
 // (no_new_privs; an empty bounding set, where the process may empty it). Open descriptors stay

@@ -15,9 +15,6 @@ namespace tcp_sniffer {
 
 namespace {
 
-// How long a manager that is too busy to take a datagram may hold up the caller.
-constexpr timeval kPatience = {.tv_sec = 0, .tv_usec = 200'000};
-
 std::string_view variable(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? std::string_view() : std::string_view(value);
@@ -59,7 +56,8 @@ bool service_notify(std::string_view lines) noexcept {
   if (!address_of(variable("NOTIFY_SOCKET"), address, size)) return false;
   const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
-  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof(kPatience));
+  const timeval patience = {.tv_sec = 0, .tv_usec = kServicePatience.count()};
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
   const bool taken =
       connect(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0 &&
       send(fd, lines.data(), lines.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(lines.size());

@@ -14,7 +14,10 @@ namespace tcp_sniffer {
 // Whether there is such a socket.
 bool has_service_manager();
 
-// Sends the lines. False: there is no socket, or the datagram was not taken within a moment.
+// How long a manager that is too busy to take a datagram may hold up the caller.
+constexpr std::chrono::microseconds kServicePatience{200'000};
+
+// Sends the lines. False: there is no socket, or the datagram was not taken within that time.
 // Opens a socket for each call, so it also works after the process has become another user. Any
 // thread.
 bool service_notify(std::string_view lines) noexcept;

@@ -28,6 +28,7 @@ enum class Protocol : uint8_t { kHttp };  // and the others of core/protocol/tab
 
 constexpr size_t kConfigKeysMax = 96;
 constexpr size_t kCaptureThreadsMax = 64;  // of all interfaces together
+constexpr size_t kSensorNameMax = 255;     // bytes: what a host may be called
 
 // What a run is configured by: one member for each key, which holds the key's default.
 //

@@ -205,7 +205,6 @@ std::optional<Problem> check_metrics(const Config& config) {
 }
 
 std::optional<Problem> check_kafka(const Config& config) {
-  constexpr size_t kSensorNameMax = 255;
   if (config.sensor_name.size() > kSensorNameMax) {
     return error("sensorName: " + quote_text(config.sensor_name) + " has " +
                  std::to_string(config.sensor_name.size()) + " bytes; allowed: at most " +

@@ -11,9 +11,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Writers write a packet at a time. A moment more, and there are several.
-constexpr int kGatherMs = 2;
-
 }  // namespace
 
 FollowSource::FollowSource(CaptureFeed& feed, PiecePool& pool, FollowListener& listener,

@@ -25,6 +25,8 @@ class FollowSource final : public FileInput {
  public:
   // The longest wait for a feed that notices by itself when there is something.
   static constexpr int kLookEveryMs = 50;
+  // Writers write a packet at a time. A moment more, and there are several.
+  static constexpr int kGatherMs = 2;
 
   FollowSource(CaptureFeed& feed, PiecePool& pool, FollowListener& listener,
                FollowCounters& counters, uint64_t idle_ms, LinkNames* names = nullptr);

@@ -57,6 +57,9 @@ class Engine {
  private:
   using Clock = std::chrono::steady_clock;
 
+  // `waitForConnections`: the longest wait for open connections to end.
+  static constexpr std::chrono::seconds kWaitForConnections{30};
+
   // The start.
   int run_to_the_end();
   std::optional<Problem> open();

@@ -21,9 +21,6 @@ using std::chrono::milliseconds;
 // How often the control thread looks at the shards' events and the clock.
 constexpr int kControlMs = 50;
 
-// `waitForConnections`: the longest wait for open connections to end.
-constexpr auto kWaitForConnections = std::chrono::seconds(30);
-
 }  // namespace
 
 // A FIFO as output: the capture begins when it has a reader, so that nothing is lost before.

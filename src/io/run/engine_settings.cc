@@ -19,9 +19,6 @@ namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
 
-// Of a longer target, a line for people has the beginning.
-constexpr uint32_t kPrettyTargetMax = 1024;
-
 uint64_t fragment_memory(const Config& config) {
   return std::min<uint64_t>(config.memory_limit / 16, uint64_t{32} << 20);
 }

@@ -19,6 +19,9 @@ namespace tcp_sniffer {
 
 // How a configuration translates into the settings of the parts. Pure functions.
 
+// Of a longer target, a line for people has the beginning.
+constexpr uint32_t kPrettyTargetMax = 1024;
+
 // `hash_secret` is this run's own. The defragmenter's share of memoryLimit is one sixteenth.
 DispatcherSettings dispatcher_settings(const Config& config, uint64_t hash_secret);
 

@@ -12,9 +12,6 @@ namespace tcp_sniffer {
 
 namespace {
 
-// What was written before the stop is read after it, for so long at most.
-constexpr auto kReadAfterStop = std::chrono::seconds(1);
-
 EventFields file_fields(const std::string& name) {
   EventFields fields;
   fields["file"] = name;

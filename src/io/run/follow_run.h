@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,9 @@ class FollowRun final : public FileRun, private FollowListener {
   static std::optional<Problem> problem_of(const std::string& entry);
 
  private:
+  // What was written before the stop is read after it, for so long at most.
+  static constexpr std::chrono::seconds kReadAfterStop{1};
+
   Opened open_input(PiecePool& pool) override;
   void end_input() override;
 

@@ -34,11 +34,6 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-// A scrape every second on two connections is far more than a Prometheus server does.
-constexpr const char* kThreads = "2";
-// A client that sends nothing gives its thread back after this long.
-constexpr const char* kRequestTimeoutMs = "5000";
-
 bool is_gauge(const CounterInfo& info) {
   return info.meaning.ends_with("(g)");
 }
@@ -303,9 +298,10 @@ std::optional<Problem> MetricsServer::start(const std::string& listen, MetricsSo
   auto parts = std::make_unique<Parts>();
   parts->collector = std::make_shared<Collector>(std::move(sources));
   try {
-    const std::vector<std::string> options = {"listening_ports",    listen,
-                                              "num_threads",        kThreads,
-                                              "request_timeout_ms", kRequestTimeoutMs};
+    const std::vector<std::string> options = {
+        "listening_ports",    listen,
+        "num_threads",        std::to_string(kThreads),
+        "request_timeout_ms", std::to_string(kRequestTimeoutMs)};
     parts->exposer = std::make_unique<prometheus::Exposer>(options);
     parts->exposer->RegisterCollectable(parts->collector);
   } catch (const std::exception& exception) {

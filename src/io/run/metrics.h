@@ -50,6 +50,11 @@ struct MetricsSources {
 // The sources must outlive it.
 class MetricsServer {
  public:
+  // A scrape every second on two connections is far more than a Prometheus server does.
+  static constexpr int kThreads = 2;
+  // A client that sends nothing gives its thread back after this long.
+  static constexpr int kRequestTimeoutMs = 5000;
+
   MetricsServer();
   ~MetricsServer();
   MetricsServer(const MetricsServer&) = delete;
