@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "core/base/ascii_case.h"
-#include "core/base/number_text.h"
 #include "core/field/fields.h"
 #include "core/message/message.h"
 

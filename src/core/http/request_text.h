@@ -5,7 +5,6 @@
 
 #include "core/base/buffer_pool.h"
 #include "core/message/message.h"
-#include "core/net/flow_key.h"
 
 namespace tcp_sniffer {
 

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "core/base/number_text.h"
-#include "core/base/text_encoding.h"
 #include "core/field/field_value.h"
 #include "core/line/framed_line.h"
 #include "core/line/list_text.h"

@@ -52,7 +52,6 @@ class ExchangeNotes {
   std::span<const Slow> slowest() const { return {slowest_.data(), slowest_size_}; }
   // Those with the most exchanges first, at most `hosts_max`.
   std::vector<Host> busiest(size_t hosts_max) const;
-  size_t host_count() const { return host_count_; }
   const Host& others() const { return others_; }  // beyond kHostsMax; without a name
   uint64_t errors() const;
 

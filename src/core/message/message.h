@@ -52,6 +52,9 @@ struct BodyGap {
 
 constexpr uint64_t kNoExchange = ~uint64_t{0};
 
+// What stands in the place of a hidden value.
+constexpr std::string_view kRedacted = "[redacted]";
+
 // A message that is alone in its exchange says why (docs/messages.md, fields `orphan` and
 // `orphanCause`).
 struct Orphan {

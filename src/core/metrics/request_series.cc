@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "core/redaction/rules.h"
+#include "core/message/message.h"
 
 namespace tcp_sniffer {
 

@@ -8,12 +8,6 @@
 
 namespace tcp_sniffer {
 
-namespace {
-
-constexpr std::string_view kRedacted = "[redacted]";
-
-}  // namespace
-
 void Pop3Engine::take_command(Context& context, std::string_view line) {
   Pop3Connection& pop3 = context.pop3;
   if (!pop3.server_known) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/base/ascii_case.h"
 #include "core/redaction/text_words.h"
 
 namespace tcp_sniffer {

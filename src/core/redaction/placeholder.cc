@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/number_text.h"
+#include "core/message/message.h"
 #include "core/redaction/names.h"
 
 namespace tcp_sniffer {

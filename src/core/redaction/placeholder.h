@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "core/redaction/hmac_sha256.h"
-#include "core/redaction/rules.h"
 #include "core/redaction/spans.h"
 
 namespace tcp_sniffer {

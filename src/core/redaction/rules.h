@@ -1,12 +1,9 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace tcp_sniffer {
-
-constexpr std::string_view kRedacted = "[redacted]";
 
 // What is to be hidden, as the configuration says it.
 struct RedactionRules {

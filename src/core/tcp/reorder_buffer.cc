@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 
 namespace tcp_sniffer {
 

@@ -4,7 +4,6 @@
 #include <span>
 
 #include "core/base/buffer_pool.h"
-#include "core/base/limits.h"
 #include "core/net/segment_meta.h"
 
 namespace tcp_sniffer {

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "core/base/number_text.h"
+#include "core/base/sample_bound.h"
 
 namespace tcp_sniffer {
 namespace {

@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 
-#include "core/base/sample_bound.h"
 #include "core/message/message.h"
 #include "core/where/condition.h"
 

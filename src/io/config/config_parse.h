@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "io/base/problem.h"
-#include "io/config/config_keys.h"
+#include "io/config/config.h"
 
 namespace tcp_sniffer {
 

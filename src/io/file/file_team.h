@@ -9,7 +9,6 @@
 #include "io/capture/dispatcher.h"
 #include "io/file/file_parts.h"
 #include "io/file/file_source.h"
-#include "io/file/piece_pool.h"
 #include "shard/packet_lane.h"
 #include "shard/shard.h"
 

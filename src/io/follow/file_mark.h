@@ -17,8 +17,6 @@ class FileMark {
   void take(int fd);
   // Whether the file still begins with them. It may have more now, which are then taken as well.
   bool fits(int fd);
-  // Whether there is anything to be known by.
-  bool is_empty() const { return size_ == 0; }
 
  private:
   size_t size_ = 0;

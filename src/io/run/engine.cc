@@ -13,7 +13,6 @@
 
 #include "io/base/privileges.h"
 #include "io/capture/capture_priority.h"
-#include "io/capture/interfaces.h"
 #include "io/run/engine_settings.h"
 
 namespace tcp_sniffer {

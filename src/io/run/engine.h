@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "io/base/exit_code.h"
 #include "io/base/problem.h"
 #include "io/base/wake_event.h"
 #include "io/config/config.h"

@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "core/http/framing.h"
 #include "core/http/head.h"
 #include "core/net/frame_decoder.h"
 #include "support/capture_files.h"

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/limits.h"
 #include "core/tcp/reorder_buffer.h"
 #include "support/repetitions.h"
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/limits.h"
+
 namespace tcp_sniffer::reorder_buffer_test {
 namespace {
 

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/base/number_text.h"
 #include "core/line/message_line.h"
 #include "core/where/constant.h"
 #include "core/where/glob.h"

@@ -6,8 +6,6 @@
 #include <iterator>
 #include <string>
 
-#include "io/config/config_values.h"
-
 namespace tcp_sniffer::options_help_test {
 namespace {
 
