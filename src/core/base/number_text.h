@@ -123,4 +123,12 @@ inline char* write_hex16(char* out, uint64_t value) {
   return write_hex8(out, static_cast<uint32_t>(value));
 }
 
+// Exactly `digits` lower-case hexadecimal digits, the last ones of the value.
+inline char* write_hex(char* out, uint64_t value, int digits) {
+  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) {
+    *out++ = kHexDigits[value >> shift & 0xf];
+  }
+  return out;
+}
+
 }  // namespace tcp_sniffer

@@ -4,9 +4,9 @@
 #include <string>
 
 #include "core/base/ascii_case.h"
-#include "core/base/number_text.h"
 #include "core/base/text_encoding.h"
 #include "core/field/field_value.h"
+#include "core/line/hex_dump.h"
 #include "core/line/json_string.h"
 #include "core/line/short_text.h"
 #include "core/line/terminal_text.h"
@@ -16,7 +16,6 @@ namespace tcp_sniffer {
 namespace {
 
 constexpr size_t kIndentMax = 40;  // columns; deeper values are not moved further
-constexpr size_t kDumpBytes = 16;  // a line
 
 constexpr std::string_view kReset = "\x1b[0m";
 constexpr std::string_view kNameColour = "\x1b[36m";
@@ -282,26 +281,16 @@ void PrettyBodyWriter::write_part(std::string_view part) {
 }
 
 void PrettyBodyWriter::write_dump(std::string_view body) {
-  for (size_t at = 0; at < body.size(); at += kDumpBytes) {
-    if (at == kDumpLinesMax * kDumpBytes) {
+  for (size_t at = 0; at < body.size(); at += kHexDumpBytes) {
+    if (at == kDumpLinesMax * kHexDumpBytes) {
       is_cut_ = true;
       return;
     }
     if (!begin_line()) return;
-    const std::string_view bytes = body.substr(at, kDumpBytes);
+    const std::string_view bytes = body.substr(at, kHexDumpBytes);
     std::string line;
-    for (int shift = 12; shift >= 0; shift -= 4) line += kHexDigits[at >> shift & 0xf];
-    line += ' ';
-    for (size_t i = 0; i < kDumpBytes; ++i) {
-      if (i % 8 == 0) line += ' ';
-      const auto byte = static_cast<uint8_t>(i < bytes.size() ? bytes[i] : 0);
-      line += i < bytes.size() ? kHexDigits[byte >> 4] : ' ';
-      line += i < bytes.size() ? kHexDigits[byte & 0xf] : ' ';
-      line += ' ';
-    }
-    line += " |";
-    for (const char c : bytes) line += c >= ' ' && c < 0x7f ? c : '.';
-    add(line + "|");
+    append_hex_line(at, 4, {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, line);
+    add(line);
     end_line();
   }
 }

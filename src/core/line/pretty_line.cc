@@ -218,11 +218,7 @@ void PrettyLineWriter::append_shown(std::string_view text, LineSink& sink) {
     const TerminalHarm harm = find_terminal_harm(text);
     strings_.write_bare(text.substr(0, harm.at), sink);
     if (harm.size == 0) return;
-    char* out = put(sink.reserve(8), "\\u");
-    for (int shift = 12; shift >= 0; shift -= 4) {
-      *out++ = kHexDigits[harm.code >> shift & 0xf];
-    }
-    sink.commit(out);
+    sink.commit(write_hex(put(sink.reserve(8), "\\u"), harm.code, 4));
     text.remove_prefix(harm.at + harm.size);
   }
 }

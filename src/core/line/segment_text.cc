@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/base/number_text.h"
+#include "core/line/hex_dump.h"
 #include "core/line/time_text.h"
 #include "core/net/flow_key.h"
 #include "core/net/ip_text.h"
@@ -92,26 +93,10 @@ void append_segment_line(const TracedSegment& traced, std::string& out) {
 }
 
 void append_hex_dump(std::span<const uint8_t> bytes, std::string& out) {
-  constexpr size_t kPerLine = 16;
-  for (size_t at = 0; at < bytes.size(); at += kPerLine) {
-    const std::span<const uint8_t> line = bytes.subspan(at, std::min(kPerLine, bytes.size() - at));
+  for (size_t at = 0; at < bytes.size(); at += kHexDumpBytes) {
     out += "    ";
-    for (int shift = 16; shift >= 0; shift -= 4) out += kHexDigits[at >> shift & 15];
-    out += ' ';
-    for (size_t i = 0; i < kPerLine; i++) {
-      if (i == kPerLine / 2) out += ' ';
-      if (i < line.size()) {
-        out += ' ';
-        out += kHexDigits[line[i] >> 4];
-        out += kHexDigits[line[i] & 15];
-      } else {
-        out += "   ";
-      }
-    }
-    out += "  |";
-    for (const uint8_t byte : line)
-      out += byte >= 0x20 && byte < 0x7f ? static_cast<char>(byte) : '.';
-    out += "|\n";
+    append_hex_line(at, 5, bytes.subspan(at, std::min(kHexDumpBytes, bytes.size() - at)), out);
+    out += '\n';
   }
 }
 

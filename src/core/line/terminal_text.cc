@@ -24,11 +24,7 @@ void append_for_terminal(std::string_view text, LineSink& sink) {
       const bool is_byte = character.size == 0;
       const uint32_t code = is_byte ? static_cast<uint8_t>(text[at]) : character.code;
       append_verbatim(is_byte ? "\\x" : "\\u", sink);
-      char* out = sink.reserve(4);
-      for (int shift = is_byte ? 4 : 12; shift >= 0; shift -= 4) {
-        *out++ = kHexDigits[code >> shift & 0xf];
-      }
-      sink.commit(out);
+      sink.commit(write_hex(sink.reserve(4), code, is_byte ? 2 : 4));
     }
     at += std::max<size_t>(character.size, 1);
     if (!shown) begin = at;

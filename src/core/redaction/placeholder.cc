@@ -18,10 +18,7 @@ std::string_view Placeholder::of(std::string_view value, const Spans::Span& span
     undo_json_escapes(decoded_);
   }
   const HmacSha256::Digest digest = hmac_->of(decoded_);
-  for (size_t i = 0; i < sizeof(digits_); i += 2) {
-    digits_[i] = kHexDigits[digest[i / 2] >> 4];
-    digits_[i + 1] = kHexDigits[digest[i / 2] & 0xf];
-  }
+  for (size_t i = 0; i < sizeof(digits_); i += 2) write_hex(digits_ + i, digest[i / 2], 2);
   return {digits_, sizeof(digits_)};
 }
 

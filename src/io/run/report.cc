@@ -18,11 +18,9 @@ std::string text_of(const Endpoint& endpoint) {
 }
 
 std::string hex(std::span<const uint8_t> bytes) {
-  std::string text;
-  for (const uint8_t byte : bytes) {
-    text += kHexDigits[byte >> 4];
-    text += kHexDigits[byte & 15];
-  }
+  std::string text(2 * bytes.size(), '\0');
+  char* out = text.data();
+  for (const uint8_t byte : bytes) out = write_hex(out, byte, 2);
   return text;
 }
 
