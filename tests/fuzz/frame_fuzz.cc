@@ -9,6 +9,7 @@
 #include "core/net/defragmenter.h"
 #include "core/net/frame_decoder.h"
 #include "fuzz_input.h"
+#include "support/segment_check.h"
 
 namespace tcp_sniffer::fuzz {
 namespace {
@@ -24,14 +25,6 @@ constexpr LinkType kLinkTypes[] = {
 
 constexpr size_t kMemoryMax = 300'000;
 constexpr size_t kDatagramsMax = 8;
-
-void check_segment(const Segment& segment, std::span<const uint8_t> within) {
-  ASSERT_LE(segment.payload_size, segment.payload_wire_size);
-  ASSERT_GE(segment.payload, within.data());
-  ASSERT_LE(segment.payload + segment.payload_size, within.data() + within.size());
-  ASSERT_LE(std::memcmp(segment.key.low_ip.data(), segment.key.high_ip.data(), 16), 0);
-  ASSERT_LE(segment.key.mapped_on_wire, 1);
-}
 
 class Decoding {
  public:

@@ -7,9 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "core/line/message_line.h"
-#include "core/redaction/message_redactor.h"
 #include "fuzz_input.h"
+#include "support/redacted_line.h"
 
 namespace tcp_sniffer::fuzz {
 namespace {
@@ -64,25 +63,13 @@ std::string target_with_secret(FuzzInput& input) {
   return target;
 }
 
-std::string line_of(Message message, LineOptions::Format format) {
-  BufferPool pool(size_t{1} << 26);
-  MessageRedactor redactor({.headers = {"authorization", "cookie", "host"}, .query = {"token"}},
-                           pool);
-  redactor.redact(message);
-  LineOptions options;
-  options.format = format;
-  options.raw_headers = true;
-  options.extended = true;
-  MessageLineWriter writer(options);
-  ScratchLine line;
-  writer.write(message, line);
-  if (format == LineOptions::kPretty) writer.write_unanswered(message, line);
-  return std::string(line.view());
+std::string line_of(const Message& message, LineOptions::Format format) {
+  return redacted_line(
+      message, {.headers = {"authorization", "cookie", "host"}, .query = {"token"}}, format);
 }
 
 void expect_hidden(const Message& message) {
-  for (const auto format :
-       {LineOptions::kNdjson, LineOptions::kFramed, LineOptions::kPacked, LineOptions::kPretty}) {
+  for (const auto format : kWholeFormats) {
     const std::string line = line_of(message, format);
     EXPECT_EQ(line.find(kSecret), std::string::npos) << line;
   }

@@ -10,6 +10,7 @@
 #include "core/net/defragmenter.h"
 #include "support/decode_one.h"
 #include "support/dispatcher_harness.h"
+#include "support/segment_check.h"
 
 namespace tcp_sniffer::frame_decoder_random_test {
 namespace {
@@ -141,17 +142,6 @@ class Mutator {
  private:
   std::mt19937_64 random_;
 };
-
-void check_segment(const Segment& segment, std::span<const uint8_t> within) {
-  ASSERT_LE(segment.payload_size, segment.payload_wire_size);
-  ASSERT_GE(segment.payload, within.data());
-  ASSERT_LE(segment.payload + segment.payload_size, within.data() + within.size());
-  ASSERT_LE(std::memcmp(segment.key.low_ip.data(), segment.key.high_ip.data(), 16), 0);
-  ASSERT_LE(segment.key.mapped_on_wire, 1);
-  if (segment.key.mapped_on_wire == 1) {
-    ASSERT_TRUE(is_v4_mapped(segment.key.low_ip) && is_v4_mapped(segment.key.high_ip));
-  }
-}
 
 // ERSPAN has a bit for frames that the mirror cut.
 bool was_mirrored(const Segment& segment) {

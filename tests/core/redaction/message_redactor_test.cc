@@ -7,15 +7,12 @@
 #include <utility>
 #include <vector>
 
-#include "core/line/message_line.h"
+#include "support/redacted_line.h"
 
 namespace tcp_sniffer::message_redactor_test {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr LineOptions::Format kFormats[] = {LineOptions::kNdjson, LineOptions::kFramed,
-                                            LineOptions::kPacked, LineOptions::kPretty};
 
 Message request() {
   Message message;
@@ -37,29 +34,13 @@ Message response() {
   return message;
 }
 
-std::string line_of(Message message, const RedactionRules& rules,
-                    LineOptions::Format format = LineOptions::kNdjson) {
-  BufferPool pool(size_t{1} << 26);
-  MessageRedactor redactor(rules, pool);
-  redactor.redact(message);
-  LineOptions options;
-  options.format = format;
-  options.raw_headers = true;
-  options.extended = true;
-  MessageLineWriter writer(options);
-  ScratchLine line;
-  writer.write(message, line);
-  if (format == LineOptions::kPretty) writer.write_unanswered(message, line);
-  return std::string(line.view());
-}
-
 Json json_of(const Message& message, const RedactionRules& rules) {
-  return Json::parse(line_of(message, rules));
+  return Json::parse(redacted_line(message, rules));
 }
 
 void expect_hidden(const Message& message, const RedactionRules& rules) {
-  for (const LineOptions::Format format : kFormats) {
-    const std::string line = line_of(message, rules, format);
+  for (const LineOptions::Format format : kWholeFormats) {
+    const std::string line = redacted_line(message, rules, format);
     EXPECT_EQ(line.find("s3cret"), std::string::npos) << line;
   }
 }
@@ -73,7 +54,7 @@ TEST(MessageRedactor, RedactedHeadersHideTheirValuesEverywhere) {
   Message message = request();
   message.headers = headers;
   message.trailers = trailers;
-  const std::string line = line_of(message, {.headers = {"authorization", "cookie"}});
+  const std::string line = redacted_line(message, {.headers = {"authorization", "cookie"}});
   EXPECT_EQ(line.find("secret"), std::string::npos) << line;
   const Json json = Json::parse(line);
   EXPECT_EQ(json["headers"], Json::parse(R"({"authorization":"[redacted]",)"
@@ -164,7 +145,7 @@ TEST(MessageRedactor, AQueryValueIsHiddenWhereverAMessageRepeatsTheTarget) {
 
 TEST(MessageRedactor, APrettyLineHidesTheHostAndTheTarget) {
   const auto shows = [](const Message& message, const RedactionRules& rules, const char* url) {
-    const std::string line = line_of(message, rules, LineOptions::kPretty);
+    const std::string line = redacted_line(message, rules, LineOptions::kPretty);
     return line.find(std::string("  ") + url + "\n") != std::string::npos;
   };
   EXPECT_TRUE(shows(response(), {.headers = {"host"}}, "[redacted]/path?q=1"));
