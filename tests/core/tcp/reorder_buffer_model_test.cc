@@ -205,6 +205,4 @@ TEST(ReorderBufferModel, AgreesWithoutConflictsAndCuts) {
 }
 
 }  // namespace
-
-}  // namespace
 }  // namespace tcp_sniffer::reorder_buffer_model_test
