@@ -19,6 +19,7 @@ from datetime import datetime, timedelta, timezone
 
 HEADER = struct.Struct("<I2sBB")
 FIXED = struct.Struct("<I2sBBHHBBBBIIHHBBBBQQqqqQ16s16sIIIIIIIIII")
+SELECTED_FIXED = struct.Struct("<IIII")  # what follows with SELECTED
 FIELD = struct.Struct("<IIII")
 PART = FIELD
 MESSAGE, EXCHANGE = 1, 2
@@ -26,8 +27,9 @@ VERSION = 1
 
 (HAS_EXCHANGE, HAS_LATENCY, HAS_TOTAL, BODY_TRUNCATED, BODY_WITHHELD, HEADERS_INCOMPLETE, AFTER_GAP,
  RAW_HEADERS, TEXTS_ARE_ASCII, FIRST_LATIN1, SECOND_LATIN1, INTERFACE_LATIN1,
- MAPPED_ON_WIRE) = (1 << bit for bit in range(13))
-TRAILERS, LOSSES, CONTENT_DECODED, CLIENT, PROXIED, EXTENDED, INTERFACE = range(1, 8)
+ MAPPED_ON_WIRE, SELECTED) = (1 << bit for bit in range(14))
+(TRAILERS, LOSSES, CONTENT_DECODED, CLIENT, PROXIED, EXTENDED, INTERFACE, PART_NUMBER,
+ OF_REQUEST) = range(1, 10)
 VALUE_LATIN1, VALUE_FOLDED, VALUE_LENGTH = 1 << 30, 1 << 31, (1 << 30) - 1
 
 DIRECTIONS = ("request", "response")
@@ -71,6 +73,13 @@ class Record:
          self.connection_id, self.exchange, self.first_byte_ns, self.duration_ns, self.latency_ns,
          self.body_size, self.receiver_ip, self.destination_ip, *places) = FIXED.unpack_from(data)
         self.first, self.second, self.headers, parts, self.body = zip(places[::2], places[1::2])
+        # With `select`: what the record has, as names. A message of an exchange has none itself.
+        self.names = None
+        if self.has(SELECTED):
+            if len(data) < FIXED.size + SELECTED_FIXED.size:
+                raise ValueError("a record without its fixed part")
+            names = SELECTED_FIXED.unpack_from(data, FIXED.size)[2:]
+            self.names = self.bytes(names).decode().split(",")
         self.parts = {}
         for at in self.places_in(parts):
             tag, offset, length, _ = PART.unpack_from(data, at)
@@ -172,6 +181,14 @@ def identity_of(record, out):
 def head_of(record, out, latin1):
     """The start line and the headers, or the command or reply of POP3."""
     is_pop3 = record.protocol == 1
+    if PART_NUMBER in record.parts and not record.has(SELECTED):
+        number, is_last = struct.unpack_from("<II", record.parts[PART_NUMBER])
+        out["part"] = number
+        if is_last:
+            out["lastPart"] = True
+        if number > 1:  # then there is no head
+            trailers_of(record, out, latin1)
+            return
     if record.direction == 0:
         names = ("method", "argument" if is_pop3 else "path")
     else:
@@ -186,11 +203,15 @@ def head_of(record, out, latin1):
             latin1.append(name)
     if is_pop3:
         return
-    out["httpVersion"] = VERSIONS[record.http_version]
+    out["httpVersion"] = VERSIONS.get(record.http_version)
     out["headers"] = headers_object(record, record.headers, "headers", latin1)
     if record.has(RAW_HEADERS):
         out["rawHeaders"] = [[text(name, is_latin1), text(value, is_latin1)]
                              for name, value, is_latin1, _ in record.fields(record.headers)]
+    trailers_of(record, out, latin1)
+
+
+def trailers_of(record, out, latin1):
     if TRAILERS in record.parts:
         out["trailers"] = headers_object(record, record.list_of_part(TRAILERS), "trailers", latin1)
 
@@ -262,9 +283,152 @@ def note_latin1(out, latin1):
         out["latin1"] = latin1
 
 
+def is_utf8(data):
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class SelectedMessage:
+    """A message of which fields were selected: their values by their names in `select`."""
+
+    def __init__(self, record):
+        self.record = record
+        self.latin1 = []
+        self.fields = {"timestamp": time_text(record.first_byte_ns)}
+        identity_of(record, self.fields)
+        if PART_NUMBER in record.parts:
+            number, is_last = struct.unpack_from("<II", record.parts[PART_NUMBER])
+            self.fields["part"] = number or None
+            self.fields["lastPart"] = True if is_last else None
+        head_of(record, self.fields, self.latin1)
+        measures_of(record, self.fields)
+        extended_of(record, self.fields, self.latin1, True, True)
+        body_of(record, self.fields)
+        self.of_request = self.read_of_request()
+
+    def read_of_request(self):
+        """Part 9: what a response tells of its request; values, and which of them are Latin-1."""
+        part = self.record.parts.get(OF_REQUEST)
+        if part is None:
+            return {}, set()
+        body_size, has, *sizes = struct.unpack_from("<QIIII", part)
+        values, latin1, at = {}, set(), 24
+        if has & 1:
+            values["bodySize"] = body_size
+        for bit, (name, size) in enumerate(zip(("method", "path", "host"), sizes)):
+            if has & 2 << bit:
+                values[name] = text(part[at:at + size], has & 16 << bit != 0)
+            if has & 16 << bit:
+                latin1.add(name)
+            at += size
+        return values, latin1
+
+    def host(self):
+        """The first Host header as it was sent, and whether it is Latin-1."""
+        for name, value, _, _ in self.record.fields(self.record.headers):
+            if name.lower() == b"host":
+                return (text(value, not is_utf8(value)), not is_utf8(value)) if value else (None, False)
+        return None, False
+
+    def value(self, name):
+        """The value of a field, or None, and the names that `latin1` has because of it."""
+        side, bare = "", name
+        for prefix in ("request", "response"):
+            if name.startswith(prefix + "."):
+                side, bare = prefix, name[len(prefix) + 1:]
+        of_request, latin1_of_request = self.of_request
+        is_of_request = side == "request" or bare in ("method", "path", "host", "argument")
+        if is_of_request and self.record.direction == 1:
+            return of_request.get(bare), [name] if bare in latin1_of_request else []
+        if side == "response" and self.record.direction == 0:
+            return None, []
+        group, _, header = bare.partition(".")
+        if bare == "contentType":
+            group, header = "headers", "content-type"
+        if bare in ("headers", "rawHeaders", "trailers"):
+            of = "trailers" if bare == "trailers" else "headers"
+            found = [name + one[len(of):] for one in self.latin1 if one.startswith(of + ".")]
+            return self.fields.get(bare), found
+        if group in ("headers", "trailers"):
+            is_latin1 = f"{group}.{header}" in self.latin1
+            return self.fields.get(group, {}).get(header), [name] if is_latin1 else []
+        if bare == "host":
+            host, is_latin1 = self.host()
+            return host, [name] if is_latin1 else []
+        if bare == "status" and self.record.protocol == 0:
+            bare = "statusCode"
+        value = self.fields
+        for key in bare.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        return value, [name] if bare in self.latin1 else []
+
+
+def put_selected(names, values, out):
+    """Puts the values that there are under their names. `values(name)` gives a value, and the names
+    of what is Latin-1 in it. `latin1` stands where it was asked for."""
+    latin1 = {"request": [], "": []}
+    for name in names:
+        if name.endswith("latin1"):
+            out[name] = None
+            continue
+        side, value, found = values(name)
+        if value is not None:
+            out[name] = value
+            latin1[side] += found
+    for name in [name for name in out if out[name] is None]:
+        found = {"latin1": latin1["request"] + latin1[""], "request.latin1": latin1["request"],
+                 "response.latin1": latin1[""]}[name]
+        if found:
+            out[name] = found
+        else:
+            del out[name]
+
+
+def selected_message_of(record):
+    message, out = SelectedMessage(record), {}
+    side = "request" if record.direction == 0 else ""
+    put_selected(record.names, lambda name: (side, *message.value(name)), out)
+    return out
+
+
+OF_EXCHANGE = ("timestamp", "connectionId", "exchange", "protocol", "receiver", "destination",
+               "proxied", "client", "interface", "vlan", "communityId", "connectMs")
+
+
+def selected_exchange_of(record, messages):
+    """The line of an exchange of which fields were selected."""
+    own, out = SelectedMessage(record), {}
+    if record.has(HAS_TOTAL):
+        own.fields["totalMs"] = milliseconds(record.duration_ns)
+    own.fields["orphan"] = ORPHANS[record.orphan]
+    own.fields["orphanCause"] = INCOMPLETE[record.orphan_cause]
+    sides = {}
+    for message in messages:
+        is_interim = message.direction == 1 and 100 <= message.status < 200 and message.status != 101
+        if not is_interim:
+            sides[DIRECTIONS[message.direction]] = SelectedMessage(message)
+
+    def value(name):
+        if name.split(".")[0] in OF_EXCHANGE or name in ("totalMs", "orphan", "orphanCause"):
+            return "", *own.value(name)
+        is_of_request = name.startswith("request.") or name in ("method", "path", "host", "argument")
+        side = sides.get("request" if is_of_request else "response")
+        if side is None:
+            return "", None, []
+        return "request" if is_of_request else "", *side.value(name)
+
+    put_selected(record.names, value, out)
+    return out
+
+
 def message_of(data):
     """A record of kind MESSAGE as the dict that its line of NDJSON is."""
     record, latin1 = Record(data), []
+    if record.names is not None:
+        return selected_message_of(record)
     out = {"timestamp": time_text(record.first_byte_ns)}
     identity_of(record, out)
     head_of(record, out, latin1)
@@ -294,6 +458,8 @@ def part_of(record, shared):
 def exchange_of(data):
     """A record of kind EXCHANGE as the dict that its line of NDJSON is."""
     record, latin1 = Record(data), []
+    if record.names is not None:
+        return selected_exchange_of(record, list(messages_in(record)))
     out = {"timestamp": time_text(record.first_byte_ns)}
     identity_of(record, out)
     if record.has(HAS_LATENCY):
@@ -306,18 +472,24 @@ def exchange_of(data):
         out["orphanCause"] = INCOMPLETE[record.orphan_cause]
     extended_of(record, out, latin1, False, True)
     note_latin1(out, latin1)
+    for message in messages_in(record):
+        name, part = part_of(message, record.parts.get(INTERFACE))
+        if name == "interim":
+            out.setdefault("interim", []).append(part)
+        else:
+            out[name] = part
+    return out
+
+
+def messages_in(record):
+    """The records of an exchange's messages."""
     messages, at = record.bytes(record.body), 0
     while at < len(messages):
         size = HEADER.unpack_from(messages, at)[0]
         if size < FIXED.size:
             raise ValueError("no message within the exchange")
-        name, part = part_of(Record(messages[at:at + size]), record.parts.get(INTERFACE))
-        if name == "interim":
-            out.setdefault("interim", []).append(part)
-        else:
-            out[name] = part
+        yield Record(messages[at:at + size])
         at += size
-    return out
 
 
 READERS = {MESSAGE: message_of, EXCHANGE: exchange_of}

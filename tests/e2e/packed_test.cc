@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/field/fields.h"
 #include "support/ledger_check.h"
 #include "support/run_program.h"
 
@@ -36,6 +37,31 @@ std::vector<std::string> lines_of_records(std::string_view records) {
   const Finished reader = run({"python3", (source_dir() / "tools/packed.py").string()}, records);
   EXPECT_EQ(reader.exit.code, 0) << reader.err;
   return lines_of(reader.out);
+}
+
+// Not all of a head, of an object and of the measures.
+constexpr const char* kFewNames =
+    "receiver.ip,host,headers.content-type,request.headers.user-agent,status,lastFrame,"
+    "bodyEncoding,durationMs,request.bodySize,response.latin1";
+
+// Every name of the table that such lines may have, and names of headers.
+std::string names_that(bool (*may_have)(const FieldSpec&)) {
+  std::string names =
+      "headers.host,response.headers.set-cookie,trailers.x-checksum,request.headers.accept,"
+      "request.bodySize,response.bodySize,request.latin1,response.latin1,response.body";
+  for (const FieldSpec& spec : field_table()) {
+    if (may_have(spec)) names += "," + std::string(spec.name);
+  }
+  return names;
+}
+
+std::string names_of_messages() {
+  return names_that([](const FieldSpec& spec) { return spec.of != FieldOf::kExchange; });
+}
+
+std::string names_of_exchanges() {
+  return names_that([](const FieldSpec& spec) { return spec.field != Field::kDirection; }) +
+         ",request.headers,request.rawHeaders,request.body,request.durationMs";
 }
 
 // Streams of records can be appended to each other, so the reader is started once.
@@ -73,7 +99,16 @@ INSTANTIATE_TEST_SUITE_P(
                               "--fields", "extended", "--raw-headers", "--trusted-proxies", "1"},
                     Arguments{"--records", "exchange", "--max-body-size", "100"},
                     Arguments{"--redact-headers", "host,user-agent,set-cookie", "--redact-query",
-                              "q,id", "--redact-body", "password,name", "--raw-headers"}));
+                              "q,id", "--redact-body", "password,name", "--raw-headers"},
+                    Arguments{"--binary-body", "base64", "--partial-after-ms", "1"},
+                    Arguments{"--binary-body", "base64", "--trusted-proxies", "1", "--select",
+                              names_of_messages()},
+                    Arguments{"--select", "path,response.headers.server,latin1,body,part",
+                              "--partial-after-ms", "1"},
+                    Arguments{"--select", kFewNames},
+                    Arguments{"--binary-body", "base64", "--trusted-proxies", "1", "--records",
+                              "exchange", "--select", names_of_exchanges()},
+                    Arguments{"--records", "exchange", "--select", kFewNames}));
 
 // The places where the records of a stream begin, and its end.
 std::vector<size_t> borders_of(std::string_view records) {
@@ -132,15 +167,20 @@ TEST(Packed, AFileThatWasCutIsGoneOnWithBehindItsLastWholeRecord) {
   }
 }
 
-TEST(Packed, SelectAndPartsAreRejected) {
-  for (const Arguments& more :
-       {Arguments{"--select", "path"}, Arguments{"--partial-after-ms", "500ms"}}) {
-    Arguments arguments = {"-r", capture("posts.pcap").string(), "--format", "packed"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    const Finished refused = run_sniffer(arguments);
-    EXPECT_EQ(refused.exit.code, 2);
-    EXPECT_NE(refused.err.find("together with format: packed"), std::string::npos) << refused.err;
+// A record of selected fields is smaller, has nothing else, and its reader needs no `select`.
+TEST(Packed, WhatWasNotSelectedIsNotInTheRecord) {
+  const Arguments whole = {"-r", capture("posts.pcap").string(), "--format", "packed", "--shards",
+                           "0"};
+  const std::string all = run_sniffer(whole).out;
+  Arguments few = whole;
+  few.insert(few.end(), {"--select", "method,bodySize"});
+  const std::string selected = run_sniffer(few).out;
+  EXPECT_EQ(borders_of(selected).size(), borders_of(all).size());
+  EXPECT_LT(selected.size(), all.size() / 2);
+  for (const char* text : {"/api/cart", "nginx", "user-agent"}) {
+    EXPECT_EQ(selected.find(text), std::string::npos) << text;
   }
+  EXPECT_EQ(lines_of_records(selected).front(), R"({"method":"POST","bodySize":75})");
 }
 
 // The reader of the documents notices what is wrong.

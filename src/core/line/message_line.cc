@@ -23,7 +23,10 @@ MessageLineWriter::MessageLineWriter(const LineOptions& options, const EscapeKer
       packed_(options_, headers_),
       pretty_(options.pretty, kernels),
       selected_(options_, kernels, headers_) {
-  if (form_ == Form::kPacked) bounds_.line_max = PackedRecordWriter::kSizeMax;
+  if (form_ == Form::kPacked) {
+    bounds_.line_max = PackedRecordWriter::kSizeMax;
+    bounds_.fixed_size += packed_.selected_size();
+  }
   if (form_ != Form::kSelected) return;
   const size_t copies = selected_.head_copies();
   bounds_ = {copies, copies, selected_.body_copies(), kFixedSize + selected_.fixed_size(),
@@ -31,9 +34,9 @@ MessageLineWriter::MessageLineWriter(const LineOptions& options, const EscapeKer
 }
 
 MessageLineWriter::Form MessageLineWriter::form_of(const LineOptions& options) {
+  if (options.format == LineOptions::kPacked) return Form::kPacked;
   if (!options.select.empty()) return Form::kSelected;
   return options.format == LineOptions::kFramed   ? Form::kFramed
-         : options.format == LineOptions::kPacked ? Form::kPacked
          : options.format == LineOptions::kPretty ? Form::kPretty
                                                   : Form::kNdjson;
 }

@@ -30,6 +30,29 @@ enum Flag : uint32_t {
   kSecondTextIsLatin1 = 1u << 10,
   kInterfaceIsLatin1 = 1u << 11,
   kMappedOnWire = 1u << 12,
+  kSelected = 1u << 13,
+};
+
+// In a record with kSelected: which of the fields that others always have it has, and whether lists
+// are whole.
+enum Shown : uint32_t {
+  kShowsTimestamp = 1u << 0,
+  kShowsConnectionId = 1u << 1,
+  kShowsReceiverIp = 1u << 2,
+  kShowsReceiverPort = 1u << 3,
+  kShowsDestinationIp = 1u << 4,
+  kShowsDestinationPort = 1u << 5,
+  kShowsFirstText = 1u << 6,
+  kShowsSecondText = 1u << 7,
+  kShowsHttpVersion = 1u << 8,
+  kShowsAllHeaders = 1u << 9,
+  kShowsAllTrailers = 1u << 10,
+  kShowsBodySize = 1u << 11,
+  kShowsDuration = 1u << 12,
+  kShowsBody = 1u << 13,
+  kShowsHeadersSize = 1u << 14,
+  kShowsCommunityId = 1u << 15,
+  kShowsProxied = 1u << 16,
 };
 
 enum BodyKind : uint8_t { kNoBody = 0, kText = 1, kBytes = 2, kLeftOut = 3 };
@@ -42,8 +65,10 @@ enum PartTag : uint32_t {
   kProxied = 5,
   kExtended = 6,
   kInterface = 7,
+  kPart = 8,
+  kOfRequest = 9,
 };
-constexpr size_t kPartsMax = 7;
+constexpr size_t kPartsMax = 9;
 
 // In the length of a field's value.
 constexpr uint32_t kValueIsLatin1 = 1u << 30;
@@ -113,6 +138,14 @@ struct Fixed {
 };
 static_assert(sizeof(Fixed) == 152);
 
+// What follows in the fixed part of a record with kSelected.
+struct Selected {
+  uint32_t shown = 0;
+  uint32_t reserved = 0;
+  Place names;  // of the fields, as they were given, with commas; within an exchange empty
+};
+static_assert(sizeof(Selected) == 16);
+
 struct Proxied {
   static constexpr uint8_t kTls = 1;
   static constexpr uint8_t kSourceIsMapped = 2;
@@ -137,5 +170,32 @@ struct Extended {
   uint8_t reserved[4] = {};
 };
 static_assert(sizeof(Extended) == 64);
+
+// One part of a message (`partialAfterMs`).
+struct PartNumber {
+  uint32_t number = 0;  // 0: not known
+  uint32_t is_last = 0;
+};
+static_assert(sizeof(PartNumber) == 8);
+
+// Of a response that was selected of: what it tells of its request. The texts follow.
+struct OfRequest {
+  enum Has : uint32_t {
+    kBodySize = 1,
+    kMethod = 2,
+    kPath = 4,
+    kHost = 8,
+    kMethodIsLatin1 = 16,
+    kPathIsLatin1 = 32,
+    kHostIsLatin1 = 64,
+  };
+
+  uint64_t body_size = 0;
+  uint32_t has = 0;
+  uint32_t method_length = 0;
+  uint32_t path_length = 0;
+  uint32_t host_length = 0;
+};
+static_assert(sizeof(OfRequest) == 24);
 
 }  // namespace tcp_sniffer::packed

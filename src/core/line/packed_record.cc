@@ -1,16 +1,11 @@
 #include "core/line/packed_record.h"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
-#include <span>
 
 #include "core/base/number_text.h"
 #include "core/base/text_encoding.h"
-#include "core/line/exchange_parts.h"
-#include "core/line/packed_layout.h"
+#include "core/line/packed_build.h"
 #include "core/message/body_text.h"
-#include "core/net/community_id.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -35,58 +30,16 @@ std::string_view second_text_of(const Message& message) {
   return message.direction == MessageDirection::kRequest ? message.target : message.reason;
 }
 
-template <typename Plain>
-void append_plain(const Plain& plain, LineSink& sink) {
-  char* out = sink.reserve(sizeof(plain));
-  std::memcpy(out, &plain, sizeof(plain));
-  sink.commit(out + sizeof(plain));
+// A later part of a message has none.
+Message without_head(const Message& message) {
+  Message out = message;
+  out.head = out.method = out.target = out.reason = {};
+  out.status = 0;
+  out.headers = {};
+  return out;
 }
 
 }  // namespace
-
-// A record in the making: its fixed part is written last.
-class PackedRecordWriter::Record {
- public:
-  Record(PackedRecordWriter& writer, LineSink& sink)
-      : writer_(writer), sink_(sink), start_(sink.size()) {}
-
-  void add_identity(const Message& message);
-  void add_message(const Message& message);
-  void add_exchange(const ExchangeParts& parts);
-  void finish();
-
- private:
-  size_t size() const { return sink_.size() - start_; }
-  char* bytes_at(size_t offset) { return sink_.reserve(0) - size() + offset; }
-  void align();
-
-  bool add_head_as_sent(const Message& message);
-  void add_head_by_texts(const Message& message);
-  Place add_fields(std::span<const HeaderField> fields);
-  Place add_text(std::string_view text);
-  void note_texts(const Message& message);
-  void note_latin1(std::span<const HeaderField> fields, size_t offset);
-
-  void add_parts(const Message& message, bool of_connection_alone);
-  void begin_part();
-  void end_part(packed::PartTag tag) { end_part(tag, size()); }
-  void end_part(packed::PartTag tag, size_t end);
-  void add_trailers(const Message& message);
-  void add_losses(const Message& message);
-  void add_proxied(const ProxiedEndpoints& proxied);
-  void add_extended(const Message& message, uint16_t link_id);
-  void add_body(const Message& message);
-
-  PackedRecordWriter& writer_;
-  LineSink& sink_;
-  const size_t start_;
-  Fixed fixed_;
-  uint32_t flags_ = 0;
-  bool is_ascii_ = true;  // all texts so far
-  std::array<Part, packed::kPartsMax> parts_;
-  size_t parts_size_ = 0;
-  size_t part_begin_ = 0;
-};
 
 size_t PackedRecordWriter::size_of(std::string_view bytes) {
   const auto* begin = reinterpret_cast<const uint8_t*>(bytes.data());
@@ -108,16 +61,38 @@ bool PackedRecordWriter::may_begin(std::string_view bytes) {
 }
 
 void PackedRecordWriter::write(const Message& message, LineSink& sink) {
+  if (!selection_.is_everything()) [[unlikely]]
+    return write_selected(message, sink);
   Record record(*this, sink);
   record.add_identity(message);
-  record.add_message(message);
+  if (message.part > 1) [[unlikely]] {
+    record.add_message(without_head(message), message);
+  } else {
+    record.add_message(message, message);
+  }
+  record.finish();
+}
+
+void PackedRecordWriter::write_selected(const Message& whole, LineSink& sink) {
+  const PackedSelection::Fields& fields = selection_.of(whole);
+  const Message message = selection_.cut(whole, fields);
+  Record record(*this, sink, &fields);
+  record.add_identity(message);
+  record.add_message(message, whole);
   record.finish();
 }
 
 void PackedRecordWriter::write_exchange(const ExchangeParts& parts, LineSink& sink) {
-  Record record(*this, sink);
-  record.add_identity(*parts.about);
-  record.add_exchange(parts);
+  if (selection_.is_everything()) [[likely]] {
+    Record record(*this, sink);
+    record.add_identity(*parts.about);
+    record.add_exchange(parts, *parts.about);
+    return record.finish();
+  }
+  const Message about = selection_.cut(*parts.about, selection_.of_exchange());
+  Record record(*this, sink, &selection_.of_exchange());
+  record.add_identity(about);
+  record.add_exchange(parts, about);
   record.finish();
 }
 
@@ -134,10 +109,25 @@ void PackedRecordWriter::Record::finish() {
   fixed_.size = little_endian(static_cast<uint32_t>(size()));
   fixed_.flags = little_endian(flags_);
   std::memcpy(bytes_at(0), &fixed_, sizeof(fixed_));
+  if (fields_ != nullptr) [[unlikely]]
+    std::memcpy(bytes_at(sizeof(fixed_)), &selected_, sizeof(selected_));
+}
+
+// Room for it; with `select` it is followed by the names.
+void PackedRecordWriter::Record::add_fixed_part() {
+  sink_.commit(sink_.reserve(fixed_size()) + fixed_size());
+}
+
+void PackedRecordWriter::Record::add_selected(const Message& message) {
+  flags_ |= packed::kSelected;
+  selected_.shown = little_endian(fields_->shown(message));
+  const bool is_within_exchange =
+      writer_.options_.by_exchange && fields_ != &writer_.selection_.of_exchange();
+  if (!is_within_exchange) selected_.names = add_text(writer_.selection_.names());
 }
 
 void PackedRecordWriter::Record::add_identity(const Message& message) {
-  fixed_.fixed_size = little_endian(uint16_t{sizeof(Fixed)});
+  fixed_.fixed_size = little_endian(static_cast<uint16_t>(fixed_size()));
   fixed_.protocol = message.protocol.empty() ? 0 : 1;
   fixed_.connection_id = little_endian(message.connection_id);
   fixed_.receiver_port = little_endian(message.receiver.port);
@@ -153,7 +143,7 @@ void PackedRecordWriter::Record::add_identity(const Message& message) {
 
 // ---------------------------------------------------------------- a message
 
-void PackedRecordWriter::Record::add_message(const Message& message) {
+void PackedRecordWriter::Record::add_message(const Message& message, const Message& whole) {
   fixed_.direction = static_cast<uint8_t>(message.direction);
   fixed_.status = little_endian(message.status);
   fixed_.http_version = http_version_of(message);
@@ -171,11 +161,15 @@ void PackedRecordWriter::Record::add_message(const Message& message) {
   if (message.body_withheld) flags_ |= packed::kBodyWithheld;
   if (message.headers_incomplete) flags_ |= packed::kHeadersIncomplete;
   if (message.after_gap) flags_ |= packed::kAfterGap;
-  if (writer_.options_.raw_headers) flags_ |= packed::kRawHeaders;
+  if (fields_ == nullptr ? writer_.options_.raw_headers : fields_->has(Field::kRawHeaders)) {
+    flags_ |= packed::kRawHeaders;
+  }
   if (!add_head_as_sent(message)) add_head_by_texts(message);
-  add_parts(message, false);
+  if (fields_ != nullptr && fields_->has_any_of_request()) [[unlikely]]
+    add_of_request(whole);
+  add_parts(message, whole, false);
   note_texts(message);
-  add_body(message);
+  add_body(whole);
 }
 
 // The head in one piece, which is one copy, and the places of its texts. False: they are elsewhere,
@@ -217,7 +211,8 @@ bool PackedRecordWriter::Record::add_head_as_sent(const Message& message) {
 }
 
 void PackedRecordWriter::Record::add_head_by_texts(const Message& message) {
-  sink_.commit(sink_.reserve(sizeof(Fixed)) + sizeof(Fixed));
+  add_fixed_part();
+  if (fields_ != nullptr) add_selected(message);
   fixed_.headers = add_fields(message.headers);
   fixed_.first_text = add_text(message.method);
   fixed_.second_text = add_text(second_text_of(message));
@@ -290,132 +285,44 @@ void PackedRecordWriter::Record::note_latin1(std::span<const HeaderField> fields
 }
 
 void PackedRecordWriter::Record::add_body(const Message& message) {
-  if (!message.body_kept) return;
+  if (!message.body_kept || !(has(Field::kBody) || has(Field::kBodyEncoding))) return;
   const std::string_view text = body_text(message);
   const bool is_text = !message.body_binary && is_utf8(text);
   if (!is_text && (message.body_binary || !writer_.options_.binary_base64)) {
     fixed_.body_kind = packed::kLeftOut;
     return;
   }
+  fixed_.body_kind = is_text ? packed::kText : packed::kBytes;
+  if (!has(Field::kBody)) return;
   std::string_view body = is_text ? text : message.body;
   if (const size_t room = kSizeMax - size(); body.size() > room) [[unlikely]] {
     body = is_text ? body.substr(0, character_boundary(body, room)) : body.substr(0, room);
     flags_ |= packed::kBodyTruncated;
   }
-  fixed_.body_kind = is_text ? packed::kText : packed::kBytes;
   fixed_.body = place_of(size(), body.size());
   append_verbatim(body, sink_);
 }
 
-// ---------------------------------------------------------------- what few messages have
-
-void PackedRecordWriter::Record::begin_part() {
-  align();
-  part_begin_ = size();
-}
-
-void PackedRecordWriter::Record::end_part(packed::PartTag tag, size_t end) {
-  const Place place = place_of(part_begin_, end - part_begin_);
-  parts_[parts_size_++] = {little_endian(uint32_t{tag}), place.offset, place.length, 0};
-}
-
-void PackedRecordWriter::Record::add_parts(const Message& message, bool of_connection_alone) {
-  if (!of_connection_alone) {
-    if (!message.trailers.empty()) [[unlikely]]
-      add_trailers(message);
-    if (message.missing_bytes != 0 || !message.body_gaps.empty()) [[unlikely]]
-      add_losses(message);
-    if (!message.content_decoded.empty()) {
-      begin_part();
-      append_verbatim(message.content_decoded, sink_);
-      end_part(packed::kContentDecoded);
-    }
-  }
-  if (message.client.is_known) {
-    begin_part();
-    append_plain(message.client.ip, sink_);
-    end_part(packed::kClient);
-  }
-  if (message.proxied != nullptr) [[unlikely]]
-    add_proxied(*message.proxied);
-  if (writer_.options_.extended) {
-    add_extended(message, of_connection_alone ? message.shared_link_id : message.link_id);
-  }
-  if (parts_size_ == 0) return;
-  align();
-  fixed_.parts = place_of(size(), parts_size_);
-  for (const Part& part : std::span(parts_).first(parts_size_)) append_plain(part, sink_);
-}
-
-void PackedRecordWriter::Record::add_trailers(const Message& message) {
-  begin_part();
-  const Place list = add_fields(message.trailers);
-  end_part(packed::kTrailers, part_begin_ + little_endian(list.length) * sizeof(HeaderEntry));
-}
-
-void PackedRecordWriter::Record::add_losses(const Message& message) {
-  begin_part();
-  append_plain(little_endian(message.missing_bytes), sink_);
-  for (const BodyGap& gap : message.body_gaps) {
-    append_plain(little_endian(gap.offset), sink_);
-    append_plain(little_endian(gap.length), sink_);
-  }
-  end_part(packed::kLosses);
-}
-
-void PackedRecordWriter::Record::add_proxied(const ProxiedEndpoints& proxied) {
-  packed::Proxied part;
-  part.source_ip = proxied.source.ip;
-  part.destination_ip = proxied.destination.ip;
-  part.source_port = little_endian(proxied.source.port);
-  part.destination_port = little_endian(proxied.destination.port);
-  if (proxied.tls) part.flags |= packed::Proxied::kTls;
-  if (proxied.source.mapped_on_wire) part.flags |= packed::Proxied::kSourceIsMapped;
-  if (proxied.destination.mapped_on_wire) part.flags |= packed::Proxied::kDestinationIsMapped;
-  begin_part();
-  append_plain(part, sink_);
-  end_part(packed::kProxied);
-}
-
-void PackedRecordWriter::Record::add_extended(const Message& message, uint16_t link_id) {
-  packed::Extended part;
-  part.first_frame = little_endian(message.first_frame);
-  part.last_frame = little_endian(message.last_frame);
-  part.connect_ns = little_endian(message.connect_ns);
-  part.headers_size = little_endian(message.headers_size);
-  part.vlan = little_endian(message.vlan);
-  write_community_id(part.community_id, message.receiver, message.destination);
-  begin_part();
-  append_plain(part, sink_);
-  end_part(packed::kExtended);
-  const std::string_view name = writer_.options_.link_name(link_id);
-  if (name.empty()) return;
-  begin_part();
-  append_verbatim(name, sink_);
-  end_part(packed::kInterface);
-  if (!is_utf8(name)) flags_ |= packed::kInterfaceIsLatin1;
-}
-
 // ---------------------------------------------------------------- an exchange
 
-void PackedRecordWriter::Record::add_exchange(const ExchangeParts& parts) {
-  const Message& about = *parts.about;
+void PackedRecordWriter::Record::add_exchange(const ExchangeParts& parts, const Message& about) {
   const Message* response = parts.response;
   fixed_.kind = packed::kExchange;
-  fixed_.orphan = static_cast<uint8_t>(parts.orphan.kind);
-  fixed_.orphan_cause = static_cast<uint8_t>(parts.orphan.cause);
+  if (has(Field::kOrphan)) fixed_.orphan = static_cast<uint8_t>(parts.orphan.kind);
+  if (has(Field::kOrphanCause)) fixed_.orphan_cause = static_cast<uint8_t>(parts.orphan.cause);
   const int64_t first_ns = parts.has_request() ? parts.request_first_ns : about.first_byte_ns;
-  fixed_.first_byte_ns = little_endian(first_ns);
-  if (response != nullptr && response->has_latency) {
+  if (has(Field::kTimestamp)) fixed_.first_byte_ns = little_endian(first_ns);
+  if (response != nullptr && response->has_latency && has(Field::kLatencyMs)) {
     flags_ |= packed::kHasLatency;
     fixed_.latency_ns = little_endian(response->latency_ns);
   }
-  if (response != nullptr && parts.has_request()) {
+  if (response != nullptr && parts.has_request() && has(Field::kTotalMs)) {
     flags_ |= packed::kHasTotal;
     fixed_.duration_ns = little_endian(elapsed_ns(first_ns, response->last_byte_ns));
   }
-  sink_.commit(sink_.reserve(sizeof(Fixed)) + sizeof(Fixed));
-  add_parts(about, true);
+  add_fixed_part();
+  if (fields_ != nullptr) add_selected(about);
+  add_parts(about, *parts.about, true);
   align();
   const size_t messages_at = size();
   if (parts.request != nullptr) writer_.write(*parts.request, sink_);

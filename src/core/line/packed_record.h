@@ -8,6 +8,7 @@
 #include "core/line/json_string.h"
 #include "core/line/line_options.h"
 #include "core/line/line_sink.h"
+#include "core/line/packed_selection.h"
 #include "core/message/message.h"
 
 namespace tcp_sniffer {
@@ -19,6 +20,8 @@ struct ExchangeParts;
 //
 //     0            152
 //     | fixed part | headers, 16 bytes each | their texts | parts, and their list | body | to 8 |
+//
+// With `select` the fixed part has 16 bytes more, and what was not selected is absent.
 //
 // Nothing stands before the first record or between records, so that files can be appended to each
 // other. Part of a MessageLineWriter.
@@ -37,7 +40,12 @@ class PackedRecordWriter {
 
   // Both outlive the writer.
   PackedRecordWriter(const LineOptions& options, HeaderObjectWriter& headers)
-      : options_(options), headers_(headers) {}
+      : options_(options), headers_(headers), selection_(options) {}
+
+  // How many bytes `select` adds to a record at most.
+  size_t selected_size() const {
+    return selection_.is_everything() ? 0 : kSelectedSize + selection_.names().size();
+  }
 
   // Appends the record of a message.
   void write(const Message& message, LineSink& sink);
@@ -46,9 +54,13 @@ class PackedRecordWriter {
 
  private:
   class Record;
+  static constexpr size_t kSelectedSize = 128;  // and part 9 without its texts
+
+  void write_selected(const Message& message, LineSink& sink);
 
   const LineOptions& options_;
   HeaderObjectWriter& headers_;
+  PackedSelection selection_;
   ScratchLine scratch_;  // what is not written
   ScratchLine latin1_;
 };

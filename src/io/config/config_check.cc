@@ -162,15 +162,10 @@ std::optional<Problem> check_select(const Config& config) {
                    "message");
     }
   }
-  if (config.format == OutputFormat::kPacked) {
-    return error("select: " + quote_text(config.select.front()) +
-                 " together with format: packed, whose records are written whole, because a reader "
-                 "pays only for the fields it reads; allowed: format ndjson, framed, tsv, csv");
-  }
   if (config.format != OutputFormat::kPretty) return {};
   return error("select: " + quote_text(config.select.front()) +
                " together with format: pretty, whose lines have fields of their own; allowed: "
-               "format ndjson, framed, tsv, csv");
+               "format ndjson, packed, framed, tsv, csv");
 }
 
 std::optional<Problem> check_parts(const Config& config) {
@@ -180,11 +175,6 @@ std::optional<Problem> check_parts(const Config& config) {
     return error(key +
                  " together with records: exchange, whose lines are written when the exchange has "
                  "ended; allowed: records message");
-  }
-  if (config.format == OutputFormat::kPacked) {
-    return error(key +
-                 " together with format: packed, whose records are of whole messages; allowed: "
-                 "format ndjson, framed, tsv, csv");
   }
   const char* other = !config.where.empty()         ? "where"
                       : config.sample_exchanges < 1 ? "sampleExchanges"

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "core/line/message_line.h"
@@ -187,6 +188,89 @@ TEST(PackedRecord, SaysWhyABodyHasNoBytes) {
   EXPECT_EQ(kind_of(message, true), packed::kLeftOut);
   message.body_kept = false;
   EXPECT_EQ(kind_of(message, true), packed::kNoBody);
+}
+
+LineOptions selecting(const std::vector<std::string>& names) {
+  LineOptions options = packed_options();
+  for (const std::string& name : names) {
+    options.select.push_back(std::get<FieldRef>(parse_field(name)));
+  }
+  return options;
+}
+
+packed::Selected selected_of(std::string_view record) {
+  EXPECT_EQ(fixed_of(record).fixed_size, sizeof(packed::Fixed) + sizeof(packed::Selected));
+  packed::Selected selected;
+  std::memcpy(&selected, record.data() + sizeof(packed::Fixed), sizeof(selected));
+  return selected;
+}
+
+TEST(PackedRecord, WhatWasNotSelectedIsAbsent) {
+  Request request(kHead);
+  const std::string body = "the body";
+  request.message.body = body;
+  request.message.body_size = body.size();
+  request.message.connection_id = 7;
+  request.message.first_byte_ns = 1000;
+  request.message.last_byte_ns = 3000;
+  request.message.receiver.port = 80;
+  request.message.destination.port = 81;
+  request.message.trailers = request.fields;
+  const std::string record = record_of(
+      request.message, selecting({"path", "headers.accept", "durationMs", "receiver.port"}));
+  const packed::Fixed fixed = fixed_of(record);
+  const packed::Selected selected = selected_of(record);
+  EXPECT_EQ(selected.shown,
+            packed::kShowsSecondText | packed::kShowsDuration | packed::kShowsReceiverPort);
+  EXPECT_NE(fixed.flags & packed::kSelected, 0u);
+  EXPECT_EQ(text_at(record, selected.names), "path,headers.accept,durationMs,receiver.port");
+  EXPECT_EQ(text_at(record, fixed.second_text), "/path");
+  EXPECT_EQ(headers_of(record), (std::vector<std::string>{"Accept: */*"}));
+  EXPECT_EQ(fixed.duration_ns, 2000u);
+  EXPECT_EQ(fixed.receiver_port, 80);
+  EXPECT_EQ(fixed.first_text.length, 0u);
+  EXPECT_EQ(fixed.first_byte_ns, 0u);
+  EXPECT_EQ(fixed.connection_id, 0u);
+  EXPECT_EQ(fixed.destination_port, 0);
+  EXPECT_EQ(fixed.body_size, 0u);
+  EXPECT_EQ(fixed.body_kind, packed::kNoBody);
+  EXPECT_EQ(fixed.parts.length, 0u);
+  for (const char* text : {"GET", "example.com", "the body"}) {
+    EXPECT_EQ(record.find(text), std::string::npos) << text;
+  }
+}
+
+TEST(PackedRecord, TheEncodingOfABodyMayBeSelectedWithoutIt) {
+  Request request(kHead);
+  const std::string body = "\xff\xfe";
+  request.message.body = body;
+  const std::string record = record_of(request.message, selecting({"bodyEncoding"}));
+  EXPECT_EQ(fixed_of(record).body_kind, packed::kBytes);
+  EXPECT_EQ(fixed_of(record).body.length, 0u);
+  EXPECT_EQ(record.find(body), std::string::npos);
+}
+
+TEST(PackedRecord, ALaterPartHasNoHead) {
+  Request request(kHead);
+  const std::string body = "the body";
+  request.message.body = body;
+  for (const uint32_t number : {1u, 2u}) {
+    request.message.part = number;
+    request.message.last_part = number == 2;
+    const std::string record = record_of(request.message, packed_options());
+    const packed::Fixed fixed = fixed_of(record);
+    ASSERT_EQ(fixed.parts.length, 1u);
+    packed::Part entry;
+    std::memcpy(&entry, record.data() + fixed.parts.offset, sizeof(entry));
+    EXPECT_EQ(entry.tag, packed::kPart);
+    packed::PartNumber part;
+    std::memcpy(&part, record.data() + entry.offset, sizeof(part));
+    EXPECT_EQ(part.number, number);
+    EXPECT_EQ(part.is_last, number == 2 ? 1u : 0u);
+    EXPECT_EQ(record.find("example.com") != std::string::npos, number == 1);
+    EXPECT_EQ(fixed.second_text.length, number == 1 ? 5u : 0u);
+    EXPECT_EQ(text_at(record, fixed.body), body);
+  }
 }
 
 TEST(PackedRecord, BytesThatAreNoneHaveNoSize) {
