@@ -40,22 +40,22 @@ constexpr auto kShownBy = std::to_array<ShownBy>({
     {packed::kShowsProxied, Field::kProxied},
 });
 
-bool is_pop3(const Message& message) {
+bool is_pop3_message(const Message& message) {
   return !message.protocol.empty();
 }
 
-bool is_request(const Message& message) {
+bool is_request_message(const Message& message) {
   return message.direction == MessageDirection::kRequest;
 }
 
 bool shows_first_text(const PackedSelection::Fields& fields, const Message& message) {
-  if (is_request(message)) return fields.has(Field::kMethod);
-  return is_pop3(message) && fields.has(Field::kStatus);
+  if (is_request_message(message)) return fields.has(Field::kMethod);
+  return is_pop3_message(message) && fields.has(Field::kStatus);
 }
 
 bool shows_second_text(const PackedSelection::Fields& fields, const Message& message) {
-  if (!is_request(message)) return fields.has(Field::kStatusText);
-  return fields.has(is_pop3(message) ? Field::kArgument : Field::kPath);
+  if (!is_request_message(message)) return fields.has(Field::kStatusText);
+  return fields.has(is_pop3_message(message) ? Field::kArgument : Field::kPath);
 }
 
 // The first Host header is the request's host.
@@ -121,7 +121,7 @@ PackedSelection::PackedSelection(const LineOptions& options) : by_exchange_(opti
 }
 
 const PackedSelection::Fields& PackedSelection::of(const Message& message) const {
-  if (is_request(message)) return request_;
+  if (is_request_message(message)) return request_;
   return by_exchange_ && message.is_interim() ? interim_ : response_;
 }
 
@@ -180,7 +180,8 @@ void PackedSelection::cut_connection(const Message& from, const Fields& fields, 
 void PackedSelection::cut_head(const Message& from, const Fields& fields, Message& to) {
   if (shows_first_text(fields, from)) to.method = from.method;
   if (shows_second_text(fields, from)) {
-    (is_request(from) ? to.target : to.reason) = is_request(from) ? from.target : from.reason;
+    (is_request_message(from) ? to.target : to.reason) =
+        is_request_message(from) ? from.target : from.reason;
   }
   if (fields.has_any({Field::kStatus, Field::kStatusCode})) to.status = from.status;
   if (fields.has_any({Field::kHeaders, Field::kRawHeaders})) {

@@ -1,81 +1,21 @@
-// How fast messages come through the package: node bench/throughput.mjs [CAPTURE...]
+// All ways of messages through the package: npm run bench:all, or
+// node bench/throughput.mjs [CAPTURE...]
 //
 // For each capture the same traffic goes every way side by side, interleaved, and the medians are
 // printed as a Markdown table, which stands in the README. Without a capture it makes two with
 // tools/pcapgen (PCAPGEN names the program; else the build tree's is taken). TCP_SNIFFER_BINARY
 // names the engine. RUNS is 5 unless given.
 
-import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { findBinary } from 'tcp-sniffer';
-
-const runs = Number(process.env.RUNS ?? 5);
-const binary = findBinary(undefined);
-const directory = mkdtempSync(join(tmpdir(), 'tcp-sniffer-bench-'));
-process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-
-function here(path) {
-  return fileURLToPath(new URL(path, import.meta.url));
-}
-
-function generated() {
-  const candidates = [
-    process.env.PCAPGEN,
-    here('../../../build/release/tools/pcapgen/pcapgen'),
-    here('../../../build/release/pcapgen'),
-  ];
-  const pcapgen = candidates.find((path) => path && existsSync(path));
-  if (pcapgen === undefined) throw new Error('no pcapgen: build it, or say captures');
-  return ['bulk', 'api'].map((workload) => {
-    const file = join(directory, `${workload}.pcap`);
-    execFileSync(pcapgen, ['-w', workload, '-s', '500M', '-o', file], { stdio: 'ignore' });
-    return file;
-  });
-}
-
-/** The engine's output in a file, and how many bytes it is. */
-function record(engine, format) {
-  const file = join(directory, `recorded.${format}`);
-  const output = openSync(file, 'w');
-  const run = spawnSync(binary, ['--config', '-'], {
-    input: `${JSON.stringify({ ...engine, format })}\n`,
-    stdio: ['pipe', output, 'ignore'],
-  });
-  closeSync(output);
-  if (run.status !== 0) throw new Error(`the engine ended with ${run.status}`);
-  return file;
-}
-
-function measure(job) {
-  const run = spawnSync(process.execPath, [here('run-one.mjs'), JSON.stringify(job)], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  if (run.status !== 0) throw new Error(`${JSON.stringify(job)} failed`);
-  return JSON.parse(run.stdout);
-}
-
-function median(values) {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-}
+import { statSync } from 'node:fs';
+import { basename } from 'node:path';
+import { circumstances, figure, generated, measure, median, record, runs } from './measure.mjs';
 
 const forms = ['ndjson', 'framed', 'packed'];
 
 function jobsFor(engine) {
   const recorded = Object.fromEntries(forms.map((format) => [format, record(engine, format)]));
   const jobs = [];
-  const add = (name, job) => jobs.push({ name, job: { binary, engine, ...job }, results: [] });
+  const add = (name, job) => jobs.push({ name, job: { engine, ...job }, results: [] });
   add('engine, spawn + split + JSON.parse', { way: 'naiveLoop', format: 'ndjson' });
   const touches = [
     ['three fields', {}],
@@ -124,7 +64,6 @@ function row({ name, job, results }, messages, bodyBytes) {
   const memory = median(results.map(({ peakKiB }) => peakKiB)) / 1024;
   const cpuMs = median(results.map((result) => result.cpuMs));
   const isNode = job.way !== 'engineAlone';
-  const figure = (value) => Math.round(value).toLocaleString('en');
   const perCpu = (value) => (isNode ? figure(value / (cpuMs / 1000)) : '');
   return `| ${[
     name,
@@ -137,11 +76,11 @@ function row({ name, job, results }, messages, bodyBytes) {
   ].join(' | ')} |`;
 }
 
-const captures = process.argv.length > 2 ? process.argv.slice(2) : generated();
-const model = /model name\s*: (.*)/.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown';
-console.log(
-  `Node ${process.versions.node}, ${cpus().length} cores, ${model}; medians of ${runs} runs.`,
-);
+const captures =
+  process.argv.length > 2
+    ? process.argv.slice(2)
+    : ['bulk', 'api'].map((workload) => generated(workload, '500M'));
+console.log(circumstances());
 for (const capture of captures) {
   const engine = { files: [capture], ports: [80], binaryBody: 'base64' };
   const { jobs, sizes } = jobsFor(engine);

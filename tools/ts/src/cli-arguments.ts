@@ -1,9 +1,11 @@
-import { refuse, show } from './config-values.js';
+import { bytesOf, refuse, show } from './config-values.js';
 import { type Endpoint, endpointOf } from './send/endpoint.js';
 
 /** What the program of the package does itself; everything else is the engine's. */
 export interface OwnArguments {
   har: string | undefined;
+  /** Bytes of all bodies in the HAR; undefined: its default. */
+  harBodiesMax: number | undefined;
   to: Endpoint[];
   routes: string[];
   serviceName: string;
@@ -21,6 +23,7 @@ export interface CliArguments {
 export const ownHelp = `tcp-sniffer from its package for Node; with none of these flags it is the engine alone:
 
   --har FILE            writes a HAR file; - is standard output
+  --har-bodies-max SIZE all bodies in it together; those that do not fit are left out (64M)
   --to RECEIVER         sends to, may be repeated:
                           http(s)://…                the engine's lines, as gzipped NDJSON
                           otlp:http(s)://host:4318   OpenTelemetry: spans and request durations
@@ -40,6 +43,7 @@ The engine's flags:
 
 const ownFlags: readonly string[] = [
   '--har',
+  '--har-bodies-max',
   '--to',
   '--route',
   '--service-name',
@@ -108,11 +112,15 @@ export function parseArguments(
   const har = one('--har');
   const own = {
     har,
+    harBodiesMax: sizeOf('--har-bodies-max', one('--har-bodies-max')),
     to,
     routes: values.get('--route') ?? [],
     serviceName: one('--service-name') ?? (env.OTEL_SERVICE_NAME || 'unknown_service:tcp-sniffer'),
     deadLetters: one('--dead-letters'),
   };
+  if (har === undefined && own.harBodiesMax !== undefined) {
+    refuse('--har-bodies-max: there is no HAR; allowed: together with --har');
+  }
   const isPlain =
     (har === undefined && to.length === 0) || engine.some((word) => actionFlags.has(word));
   if (!isPlain)
@@ -120,9 +128,19 @@ export function parseArguments(
   return { own, engine, isPlain };
 }
 
+function sizeOf(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const bytes = bytesOf(text);
+  if (bytes === undefined || !Number.isSafeInteger(bytes)) {
+    refuse(`${flag}: ${show(text)} is no size; allowed: bytes, as in 500M or 2G`);
+  }
+  return bytes;
+}
+
 function exampleOf(flag: string): string {
   const examples: Record<string, string> = {
     '--har': 'out.har',
+    '--har-bodies-max': '500M',
     '--to': 'https://collector.example/in',
     '--route': '/users/:id',
     '--service-name': 'shop',

@@ -35,9 +35,9 @@ class HarTaker implements Taker {
   readonly #file: HarFile;
   readonly #path: string;
 
-  constructor(path: string) {
+  constructor(path: string, bodyBytesMax: number | undefined) {
     this.#path = path;
-    this.#file = new HarFile(path);
+    this.#file = new HarFile(path, bodyBytesMax === undefined ? {} : { bodyBytesMax });
   }
 
   take(record: Message | ExchangeRecord): Promise<void> | undefined {
@@ -206,7 +206,7 @@ export class Takers {
     this.wantsExchanges = own.har !== undefined || own.to.some(({ kind }) => kind !== 'lines');
     this.#deadLetters =
       own.deadLetters === undefined ? undefined : new DeadLetters(own.deadLetters);
-    if (own.har !== undefined) this.#takers.push(new HarTaker(own.har));
+    if (own.har !== undefined) this.#takers.push(new HarTaker(own.har, own.harBodiesMax));
     for (const endpoint of own.to) {
       this.#takers.push(
         ...takersOf(

@@ -73,3 +73,10 @@ export function refuseUnknown(
     }
   }
 }
+
+/** A size as the engine reads it, `64K` or `1MiB` too; undefined: it is none. */
+export function bytesOf(value: unknown): number | undefined {
+  const parts = /^(\d+)([KMGT]?)(?:IB)?$/.exec(String(value).toUpperCase());
+  if (parts === null) return undefined;
+  return Number(parts[1]) * 1024 ** ' KMGT'.indexOf(parts[2] || ' ');
+}

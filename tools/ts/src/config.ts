@@ -1,5 +1,13 @@
 import { type CheckedUrl, checkUrl, type OutputUrlOptions } from './config-url.js';
-import { demand, isObject, refuse, refuseUnknown, show, wholeNumber } from './config-values.js';
+import {
+  bytesOf,
+  demand,
+  isObject,
+  refuse,
+  refuseUnknown,
+  show,
+  wholeNumber,
+} from './config-values.js';
 import { messageBytesMaxOf } from './decoder.js';
 import type { ExchangeRecord } from './exchange-record.js';
 import { type EngineConfig, engineDefaults } from './generated.js';
@@ -188,13 +196,6 @@ function checkOwn(own: PackageConfig): void {
 /** Room for the interim responses of one exchange. */
 const interimBytesMax = 67_108_864;
 
-/** A size as the engine reads it, `64K` or `1MiB` too. What the engine rejects counts as nothing. */
-function bytesOf(value: unknown, fallback: number): number {
-  if (value === undefined) return fallback;
-  const [, digits, unit = ''] = /^(\d+)([KMGT]?)(?:IB)?$/.exec(String(value).toUpperCase()) ?? [];
-  return Number(digits ?? 0) * 1024 ** ' KMGT'.indexOf(unit);
-}
-
 /** What JSON cannot carry to the engine, which rejects everything else itself. */
 function refuseWhatIsNotJson(key: string, value: unknown): void {
   if (!['function', 'symbol', 'bigint'].includes(typeof value)) return;
@@ -227,8 +228,7 @@ export function checkConfig(
   }
   const engineConfig = engine as EngineConfig;
   const records = engineConfig.records === 'exchange' ? 'exchange' : 'message';
-  // Records have whole messages; an engine that is to write parts writes lines.
-  const format = engineConfig.format ?? (engineConfig.partialAfterMs ? 'ndjson' : 'packed');
+  const format = engineConfig.format ?? 'packed';
   if (format === 'pretty') {
     refuse(
       'format: "pretty" is for people, not for programs; allowed here: packed, ndjson, framed',
@@ -237,8 +237,10 @@ export function checkConfig(
   if (format === 'tsv' || format === 'csv') {
     refuse(`format: "${format}" has no messages; allowed here: packed, ndjson, framed`);
   }
-  if (engineConfig.select !== undefined && engineConfig.select.length > 0) {
-    refuse('select: the messages of this package have all fields; allowed here: not given');
+  if (format !== 'packed' && engineConfig.select !== undefined && engineConfig.select.length > 0) {
+    refuse(
+      `select: together with format: "${format}", whose lines are read as whole messages; allowed here: format packed`,
+    );
   }
   if (engineConfig.output !== undefined && engineConfig.output !== '-') {
     refuse(
@@ -248,8 +250,8 @@ export function checkConfig(
   checkHandlers(own as PackageConfig, records);
   checkOwn(own as PackageConfig);
   const messageBytesMax = messageBytesMaxOf(
-    bytesOf(engineConfig.maxBodySize, engineDefaults.maxBodySize),
-    bytesOf(engineConfig.maxHeaderBytes, engineDefaults.maxHeaderBytes),
+    bytesOf(engineConfig.maxBodySize ?? engineDefaults.maxBodySize) ?? 0,
+    bytesOf(engineConfig.maxHeaderBytes ?? engineDefaults.maxHeaderBytes) ?? 0,
   );
   return {
     engine: { ...engineConfig, format },

@@ -4,6 +4,7 @@ import { Message } from './message.js';
 /** The first bytes of a framed output. */
 export const frameMagic = Buffer.from('TCPSNIF1');
 
+const noBytes = Buffer.alloc(0);
 const lineFeed = 0x0a;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
@@ -25,7 +26,7 @@ export const malformedBytesShown = 1024;
  * belongs to one message and is taken whole.
  */
 export class Input {
-  #chunk: Buffer = Buffer.alloc(0);
+  #chunk: Buffer = noBytes;
   #position = 0;
   #carried: Buffer[] = [];
   #carriedSize = 0;
@@ -119,7 +120,8 @@ export interface Decoder<T = Message> {
   push(chunk: Buffer): void;
   /** The next message, unparsed, or null when more bytes are needed. */
   next(): T | null;
-  /** All whole messages that are there as one piece, uncut, or null when there is none. */
+  /** Whole messages as one piece, uncut, or null when more bytes are needed: then nothing points
+   * into what was pushed last but the blocks. */
   nextBlock(): Buffer | null;
   /** The stream has ended: a message that has begun is malformed. */
   end(): void;

@@ -19,6 +19,38 @@ const messagesPerClockLook = 16;
 /** What the engine's lines become. */
 export type Delivered = Message | ExchangeRecord;
 
+type Handler = (delivered: Delivered) => unknown;
+
+/** What the configuration says about each message, looked up once. */
+interface Plan {
+  isExchange: boolean;
+  event: 'message' | 'exchange';
+  handlerName: 'onHttpMessage' | 'onExchange';
+  handler: Handler | undefined;
+  /** Messages that are read are parsed before they are given out. */
+  isParsed: boolean;
+  /** Those that are written are, because a frame becomes a line by being read. */
+  isParsedToWrite: boolean;
+  isFramed: boolean;
+  reuse: boolean;
+}
+
+function planOf({ own, records, engine }: CheckedConfig): Plan {
+  const isExchange = records === 'exchange';
+  const handlerName = isExchange ? 'onExchange' : 'onHttpMessage';
+  return {
+    isExchange,
+    event: isExchange ? 'exchange' : 'message',
+    handlerName,
+    handler: own[handlerName] as Handler | undefined,
+    // Records are no text.
+    isParsed: own.lazy !== true && engine.format !== 'packed',
+    isParsedToWrite: engine.format === 'framed',
+    isFramed: engine.format === 'framed',
+    reuse: own.reuse === true,
+  };
+}
+
 /** What a delivery asks of its sniffer. */
 export interface DeliveryHost {
   /** Must not throw. */
@@ -111,6 +143,7 @@ export class Delivery {
     decoder: Decoder<Delivered>,
     checked: CheckedConfig,
   ): Promise<void> {
+    const plan = planOf(checked);
     let untilLook = messagesPerClockLook;
     let sliceEnd = performance.now() + sliceMs;
     for (;;) {
@@ -119,7 +152,7 @@ export class Delivery {
       decoder.push(chunk);
       for (let message = decoder.next(); message !== null; message = decoder.next()) {
         if (this.#paused !== undefined) await this.#paused.promise;
-        const wait = this.#deliver(deliveredOf(message, checked), checked);
+        const wait = this.#deliver(message, plan);
         if (wait !== undefined) await wait;
         untilLook -= 1;
         if (untilLook > 0) continue;
@@ -135,27 +168,24 @@ export class Delivery {
   }
 
   /** Gives one message to every output; a promise when one of them is not ready for the next. */
-  #deliver(message: Delivered, checked: CheckedConfig): Promise<unknown> | undefined {
-    const { lazy, reuse } = checked.own;
-    const isExchange = checked.records === 'exchange';
-    const event = isExchange ? 'exchange' : 'message';
-    const name = isExchange ? 'onExchange' : 'onHttpMessage';
-    const handler = checked.own[name] as ((delivered: Delivered) => unknown) | undefined;
-    const listened = this.#host.isListenedTo(event);
+  #deliver(decoded: Delivered, plan: Plan): Promise<unknown> | undefined {
+    const { handler, event } = plan;
+    const message = plan.isExchange ? exchangeOf(decoded, plan) : decoded;
+    const isListened = this.#host.isListenedTo(event);
     this.#stats.messages += 1;
     this.#stats.bytes += message.byteLength;
-    const isReadNow = handler !== undefined || listened;
-    // A frame becomes a line by being read.
+    const isReadNow = handler !== undefined || isListened;
     const isWritten = this.#stdout !== undefined || this.#url !== undefined;
-    const mustBeRead = isWritten && checked.engine.format !== 'ndjson';
-    if (((isReadNow && !lazy) || mustBeRead) && !this.isMessage(message)) return undefined;
-    const called = handler === undefined ? undefined : this.#call(name, handler, message);
-    if (listened) this.#host.emit(event, message);
+    const isParsed = (isReadNow && plan.isParsed) || (isWritten && plan.isParsedToWrite);
+    if (isParsed && !this.isMessage(message)) return undefined;
+    const called =
+      handler === undefined ? undefined : this.#call(plan.handlerName, handler, message);
+    if (isListened) this.#host.emit(event, message);
     if (!isWritten && this.queues.length === 0) {
-      if (!isReadNow) this.#onUnconsumed(isExchange);
+      if (!isReadNow) this.#onUnconsumed(plan.isExchange);
       return called;
     }
-    const waits = this.#keep(reuse ? message.detach() : message);
+    const waits = this.#keep(plan.reuse ? message.detach() : message);
     if (called !== undefined) waits.push(called);
     return waits.length < 2 ? waits[0] : Promise.all(waits);
   }
@@ -241,8 +271,11 @@ export class Delivery {
         if (chunk === null) break;
         decoder.push(chunk);
         if (this.#paused !== undefined) await this.#paused.promise;
-        const block = decoder.nextBlock();
-        if (block !== null) await pool.submit(block);
+        const blocks: Buffer[] = [];
+        for (let one = decoder.nextBlock(); one !== null; one = decoder.nextBlock()) {
+          blocks.push(one);
+        }
+        if (blocks.length > 0) await pool.submit(blocks);
       }
       decoder.end();
       await pool.end();
@@ -260,10 +293,9 @@ export class Delivery {
 }
 
 /** The decoders of lines and of frames cut those of messages and of exchanges alike. */
-function deliveredOf(message: Delivered, checked: CheckedConfig): Delivered {
-  if (checked.records === 'message' || message instanceof ExchangeRecord) return message;
-  const isFramed = checked.engine.format === 'framed';
-  return new ExchangeRecord(message.raw, isFramed ? message.bodyBuffer : undefined);
+function exchangeOf(decoded: Delivered, { isFramed }: Plan): Delivered {
+  if (decoded instanceof ExchangeRecord) return decoded;
+  return new ExchangeRecord(decoded.raw, isFramed ? decoded.bodyBuffer : undefined);
 }
 
 function decoderOf(checked: CheckedConfig, onMalformed: MalformedListener): Decoder<Delivered> {

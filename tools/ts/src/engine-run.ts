@@ -14,6 +14,7 @@ import {
   DescriptorSource,
   makeFifo,
   PipeSource,
+  type ReadMemory,
   StreamSource,
   type Transport,
 } from './source.js';
@@ -115,7 +116,7 @@ export class EngineRun {
     config: CheckedConfig,
     onEvent: (event: EngineEvent) => void,
   ): Promise<EngineRun> {
-    const { stdout, source } = await openOutput(config.own.transport);
+    const { stdout, source } = await openOutput(config.own.transport, readMemoryOf(config));
     let child: ChildProcess;
     try {
       child = spawn(binary, ['--config', '-'], {
@@ -162,15 +163,24 @@ export class EngineRun {
   }
 }
 
+/** Messages that are valid until the handler returns need no memory of their own, and workers get
+ * the memory itself. */
+function readMemoryOf({ engine, own, workers }: CheckedConfig): ReadMemory {
+  if (engine.format !== 'packed') return 'kept';
+  if (workers !== undefined) return 'given';
+  return own.reuse === true ? 'reused' : 'kept';
+}
+
 /** What becomes the engine's standard output, and what reads it; no source: the child's stream. */
 async function openOutput(
   transport: Transport | undefined,
+  memory: ReadMemory,
 ): Promise<{ stdout: number | 'pipe'; source: ByteSource | undefined }> {
   if (transport === 'pipe') return { stdout: 'pipe', source: undefined };
   const blocking = transport === 'fifo-threadpool';
   try {
     const { readFd, writeFd } = await makeFifo(blocking);
-    const source = blocking ? new DescriptorSource(readFd) : new PipeSource(readFd);
+    const source = blocking ? new DescriptorSource(readFd, memory) : new PipeSource(readFd, memory);
     return { stdout: writeFd, source };
   } catch (error) {
     if (transport !== undefined) throw error;

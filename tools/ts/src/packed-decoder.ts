@@ -1,37 +1,11 @@
-import { type Decoder, Input, type MalformedListener, malformedBytesShown } from './decoder.js';
-import { SnifferError } from './errors.js';
+import { type Decoder, type MalformedListener, malformedBytesShown } from './decoder.js';
 import type { Message } from './message.js';
 import { exchangeFaultOf, PackedExchange } from './packed-exchange.js';
-import {
-  at,
-  exchangeKind,
-  faultOf,
-  messageKind,
-  recordHeaderSize,
-  recordMark,
-  recordVersion,
-} from './packed-layout.js';
-import { PackedMessage, viewOf } from './packed-message.js';
-
-/** The size of the record that begins at `offset`, whose header is there. Throws OUTPUT_CORRUPT
- * when there can be none, because its end cannot be searched for. */
-function sizeOf(view: DataView, offset: number, messageBytesMax: number): number {
-  const size = view.getUint32(offset, true);
-  if (view.getUint16(offset + at.mark, true) !== recordMark) {
-    throw new SnifferError('OUTPUT_CORRUPT', 'the output has no packed record where one begins');
-  }
-  const version = view.getUint8(offset + at.version);
-  if (version !== recordVersion) {
-    throw new SnifferError(
-      'OUTPUT_CORRUPT',
-      `the output has packed records of version ${version}; this package reads version ${recordVersion}`,
-    );
-  }
-  if (size < recordHeaderSize || size % 8 !== 0 || size > messageBytesMax) {
-    throw new SnifferError('OUTPUT_CORRUPT', `a packed record of ${size} bytes cannot be`);
-  }
-  return size;
-}
+import { RecordInput, sizeOfRecord } from './packed-input.js';
+import { at, exchangeKind, faultOf, messageKind } from './packed-layout.js';
+import { PackedMessage } from './packed-message.js';
+import { viewOf } from './packed-record.js';
+import { isSelected, SelectedMessage } from './packed-selected.js';
 
 /** Whether the record is one of the wanted kind that can be read. One that is none is left out, and
  * reported unless it is of another kind, which later engines may write. */
@@ -47,19 +21,16 @@ function isReadable(
   const fault =
     kind === messageKind ? faultOf(view, offset, size) : exchangeFaultOf(view, offset, size);
   if (fault === undefined) return true;
-  onMalformed(bytes.subarray(offset, offset + Math.min(size, malformedBytesShown)), fault);
+  const shown = bytes.subarray(offset, offset + Math.min(size, malformedBytesShown));
+  onMalformed(Buffer.from(shown), fault);
   return false;
 }
 
 /** Cuts records, and gives those of one kind. */
 abstract class RecordDecoder<T> implements Decoder<T> {
-  readonly #input = new Input();
+  readonly #input: RecordInput;
   readonly #kind: typeof messageKind | typeof exchangeKind;
-  readonly #messageBytesMax: number;
   readonly #onMalformed: MalformedListener;
-  /** What records are cut from in place, as long as they lie in it whole. */
-  #bytes: Buffer = Buffer.alloc(0);
-  #view: DataView = viewOf(this.#bytes);
 
   constructor(
     kind: typeof messageKind | typeof exchangeKind,
@@ -67,7 +38,7 @@ abstract class RecordDecoder<T> implements Decoder<T> {
     onMalformed: MalformedListener,
   ) {
     this.#kind = kind;
-    this.#messageBytesMax = messageBytesMax;
+    this.#input = new RecordInput(messageBytesMax);
     this.#onMalformed = onMalformed;
   }
 
@@ -80,59 +51,46 @@ abstract class RecordDecoder<T> implements Decoder<T> {
 
   push(chunk: Buffer): void {
     this.#input.push(chunk);
-    this.#bytes = this.#input.chunk;
-    this.#view = viewOf(this.#bytes);
   }
 
   next(): T | null {
     const input = this.#input;
     if (input.isCarrying) {
-      const joined = this.#joined();
-      if (joined === null) return null;
-      const view = viewOf(joined);
-      if (this.#isReadable(view, joined, 0, joined.length)) {
-        return this.viewAt(view, joined, 0, joined.length);
+      const record = input.takeCarried();
+      if (record === null) return null;
+      const view = viewOf(record);
+      if (this.#isReadable(view, record, 0, record.length)) {
+        return this.viewAt(view, record, 0, record.length);
       }
     }
-    for (;;) {
+    const { bytes, view } = input;
+    for (let size = input.nextSize(); size > 0; size = input.nextSize()) {
       const offset = input.position;
-      const left = this.#bytes.length - offset;
-      if (left < recordHeaderSize) return null;
-      const size = sizeOf(this.#view, offset, this.#messageBytesMax);
-      if (left < size) return null;
-      input.skip(size);
-      if (this.#isReadable(this.#view, this.#bytes, offset, size)) {
-        return this.viewAt(this.#view, this.#bytes, offset, size);
+      input.position = offset + size;
+      if (this.#isReadable(view, bytes, offset, size)) {
+        return this.viewAt(view, bytes, offset, size);
       }
     }
+    return null;
   }
 
   nextBlock(): Buffer | null {
-    const joined = this.#input.isCarrying ? this.#joined() : undefined;
-    if (joined === null) return null;
-    const begin = this.#input.position;
-    let end = begin;
-    while (this.#bytes.length - end >= recordHeaderSize) {
-      const size = sizeOf(this.#view, end, this.#messageBytesMax);
-      if (this.#bytes.length - end < size) break;
-      end += size;
+    const input = this.#input;
+    // What lies across two reads is a block by itself.
+    if (input.isCarrying) {
+      const record = input.takeCarried();
+      if (record === null) input.release();
+      return record;
     }
-    this.#input.skip(end - begin);
-    const whole = this.#bytes.subarray(begin, end);
-    if (joined !== undefined) return whole.length === 0 ? joined : Buffer.concat([joined, whole]);
-    return whole.length === 0 ? null : whole;
+    const begin = input.position;
+    for (let size = input.nextSize(); size > 0; size = input.nextSize()) input.position += size;
+    const block = input.bytes.subarray(begin, input.position);
+    input.release();
+    return block.length === 0 ? null : block;
   }
 
   end(): void {
     if (this.#input.size > 0) this.#onMalformed(this.#input.drop(), 'cut at the end');
-  }
-
-  /** The record that lies across reads; null when more bytes are needed. */
-  #joined(): Buffer | null {
-    const input = this.#input;
-    if (input.size < recordHeaderSize) return null;
-    const size = sizeOf(viewOf(input.peek(recordHeaderSize)), 0, this.#messageBytesMax);
-    return input.size < size ? null : input.take(size);
   }
 
   #isReadable(view: DataView, bytes: Buffer, offset: number, size: number): boolean {
@@ -146,10 +104,12 @@ abstract class RecordDecoder<T> implements Decoder<T> {
  */
 export class PackedDecoder extends RecordDecoder<Message> {
   readonly #reused: PackedMessage | undefined;
+  readonly #reusedSelected: SelectedMessage | undefined;
 
   constructor(messageBytesMax: number, onMalformed: MalformedListener, reuse = false) {
     super(messageKind, messageBytesMax, onMalformed);
     this.#reused = reuse ? new PackedMessage(true) : undefined;
+    this.#reusedSelected = reuse ? new SelectedMessage(true) : undefined;
   }
 
   protected override viewAt(
@@ -158,7 +118,10 @@ export class PackedDecoder extends RecordDecoder<Message> {
     offset: number,
     size: number,
   ): PackedMessage {
-    return (this.#reused ?? new PackedMessage()).moveTo(view, bytes, offset, size);
+    const message = isSelected(view, offset)
+      ? (this.#reusedSelected ?? new SelectedMessage())
+      : (this.#reused ?? new PackedMessage());
+    return message.moveTo(view, bytes, offset, size);
   }
 }
 
@@ -188,9 +151,10 @@ export function* messagesOfRecords(
 ): Generator<Message> {
   const view = viewOf(block);
   for (let offset = 0; offset < block.length; ) {
-    const size = sizeOf(view, offset, block.length - offset);
+    const size = sizeOfRecord(view, offset, block.length - offset);
     if (isReadable(messageKind, view, block, offset, size, onMalformed)) {
-      yield new PackedMessage().moveTo(view, block, offset, size);
+      const message = isSelected(view, offset) ? new SelectedMessage() : new PackedMessage();
+      yield message.moveTo(view, block, offset, size);
     }
     offset += size;
   }

@@ -1,19 +1,31 @@
 import { ExchangeRecord } from './exchange-record.js';
-import type { ExchangeFields } from './generated.js';
+import type { ExchangeFields, MessageFields } from './generated.js';
 import { lineOf } from './line-text.js';
 import type { Message } from './message.js';
 import {
+  connectionFieldsOf,
+  fieldsInExchange,
+  fieldsOfExchange,
+  millisecondsAt,
+} from './packed-fields.js';
+import {
   at,
   faultOf,
+  flag,
+  incompleteWords,
   messageKind,
   orphanWords,
   recordMark,
   recordVersion,
+  shown,
 } from './packed-layout.js';
-import { PackedMessage, viewOf } from './packed-message.js';
+import { PackedMessage } from './packed-message.js';
+import { hasFlag, type RecordBytes, viewOf } from './packed-record.js';
+import { isSelected, notSelected, SelectedMessage, selectedExchangeOf } from './packed-selected.js';
 import type { Exchange, OrphanReason } from './pair.js';
 
 const nothing = Buffer.alloc(0);
+const noRecord: RecordBytes = { view: viewOf(nothing), bytes: nothing, record: 0 };
 
 /** An exchange that is at least this part of the memory it points into is left there by detach. */
 const detachedShare = 2;
@@ -46,6 +58,40 @@ export function exchangeFaultOf(view: DataView, record: number, size: number): s
   return messages === 0 ? 'an exchange without a message' : undefined;
 }
 
+/** A message of an exchange, whose record says what is of their connection: that of the request may
+ * have been written before it was known. */
+class MessageOfExchange extends PackedMessage {
+  #about: RecordBytes = noRecord;
+
+  /** Makes this a message of the exchange whose record is `about`. */
+  ofExchange(about: RecordBytes): this {
+    this.#about = about;
+    return this;
+  }
+
+  override toJSON(): MessageFields {
+    return this.#completed(super.toJSON());
+  }
+
+  override detach(): Message {
+    const { view, bytes, record } = this.#about;
+    const own = Buffer.allocUnsafeSlow(view.getUint32(record, true));
+    bytes.copy(own, 0, record, record + own.length);
+    const ownView = viewOf(own);
+    return new MessageOfExchange()
+      .ofExchange({ view: ownView, bytes: own, record: 0 })
+      .moveTo(ownView, own, this.record.record - record, this.byteLength);
+  }
+
+  protected override fields(): MessageFields {
+    return this.#completed(super.fields());
+  }
+
+  #completed(fields: MessageFields): MessageFields {
+    return Object.assign(fields, connectionFieldsOf(this.#about));
+  }
+}
+
 /**
  * An exchange of `format: packed` with `records: exchange`: a view on its record, in which the
  * records of its messages stand. Its places have been checked to lie in it. When it is reused, so
@@ -53,12 +99,13 @@ export function exchangeFaultOf(view: DataView, record: number, size: number): s
  */
 export class PackedExchange extends ExchangeRecord {
   /** On the exchange's own record, which has the fixed part of a message. */
-  readonly #about: PackedMessage;
+  readonly #about = new PackedMessage(true);
   readonly #isReused: boolean;
   #view: DataView = viewOf(nothing);
   #bytes: Buffer = nothing;
   #at = 0;
   #size = 0;
+  #isSelected = false;
   /** Where the messages begin, 0: there is none. An exchange begins before its messages. */
   #requestAt = 0;
   #responseAt = 0;
@@ -72,7 +119,6 @@ export class PackedExchange extends ExchangeRecord {
   constructor(isReused = false) {
     super(nothing);
     this.#isReused = isReused;
-    this.#about = new PackedMessage(true);
   }
 
   /** Makes this a view on the record of `size` bytes that begins at `offset` of `bytes`, on which
@@ -83,6 +129,7 @@ export class PackedExchange extends ExchangeRecord {
     this.#bytes = bytes;
     this.#at = offset;
     this.#size = size;
+    this.#isSelected = isSelected(view, offset);
     this.#areFound = false;
     this.#interim = undefined;
     return this;
@@ -100,11 +147,11 @@ export class PackedExchange extends ExchangeRecord {
   }
 
   override get timestamp(): string {
-    return this.#about.timestamp;
+    return this.#shows(shown.timestamp) ? this.#about.timestamp : notSelected;
   }
 
   override get connectionId(): string {
-    return this.#about.connectionId;
+    return this.#shows(shown.connectionId) ? this.#about.connectionId : notSelected;
   }
 
   override get exchange(): number | undefined {
@@ -120,7 +167,8 @@ export class PackedExchange extends ExchangeRecord {
   }
 
   override get totalMs(): number | undefined {
-    return this.#about.totalMs;
+    if (!hasFlag(this.#view, this.#at, flag.hasTotal)) return undefined;
+    return millisecondsAt(this.#view, this.#at + at.durationNs);
   }
 
   override get orphan(): Exchange['orphan'] {
@@ -135,7 +183,8 @@ export class PackedExchange extends ExchangeRecord {
   }
 
   override get orphanCause(): Exchange['orphanCause'] {
-    return this.#about.orphanCause;
+    const word = incompleteWords[this.#view.getUint8(this.#at + at.orphanCause)];
+    return word as Exchange['orphanCause'];
   }
 
   override get request(): Message | undefined {
@@ -160,26 +209,14 @@ export class PackedExchange extends ExchangeRecord {
 
   override toJSON(): ExchangeFields {
     this.#find();
-    const out = this.#about.fieldsOfExchange(this.orphanReason);
-    if (this.#requestAt !== 0) {
-      out.request = (this.request as PackedMessage).fieldsInExchange(false, out.interface);
-    }
-    if (this.#interimAt !== undefined) {
-      out.interim = this.interim.map((message) =>
-        (message as PackedMessage).fieldsInExchange(true, out.interface),
-      );
-    }
-    if (this.#responseAt !== 0) {
-      out.response = (this.response as PackedMessage).fieldsInExchange(false, out.interface);
-    }
-    return out as unknown as ExchangeFields;
+    const line = this.#isSelected ? this.#selectedLine() : this.#line();
+    return line as unknown as ExchangeFields;
   }
 
   override detach(): PackedExchange {
-    if (this.#bytes.buffer.byteLength <= detachedShare * this.#size) {
-      if (!this.#isReused) return this;
-      return new PackedExchange().moveTo(this.#view, this.#bytes, this.#at, this.#size);
-    }
+    // With reuse the memory is read into again.
+    const isAlone = this.#bytes.buffer.byteLength <= detachedShare * this.#size;
+    if (isAlone && !this.#isReused) return this;
     const bytes = Buffer.allocUnsafeSlow(this.#size);
     this.#bytes.copy(bytes, 0, this.#at, this.#at + this.#size);
     return new PackedExchange().moveTo(viewOf(bytes), bytes, 0, this.#size);
@@ -189,9 +226,46 @@ export class PackedExchange extends ExchangeRecord {
     return Buffer.from(lineOf(this.toJSON()));
   }
 
+  #line(): Record<string, unknown> {
+    const out = fieldsOfExchange(this.#recordAt(this.#at), this.orphanReason);
+    if (this.#requestAt !== 0) {
+      out.request = fieldsInExchange(this.#recordAt(this.#requestAt), false, out.interface);
+    }
+    if (this.#interimAt !== undefined) {
+      out.interim = this.#interimAt.map((begin) =>
+        fieldsInExchange(this.#recordAt(begin), true, out.interface),
+      );
+    }
+    if (this.#responseAt !== 0) {
+      out.response = fieldsInExchange(this.#recordAt(this.#responseAt), false, out.interface);
+    }
+    return out;
+  }
+
+  #selectedLine(): Record<string, unknown> {
+    const recordAt = (begin: number) => (begin === 0 ? undefined : this.#recordAt(begin));
+    return selectedExchangeOf(
+      this.#recordAt(this.#at),
+      recordAt(this.#requestAt),
+      recordAt(this.#responseAt),
+      this.orphanReason,
+    );
+  }
+
+  #shows(bit: number): boolean {
+    return !this.#isSelected || (this.#view.getUint32(this.#at + at.shown, true) & bit) !== 0;
+  }
+
+  #recordAt(begin: number): RecordBytes {
+    return { view: this.#view, bytes: this.#bytes, record: begin };
+  }
+
   #messageAt(begin: number): PackedMessage {
     const size = this.#view.getUint32(begin, true);
-    return new PackedMessage().moveTo(this.#view, this.#bytes, begin, size);
+    const message = this.#isSelected
+      ? new SelectedMessage(this.#isReused)
+      : new MessageOfExchange().ofExchange(this.#recordAt(this.#at));
+    return message.moveTo(this.#view, this.#bytes, begin, size);
   }
 
   #find(): void {

@@ -9,6 +9,8 @@ export const messageKind = 1;
 export const exchangeKind = 2;
 
 export const fixedSizeMin = 152;
+/** With flag.selected. */
+export const selectedSizeMin = 168;
 export const fieldSize = 16;
 
 /** Where the fields of the fixed part stand. */
@@ -44,6 +46,9 @@ export const at = {
   headers: 128,
   parts: 136,
   body: 144,
+  /** With flag.selected. */
+  shown: 152,
+  names: 160,
 } as const;
 
 export const flag = {
@@ -60,6 +65,29 @@ export const flag = {
   secondTextIsLatin1: 1 << 10,
   interfaceIsLatin1: 1 << 11,
   mappedOnWire: 1 << 12,
+  selected: 1 << 13,
+} as const;
+
+/** With flag.selected: which of the fields that others always have the record has, and which lists
+ * are whole. */
+export const shown = {
+  timestamp: 1 << 0,
+  connectionId: 1 << 1,
+  receiverIp: 1 << 2,
+  receiverPort: 1 << 3,
+  destinationIp: 1 << 4,
+  destinationPort: 1 << 5,
+  firstText: 1 << 6,
+  secondText: 1 << 7,
+  httpVersion: 1 << 8,
+  allHeaders: 1 << 9,
+  allTrailers: 1 << 10,
+  bodySize: 1 << 11,
+  duration: 1 << 12,
+  body: 1 << 13,
+  headersSize: 1 << 14,
+  communityId: 1 << 15,
+  proxied: 1 << 16,
 } as const;
 
 export const bodyKind = { none: 0, text: 1, bytes: 2, leftOut: 3 } as const;
@@ -72,6 +100,8 @@ export const part = {
   proxied: 5,
   extended: 6,
   interface: 7,
+  number: 8,
+  ofRequest: 9,
 } as const;
 
 export const valueLengthMask = 0x3fffffff;
@@ -161,11 +191,26 @@ function partsAreInside(view: DataView, record: number, size: number): boolean {
       if (!fieldsAreInside(view, record, size, offset, fields)) return false;
     }
     if (length < (partSizeMin[tag] ?? 0)) return false;
+    if (tag === part.ofRequest && !ofRequestIsInside(view, record + offset, length)) return false;
   }
   return true;
 }
 
-const partSizeMin: readonly (number | undefined)[] = [undefined, 0, 8, 0, 16, 40, 64, 0];
+const partSizeMin: readonly (number | undefined)[] = [undefined, 0, 8, 0, 16, 40, 64, 0, 8, 24];
+
+function ofRequestIsInside(view: DataView, begin: number, length: number): boolean {
+  let end = 24;
+  for (let size = 12; size < 24; size += 4) end += view.getUint32(begin + size, true);
+  return end <= length;
+}
+
+/** What `select` adds to the fixed part. */
+function selectedIsInside(view: DataView, record: number, size: number): boolean {
+  if (view.getUint16(record + at.fixedSize, true) < selectedSizeMin) return false;
+  return (
+    view.getUint32(record + at.names, true) + view.getUint32(record + at.names + 4, true) <= size
+  );
+}
 
 /** Why a message must not be read that begins at `record` and has `size` bytes, all of which are
  * there; undefined: every place lies in it. */
@@ -173,6 +218,8 @@ export function faultOf(view: DataView, record: number, size: number): string | 
   if (size < fixedSizeMin) return 'a record without its fixed part';
   const fixedSize = view.getUint16(record + at.fixedSize, true);
   if (fixedSize < fixedSizeMin || fixedSize > size) return 'a fixed part beyond its record';
+  const isSelected = (view.getUint32(record + at.flags, true) & flag.selected) !== 0;
+  if (isSelected && !selectedIsInside(view, record, size)) return 'a selection beyond its record';
   for (let place = record + at.firstText; place <= record + at.secondText; place += 8) {
     if (view.getUint32(place, true) + view.getUint32(place + 4, true) > size) {
       return 'a text beyond its record';

@@ -8,17 +8,23 @@ declare global {
   }
 }
 
-const wordPlaces = 1024;
 const wordLengthMax = 48;
 
-/** Words by their bytes, for names of headers, methods and the like. */
+/** Texts by their bytes, for names of headers, methods and the like. A place has room for the bytes
+ * of one text, so that one that is not known costs little more than making it. */
 export class WordTable {
-  readonly #bytes: (Uint8Array | undefined)[] = new Array(wordPlaces).fill(undefined);
-  readonly #texts: string[] = new Array(wordPlaces).fill('');
+  readonly #lengths: Uint8Array;
+  readonly #bytes: Uint8Array;
+  readonly #texts: string[];
+  readonly #mask: number;
   readonly #lower: boolean;
 
-  /** `lower`: the texts are in lower case, for ASCII. */
-  constructor(lower: boolean) {
+  /** `places`: a power of 2. `lower`: the texts are in lower case, for ASCII. */
+  constructor(places: number, lower: boolean) {
+    this.#lengths = new Uint8Array(places);
+    this.#bytes = new Uint8Array(places * wordLengthMax);
+    this.#texts = new Array(places).fill('');
+    this.#mask = places - 1;
     this.#lower = lower;
   }
 
@@ -29,26 +35,31 @@ export class WordTable {
     const first = bytes[begin] as number;
     const last = bytes[begin + length - 1] as number;
     const middle = bytes[begin + (length >> 1)] as number;
-    const place = (length * 31 + first * 7 + last * 61 + middle * 13) & (wordPlaces - 1);
-    const known = this.#bytes[place];
-    if (known !== undefined && known.length === length && isSame(known, bytes, begin)) {
+    const quarter = bytes[begin + (length >> 2)] as number;
+    const place = (length * 31 + first * 7 + last * 61 + middle * 13 + quarter * 101) & this.#mask;
+    if (this.#lengths[place] === length && this.#isAt(place, bytes, begin, length)) {
       return this.#texts[place] as string;
     }
     const text = this.#make(bytes, begin, length);
-    this.#bytes[place] = Uint8Array.prototype.slice.call(bytes, begin, begin + length);
+    const known = this.#bytes;
+    const at = place * wordLengthMax;
+    for (let i = 0; i < length; i += 1) known[at + i] = bytes[begin + i] as number;
+    this.#lengths[place] = length;
     this.#texts[place] = text;
     return text;
+  }
+
+  #isAt(place: number, bytes: Buffer, begin: number, length: number): boolean {
+    const known = this.#bytes;
+    const at = place * wordLengthMax;
+    for (let i = 0; i < length; i += 1) if (known[at + i] !== bytes[begin + i]) return false;
+    return true;
   }
 
   #make(bytes: Buffer, begin: number, length: number): string {
     const text = bytes.latin1Slice(begin, begin + length);
     return this.#lower ? text.toLowerCase() : text;
   }
-}
-
-function isSame(known: Uint8Array, bytes: Buffer, begin: number): boolean {
-  for (let i = 0; i < known.length; i += 1) if (known[i] !== bytes[begin + i]) return false;
-  return true;
 }
 
 /** Whether the bytes are `lower`, a name in lower case, without regard to ASCII case. */

@@ -32,16 +32,35 @@ const slabSize = 1_048_576;
 /** Below this the next read gets a new slab, because a short read costs as much as a long one. */
 const slabRestMin = 131_072;
 
+/**
+ * What becomes of the memory that was read into.
+ *
+ * `kept`: messages point into it as long as somebody keeps them, so it is not used again. `reused`:
+ * what was read is done with when the next piece is asked for, but for what the reader has copied.
+ * Two slabs take turns, whose pages the system need not make again. `given`: each piece has memory
+ * of its own, which the reader may give away.
+ */
+export type ReadMemory = 'kept' | 'reused' | 'given';
+
 /** Memory to read into: consecutive reads fill one slab, so that a message across two of them is
- * in one piece. A slab is not used again: messages point into it as long as somebody keeps them. */
+ * in one piece. */
 class Slab {
   #buffer: Buffer = Buffer.allocUnsafeSlow(slabSize);
+  #other: Buffer | undefined;
   #used = 0;
+  readonly #memory: ReadMemory;
+
+  constructor(memory: ReadMemory) {
+    this.#memory = memory;
+  }
 
   /** Where the next read goes. */
   rest(): Buffer {
-    if (slabSize - this.#used < slabRestMin) {
-      this.#buffer = Buffer.allocUnsafeSlow(slabSize);
+    const isGiven = this.#memory === 'given' && this.#used > 0;
+    if (isGiven || slabSize - this.#used < slabRestMin) {
+      const next = this.#other ?? Buffer.allocUnsafeSlow(slabSize);
+      if (this.#memory === 'reused') this.#other = this.#buffer;
+      this.#buffer = next;
       this.#used = 0;
     }
     return this.#buffer.subarray(this.#used);
@@ -124,9 +143,9 @@ export class StreamSource extends PushedSource {
 export class PipeSource extends PushedSource {
   readonly #socket: Socket;
 
-  constructor(fd: number) {
+  constructor(fd: number, memory: ReadMemory) {
     super();
-    const slab = new Slab();
+    const slab = new Slab(memory);
     // `onread` is documented for connections and works for any descriptor that libuv can poll.
     const options = {
       fd,
@@ -153,12 +172,13 @@ export class PipeSource extends PushedSource {
 /** A descriptor read by blocking reads on a thread of libuv's pool. */
 export class DescriptorSource implements ByteSource {
   readonly #fd: number;
-  readonly #slab = new Slab();
+  readonly #slab: Slab;
   #reading = false;
   #closed = false;
 
-  constructor(fd: number) {
+  constructor(fd: number, memory: ReadMemory) {
     this.#fd = fd;
+    this.#slab = new Slab(memory);
   }
 
   async read(): Promise<Buffer | null> {

@@ -4,6 +4,7 @@ import type { WorkerOrder, WorkerReply } from './worker.js';
 /** The forms of output that have messages for programs. */
 export type MessageFormat = 'ndjson' | 'framed' | 'packed';
 
+const givenBytesMin = 65_536;
 /** Blocks that a worker has at once: one in work, one waiting. */
 const blocksPerWorker = 2;
 
@@ -20,6 +21,7 @@ export interface WorkerPoolListener {
 export class WorkerPool {
   readonly #listener: WorkerPoolListener;
   readonly #workers: Worker[];
+  readonly #givesMemory: boolean;
   #submitted = 0;
   #delivered = 0;
   readonly #finished = new Map<number, WorkerReply>();
@@ -28,6 +30,7 @@ export class WorkerPool {
 
   constructor(module: string, count: number, format: MessageFormat, listener: WorkerPoolListener) {
     this.#listener = listener;
+    this.#givesMemory = format === 'packed';
     this.#workers = Array.from({ length: count }, () => {
       const worker = new Worker(new URL('./worker.js', import.meta.url), {
         workerData: { module, format },
@@ -39,12 +42,14 @@ export class WorkerPool {
     });
   }
 
-  /** Gives a block away; resolves when there is room for the next one. Rejects when a worker is
-   * gone. The block's bytes are copied. */
-  async submit(block: Buffer): Promise<void> {
-    const bytes = new Uint8Array(block.length);
-    bytes.set(block);
-    this.#post({ kind: 'block', sequence: this.#submitted, bytes });
+  /** Gives blocks away; resolves when there is room for the next ones. Rejects when a worker is
+   * gone. Packed records are given with their memory, and what else is in it; others, and small
+   * blocks, which may lie in memory of others, are copied. */
+  async submit(blocks: Buffer[]): Promise<void> {
+    const pieces: Uint8Array[] = blocks.map((block) =>
+      this.#givesMemory && block.length >= givenBytesMin ? block : new Uint8Array(block),
+    );
+    this.#post({ kind: 'blocks', sequence: this.#submitted, pieces });
     await this.#until(
       () => this.#submitted - this.#delivered < this.#workers.length * blocksPerWorker,
     );
@@ -67,8 +72,9 @@ export class WorkerPool {
   #post(order: WorkerOrder): void {
     const worker = this.#workers[this.#submitted % this.#workers.length] as Worker;
     this.#submitted += 1;
-    if (order.kind === 'block') worker.postMessage(order, [order.bytes.buffer as ArrayBuffer]);
-    else worker.postMessage(order);
+    const pieces = order.kind === 'end' ? [] : order.pieces;
+    const memory = new Set(pieces.map(({ buffer }) => buffer as ArrayBuffer));
+    worker.postMessage(order, [...memory]);
   }
 
   async #until(condition: () => boolean): Promise<void> {

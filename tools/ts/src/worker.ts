@@ -9,7 +9,7 @@ import { messagesOfRecords } from './packed-decoder.js';
 import type { MessageFormat } from './worker-pool.js';
 
 export type WorkerOrder =
-  | { kind: 'block'; sequence: number; bytes: Uint8Array }
+  | { kind: 'blocks'; sequence: number; pieces: Uint8Array[] }
   | { kind: 'end'; sequence: number };
 
 export interface WorkerReply {
@@ -53,7 +53,7 @@ async function handle(module: WorkerModule, order: WorkerOrder): Promise<WorkerR
     sequence: order.sequence,
     results: [],
     messages: 0,
-    bytes: order.kind === 'block' ? order.bytes.length : 0,
+    bytes: order.kind === 'end' ? 0 : order.pieces.reduce((sum, { length }) => sum + length, 0),
     malformed: 0,
     callbackErrors: 0,
     firstError: undefined,
@@ -67,7 +67,13 @@ async function handle(module: WorkerModule, order: WorkerOrder): Promise<WorkerR
     }
     return reply;
   }
-  const block = Buffer.from(order.bytes.buffer, order.bytes.byteOffset, order.bytes.length);
+  for (const { buffer, byteOffset, length } of order.pieces) {
+    await handleBlock(module, Buffer.from(buffer, byteOffset, length), reply);
+  }
+  return reply;
+}
+
+async function handleBlock(module: WorkerModule, block: Buffer, reply: WorkerReply): Promise<void> {
   const onMalformed = (): void => {
     reply.malformed += 1;
   };
@@ -91,7 +97,6 @@ async function handle(module: WorkerModule, order: WorkerOrder): Promise<WorkerR
       noteError(reply, error);
     }
   }
-  return reply;
 }
 
 const loaded = load();

@@ -1,5 +1,5 @@
 // Packed records say what the lines of NDJSON say, field by field, on every capture of the
-// repository, and of the folder that TCP_SNIFFER_CAPTURES names.
+// repository, of the corpus beside it, and of the folder that TCP_SNIFFER_CAPTURES names.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -10,7 +10,8 @@ import type { Decoder } from '../src/decoder.js';
 import { ExchangeRecord, Message, PackedDecoder } from '../src/index.js';
 import { lineOf } from '../src/line-text.js';
 import { PackedExchangeDecoder } from '../src/packed-decoder.js';
-import { pcapsDir, realEngine } from './support.js';
+import { SelectedMessage } from '../src/packed-selected.js';
+import { packageDir, pcapsDir, realEngine } from './support.js';
 
 const run = promisify(execFile);
 const options = { skip: realEngine === undefined && 'no engine' };
@@ -20,7 +21,8 @@ const atOnce = 2;
 const flags = ['-q', '--shards', '0', '--fields', 'extended', '--raw-headers'];
 
 function captures(): string[] {
-  return [pcapsDir, process.env.TCP_SNIFFER_CAPTURES ?? '']
+  const corpus = join(packageDir, '../../../shared/corpus');
+  return [pcapsDir, corpus, process.env.TCP_SNIFFER_CAPTURES ?? '']
     .filter((folder) => folder !== '' && existsSync(folder))
     .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
     .filter((path) => /\.(pcap|pcapng|cap)$/.test(path));
@@ -87,12 +89,71 @@ function agreeOnExchange(packed: ExchangeRecord, line: ExchangeRecord): void {
   assert.equal(packed.toLine().toString(), lineOf(fields));
   for (const name of gettersOfExchange) assert.equal(packed[name], line[name], name);
   const messagesOf = ({ request, interim, response }: ExchangeRecord) =>
-    // The line says it of the connection; a request may have been written before it was known.
-    [request, ...interim, response].map((message) => ({
-      ...message?.toJSON(),
-      connectMs: undefined,
-    }));
+    [request, ...interim, response].map((message) => message?.toJSON());
   assert.deepEqual(messagesOf(packed), messagesOf(line));
+}
+
+const selections = {
+  message: [
+    'timestamp,receiver.ip,direction,host,path,statusCode,headers.content-type,body,latin1,part',
+    'connectionId,method,status,request.bodySize,response.headers.server,durationMs,bodyEncoding',
+    'exchange,receiver,destination,headers,rawHeaders,bodySize,lastFrame,communityId,latencyMs,anomalies',
+  ],
+  exchange: [
+    'connectionId,exchange,method,host,status,totalMs,orphan,orphanCause,request.bodySize,bodySize',
+    'timestamp,request.headers,response.headers.set-cookie,body,request.body,latin1,connectMs,latencyMs',
+  ],
+};
+
+/** A message of which fields were selected has the getters of a whole one. */
+function agreeOnSelected(packed: Message, line: Record<string, unknown>): void {
+  assert.deepEqual(packed.toJSON(), line);
+  if (!(packed instanceof SelectedMessage)) assert.fail('a whole message');
+  const getters = packed as unknown as Record<string, unknown>;
+  for (const name of Object.keys(line)) {
+    if (name.includes('.') || ['host', 'latin1', 'contentType', 'status'].includes(name)) continue;
+    assert.deepEqual(getters[name], line[name], name);
+  }
+  for (const name of ['timestamp', 'connectionId', 'receiver', 'bodySize', 'durationMs', 'path']) {
+    if (line[name] === undefined) assert.equal(getters[name], undefined, name);
+  }
+}
+
+async function compareSelected(capture: string): Promise<void> {
+  for (const [records, lists] of Object.entries(selections)) {
+    for (const select of lists) {
+      const more = ['--binary-body', 'base64', '--records', records, '--select', select];
+      const lines = linesOf(await outputOf(capture, 'ndjson', more));
+      const output = await outputOf(capture, 'packed', more);
+      if (records === 'message') {
+        const read = unpacked(new PackedDecoder(outputMax, noMalformed), output);
+        assert.equal(read.length, lines.length, select);
+        for (const [i, one] of read.entries()) {
+          agreeOnSelected(one, JSON.parse(String(lines[i])));
+        }
+      } else {
+        const read = unpacked(new PackedExchangeDecoder(outputMax, noMalformed), output);
+        assert.equal(read.length, lines.length, select);
+        for (const [i, one] of read.entries()) {
+          assert.deepEqual(one.toJSON(), JSON.parse(String(lines[i])), select);
+        }
+      }
+    }
+  }
+}
+
+async function compareParts(capture: string): Promise<number> {
+  const more = ['--binary-body', 'base64', '--partial-after-ms', '1'];
+  const lines = linesOf(await outputOf(capture, 'ndjson', more));
+  const records = unpacked(
+    new PackedDecoder(outputMax, noMalformed),
+    await outputOf(capture, 'packed', more),
+  );
+  assert.equal(records.length, lines.length, capture);
+  for (const [i, message] of records.entries()) {
+    agreeOnMessage(message, new Message(lines[i] as Buffer));
+  }
+  return records.filter(({ part }) => part !== undefined).length;
 }
 
 async function compare(capture: string): Promise<{ messages: number; exchanges: number }> {
@@ -124,22 +185,46 @@ async function compare(capture: string): Promise<{ messages: number; exchanges: 
   return counts;
 }
 
-test('PackedRecordsSayWhatTheLinesSayOnEveryCapture', options, async () => {
-  const all = captures();
+/** Calls `work` with every capture, few of them at once. */
+async function forAll(all: string[], work: (capture: string) => Promise<void>): Promise<void> {
   const left = [...all];
-  let messages = 0;
-  let exchanges = 0;
-  const work = async (): Promise<void> => {
+  const one = async (): Promise<void> => {
     for (let path = left.pop(); path !== undefined; path = left.pop()) {
       try {
-        const counts = await compare(path);
-        messages += counts.messages;
-        exchanges += counts.exchanges;
+        await work(path);
       } catch (error) {
         throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
       }
     }
   };
-  await Promise.all(Array.from({ length: atOnce }, work));
+  await Promise.all(Array.from({ length: atOnce }, one));
+}
+
+test('PackedRecordsSayWhatTheLinesSayOnEveryCapture', options, async () => {
+  let messages = 0;
+  let exchanges = 0;
+  await forAll(captures(), async (path) => {
+    const counts = await compare(path);
+    messages += counts.messages;
+    exchanges += counts.exchanges;
+  });
   assert.ok(messages > 500 && exchanges > 100, `${messages} messages, ${exchanges} exchanges`);
+});
+
+test('SelectedFieldsAreThoseOfTheLines', options, async () => {
+  await forAll(
+    captures().filter((path) => path.startsWith(pcapsDir)),
+    compareSelected,
+  );
+});
+
+test('PartsOfMessagesAreThoseOfTheLines', options, async () => {
+  let parts = 0;
+  await forAll(
+    captures().filter((path) => path.startsWith(pcapsDir)),
+    async (path) => {
+      parts += await compareParts(path);
+    },
+  );
+  assert.ok(parts > 10, `${parts} parts`);
 });

@@ -82,6 +82,7 @@ test('WhatIsNotThePackagesIsTheEngines', () => {
   );
   assert.deepEqual(own.routes, ['/a/:b']);
   assert.ok(!isPlain);
+  assert.equal(parse('--har', 'a', '--har-bodies-max', '2G').own.harBodiesMax, 2 ** 31);
   assert.ok(parse('a.pcap', 'port 80').isPlain);
   assert.ok(parse('--har', 'a.har', '--version').isPlain);
   assert.ok(parse('--completion', 'bash').isPlain);
@@ -92,6 +93,8 @@ test('WhatIsNotThePackagesIsTheEngines', () => {
     [['--har', 'a', '--har', 'b'], /^--har: "b" is given again/],
     [['--har', 'a', '--format', 'csv'], /^--format: the engine writes for --har and --to/],
     [['--har', 'a', '--records=message'], /^--records: /],
+    [['--har', 'a', '--har-bodies-max', '2 GB'], /^--har-bodies-max: "2 GB" is no size/],
+    [['--har-bodies-max=1M', '--to', 'http://a'], /^--har-bodies-max: there is no HAR/],
     [['--to', 'http://a', '-o', 'x'], /^-o: /],
   ];
   for (const [args, message] of bad) {
@@ -129,6 +132,8 @@ test('ACaptureBecomesAHarFile', options, async () => {
   const toStdout = await run([site, '-q', '--har', '-']);
   assert.equal((JSON.parse(toStdout.stdout) as Har).log.entries.length, siteExchanges);
   assert.equal(toStdout.stderr, '');
+  const small = await run([site, '--har', path, '--har-bodies-max', '0']);
+  assert.match(small.stderr, /12 entries, 0 responses without a request, [1-9]\d* bodies left out/);
   const nowhere = await run([site, '--har', '/nowhere/out.har']);
   assert.equal(nowhere.status, 7);
   assert.match(nowhere.stderr, /ENOENT/);

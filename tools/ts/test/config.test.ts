@@ -42,6 +42,10 @@ const refusedByTheEngine: [object, string][] = [
 /** Configurations that only the package refuses. */
 const refusedHere: [object, string][] = [
   [
+    { ...live, format: 'ndjson', select: ['path'] },
+    'select: together with format: "ndjson", whose lines are read as whole messages; allowed here: format packed',
+  ],
+  [
     { ...live, format: 'pretty' },
     'format: "pretty" is for people, not for programs; allowed here: packed, ndjson, framed',
   ],

@@ -137,3 +137,33 @@ export function exchangeRecordOf(about, messages, change = () => {}) {
   change(record);
   return record;
 }
+
+/** The record of which `names` were selected: `shown` says which fields it has. */
+export function selectedRecordOf(fields, names, shown, change = () => {}) {
+  const whole = recordOf(fields);
+  const more = 16;
+  const text = Buffer.from(names);
+  const padding = Buffer.alloc((8 - (text.length % 8)) % 8);
+  const record = Buffer.concat([
+    whole.subarray(0, fixedSize),
+    Buffer.alloc(more),
+    whole.subarray(fixedSize),
+    text,
+    padding,
+  ]);
+  const move = (at) => record.writeUInt32LE(record.readUInt32LE(at) + more, at);
+  for (const place of [112, 120, 128, 144]) move(place);
+  const list = record.readUInt32LE(128);
+  for (let i = 0; i < record.readUInt32LE(132); i += 1) {
+    move(list + 16 * i);
+    move(list + 16 * i + 8);
+  }
+  record.writeUInt32LE(record.length, 0);
+  record.writeUInt16LE(fixedSize + more, 8);
+  record.writeUInt32LE(record.readUInt32LE(16) + 8192, 16);
+  record.writeUInt32LE(shown, 152);
+  record.writeUInt32LE(whole.length + more, 160);
+  record.writeUInt32LE(text.length, 164);
+  change(record);
+  return record;
+}

@@ -20,6 +20,12 @@ const limit = 100_000;
 
 interface Writer {
   recordOf(fields: MessageFields, change?: (record: Buffer) => void): Buffer;
+  selectedRecordOf(
+    fields: MessageFields,
+    names: string,
+    shown: number,
+    change?: (record: Buffer) => void,
+  ): Buffer;
   exchangeRecordOf(
     about: Partial<MessageFields> & { totalMs?: number; orphan?: string },
     messages: Buffer[],
@@ -27,7 +33,7 @@ interface Writer {
   ): Buffer;
 }
 
-const { exchangeRecordOf, recordOf } = (await import(
+const { exchangeRecordOf, recordOf, selectedRecordOf } = (await import(
   pathToFileURL(join(packageDir, 'test/packed-writer.mjs')).href
 )) as Writer;
 
@@ -134,9 +140,9 @@ test('BlocksOfRecordsHoldTheSameMessages', () => {
       for (let begin = 0; begin < bytes.length; begin += pieceSize) {
         const piece = bytes.subarray(begin, begin + pieceSize);
         decoder.push(inPlace ? piece : ownMemory(piece));
-        const block = decoder.nextBlock();
-        if (block === null) continue;
-        for (const message of messagesOfRecords(block, noMalformed)) out.push(message.toJSON());
+        for (let one = decoder.nextBlock(); one !== null; one = decoder.nextBlock()) {
+          for (const message of messagesOfRecords(one, noMalformed)) out.push(message.toJSON());
+        }
       }
       decoder.end();
       assert.deepEqual(out, samples.map(plain));
@@ -276,8 +282,9 @@ function* numbersFrom(seed: number): Generator<number> {
 }
 
 test('RandomBytesInARecordHarmNothing', () => {
-  const bytes = Buffer.concat(samples.map((fields) => recordOf(fields)));
-  const sizes = samples.map((fields) => recordOf(fields).length);
+  const records = [...samples.map((fields) => recordOf(fields)), selected()];
+  const bytes = Buffer.concat(records);
+  const sizes = records.map(({ length }) => length);
   const random = numbersFrom(7);
   const below = (most: number): number => Math.floor((random.next().value as number) / 7) % most;
   for (let round = 0; round < 3000; round += 1) {
@@ -296,12 +303,55 @@ test('RandomBytesInARecordHarmNothing', () => {
     });
     decoder.push(changed);
     const read = drain(decoder);
-    assert.equal(read.length + malformed, samples.length);
+    assert.equal(read.length + malformed, records.length);
     for (const message of read) {
       message.toLine();
       message.header('host');
       assert.ok(message.bodyBuffer.length <= message.byteLength);
     }
+  }
+});
+
+const shownPath = 128;
+const shownBodySize = 2048;
+
+function selected(change?: (record: Buffer) => void): Buffer {
+  return selectedRecordOf(request(0), 'path,bodySize,host', shownPath + shownBodySize, change);
+}
+
+test('AMessageOfSelectedFieldsHasNoOthers', () => {
+  for (const reuse of [false, true]) {
+    const decoder = new PackedDecoder(limit, noMalformed, reuse);
+    decoder.push(Buffer.concat([selected(), recordOf(response(0)), selected()]));
+    const first = decoder.next();
+    const { path, headers } = request(0);
+    const wanted = { path, bodySize: 0, host: headers.host };
+    assert.deepEqual(first?.toJSON(), wanted);
+    assert.equal(first?.path, path);
+    assert.equal(first?.bodySize, 0);
+    for (const name of ['timestamp', 'connectionId', 'receiver', 'method', 'durationMs', 'body']) {
+      assert.equal((first as unknown as Record<string, unknown>)[name], undefined, name);
+    }
+    const kept = first?.detach();
+    // Whole messages may stand beside them: `select` can change while the engine runs.
+    assert.deepEqual(decoder.next()?.toJSON(), plain(response(0)));
+    assert.deepEqual(decoder.next()?.toJSON(), wanted);
+    assert.deepEqual(kept?.toJSON(), wanted);
+  }
+});
+
+test('ASelectionThatLiesIsMalformedAndTheNextIsRead', () => {
+  const lies: ((record: Buffer) => void)[] = [
+    (record) => record.writeUInt16LE(152, 8),
+    (record) => record.writeUInt32LE(0xffffffff, 160),
+    (record) => record.writeUInt32LE(100_000, 164),
+  ];
+  for (const lie of lies) {
+    const faults: string[] = [];
+    const decoder = new PackedDecoder(limit, (_bytes, reason) => faults.push(reason));
+    decoder.push(Buffer.concat([selected(lie), selected()]));
+    assert.equal(drain(decoder).length, 1);
+    assert.deepEqual(faults, ['a selection beyond its record']);
   }
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { createSniffer, type Message, type Sniffer, SnifferError } from '../src/index.js';
 import { fakeSniffer, MemoryLogger, temporaryDir, until } from './support.js';
@@ -283,6 +284,44 @@ test('AReusedMessageIsTheSameObjectAndWhatIsKeptIsNot', async () => {
   const again = new OrderCheck();
   for (const message of kept) again.take(message);
   assert.equal(again.count, 6000);
+});
+
+test('WithReuseTheMemoryIsReadIntoAgainAfterTheHandler', async () => {
+  // Small ones lie within a read, others across two, and the largest across several.
+  for (const bodyBytes of [10, 40_000, 3_000_000]) {
+    for (const transport of ['fifo', 'fifo-threadpool', 'pipe'] as const) {
+      const check = new OrderCheck();
+      const memory = new Set<ArrayBufferLike>();
+      const sniffer = fakeSniffer(
+        { exchanges: Math.min(3000, Math.ceil(20_000_000 / (bodyBytes + 600))), bodyBytes },
+        {
+          format: 'packed',
+          transport,
+          maxBodySize: bodyBytes,
+          reuse: true,
+          onHttpMessage: async (message) => {
+            check.take(message);
+            const body = message.bodyBuffer;
+            if (transport !== 'pipe' && body.length > 0 && body.length < 100_000) {
+              memory.add(body.buffer);
+            }
+            const { exchange, connectionId } = message;
+            if (check.count % 10 === 0) await delay(0);
+            assert.deepEqual([message.exchange, message.connectionId], [exchange, connectionId]);
+            assert.ok(body.every((byte) => byte === 0x78));
+            assert.equal(body.length, message.bodySize);
+          },
+        },
+      );
+      await sniffer.start();
+      await sniffer.finished();
+      assert.equal(sniffer.stats().callbackErrors, 0);
+      assert.ok(check.count > 10);
+      // Two slabs, and what lay across them.
+      if (bodyBytes === 40_000 && transport !== 'pipe')
+        assert.ok(memory.size < 30, `${memory.size}`);
+    }
+  }
 });
 
 test('ACrashIsReportedWithTheEnginesLastWords', async () => {
