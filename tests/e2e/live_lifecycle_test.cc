@@ -155,6 +155,15 @@ TEST_F(LiveLifecycle, WithoutAnInterfaceThatIsUpTheOnesThereAreAreListed) {
   EXPECT_NE(check.out.find("INVALID_INTERFACE: " + message), std::string::npos) << check.out;
 }
 
+TEST_F(LiveLifecycle, InterfacesWithACommaAreAnsweredWithHowSeveralAreNamed) {
+  if (IsSkipped()) return;
+  const Finished check =
+      run(server_.command({TCP_SNIFFER_BINARY, "-i", "right,lo", "-p", "80", "--check"}));
+  EXPECT_EQ(check.exit.code, 3);
+  EXPECT_NE(check.out.find("each of several has a flag of its own: -i A -i B"), std::string::npos)
+      << check.out;
+}
+
 TEST_F(LiveLifecycle, SilenceIsSaidOnceAndStatisticsAtEveryInterval) {
   if (IsSkipped()) return;
   LiveSniffer sniffer(server_, {"-i", "right", "-p", "81", "--no-packets-warning-ms", "200ms",

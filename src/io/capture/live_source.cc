@@ -28,8 +28,11 @@ std::string there_are(const InterfaceList& list) {
 }
 
 Problem no_such_interface(const std::string& name) {
+  // Other lists have commas.
+  const bool is_list = name.find(',') != std::string::npos;
   return {ErrorCode::kInvalidInterface, "",
-          "interface: there is no " + quote_text(name) + there_are(list_interfaces())};
+          "interface: there is no " + quote_text(name) + there_are(list_interfaces()) +
+              (is_list ? "; each of several has a flag of its own: -i A -i B" : "")};
 }
 
 Problem no_permission(const std::string& name) {
