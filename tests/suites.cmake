@@ -66,15 +66,19 @@ add_test(NAME documents_list_every_field COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TA
 set(documents_check python3 ${CMAKE_CURRENT_SOURCE_DIR}/house/documents.py)
 add_test(NAME documents_show_what_works
   COMMAND ${documents_check} ${PROJECT_SOURCE_DIR} $<TARGET_FILE:tcp-sniffer>)
-# Shows that the check can fail: by a command, a flag, an output, a link, and what it need not run.
+# Shows that the check can fail: by a command, a flag, an output, a folder's files, a link, and what it
+# need not run.
 set(broken ${CMAKE_CURRENT_BINARY_DIR}/broken_documents)
 file(WRITE ${broken}/README.md "\
 [nowhere](docs/gone.md) `--no-such-flag`\n```sh\nfalse\necho one # and more\n```\n\n```\ntwo\n```\n")
 file(WRITE ${broken}/tools/ts/README.md "")
+file(WRITE ${broken}/src/core/README.md "| `gone` | what is not there |\n")
+file(WRITE ${broken}/src/core/new.h "")
 add_test(NAME documents_check_notices_faults
   COMMAND ${documents_check} ${broken} $<TARGET_FILE:tcp-sniffer>)
 string(JOIN ".*" noticed "ends with 1: false" "something else than is shown: echo one"
-  "flag: --no-such-flag" "leads nowhere: docs/gone.md" "no document has it any more: tools/test.sh")
+  "flag: --no-such-flag" "does not say what new.h is for" "names gone, which is not there"
+  "leads nowhere: docs/gone.md" "no document has it any more: tools/test.sh")
 set_tests_properties(documents_check_notices_faults PROPERTIES PASS_REGULAR_EXPRESSION "${noticed}")
 add_test(NAME documents_have_the_picture_of_today
   COMMAND ${PROJECT_SOURCE_DIR}/tools/terminal-picture.py $<TARGET_FILE:tcp-sniffer> --check)

@@ -4,9 +4,11 @@
 Runs each command of the `sh` blocks in README.md, docs/*.md and tools/ts/README.md in a folder that
 looks like the repository, with PROGRAM built. A command fails the test when it ends with an error,
 when it has a flag that PROGRAM does not know, or when the document shows another output after it.
-Links must lead somewhere. Only what NOT_RUN lists is left out, and what is listed there must occur.
+Links must lead somewhere, files that are named must be there, and the README of each folder of
+src/ must name its files. Only what NOT_RUN lists is left out, and what is listed there must occur.
 """
 
+import fnmatch
 import glob
 import os
 import pty
@@ -212,6 +214,31 @@ def check_programs(root):
             fault("README.md", f"not in tools/ts/README.md: {lines[0]}")
 
 
+def check_folders(root):
+    """The README of a folder of src/ says of each of its files what it is for, and names no other."""
+    for document in sorted(glob.glob("src/**/README.md", root_dir=root, recursive=True)):
+        folder = os.path.join(root, os.path.dirname(document))
+        files = [name for name in os.listdir(folder) if name.endswith((".h", ".cc"))]
+        rows = re.findall(r"^\|([^|]*)\|", read(root, document), re.MULTILINE)
+        named = re.findall(r"`([^`]+)`", " ".join(rows) or read(root, document))
+        patterns = [name if name.endswith((".h", ".cc")) else f"{name}.*" for name in named]
+        for file in sorted(files):
+            if not any(fnmatch.fnmatch(file, pattern) for pattern in patterns):
+                fault(document, f"does not say what {file} is for")
+        for name, pattern in zip(named, patterns):
+            if not fnmatch.filter(files, pattern):
+                fault(document, f"names {name}, which is not there")
+
+
+def check_names(root, document):
+    """Files that a document names are there; names in capitals stand for any."""
+    places = ("", "src", "src/core", "tests")
+    for name in re.findall(r"`([\w.-]+/[\w./*-]*\.(?:h|cc|py|sh|md|txt|json))`", read(root, document)):
+        if not re.search(r"NAME|FOLDER", name) and not any(
+                glob.glob(os.path.join(root, place, name)) for place in places):
+            fault(document, f"names {name}, which is not there")
+
+
 def main():
     root, program = (os.path.abspath(path) for path in sys.argv[1:])
     shown = ["README.md", "tools/ts/README.md"]
@@ -227,8 +254,11 @@ def main():
             if span.startswith("--"):
                 check_flags(document, span.split(), flags)
             check_flags(document, flags_of(span), flags)
+    check_folders(root)
     for document in shown + others:
         check_links(root, document)
+        if document not in ("tools/ts/README.md", "CHANGELOG.md"):  # of a package, and of old names
+            check_names(root, document)
         for word in FOREIGN.findall(read(root, document)):
             fault(document, f"names {word}, which is not in the repository")
     check_programs(root)
