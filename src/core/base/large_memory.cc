@@ -7,7 +7,7 @@
 namespace tcp_sniffer {
 namespace {
 
-// What watches over memory knows that of `malloc`.
+// The sanitizers know the memory of `malloc` only.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kFromSystem = false;
 #else

@@ -151,7 +151,7 @@ bool Defragmenter::has_room_for_range(const Datagram& datagram, uint32_t begin, 
 }
 
 void Defragmenter::insert_range(Datagram& datagram, uint32_t begin, uint32_t end) {
-  // Ranges are sorted and never touch: those that touch the new one melt into it.
+  // Ranges are sorted and never touch: those that touch the new one become part of it.
   uint32_t first = 0;
   while (first < datagram.range_count && datagram.ranges[first].end < begin) ++first;
   uint32_t behind = first;
