@@ -101,6 +101,14 @@ class LiveSniffer {
     return have_come();
   }
   std::vector<Json> events(const std::string& name) const { return events_named(said(), name); }
+  // The last event of that name, or null.
+  Json last(const std::string& name) const {
+    const std::string text = said();
+    const size_t at = text.rfind("\"event\":\"" + name + "\"");
+    if (at == std::string::npos) return nullptr;
+    const size_t begin = text.rfind('\n', at) + 1;
+    return Json::parse(text.substr(begin, text.find('\n', at) - begin));
+  }
   std::string said() const {
     const std::lock_guard lock(mutex_);
     return text_.substr(0, text_.rfind('\n') + 1);
@@ -254,6 +262,28 @@ class LiveLab : public testing::Test {
     return result;
   }
   LoadResult send(const Load& load) { return send(load, client_); }
+
+  // Whether this host's TCP has nothing more to send: each connection was closed by both ends.
+  static bool is_quiet(const Host& host) {
+    std::string text;
+    host.run([&] {
+      for (const char* table : {"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"}) {
+        text += content_of(std::filesystem::path(table));
+      }
+    });
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      std::string number;
+      std::string local;
+      std::string remote;
+      std::string state;
+      words >> number >> local >> remote >> state;
+      const bool is_title = number == "sl";
+      if (!is_title && state != "0A" && state != "06") return false;  // LISTEN, TIME_WAIT
+    }
+    return true;
+  }
 
   // How many segments this host's TCP has sent again, each of one maximum segment size at most.
   static uint64_t segments_sent_again(const Host& host) {
