@@ -131,7 +131,7 @@ bool HttpDirection::must_wait(uint64_t start_offset, bool candidate) {
   const auto is_open = [this](const Exchange& exchange) {
     return !exchange.complete && exchange.side != side_;
   };
-  if (!candidate && is_open(ring.front())) return true;
+  if (is_open(ring.front()) && (!candidate || answers_only_one())) return true;
   const bool in_order = !here_.order_lost && !ring.front().after_loss;
   return !in_order && is_open(ring.back()) && ring.back().sent_ack == start_offset;
 }

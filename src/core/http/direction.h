@@ -143,6 +143,7 @@ class HttpDirection {
   void lose_response(const Exchange& exchange);
   Exchange* find_exchange(uint64_t start_offset, const SegmentMeta& first, uint16_t status);
   Exchange* find_exchange_after_loss(uint64_t start_offset, const SegmentMeta& first, bool interim);
+  bool answers_only_one();
   void note_size(size_t size);
   void note_unseen(uint64_t length);
   void note_cut_request(uint64_t length);

@@ -230,6 +230,15 @@ Exchange* HttpDirection::find_exchange(uint64_t start_offset, const SegmentMeta&
   return find_exchange_after_loss(start_offset, first, status < 200 && status != 101);
 }
 
+// Whether a response that comes, wherever it begins, answers the only request that waits: all that
+// came before that was answered, and no byte was ever lost. What stands between is rubbish: a body
+// that is longer than announced, or that of an interim response.
+bool HttpDirection::answers_only_one() {
+  ExchangeRing ring = exchanges();
+  return ring.size() == 1 && ring.front().alone && ring.front().side != side_ && !http_.pipelines &&
+         !here_.lossy && !peer().lossy;
+}
+
 // After a loss only a request that began alone has a response: the one that starts where the
 // client had received all.
 Exchange* HttpDirection::find_exchange_after_loss(uint64_t start_offset, const SegmentMeta& first,
@@ -238,7 +247,8 @@ Exchange* HttpDirection::find_exchange_after_loss(uint64_t start_offset, const S
   if (!ring.empty()) {
     Exchange& front = ring.front();
     if (front.side == side_) return nullptr;
-    if (front.alone && front.sent_ack == start_offset && !http_.pipelines) {
+    const bool in_place = front.sent_ack == start_offset;
+    if (front.alone && !http_.pipelines && (in_place || answers_only_one())) {
       const auto begun =
           static_cast<int32_t>(static_cast<uint32_t>(first.acknowledged) - front.start_low);
       if (first.acknowledged == 0 || begun > 0) {
@@ -246,7 +256,7 @@ Exchange* HttpDirection::find_exchange_after_loss(uint64_t start_offset, const S
         return &front;
       }
       // The server had not got the request when it answered: it answered an earlier one.
-      http_.pipelines = true;
+      http_.pipelines |= in_place;
     }
   }
   here_.order_lost = true;
