@@ -282,11 +282,21 @@ bool Shard::is_ending(const Connection& connection) {
 // The verdicts on the connection's holes up to `clock_ns`. True: they ended the connection.
 bool Shard::judge_holes(Connection* connection, int64_t clock_ns) {
   Handler handler(*this, *connection, clock_ns);
-  reassembler_.advance_clock(connection->streams, handler, clock_ns);
-  if (!is_over(*connection)) return false;
-  // By the connection's own time, so that the result does not depend on when this is called.
-  close(connection, Incomplete::kClosed, ShardCounter::connections_closed,
-        connection->last_clock_ns);
+  const int64_t verdict_ns = reassembler_.advance_clock(connection->streams, handler, clock_ns);
+  if (is_over(*connection)) {
+    // By the connection's own time, so that the result does not depend on when this is called.
+    close(connection, Incomplete::kClosed, ShardCounter::connections_closed,
+          connection->last_clock_ns);
+    return true;
+  }
+  if (verdict_ns == 0 || connection->state == ConnectionState::kEnding || !is_ending(*connection)) {
+    return false;
+  }
+  // An end that waited for missing bytes stands from the moment they were given up.
+  connection->last_clock_ns = std::max(connection->last_clock_ns, verdict_ns);
+  set_state(connection, ConnectionState::kEnding);
+  if (!expired(*connection, clock_ns)) return false;
+  close_expired(connection);
   return true;
 }
 

@@ -61,14 +61,18 @@ class Reassembler {
 
   // Verdicts that packet time has brought since the connection's last segment. Called with a
   // later segment's clock before that segment is looked at, or by a sweep: both give the same.
+  // Returns the clock at which the latest of them was due, 0 when there was none.
   template <StreamProtocol P>
-  void advance_clock(TcpStreams& streams, P& protocol, int64_t clock_ns) {
-    if (streams[0].hole_since_ns == 0 && streams[1].hole_since_ns == 0) return;
+  int64_t advance_clock(TcpStreams& streams, P& protocol, int64_t clock_ns) {
+    int64_t latest_ns = 0;
+    if (streams[0].hole_since_ns == 0 && streams[1].hole_since_ns == 0) return latest_ns;
     // The next hole is timed from the moment the timer of this one ran out, so that the result does
     // not depend on when this is called.
     while (const int64_t verdict_ns = give_up_by_evidence(streams, protocol, clock_ns)) {
       pump(streams, protocol, verdict_ns);
+      latest_ns = verdict_ns;
     }
+    return latest_ns;
   }
 
   // One segment of an existing connection; a SYN only sets the origin. The caller does the streams'
@@ -227,6 +231,8 @@ class Reassembler {
   // ---- holes
   template <StreamProtocol P>
   void skip(TcpStream& stream, P& protocol, Side side, uint64_t to, GapCause cause);
+  template <StreamProtocol P>
+  static bool begins_message(const ReorderBuffer& reorder, const P& protocol);
   template <StreamProtocol P>
   void skip_hole(TcpStream& stream, P& protocol, Side side, uint64_t to);
   template <StreamProtocol P>
