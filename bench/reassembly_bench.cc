@@ -31,8 +31,10 @@ struct Taker {
   bool pass_over(Side, uint64_t, const SegmentMeta&) { return false; }
   void on_gap(Side, uint64_t, uint64_t length, GapCause) { lost += length; }
   void on_midstream(Side) {}
+  void on_beginning(Side) {}
   void on_end(Side) {}
   bool in_message(Side) const { return true; }
+  bool begins_message(std::span<const uint8_t>) const { return false; }
   bool ends_with_stream(Side) const { return false; }
 };
 

@@ -32,12 +32,16 @@ struct Shard::Handler {
     protocol.gap(side, offset, length, cause);
   }
   void on_midstream(Side side) { protocol.start_midstream(side); }
+  void on_beginning(Side side) { protocol.start_at_beginning(side); }
   void on_end(Side side) {
     protocol.end_of_stream(side, connection.streams[static_cast<size_t>(side)].reset);
   }
   bool in_message(Side side) const { return protocol.in_message(side); }
   bool pass_over(Side side, uint64_t length, const SegmentMeta& meta) {
     return protocol.pass_over(side, length, meta);
+  }
+  bool begins_message(std::span<const uint8_t> bytes) const {
+    return protocol.begins_message(bytes);
   }
   bool ends_with_stream(Side side) const { return protocol.ends_with_stream(side); }
 };

@@ -66,8 +66,10 @@ struct Recorder {
     say(side, (cause == GapCause::kLost ? "{lost " : "{cut ") + std::to_string(length) + "}");
   }
   void on_midstream(Side side) { midstream[static_cast<size_t>(side)] = true; }
+  void on_beginning(Side) {}
   void on_end(Side side) { say(side, "{end}"); }
   bool in_message(Side side) const { return in_message_answer[static_cast<size_t>(side)]; }
+  bool begins_message(std::span<const uint8_t>) const { return false; }
   bool ends_with_stream(Side side) const { return until_close_answer[static_cast<size_t>(side)]; }
 };
 static_assert(StreamProtocol<Recorder>);

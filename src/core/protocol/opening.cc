@@ -88,13 +88,17 @@ void ProtocolCall::take_opening(Side side) {
   identity().release_unused_extras(protocols_.pool_);
 }
 
-void ProtocolCall::take_header(Side side, const ProxyHeader& header) {
-  protocols_.counters_.add(ShardCounter::parsed, header.size);
-  protocols_.counters_.add(ShardCounter::connections_proxied);
-  // Nothing comes before a header, so a stream met with it is not met in its middle.
+// The stream is not met in its middle.
+void ProtocolCall::start_at_beginning(Side side) {
   choice_.clear(ProtocolChoice::kMidstream, side);
   HttpEngine::start_at_beginning(protocol_.http_, side);
   with_chosen([&](auto& engine, auto& state) { engine.start_at_beginning(state, side); });
+}
+
+void ProtocolCall::take_header(Side side, const ProxyHeader& header) {
+  protocols_.counters_.add(ShardCounter::parsed, header.size);
+  protocols_.counters_.add(ShardCounter::connections_proxied);
+  start_at_beginning(side);  // nothing comes before a header
   if (!header.has_endpoints) return;
   ConnectionExtras* extras = identity().make_extras(protocols_.pool_);
   if (extras == nullptr) return;

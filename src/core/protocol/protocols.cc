@@ -178,6 +178,12 @@ bool ProtocolCall::in_other_message(Side side) const {
   return HttpEngine::in_message(protocol_.http_, side);
 }
 
+// Of protocols without a start line as clear as HTTP's, nothing is sure.
+bool ProtocolCall::begins_message(std::span<const uint8_t> bytes) const {
+  if (with_chosen([](auto&, auto&) {})) return false;
+  return starts_like_message({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
 bool ProtocolCall::other_ends_with_stream(Side side) const {
   bool answer = false;
   if (with_chosen(

@@ -156,12 +156,14 @@ class ProtocolCall {
   }
   void gap(Side side, uint64_t offset, uint64_t length, GapCause cause);
   void start_midstream(Side side);
+  void start_at_beginning(Side side);
   void end_of_stream(Side side, bool reset);
   bool in_message(Side side) const {
     if (identity().extras != nullptr) [[unlikely]]
       return in_other_message(side);
     return HttpEngine::in_message(protocol_.http_, side);
   }
+  bool begins_message(std::span<const uint8_t> bytes) const;
   bool ends_with_stream(Side side) const {
     if (identity().extras != nullptr) [[unlikely]]
       return other_ends_with_stream(side);

@@ -73,14 +73,24 @@ void Reassembler::skip(TcpStream& stream, P& protocol, Side side, uint64_t to, G
   protocol.on_gap(side, from, length, cause);
 }
 
+// Whether the byte that waits at the front, alone in its segment, is the first one of a message.
+template <StreamProtocol P>
+bool Reassembler::begins_message(const ReorderBuffer& reorder, const P& protocol) {
+  constexpr size_t kStartBytes = 48;  // the longest method and a space
+  std::array<uint8_t, kStartBytes> bytes;
+  const std::span text = std::span(bytes).first(reorder.copy_front(bytes));
+  return protocol.begins_message(text) && !protocol.begins_message(text.subspan(1));
+}
+
 // [head, to) is lost. A single byte after it, directly before the next ones or the end of all that
-// was acknowledged, may be a keep-alive probe's octet of garbage: it is lost, too.
+// was acknowledged, may be a keep-alive probe's octet of garbage: it is lost, too, unless a message
+// begins with it.
 template <StreamProtocol P>
 void Reassembler::skip_hole(TcpStream& stream, P& protocol, Side side, uint64_t to) {
   if (stream.hole_before_waiting() && to == stream.reorder->front()) {
     const ReorderBuffer::Run run = stream.reorder->front_run();
     const bool next_follows = stream.reorder->front_end() > to + 1 || stream.acked == to + 1;
-    if (run.size == 1 && !run.lost && next_follows) {
+    if (run.size == 1 && !run.lost && next_follows && !begins_message(*stream.reorder, protocol)) {
       stream.reorder->consume(1);
       counters_.subtract(ShardCounter::buffered, 1);
       counters_.add(ShardCounter::duplicate, 1);

@@ -54,7 +54,11 @@ template <StreamProtocol P>
   const bool syn = (segment.flags & kTcpSyn) != 0;
   // After a stream's SYN only another SYN can change where it begins.
   if (syn || !stream.is_anchored()) {
+    const bool seemed_midstream = stream.placed && !stream.is_anchored() && !stream.hint_is_start;
     const Place found = place(stream, peer, segment);
+    if (syn && seemed_midstream && stream.offset_of(segment.sequence + 1) == stream.head) {
+      protocol.on_beginning(segment.side);
+    }
     if (found == Place::kNowhere) {
       counters_.add(ShardCounter::out_of_window, segment.payload_size);
       return false;

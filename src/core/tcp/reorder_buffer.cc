@@ -262,6 +262,18 @@ ReorderBuffer::Run ReorderBuffer::front_run() const {
   return {first.lost() ? nullptr : bytes_.data + first.at, first.size, first.lost(), first.meta};
 }
 
+size_t ReorderBuffer::copy_front(std::span<uint8_t> into) const {
+  size_t size = 0;
+  for (uint32_t place = 0; place < mark_count_ && size < into.size(); place++) {
+    const Mark& next = mark(place);
+    if (next.lost() || next.start != front() + size) break;
+    const size_t part = std::min<size_t>(next.size, into.size() - size);
+    std::memcpy(into.data() + size, bytes_.data + next.at, part);
+    size += part;
+  }
+  return size;
+}
+
 void ReorderBuffer::consume(uint32_t size) {
   Range& range = ranges()[0];
   const uint32_t number = order()[0];

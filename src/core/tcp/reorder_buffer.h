@@ -78,6 +78,10 @@ class ReorderBuffer {
   };
   Run front_run() const;
 
+  // Copies the bytes at the front that follow each other, as many as there is room for. Returns how
+  // many.
+  size_t copy_front(std::span<uint8_t> into) const;
+
   // Takes `size` bytes, at most front_run().size, from the front.
   void consume(uint32_t size);
 

@@ -28,9 +28,11 @@ enum class GapCause : uint8_t {
 //   it does not matter what the other direction waits for.
 // on_gap: [offset, offset + length) is missing for good.
 // on_midstream: called before the first bytes when they are not known to be the stream's beginning.
+// on_beginning: they are, after all, as a SYN shows; nothing was taken yet.
 // on_end: the stream's FIN or RST was reached in order, and nothing takes it back any more.
 // in_message: true while bytes of a message are expected next, so that one missing byte cannot be
 //   taken for a lost FIN.
+// begins_message: whether bytes that come right after a loss surely begin a message.
 // ends_with_stream: true while a message is under way whose end is the end of the stream.
 template <class P>
 concept StreamProtocol = requires(P protocol, Side side, uint64_t offset,
@@ -40,8 +42,10 @@ concept StreamProtocol = requires(P protocol, Side side, uint64_t offset,
   { protocol.pass_over(side, length, meta) } -> std::same_as<bool>;
   {protocol.on_gap(side, offset, length, cause)};
   {protocol.on_midstream(side)};
+  {protocol.on_beginning(side)};
   {protocol.on_end(side)};
   { protocol.in_message(side) } -> std::same_as<bool>;
+  { protocol.begins_message(bytes) } -> std::same_as<bool>;
   { protocol.ends_with_stream(side) } -> std::same_as<bool>;
 };
 

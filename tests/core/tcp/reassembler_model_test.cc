@@ -69,9 +69,11 @@ class Reader {
     got[static_cast<size_t>(side)].append(static_cast<size_t>(length), '?');
     missing += length;
   }
+  void on_beginning(Side) {}
   void on_end(Side side) { ended[static_cast<size_t>(side)]++; }
   void on_midstream(Side) {}
   bool in_message(Side) const { return true; }
+  bool begins_message(std::span<const uint8_t>) const { return false; }
   bool ends_with_stream(Side) const { return false; }
 
   std::array<std::string, 2> got;
