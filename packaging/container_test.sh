@@ -56,13 +56,15 @@ start "$folder/version" version >"$folder/out" 2>"$folder/err" || {
 }
 grep -q '^tcp-sniffer ' "$folder/out" || fail "--version prints $(cat "$folder/out")"
 
-# The program, what it is linked with, and nothing else.
+# The program, what it is linked with or loads, and nothing else.
 (cd "$root" && find . -type f | sort) >"$folder/files"
-ldd "$build/tcp-sniffer" | sed -n 's|^.*[[:space:]]\(/[^ ]*\) (0x.*|.\1|p' >"$folder/wanted"
-for file in usr/bin/tcp-sniffer etc/passwd etc/group usr/share/doc/tcp-sniffer/copyright; do
+kafka=$(ldconfig -p | sed -n 's|^[[:space:]]*librdkafka\.so\.1 .*=> /||p' | head -1)
+ldd "$build/tcp-sniffer" "/$kafka" |
+  sed -n 's|^.*[[:space:]]\(/[^ ]*\) (0x.*|.\1|p' >"$folder/wanted"
+for file in "$kafka" usr/bin/tcp-sniffer etc/passwd etc/group usr/share/doc/tcp-sniffer/copyright; do
   echo "./$file" >>"$folder/wanted"
 done
-sort -o "$folder/wanted" "$folder/wanted"
+sort -u -o "$folder/wanted" "$folder/wanted"
 diff "$folder/wanted" "$folder/files" || fail "the image has other files than it should"
 [ "$(wc -c <"$archive")" -lt 20000000 ] || fail "the image has more than it needs: $(wc -c <"$archive")"
 getcap "$root/usr/bin/tcp-sniffer" | grep -q ' cap_net_raw=p$' || fail "no file capability"
@@ -78,6 +80,13 @@ for right in --mount=/nowhere:/nowhere --no-net-raw; do
   start "$folder/file$right" "file$right" >"$folder/out" || fail "the capture file cannot be read"
   cmp -s "$folder/expected" "$folder/out" || fail "other messages than outside of the container"
 done
+
+# An output to Kafka, to brokers that its library plays.
+bundle kafka "--mount=$source/pcaps:/captures" -r /captures/posts.pcap --log-format json \
+  --output kafka://nowhere/http --kafka-properties test.mock.num.brokers=1
+start "$folder/kafka" kafka >/dev/null 2>"$folder/err" || fail "no output to Kafka: $(cat "$folder/err")"
+grep -q "\"acknowledged\":$(wc -l <"$folder/expected")[,}]" "$folder/err" ||
+  fail "not all was acknowledged: $(cat "$folder/err")"
 
 # Live: not as root, with the one capability; and a word about it where it is refused.
 bundle refused --no-net-raw -i lo -p 80

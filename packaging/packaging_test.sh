@@ -125,6 +125,10 @@ while read -r library; do
   [ -n "$owner" ] || continue  # it is of no package
   grep -qx "$owner" "$folder/depends" || fail "the package does not depend on $owner ($library)"
 done <"$folder/needed"
+# Which is loaded for an output to Kafka alone.
+! grep -q rdkafka "$folder/needed" || fail "the program is linked with librdkafka"
+[ "$(dpkg-deb -f "$package" Recommends)" = librdkafka1 ] ||
+  fail "the package does not recommend librdkafka1"
 outside=$(dpkg-deb -c "$package" | awk '{ print $6 }' | grep -vE '^\./((usr|etc)/.*)?$' || true)
 [ -z "$outside" ] || fail "the package has files outside of /usr and /etc: $outside"
 

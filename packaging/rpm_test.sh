@@ -69,6 +69,9 @@ while read -r library; do
   grep -qF "$library" "$folder/requires" || fail "the package does not require $library"
 done <"$folder/needed"
 
+[ "$(ask --recommends "$package")" = "librdkafka.so.1()(64bit)" ] ||
+  fail "the package recommends $(ask --recommends "$package")"
+
 # The scripts are those of packaging/rpm, and a shell reads them.
 ask --scripts "$package" >"$folder/scripts"
 for part in post preun postun; do

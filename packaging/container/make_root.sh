@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the folder ROOT that is the whole image: make_root.sh PROGRAM ROOT
 #
-# The program without symbols, the libraries that it is linked with, the dynamic loader, its
+# The program without symbols, the libraries that it is linked with or loads, the dynamic loader, its
 # licence, and an account. Needs the right to set file capabilities (CAP_SETFCAP).
 set -eu
 program=$1
@@ -17,12 +17,17 @@ mkdir -p "$root/usr/bin" "$root/etc" "$root/usr/share/doc/tcp-sniffer"
 strip -o "$root/usr/bin/tcp-sniffer" "$program" || fail "$program cannot be stripped"
 chmod 0755 "$root/usr/bin/tcp-sniffer"
 
+# Loaded for an output to Kafka.
+kafka=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p |
+  sed -n 's|^[[:space:]]*librdkafka\.so\.1 .*=> ||p' | head -1)
+[ -n "$kafka" ] || fail "librdkafka.so.1 is not installed"
+
 # "libpcap.so.0.8 => /lib/x86_64-linux-gnu/libpcap.so.0.8 (0x…)", and the loader without an arrow.
-needed=$(ldd "$program")
+needed=$(ldd "$program" "$kafka")
 case $needed in
   *"not found"*) fail "a library is missing: $needed" ;;
 esac
-for file in $(echo "$needed" | sed -n 's|^.*[[:space:]]\(/[^ ]*\) (0x.*|\1|p'); do
+for file in "$kafka" $(echo "$needed" | sed -n 's|^.*[[:space:]]\(/[^ ]*\) (0x.*|\1|p'); do
   mkdir -p "$root$(dirname "$file")"
   cp --dereference "$file" "$root$file"
   chmod 0755 "$root$file"

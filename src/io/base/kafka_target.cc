@@ -1,12 +1,11 @@
 #include "io/base/kafka_target.h"
 
-#include <librdkafka/rdkafka.h>
-
 #include <algorithm>
 #include <charconv>
 #include <iterator>
 #include <memory>
 
+#include "io/base/kafka_library.h"
 #include "io/base/printable.h"
 
 namespace tcp_sniffer {
@@ -92,13 +91,15 @@ std::string_view trimmed(std::string_view text) {
 
 constexpr std::string_view kUnknown = "is no property of librdkafka";
 
-// Empty: librdkafka takes it.
+// Empty: librdkafka takes it. Loads librdkafka.
 std::string fault_of_value(const KafkaProperty& property) {
+  const KafkaLibrary* const kafka = kafka_library();
+  if (kafka == nullptr) return "cannot be checked: " + fault_of_kafka_library();
   const std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> conf(
-      rd_kafka_conf_new(), rd_kafka_conf_destroy);
+      kafka->rd_kafka_conf_new(), kafka->rd_kafka_conf_destroy);
   char words[512] = "";
-  switch (rd_kafka_conf_set(conf.get(), property.name.c_str(), property.value.c_str(), words,
-                            sizeof(words))) {
+  switch (kafka->rd_kafka_conf_set(conf.get(), property.name.c_str(), property.value.c_str(), words,
+                                   sizeof(words))) {
     case RD_KAFKA_CONF_OK:
       return {};
     case RD_KAFKA_CONF_UNKNOWN:
@@ -114,6 +115,15 @@ std::string fault_of_value(const KafkaProperty& property) {
 
 bool is_kafka(std::string_view output) {
   return output.starts_with(kScheme);
+}
+
+std::string fault_of_kafka() {
+  return fault_of_kafka_library();
+}
+
+std::string kafka_library_version() {
+  const KafkaLibrary* const kafka = kafka_library();
+  return kafka == nullptr ? "" : kafka->rd_kafka_version_str();
 }
 
 std::string read_kafka_target(std::string_view output, KafkaTarget& target) {

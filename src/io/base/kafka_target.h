@@ -17,6 +17,12 @@ bool is_kafka(std::string_view output);
 // Returns what is wrong with it, or nothing: `target` is set.
 std::string read_kafka_target(std::string_view output, KafkaTarget& target);
 
+// Why this machine can have no such output: librdkafka, which this loads, is not there. Empty: it
+// is.
+std::string fault_of_kafka();
+// Of librdkafka, when it is there.
+std::string kafka_library_version();
+
 // A setting of librdkafka's own.
 struct KafkaProperty {
   std::string name;

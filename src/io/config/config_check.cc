@@ -214,6 +214,9 @@ std::optional<Problem> check_kafka(const Config& config) {
                  " together with an output to Kafka, whose messages have lengths and are read by "
                  "programs; allowed: format ndjson, packed, tsv, csv");
   }
+  if (const std::string fault = fault_of_kafka(); !fault.empty()) {
+    return error("output: " + quote_text(config.output) + " cannot be written: " + fault);
+  }
   return {};
 }
 

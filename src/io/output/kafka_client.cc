@@ -1,7 +1,5 @@
 #include "io/output/kafka_client.h"
 
-#include <librdkafka/rdkafka.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -13,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "io/base/kafka_library.h"
 #include "io/base/printable.h"
 #include "io/base/version.h"
 #include "shard/start_thread.h"
@@ -77,10 +76,10 @@ struct KafkaClient::Callbacks {
     KafkaDelivery delivery{};
     delivery.note = reinterpret_cast<uintptr_t>(message->_private);
     delivery.size = message->len;
-    delivery.took_us = rd_kafka_message_latency(message);
+    delivery.took_us = client.library_.rd_kafka_message_latency(message);
     delivery.was_sent = true;
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      const rd_kafka_msg_status_t status = rd_kafka_message_status(message);
+      const rd_kafka_msg_status_t status = client.library_.rd_kafka_message_status(message);
       // rd_kafka_message_errstr would give the message itself.
       delivery.error = client.error_of(message->err, nullptr);
       delivery.given_up = message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
@@ -104,12 +103,13 @@ struct KafkaClient::Callbacks {
       return client.listener_.on_error(error, false);
     }
     char reason[512] = "";
-    const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(handle, reason, sizeof(reason));
+    const rd_kafka_resp_err_t cause =
+        client.library_.rd_kafka_fatal_error(handle, reason, sizeof(reason));
     client.listener_.on_error(client.error_of(cause, reason), true);
   }
 
   static void on_log(const rd_kafka_t* handle, int, const char* facility, const char* words) {
-    const KafkaClient& client = client_of(rd_kafka_opaque(handle));
+    const KafkaClient& client = client_of(kafka_library()->rd_kafka_opaque(handle));
     const std::string line = std::string(facility) + ": " + words;
     client.listener_.on_log(without_secrets(line, client.settings_.properties));
   }
@@ -120,17 +120,20 @@ struct KafkaClient::Callbacks {
   }
 };
 
-KafkaClient::KafkaClient(const KafkaSettings& settings, Listener listener)
-    : settings_(settings), listener_(std::move(listener)) {}
+KafkaClient::KafkaClient(const KafkaLibrary& library, const KafkaSettings& settings,
+                         Listener listener)
+    : library_(library), settings_(settings), listener_(std::move(listener)) {}
 
 std::variant<std::unique_ptr<KafkaClient>, Problem> KafkaClient::make(const KafkaSettings& settings,
                                                                       Listener listener) {
-  std::unique_ptr<KafkaClient> client(new KafkaClient(settings, std::move(listener)));
-  std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> conf(rd_kafka_conf_new(),
-                                                                          rd_kafka_conf_destroy);
+  const KafkaLibrary* const library = kafka_library();
+  if (library == nullptr) return cannot_be_made(fault_of_kafka_library());
+  std::unique_ptr<KafkaClient> client(new KafkaClient(*library, settings, std::move(listener)));
+  std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> conf(
+      library->rd_kafka_conf_new(), library->rd_kafka_conf_destroy);
   char words[512] = "";
   const auto set = [&](const char* name, const std::string& value) {
-    return rd_kafka_conf_set(conf.get(), name, value.c_str(), words, sizeof(words)) ==
+    return library->rd_kafka_conf_set(conf.get(), name, value.c_str(), words, sizeof(words)) ==
            RD_KAFKA_CONF_OK;
   };
   const auto refused = [&](std::string_view name) {
@@ -146,33 +149,34 @@ std::variant<std::unique_ptr<KafkaClient>, Problem> KafkaClient::make(const Kafk
   for (const Setting& setting : rules_of(settings)) {
     if (!set(setting.name, setting.value)) return refused(setting.name);
   }
-  rd_kafka_conf_set_opaque(conf.get(), client.get());
-  rd_kafka_conf_set_dr_msg_cb(conf.get(), Callbacks::on_delivery);
-  rd_kafka_conf_set_error_cb(conf.get(), Callbacks::on_error);
-  rd_kafka_conf_set_log_cb(conf.get(), Callbacks::on_log);
-  rd_kafka_conf_set_stats_cb(conf.get(), Callbacks::on_statistics);
-  client->handle_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), words, sizeof(words));
+  library->rd_kafka_conf_set_opaque(conf.get(), client.get());
+  library->rd_kafka_conf_set_dr_msg_cb(conf.get(), Callbacks::on_delivery);
+  library->rd_kafka_conf_set_error_cb(conf.get(), Callbacks::on_error);
+  library->rd_kafka_conf_set_log_cb(conf.get(), Callbacks::on_log);
+  library->rd_kafka_conf_set_stats_cb(conf.get(), Callbacks::on_statistics);
+  client->handle_ = library->rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), words, sizeof(words));
   if (client->handle_ == nullptr) {
     return cannot_be_made(printable(without_secrets(words, settings.properties)));
   }
   static_cast<void>(conf.release());  // it is the producer's now
-  rd_kafka_set_log_queue(client->handle_, nullptr);
-  client->topic_ = rd_kafka_topic_new(client->handle_, settings.target.topic.c_str(), nullptr);
+  library->rd_kafka_set_log_queue(client->handle_, nullptr);
+  client->topic_ =
+      library->rd_kafka_topic_new(client->handle_, settings.target.topic.c_str(), nullptr);
   if (client->topic_ == nullptr) {
-    return cannot_be_made(rd_kafka_err2str(rd_kafka_last_error()));
+    return cannot_be_made(library->rd_kafka_err2str(library->rd_kafka_last_error()));
   }
-  client->headers_ = rd_kafka_headers_new(2);
+  client->headers_ = library->rd_kafka_headers_new(2);
   const std::string version = std::to_string(kSchemaVersion);
-  rd_kafka_header_add(client->headers_, "schemaVersion", -1, version.data(),
-                      static_cast<ssize_t>(version.size()));
-  rd_kafka_header_add(client->headers_, "sensor", -1, settings.sensor.data(),
-                      static_cast<ssize_t>(settings.sensor.size()));
+  library->rd_kafka_header_add(client->headers_, "schemaVersion", -1, version.data(),
+                               static_cast<ssize_t>(version.size()));
+  library->rd_kafka_header_add(client->headers_, "sensor", -1, settings.sensor.data(),
+                               static_cast<ssize_t>(settings.sensor.size()));
   return client;
 }
 
 KafkaClient::~KafkaClient() {
-  if (headers_ != nullptr) rd_kafka_headers_destroy(headers_);
-  if (topic_ != nullptr) rd_kafka_topic_destroy(topic_);
+  if (headers_ != nullptr) library_.rd_kafka_headers_destroy(headers_);
+  if (topic_ != nullptr) library_.rd_kafka_topic_destroy(topic_);
   if (handle_ == nullptr) return;
   struct Ending {
     std::mutex mutex;
@@ -181,8 +185,8 @@ KafkaClient::~KafkaClient() {
   };
   const auto ending = std::make_shared<Ending>();
   try {
-    start_thread("kafka end", [ending, handle = handle_] {
-      rd_kafka_destroy(handle);
+    start_thread("kafka end", [ending, handle = handle_, destroy = library_.rd_kafka_destroy] {
+      destroy(handle);
       const std::lock_guard lock(ending->mutex);
       ending->done = true;
       ending->changed.notify_all();
@@ -196,13 +200,13 @@ KafkaClient::~KafkaClient() {
 
 KafkaError KafkaClient::error_of(int code, const char* words) const {
   const auto error = static_cast<rd_kafka_resp_err_t>(code);
-  const std::string text = words == nullptr ? rd_kafka_err2str(error) : words;
-  return {rd_kafka_err2name(error), without_secrets(text, settings_.properties)};
+  const std::string text = words == nullptr ? library_.rd_kafka_err2str(error) : words;
+  return {library_.rd_kafka_err2name(error), without_secrets(text, settings_.properties)};
 }
 
 KafkaClient::Sent KafkaClient::send(std::string_view key, std::string_view value, uint64_t note,
                                     KafkaError& error) {
-  rd_kafka_headers_t* const headers = rd_kafka_headers_copy(headers_);
+  rd_kafka_headers_t* const headers = library_.rd_kafka_headers_copy(headers_);
   std::array<rd_kafka_vu_t, 6> parts = {};
   parts[0].vtype = RD_KAFKA_VTYPE_RKT;
   parts[0].u.rkt = topic_;
@@ -217,35 +221,36 @@ KafkaClient::Sent KafkaClient::send(std::string_view key, std::string_view value
       reinterpret_cast<void*>(static_cast<uintptr_t>(note));  // NOLINT(performance-no-int-to-ptr)
   parts[5].vtype = RD_KAFKA_VTYPE_HEADERS;
   parts[5].u.headers = headers;
-  rd_kafka_error_t* const refused = rd_kafka_produceva(handle_, parts.data(), parts.size());
+  rd_kafka_error_t* const refused =
+      library_.rd_kafka_produceva(handle_, parts.data(), parts.size());
   if (refused == nullptr) return Sent::kYes;
-  const rd_kafka_resp_err_t result = rd_kafka_error_code(refused);
-  rd_kafka_error_destroy(refused);
-  rd_kafka_headers_destroy(headers);
+  const rd_kafka_resp_err_t result = library_.rd_kafka_error_code(refused);
+  library_.rd_kafka_error_destroy(refused);
+  library_.rd_kafka_headers_destroy(headers);
   if (result == RD_KAFKA_RESP_ERR__QUEUE_FULL) return Sent::kFull;
   error = error_of(result, nullptr);
   return Sent::kRejected;
 }
 
 void KafkaClient::poll(int wait_ms) {
-  rd_kafka_poll(handle_, wait_ms);
+  library_.rd_kafka_poll(handle_, wait_ms);
 }
 
 void KafkaClient::flush(int wait_ms) {
-  rd_kafka_flush(handle_, wait_ms);
+  library_.rd_kafka_flush(handle_, wait_ms);
 }
 
 uint64_t KafkaClient::waiting() const {
-  return static_cast<uint64_t>(std::max(rd_kafka_outq_len(handle_), 0));
+  return static_cast<uint64_t>(std::max(library_.rd_kafka_outq_len(handle_), 0));
 }
 
 void KafkaClient::give_up() {
-  rd_kafka_purge(handle_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+  library_.rd_kafka_purge(handle_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 }
 
-KafkaError KafkaClient::unknown_topic() {
+KafkaError KafkaClient::unknown_topic() const {
   constexpr rd_kafka_resp_err_t kError = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-  return {rd_kafka_err2name(kError), rd_kafka_err2str(kError)};
+  return {library_.rd_kafka_err2name(kError), library_.rd_kafka_err2str(kError)};
 }
 
 std::variant<uint32_t, Problem> KafkaClient::partitions(int wait_ms) {
@@ -257,8 +262,8 @@ std::variant<uint32_t, Problem> KafkaClient::partitions(int wait_ms) {
   while (result != RD_KAFKA_RESP_ERR_NO_ERROR && Clock::now() < deadline) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-    result = rd_kafka_metadata(handle_, 0, topic_, &answer,
-                               std::clamp(static_cast<int>(left.count()), 1, 200));
+    result = library_.rd_kafka_metadata(handle_, 0, topic_, &answer,
+                                        std::clamp(static_cast<int>(left.count()), 1, 200));
     poll(result == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : 20);
     if (all_brokers_down_ || last_error_.name == "_AUTHENTICATION") break;
   }
@@ -267,13 +272,14 @@ std::variant<uint32_t, Problem> KafkaClient::partitions(int wait_ms) {
                    "output " + tried + " cannot be written: ", printable(words)};
   };
   if (result != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return failed(last_error_.words.empty() ? rd_kafka_err2str(result) : last_error_.words);
+    return failed(last_error_.words.empty() ? library_.rd_kafka_err2str(result)
+                                            : last_error_.words);
   }
   const std::unique_ptr<const rd_kafka_metadata_t, decltype(&rd_kafka_metadata_destroy)> owned(
-      answer, rd_kafka_metadata_destroy);
+      answer, library_.rd_kafka_metadata_destroy);
   if (answer->topic_cnt != 1) return failed("the brokers say nothing about this topic");
   const rd_kafka_metadata_topic_t& topic = answer->topics[0];
-  if (topic.err != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(rd_kafka_err2str(topic.err));
+  if (topic.err != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(library_.rd_kafka_err2str(topic.err));
   return static_cast<uint32_t>(topic.partition_cnt);
 }
 

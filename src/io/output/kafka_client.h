@@ -17,6 +17,8 @@ struct rd_kafka_headers_s;
 
 namespace tcp_sniffer {
 
+struct KafkaLibrary;
+
 // How a producer for one topic is made.
 struct KafkaSettings {
   KafkaTarget target;
@@ -83,16 +85,17 @@ class KafkaClient {
   void give_up();
 
   // The error of a topic that is not there.
-  static KafkaError unknown_topic();
+  KafkaError unknown_topic() const;
   // What the brokers say of the topic, which is not made by this. Waits for `wait_ms` at most.
   std::variant<uint32_t, Problem> partitions(int wait_ms);
 
  private:
   struct Callbacks;
 
-  KafkaClient(const KafkaSettings& settings, Listener listener);
+  KafkaClient(const KafkaLibrary& library, const KafkaSettings& settings, Listener listener);
   KafkaError error_of(int code, const char* words) const;
 
+  const KafkaLibrary& library_;
   const KafkaSettings settings_;
   const Listener listener_;
   KafkaError last_error_;  // except that all brokers are down, which says less

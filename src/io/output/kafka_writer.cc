@@ -251,7 +251,7 @@ void KafkaWriter::on_statistics(std::string_view json) {
   for (const KafkaChange& change : statistics_.read(json)) listener_.on_change(change);
   // It fails only after half a minute.
   const bool lacked_topic = std::exchange(lacks_topic_, statistics_.lacks_topic());
-  if (lacks_topic_ && !lacked_topic) on_error(KafkaClient::unknown_topic(), false);
+  if (lacks_topic_ && !lacked_topic) on_error(client_->unknown_topic(), false);
   const uint64_t once = lines_sent_ - lines_unsent_;
   const uint64_t again = statistics_.sent() - std::min(statistics_.sent(), once);
   if (again > retried_.load(std::memory_order_relaxed)) {

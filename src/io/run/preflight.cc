@@ -177,6 +177,7 @@ int check_kafka_output(const Config& config) {
   say("output:     " + config.output);
   const auto found = KafkaWriter::look_at(kafka_settings(config).kafka);
   if (const auto* problem = std::get_if<Problem>(&found)) return say_problem(*problem);
+  say("library:    librdkafka " + kafka_library_version());
   say("partitions: " + std::to_string(std::get<uint32_t>(found)));
   say("sensor:     " + printable(config.sensor_name));
   return 0;
