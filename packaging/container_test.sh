@@ -25,6 +25,7 @@ skip() {
 for program in buildah crun setcap python3; do
   command -v $program >/dev/null || skip_without $program
 done
+[ -s /etc/ssl/certs/ca-certificates.crt ] || skip_without ca-certificates
 [ "$(id -u)" = 0 ] || skip "only root can set a file capability and start a container"
 touch "$folder/probe"
 setcap cap_net_raw=p "$folder/probe" 2>/dev/null ||
@@ -56,12 +57,12 @@ start "$folder/version" version >"$folder/out" 2>"$folder/err" || {
 }
 grep -q '^tcp-sniffer ' "$folder/out" || fail "--version prints $(cat "$folder/out")"
 
-# The program, what it is linked with or loads, and nothing else.
+# The program, what it is linked with or loads, certificates, and nothing else.
 (cd "$root" && find . -type f | sort) >"$folder/files"
 kafka=$(ldconfig -p | sed -n 's|^[[:space:]]*librdkafka\.so\.1 .*=> /||p' | head -1)
 ldd "$build/tcp-sniffer" "/$kafka" |
   sed -n 's|^.*[[:space:]]\(/[^ ]*\) (0x.*|.\1|p' >"$folder/wanted"
-for file in "$kafka" usr/bin/tcp-sniffer etc/passwd etc/group usr/share/doc/tcp-sniffer/copyright; do
+for file in "$kafka" etc/ssl/certs/ca-certificates.crt usr/bin/tcp-sniffer etc/passwd etc/group usr/share/doc/tcp-sniffer/copyright; do
   echo "./$file" >>"$folder/wanted"
 done
 sort -u -o "$folder/wanted" "$folder/wanted"
@@ -87,6 +88,8 @@ bundle kafka "--mount=$source/pcaps:/captures" -r /captures/posts.pcap --log-for
 start "$folder/kafka" kafka >/dev/null 2>"$folder/err" || fail "no output to Kafka: $(cat "$folder/err")"
 grep -q "\"acknowledged\":$(wc -l <"$folder/expected")[,}]" "$folder/err" ||
   fail "not all was acknowledged: $(cat "$folder/err")"
+cmp -s /etc/ssl/certs/ca-certificates.crt "$root/$(readlink "$root/usr/lib/ssl/cert.pem")" ||
+  fail "OpenSSL finds no certificates"
 
 # Live: not as root, with the one capability; and a word about it where it is refused.
 bundle refused --no-net-raw -i lo -p 80

@@ -5,8 +5,8 @@
 #
 # FILE is the OCI archive that is written, build/tcp-sniffer-image.tar by default; `podman load -i`,
 # `skopeo copy oci-archive:FILE …` and `ctr images import` read it. The image is that of Dockerfile:
-# this takes its last stage, and make_root.sh gives both the files. Needs buildah, libcap2-bin, and
-# root.
+# this takes its last stage, and make_root.sh gives both the files. Needs buildah, libcap2-bin,
+# ca-certificates, and root.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Makes the folder ROOT that is the whole image: make_root.sh PROGRAM ROOT
 #
-# The program without symbols, the libraries that it is linked with or loads, the dynamic loader, its
-# licence, and an account. Needs the right to set file capabilities (CAP_SETFCAP).
+# The program without symbols, the libraries that it is linked with or loads, the dynamic loader, the
+# certificates of public authorities, its licence, and an account. Needs the right to set file
+# capabilities (CAP_SETFCAP).
 set -eu
 program=$1
 root=$2
@@ -32,6 +33,14 @@ for file in "$kafka" $(echo "$needed" | sed -n 's|^.*[[:space:]]\(/[^ ]*\) (0x.*
   cp --dereference "$file" "$root$file"
   chmod 0755 "$root$file"
 done
+
+# For brokers whose certificates are of a public authority. OpenSSL looks at the second place.
+certificates=/etc/ssl/certs/ca-certificates.crt
+[ -s $certificates ] || fail "ca-certificates is not installed"
+mkdir -p "$root/etc/ssl/certs" "$root/usr/lib/ssl"
+cp --dereference $certificates "$root$certificates"
+chmod 0644 "$root$certificates"
+ln -sfn $certificates "$root/usr/lib/ssl/cert.pem"
 
 echo "tcp-sniffer:x:65532:65532:tcp-sniffer:/:/sbin/nologin" >"$root/etc/passwd"
 echo "tcp-sniffer:x:65532:" >"$root/etc/group"
