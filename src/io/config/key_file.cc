@@ -13,12 +13,19 @@
 namespace tcp_sniffer {
 namespace {
 
-// Reads an open file that only its owner may read. Empty, or what is wrong with it.
+// Whether nobody can read or write the file but its owner, or, if that is root and this process is
+// not, a group that may only read it: so Kubernetes gives secrets to a process.
+bool is_private(const struct stat& status) {
+  const mode_t others = status.st_mode & (S_IRWXG | S_IRWXO);
+  return others == 0 || (others == S_IRGRP && status.st_uid == 0 && geteuid() != 0);
+}
+
+// Reads an open file that is private. Empty, or what is wrong with it.
 std::string fault_of(int file, std::string& text) {
   struct stat status {};
   if (fstat(file, &status) != 0) return std::strerror(errno);
   if (!S_ISREG(status.st_mode)) return "is no file";
-  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+  if (!is_private(status)) {
     return "may be read or written by others than its owner (chmod 600)";
   }
   text.resize(kKeyFileMax + 1);

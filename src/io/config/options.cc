@@ -90,7 +90,8 @@ std::variant<Invocation, Problem> parse(std::span<const char* const> arguments,
   if (redacts(config) && config.redact_mode == RedactMode::kHash) {
     if (auto wrong = read_redact_key(running, config)) return *wrong;
   }
-  if (is_kafka(config.output)) {
+  // A run keeps what it has, because its user may not be allowed to read the file any more.
+  if (is_kafka(config.output) && running == nullptr) {
     if (auto wrong = read_kafka_settings(config)) return *wrong;
   }
   invocation.config = config;
