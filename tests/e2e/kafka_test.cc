@@ -1,10 +1,14 @@
 // The program with an output to Kafka, beside a cluster within the test.
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <string_view>
@@ -13,6 +17,7 @@
 #include "support/ledger_check.h"
 #include "support/mock_kafka.h"
 #include "support/run_program.h"
+#include "support/scrape.h"
 
 namespace tcp_sniffer::kafka_test {
 namespace {
@@ -137,6 +142,96 @@ TEST(Kafka, ASecondSignalEndsAtOnceAndSighupEndsNothing) {
   EXPECT_TRUE(events_named(run.err(), "output_reopen_failed").empty());
 }
 
+TEST(Kafka, ACaptureFileEndsWithAnErrorWhenNoBrokerAnswers) {
+  for (const char* shards : {"0", "2"}) {
+    const Finished run = run_sniffer(
+        with(read_capture("kafka://127.0.0.1:1/http"),
+             {"--shards", shards, "--memory-limit", "16M", "--kafka-connect-timeout-ms", "300"}));
+    EXPECT_EQ(run.exit.code, 7) << run.err;
+    const Json fatal = event_named(run.err, "fatal");
+    EXPECT_EQ(fatal["code"], "OUTPUT_FAILED");
+    for (const char* word : {"127.0.0.1:1", "kafkaConnectTimeoutMs", "refused"}) {
+      EXPECT_NE(fatal["message"].get<std::string>().find(word), std::string::npos) << fatal;
+    }
+    EXPECT_FALSE(events_named(run.err, "kafka_error").empty());
+    const Json stopped = event_named(run.err, "stopped");
+    expect_ledger_closes(stopped);
+    EXPECT_EQ(stopped["messages"]["written"], 0);
+    EXPECT_EQ(stopped["messages"]["discarded"], stopped["messages"]["parsed"]);
+  }
+}
+
+TEST(Kafka, ItsCountersAreMetrics) {
+  const MockKafka kafka;
+  kafka.make_topic(kTopic, 1);
+  kafka.answer(MockKafka::kProduce, {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED});
+  scrape::MeteredRun run(content_of(capture("site_and_api.pcap")),
+                         {"--output", kafka.url(kTopic), "--shards", "0", "--log-format", "json"});
+  std::string page;
+  scrape::Samples samples;
+  const auto value = [&](const char* name) {
+    return scrape::sum(samples, std::string("tcp_sniffer_kafka_") + name);
+  };
+  // Part of the first batch may not be written, and what follows may.
+  ASSERT_TRUE(until([&] {
+    page = scrape::body_of(scrape::get(run.port(), "/metrics"));
+    samples = scrape::samples_of(page);
+    return value("failed_total") > 0 && value("queued") == 0 &&
+           value("failed_total") + value("acknowledged_total") ==
+               scrape::sum(samples, "tcp_sniffer_messages_written_total");
+  })) << page;
+  std::map<std::string, int> described = scrape::descriptions_of(page);
+  for (const char* name :
+       {"queued", "acknowledged_total", "failed_total", "retried_total", "errors_total"}) {
+    const std::string metric = std::string("tcp_sniffer_kafka_") + name;
+    EXPECT_TRUE(samples.contains(metric)) << metric;
+    EXPECT_EQ(described[metric], 2) << metric;
+  }
+  EXPECT_EQ(value("failed_total"), scrape::sum(samples, "tcp_sniffer_output_discarded_total"));
+  const double failed = value("failed_total");
+  const Json stopped = event_named(run.end().err, "stopped");
+  EXPECT_EQ(stopped["kafka"]["failed"], failed);
+}
+
+// What is followed has no end, so it waits.
+TEST(Kafka, AFollowedCaptureWaitsForBrokersAsALiveOneDoes) {
+  Running run(with(read_capture("kafka://127.0.0.1:1/http"),
+                   {"--follow", "--kafka-connect-timeout-ms", "1", "--drain-timeout-ms", "0"}));
+  ASSERT_TRUE(run.has_event("kafka_error"));
+  run.child().signal(SIGTERM);
+  EXPECT_EQ(run.child().wait(std::chrono::seconds(20)).code, 0) << run.err();
+  EXPECT_TRUE(events_named(run.err(), "fatal").empty());
+}
+
+// The program in an environment where librdkafka is what stands in this file.
+Finished run_with_library(const std::string& content, const Arguments& arguments) {
+  const TemporaryFolder folder;
+  write_file(folder / "librdkafka.so.1", content);
+  return run(with({"env", "LD_LIBRARY_PATH=" + folder.path().string()}, sniffer(arguments)));
+}
+
+TEST(Kafka, WithoutItsLibraryOnlyAnOutputToKafkaIsRejectedAndThePackageNamed) {
+  // No library, and one that lacks its functions.
+  Dl_info zlib{};
+  ASSERT_NE(::dladdr(::dlsym(RTLD_DEFAULT, "zlibVersion"), &zlib), 0);
+  const std::string another = content_of(std::filesystem::path(zlib.dli_fname));
+  for (const std::string& library : {std::string(), another}) {
+    const Finished file =
+        run_with_library(library, {"-r", capture("site_and_api.pcap").string(), "-q"});
+    EXPECT_EQ(file.exit.code, 0) << file.err;
+    EXPECT_NE(file.out, "");
+    const Arguments to_kafka = read_capture("kafka://a/t");
+    for (const Arguments& more :
+         {Arguments{}, Arguments{"--check"}, Arguments{"--kafka-properties", "acks=all"}}) {
+      const Finished run = run_with_library(library, with(to_kafka, more));
+      EXPECT_EQ(run.exit.code, 2) << run.err;
+      for (const char* word : {"librdkafka.so.1", "librdkafka1", "INVALID_CONFIG"}) {
+        EXPECT_NE((run.out + run.err).find(word), std::string::npos) << run.out << run.err;
+      }
+    }
+  }
+}
+
 TEST(Kafka, CheckConnectsAndWritesNothing) {
   const MockKafka kafka;
   kafka.make_topic(kTopic, kPartitions);
@@ -144,6 +239,9 @@ TEST(Kafka, CheckConnectsAndWritesNothing) {
   const Finished good = run_sniffer(question);
   EXPECT_EQ(good.exit.code, 0) << good.out;
   EXPECT_NE(good.out.find("partitions: 3\n"), std::string::npos) << good.out;
+  EXPECT_NE(good.out.find(std::string("librdkafka ") + rd_kafka_version_str() + "\n"),
+            std::string::npos)
+      << good.out;
   EXPECT_TRUE(kafka.read(kTopic, kPartitions).empty());
 
   rd_kafka_mock_topic_set_error(kafka.cluster(), kTopic,
@@ -202,6 +300,66 @@ TEST(Kafka, SecretsAreInNothingThatIsSaid) {
   EXPECT_EQ(shared.exit.code, 2);
   EXPECT_NE(shared.err.find("others than its owner"), std::string::npos) << shared.err;
   EXPECT_EQ(shared.err.find("hunter2"), std::string::npos) << shared.err;
+}
+
+// As Kubernetes gives it to a pod.
+TEST(Kafka, AFileOfRootsMayBeForTheGroupOfAnotherUser) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  const TemporaryFolder folder;
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0755), 0);
+  const auto secrets = folder / "kafka.properties";
+  write_file(secrets, "client.id=gateway\n");
+  const auto run_as_nobody = [&](mode_t mode) {
+    EXPECT_EQ(::chmod(secrets.c_str(), mode), 0);
+    return run(
+        with({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"},
+             sniffer({"-r", "-", "--log-format", "json", "--output", "kafka://127.0.0.1:1/http",
+                      "--kafka-properties-file", secrets.string()})));
+  };
+  ASSERT_EQ(::chown(secrets.c_str(), 0, 65534), 0);
+  // Nothing comes, so nothing is sent.
+  const Finished good = run_as_nobody(0440);
+  EXPECT_EQ(good.exit.code, 6) << good.err;
+  EXPECT_EQ(event_named(good.err, "fatal")["code"], "INPUT_FILE");
+  for (const mode_t mode : {0444, 0460, 0441}) {
+    const Finished wrong = run_as_nobody(mode);
+    EXPECT_EQ(wrong.exit.code, 2) << wrong.err;
+    EXPECT_NE(wrong.err.find("others than its owner"), std::string::npos) << wrong.err;
+  }
+  // A file of the user's own is for nobody else.
+  ASSERT_EQ(::chown(secrets.c_str(), 65534, 65534), 0);
+  EXPECT_EQ(run_as_nobody(0440).exit.code, 2);
+  EXPECT_EQ(run_as_nobody(0400).exit.code, 6);
+}
+
+TEST(Kafka, AReloadDoesNotNeedTheSecretsAgain) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  const TemporaryFolder folder;
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0755), 0);
+  const auto secrets = folder / "kafka.properties";
+  write_file(secrets, "client.id=gateway-secret\n");
+  ASSERT_EQ(::chmod(secrets.c_str(), 0600), 0);
+  const auto config = folder / "config.json";
+  const auto write_config = [&](const std::string& more) {
+    write_file(config, R"({"files":["-"],"user":"nobody","output":"kafka://127.0.0.1:1/http",)"
+                       R"("logFormat":"json","kafkaPropertiesFile":")" +
+                           secrets.string() + "\"" + more + "}");
+    ASSERT_EQ(::chmod(config.c_str(), 0644), 0);
+  };
+  write_config("");
+  const Pipe in = make_pipe();
+  const Descriptor err = memory_file();
+  Child child(sniffer({"--config", config.string()}), {in.read_end.get(), -1, err.get()});
+  const auto has = [&](const std::string& event) {
+    return until([&] { return content_of(err).find(event) != std::string::npos; });
+  };
+  ASSERT_TRUE(has("\"started\"")) << content_of(err);
+  write_config(R"(,"where":"status >= 500")");
+  child.signal(SIGHUP);
+  ASSERT_TRUE(has("\"event\":\"reload")) << content_of(err);
+  EXPECT_NE(content_of(err).find(R"("changed":["where"])"), std::string::npos) << content_of(err);
+  child.signal(SIGTERM);
+  EXPECT_EQ(child.wait(std::chrono::seconds(20)).code, 0);
 }
 
 TEST(Kafka, WhatCannotBeIsRejectedBeforeAnythingIsOpened) {

@@ -338,6 +338,22 @@ void check_stats_interval(const End& end) {
   EXPECT_TRUE(events_named(outcome.run.err, "stats").empty());
 }
 
+// None, or so much that the brokers answer first; a run that it ends is in kafka_test.cc.
+void check_kafka_connect_timeout(const End& end) {
+#ifdef __SANITIZE_THREAD__
+  return;  // it does not see the order within librdkafka, so what uses Kafka is left out
+#endif
+  const TemporaryFolder folder;
+  write_file(folder / "capture.pcap", exchanges(10).bytes());
+  const Finished run =
+      run_sniffer({"-r", (folder / "capture.pcap").string(), "--output", "kafka://nowhere/http",
+                   "--kafka-properties", "test.mock.num.brokers=1", end.flag(), end.text()});
+  EXPECT_EQ(run.exit.code, 0) << run.err;
+  const Json stopped = event_named(run.err, "stopped");
+  expect_ledger_closes(stopped);
+  EXPECT_EQ(stopped["kafka"]["acknowledged"], 20);
+}
+
 using Check = std::function<void(const End&)>;
 
 // 3,000 hosts, for which 100,000 series are enough.
@@ -392,6 +408,7 @@ const std::map<std::string_view, Check>& checks() {
       {"count", check_count},
       {"verbose", check_verbose},
       {"metricsSeriesMax", check_metrics_series_max},
+      {"kafkaConnectTimeoutMs", check_kafka_connect_timeout},
   };
   return all;
 }

@@ -72,6 +72,7 @@ struct Config {
   std::vector<std::string> kafka_properties;    // NAME=VALUE each
   std::string kafka_properties_file;            // empty: none
   std::vector<KafkaProperty> kafka_settings;    // resolved: those and the file's
+  uint64_t kafka_connect_timeout_ms = 60000;    // 0: no limit
   OutputFormat format = OutputFormat::kNdjson;  // resolved: pretty on a terminal
   Records records = Records::kMessage;
   Color color = Color::kAuto;  // resolved: always or never

@@ -354,6 +354,7 @@ std::vector<std::string> keys_without_effect(const Config& config) {
   for (const char* key : {"sensorName", "kafkaProperties", "kafkaPropertiesFile"}) {
     add_if(key, !is_kafka(config.output));
   }
+  add_if("kafkaConnectTimeoutMs", !is_kafka(config.output) || config.live() || config.follow);
   add_if("extractDir", config.max_body_size == 0);
   add_if("decodeBodies", config.max_body_size == 0 || (config.format == OutputFormat::kPretty &&
                                                        config.verbose < 2 && !extracts));

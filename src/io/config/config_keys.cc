@@ -144,6 +144,11 @@ constexpr auto kKeys = std::to_array<KeySpec>({
      .target = &Config::kafka_properties_file, .text_kind = TextKind::kPath,
      .meaning = "a file of such settings, one a line, which beat kafkaProperties; secrets stand here; "
      "only its owner may read it"},
+    {.name = "kafkaConnectTimeoutMs", .value_name = "TIME", .group = KeyGroup::kOutput,
+     .target = &Config::kafka_connect_timeout_ms, .unit = Unit::kMilliseconds, .minimum = 0,
+     .maximum = kHourMs,
+     .meaning = "with Kafka, when files are read: how long messages wait for the first answer of a broker before "
+     "the run fails; 0 = no limit. Live and with follow, overload decides"},
     {.name = "format", .value_name = "WORD", .group = KeyGroup::kOutput,
      .target = word<&Config::format>(), .words = kFormatWords,
      .default_text = "ndjson; pretty when standard output is a terminal",

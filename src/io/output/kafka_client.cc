@@ -228,6 +228,7 @@ KafkaClient::Sent KafkaClient::send(std::string_view key, std::string_view value
   library_.rd_kafka_error_destroy(refused);
   library_.rd_kafka_headers_destroy(headers);
   if (result == RD_KAFKA_RESP_ERR__QUEUE_FULL) return Sent::kFull;
+  if (result == RD_KAFKA_RESP_ERR__FATAL) return Sent::kEnded;
   error = error_of(result, nullptr);
   return Sent::kRejected;
 }

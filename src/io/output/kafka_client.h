@@ -71,8 +71,9 @@ class KafkaClient {
   KafkaClient& operator=(const KafkaClient&) = delete;
   static constexpr int kEndMs = 2000;
 
-  // kFull: there is no room until messages were delivered. kRejected: never; `error` says why.
-  enum class Sent : uint8_t { kYes, kFull, kRejected };
+  // kFull: there is no room until messages were delivered. kRejected: this message is never taken;
+  // `error` says why. kEnded: no message is, because of a fatal error, which poll() tells.
+  enum class Sent : uint8_t { kYes, kFull, kRejected, kEnded };
   // Copies the message. `note` comes back with its delivery.
   Sent send(std::string_view key, std::string_view value, uint64_t note, KafkaError& error);
   // Calls the listener for what has happened, after waiting for it for `wait_ms` at most.
@@ -84,6 +85,8 @@ class KafkaClient {
   // They fail: poll() delivers them.
   void give_up();
 
+  // What the library reported last of a connection or of the cluster. Empty: nothing.
+  const KafkaError& last_error() const { return last_error_; }
   // The error of a topic that is not there.
   KafkaError unknown_topic() const;
   // What the brokers say of the topic, which is not made by this. Waits for `wait_ms` at most.

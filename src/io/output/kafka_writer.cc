@@ -118,8 +118,7 @@ void KafkaWriter::write_queue() {
   while (LineBlock* block = next_block()) {
     write_block(*block);
     block->owner->give_back(block);
-    client_->poll(0);
-    report_failed();
+    look(0);
   }
 }
 
@@ -134,8 +133,7 @@ LineBlock* KafkaWriter::next_block() {
       if (input_ended_) return nullptr;
       const bool waits = queued_.load(std::memory_order_relaxed) > 0;
       if (!queue_.wait_dequeue_timed(block, waits ? kLookUs : kIdleUs)) {
-        client_->poll(0);
-        report_failed();
+        look(0);
         continue;
       }
     }
@@ -174,16 +172,16 @@ void KafkaWriter::send(uint64_t connection_id, std::string_view value, uint64_t 
   while (!ended()) {
     switch (client_->send({id.data(), id.size()}, value, make_note(messages, delay_ms), error)) {
       case KafkaClient::Sent::kYes:
-        lines_sent_++;
-        queued_.fetch_add(messages, std::memory_order_relaxed);
+        if (lines_sent_++ == 0) first_sent_ = std::chrono::steady_clock::now();
+        add(queued_, messages);
         return;
       case KafkaClient::Sent::kFull:
+      case KafkaClient::Sent::kEnded:
         pulse_.beat();
-        client_->poll(kWaitMs);
-        report_failed();
+        look(kWaitMs);
         continue;
       case KafkaClient::Sent::kRejected:
-        failed_.fetch_add(messages, std::memory_order_relaxed);
+        add(failed_, messages);
         note_failed(error, messages);
         return discard(messages);
     }
@@ -196,13 +194,10 @@ void KafkaWriter::finish() {
   while (client_->waiting() > 0 && !ended()) {
     pulse_.beat();
     client_->flush(kWaitMs);
-    report_failed();
+    react();
   }
   if (client_->waiting() > 0) {
-    client_->give_up();
-    constexpr auto kLongest = milliseconds(1000);
-    const auto deadline = std::chrono::steady_clock::now() + kLongest;
-    while (client_->waiting() > 0 && std::chrono::steady_clock::now() < deadline) client_->poll(10);
+    give_up();
   } else {
     // The statistics that count the last retry.
     const uint64_t before = statistics_.readings();
@@ -213,38 +208,105 @@ void KafkaWriter::finish() {
       client_->poll(10);
     }
   }
-  // Of which the library has reported nothing.
-  discard(queued_.exchange(0, std::memory_order_relaxed));
   delays_.publish();
   report_failed(true);
 }
 
+// Takes deliveries, after waiting for them for `wait_ms` at most.
+void KafkaWriter::look(int wait_ms) {
+  client_->poll(wait_ms);
+  react();
+}
+
+// To what the client has told.
+void KafkaWriter::react() {
+  report_failed();
+  if (fatal_ && !ended()) [[unlikely]]
+    replace_client();
+  if (!is_answered_) [[unlikely]]
+    judge_silence();
+}
+
+void KafkaWriter::judge_silence() {
+  if (lines_sent_ == 0 || settings_.connect_timeout.count() == 0 || ended()) return;
+  if (std::chrono::steady_clock::now() - first_sent_ < settings_.connect_timeout) return;
+  const KafkaError& last = client_->last_error();
+  fail({ErrorCode::kOutputFailed,
+        "topic " + settings_.kafka.target.topic + " at " + settings_.kafka.target.brokers +
+            " cannot be written: ",
+        "no broker has answered for " + std::to_string(settings_.connect_timeout.count()) +
+            " ms (kafkaConnectTimeoutMs)" +
+            (last.name.empty() ? "" : "; at last: " + last.words + " (" + last.name + ")")});
+}
+
+// What waits has no way to the brokers any more, because the numbers by which they know it again
+// are the old producer's.
+void KafkaWriter::replace_client() {
+  const KafkaError cause = *std::exchange(fatal_, std::nullopt);
+  if (is_proven_) {
+    listener_.on_error(cause);
+    const uint64_t lost = give_up();
+    if (lost > 0) {
+      add(failed_, lost);
+      note_failed(cause, lost);
+    }
+    pulse_.beat();
+    if (auto problem = open()) return fail(std::move(*problem));
+    retried_before_ = retried_.load(std::memory_order_relaxed);
+    lines_sent_ = lines_unsent_ = given_up_ = 0;
+    statistics_ = {};
+    is_proven_ = lacks_topic_ = false;
+    fatal_.reset();
+    return;
+  }
+  fail({ErrorCode::kOutputFailed, "topic " + settings_.kafka.target.topic + " cannot be written: ",
+        cause.words + " (" + cause.name + ")"});
+}
+
+// What the client has not delivered is discarded. Returns how many messages that are.
+uint64_t KafkaWriter::give_up() {
+  client_->give_up();
+  constexpr auto kLongest = milliseconds(1000);
+  const auto deadline = std::chrono::steady_clock::now() + kLongest;
+  while (client_->waiting() > 0 && std::chrono::steady_clock::now() < deadline) client_->poll(10);
+  // Of which the library has reported nothing.
+  const uint64_t untold = queued_.exchange(0, std::memory_order_relaxed);
+  discard(untold);
+  return given_up_ + untold;
+}
+
+void KafkaWriter::fail(Problem problem) {
+  problem_ = std::move(problem);
+  end_.store(End::kFailed, std::memory_order_release);
+  listener_.on_end();
+}
+
 void KafkaWriter::on_delivery(const KafkaDelivery& delivery) {
   const uint64_t messages = messages_of(delivery.note);
-  queued_.fetch_sub(messages, std::memory_order_relaxed);
+  add(queued_, uint64_t{0} - messages);
+  is_answered_ = true;
   if (delivery.error.name.empty()) {
-    written_.fetch_add(messages, std::memory_order_relaxed);
-    bytes_.fetch_add(delivery.size, std::memory_order_relaxed);
+    is_proven_ = true;
+    add(written_, messages);
+    add(bytes_, delivery.size);
     if (messages > 0) delays_.add(delay_ns_of(delivery.note) + delivery.took_us * 1000, messages);
     return;
   }
   if (!delivery.was_sent) lines_unsent_++;
   discard(messages);
-  // What is given up at the end is reported with everything else that was not taken in time.
-  if (delivery.given_up) return;
-  failed_.fetch_add(messages, std::memory_order_relaxed);
+  // At the end it is reported with everything else that was not taken in time.
+  if (delivery.given_up) {
+    given_up_ += messages;
+    return;
+  }
+  add(failed_, messages);
   note_failed(delivery.error, messages);
 }
 
 void KafkaWriter::on_error(const KafkaError& error, bool fatal) {
-  errors_.fetch_add(1, std::memory_order_relaxed);
+  add(errors_, 1);
   if (!fatal) return listener_.on_error(error);
-  if (end() != End::kNone) return;
-  problem_ = {ErrorCode::kOutputFailed,
-              "topic " + settings_.kafka.target.topic + " cannot be written any more: ",
-              error.words + " (" + error.name + ")"};
-  end_.store(End::kFailed, std::memory_order_release);
-  listener_.on_end();
+  fatal_ = error;  // the client is at work now
 }
 
 void KafkaWriter::on_statistics(std::string_view json) {
@@ -254,8 +316,9 @@ void KafkaWriter::on_statistics(std::string_view json) {
   if (lacks_topic_ && !lacked_topic) on_error(client_->unknown_topic(), false);
   const uint64_t once = lines_sent_ - lines_unsent_;
   const uint64_t again = statistics_.sent() - std::min(statistics_.sent(), once);
-  if (again > retried_.load(std::memory_order_relaxed)) {
-    retried_.store(again, std::memory_order_relaxed);
+  const uint64_t retried = retried_before_ + again;
+  if (retried > retried_.load(std::memory_order_relaxed)) {
+    retried_.store(retried, std::memory_order_relaxed);
   }
 }
 

@@ -27,6 +27,10 @@ namespace tcp_sniffer {
 // it is full, lines wait in their blocks, as for any reader that is too slow. What the brokers
 // reject, and what is not acknowledged when the run is aborted, is discarded and counted.
 //
+// After a fatal error of the library a new producer takes the place of one that has had something
+// acknowledged; what waited in the old one has failed. If nothing was acknowledged, a new one would
+// fare no better, and the output fails.
+//
 // The blocks need their marks (LineBlock::marks).
 class KafkaWriter final : public OutputThread {
  public:
@@ -34,6 +38,8 @@ class KafkaWriter final : public OutputThread {
     KafkaSettings kafka;
     MessageFraming framing = MessageFraming::kLines;
     int cpu = -1;  // the thread runs on it alone
+    // How long messages wait for the first answer of a broker before the output fails. 0: for ever.
+    std::chrono::milliseconds connect_timeout{0};
   };
   // All are called on the writer's thread.
   struct Listener {
@@ -87,8 +93,14 @@ class KafkaWriter final : public OutputThread {
   void write_block(const LineBlock& block);
   void send_line(const LineMark& mark, std::string_view line, uint64_t delay_ms);
   void send(uint64_t connection_id, std::string_view value, uint64_t messages, uint64_t delay_ms);
-  void discard(uint64_t messages) { discarded_.fetch_add(messages, std::memory_order_relaxed); }
+  void discard(uint64_t messages) { add(discarded_, messages); }
   void finish();
+  void look(int wait_ms);
+  void react();
+  void judge_silence();
+  void replace_client();
+  uint64_t give_up();
+  void fail(Problem problem);
   void on_delivery(const KafkaDelivery& delivery);
   void on_error(const KafkaError& error, bool fatal);
   void on_statistics(std::string_view json);
@@ -99,9 +111,16 @@ class KafkaWriter final : public OutputThread {
   Listener listener_;
   std::unique_ptr<KafkaClient> client_;
   KafkaStatistics statistics_;
-  uint64_t lines_sent_ = 0;    // given to the library
+  uint64_t lines_sent_ = 0;    // given to this client
   uint64_t lines_unsent_ = 0;  // of them, those that no broker was sent
+  uint64_t given_up_ = 0;      // messages in this client's queue that were
+  bool is_proven_ = false;     // this client has had a message acknowledged
+  bool is_answered_ = false;   // any message has come to an end
   bool lacks_topic_ = false;
+  std::optional<KafkaError> fatal_;  // this client's
+  std::chrono::steady_clock::time_point
+      first_sent_{};             // when a message was sent for the first time
+  uint64_t retried_before_ = 0;  // by the clients before this one
   // Failed messages by the name of their error, since the last report.
   std::map<std::string, std::pair<KafkaError, uint64_t>> failures_;
   std::chrono::steady_clock::time_point next_report_{};

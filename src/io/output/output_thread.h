@@ -48,6 +48,10 @@ class OutputThread {
   const Histogram& delays() const { return delays_; }
 
  protected:
+  // Of a figure, which the thread alone changes.
+  static void add(std::atomic<uint64_t>& to, uint64_t amount) {
+    to.store(to.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
   // Nothing more will be written.
   bool ended() const { return aborted_.load(std::memory_order_seq_cst) || end() != End::kNone; }
 

@@ -300,6 +300,9 @@ KafkaWriter::Settings kafka_settings(const Config& config) {
   settings.kafka.sensor = config.sensor_name;
   settings.kafka.properties = config.kafka_settings;
   settings.kafka.queue_bytes_max = kafka_memory(config);
+  if (!config.live() && !config.follow) {
+    settings.connect_timeout = std::chrono::milliseconds(config.kafka_connect_timeout_ms);
+  }
   settings.framing = framing_of(config.format);
   settings.cpu = writer_cpu(config);
   return settings;

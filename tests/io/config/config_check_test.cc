@@ -200,6 +200,12 @@ TEST(ConfigTest, AnOutputToKafkaIsCheckedAndItsKeysNeedOne) {
       keys_without_effect(accepted(R"({"ports":[80],"sensorName":"s","kafkaProperties":"acks=all",)"
                                    R"("kafkaPropertiesFile":"f"})")),
       (std::vector<std::string>{"sensorName", "kafkaProperties", "kafkaPropertiesFile"}));
+  const std::string timeout = R"("output":"kafka://a/t","kafkaConnectTimeoutMs":5})";
+  EXPECT_EQ(keys_without_effect(accepted(R"({"ports":[80],)" + timeout)),
+            std::vector<std::string>{"kafkaConnectTimeoutMs"});
+  EXPECT_EQ(keys_without_effect(accepted(R"({"files":["a"],"follow":true,)" + timeout)),
+            std::vector<std::string>{"kafkaConnectTimeoutMs"});
+  EXPECT_TRUE(keys_without_effect(accepted(R"({"files":["a"],)" + timeout)).empty());
   Config refused;
   EXPECT_EQ(refusal(R"({"ports":[80],"output":"kafka://a"})", refused, kServer),
             "output: \"kafka://a\" has no topic; allowed: kafka://HOST:PORT,.../TOPIC");

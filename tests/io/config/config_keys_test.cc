@@ -135,6 +135,7 @@ TEST(ConfigTest, DefaultsAreThoseOfTheContract) {
       {"captureThreads", "1"},
       {"metricsListen", "off"},
       {"metricsSeriesMax", "1000"},
+      {"kafkaConnectTimeoutMs", "60000"},
       {"metricsRoutes", "none"},
   };
   for (const auto& [name, expected] : table) {

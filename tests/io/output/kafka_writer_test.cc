@@ -4,159 +4,22 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <map>
-#include <memory>
-#include <mutex>
 #include <set>
 #include <string>
-#include <string_view>
-#include <utility>
+#include <thread>
+#include <variant>
 #include <vector>
 
+#include "support/kafka_output.h"
 #include "support/mock_kafka.h"
 #include "support/run_program.h"
 
 namespace tcp_sniffer::kafka_writer_test {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using namespace kafka_output;
 using std::chrono::milliseconds;
-
-// What a writer reported.
-struct Reports {
-  std::vector<KafkaError> errors;
-  std::map<std::string, uint64_t> failed;  // messages, by the name of the error
-  std::string failed_words;
-  std::vector<KafkaChange> changes;
-};
-
-struct Options {
-  std::vector<std::pair<std::string, std::string>> properties{};
-  MessageFraming framing = MessageFraming::kLines;
-  uint64_t queue_bytes_max = 64u << 20;
-  uint32_t blocks_max = LineOutput::kBlocksForWaiting;
-};
-
-KafkaSettings settings_of(const std::string& brokers, const Options& options) {
-  KafkaSettings settings;
-  settings.target = {brokers, "messages"};
-  settings.sensor = "gateway-7";
-  for (const auto& [name, value] : options.properties) {
-    settings.properties.push_back({name, value, false});
-  }
-  settings.queue_bytes_max = options.queue_bytes_max;
-  return settings;
-}
-
-// A writer with one shard's end in front of it.
-class Output {
- public:
-  explicit Output(const std::string& brokers, const Options& options = {})
-      : lines_(queue_, memory_,
-               {.may_wait = true, .blocks_max = options.blocks_max, .marks_lines = true}),
-        writer_({settings_of(brokers, options), options.framing, -1}, queue_) {
-    const auto problem = writer_.open();
-    EXPECT_FALSE(problem) << problem->message();
-    KafkaWriter::Listener listener;
-    listener.on_error = [this](const KafkaError& error) {
-      const std::lock_guard lock(mutex_);
-      reports_.errors.push_back(error);
-    };
-    listener.on_failed = [this](const KafkaError& error, uint64_t messages) {
-      const std::lock_guard lock(mutex_);
-      reports_.failed[error.name] += messages;
-      reports_.failed_words = error.words;
-    };
-    listener.on_change = [this](const KafkaChange& change) {
-      const std::lock_guard lock(mutex_);
-      reports_.changes.push_back(change);
-    };
-    writer_.start(std::move(listener));
-  }
-
-  // False: nobody takes lines any more.
-  bool put(uint64_t connection, std::string_view text, uint64_t messages = 1) {
-    if (!lines_.begin_line(text.size())) return false;
-    std::memcpy(lines_.reserve(text.size()), text.data(), text.size());
-    lines_.commit(lines_.reserve(0) + text.size());
-    lines_.end_line(messages, 1, connection);
-    put_ += messages;
-    return true;
-  }
-  void flush() { lines_.flush(); }
-  void end() {
-    lines_.flush();
-    writer_.end_of_input();
-  }
-  void finish() {
-    end();
-    ASSERT_TRUE(until([this] { return writer_.done(); }));
-    expect_the_equations();
-  }
-  void expect_the_equations() {
-    const KafkaWriter::Counts counts = writer_.counts();
-    EXPECT_EQ(writer_.written() + writer_.discarded(), put_);
-    EXPECT_EQ(counts.acknowledged, writer_.written());
-    EXPECT_LE(counts.failed, writer_.discarded());
-    EXPECT_EQ(counts.queued, 0u);
-  }
-
-  KafkaWriter& writer() { return writer_; }
-  LineOutput& lines() { return lines_; }
-  uint64_t messages_put() const { return put_; }
-  Reports reports() {
-    const std::lock_guard lock(mutex_);
-    return reports_;
-  }
-
- private:
-  LineQueue queue_;
-  BufferPool memory_{size_t{1} << 30};
-  LineOutput lines_;
-  std::mutex mutex_;
-  Reports reports_;
-  uint64_t put_ = 0;
-  KafkaWriter writer_;
-};
-
-std::string key_of(uint64_t connection) {
-  char text[17];
-  std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(connection));
-  return text;
-}
-
-std::string line_of(uint64_t number, size_t size = 100) {
-  std::string line = "{\"number\":" + std::to_string(number) + ",\"text\":\"";
-  line.resize(std::max(line.size(), size - 3), 'x');
-  return line + "\"}\n";
-}
-
-// Numbers of the lines that came, in the order of each connection.
-std::map<std::string, std::vector<uint64_t>> numbers_by_key(
-    const std::vector<KafkaRecord>& records) {
-  std::map<std::string, std::vector<uint64_t>> numbers;
-  for (const KafkaRecord& record : records) {
-    numbers[record.key].push_back(Json::parse(record.value)["number"].get<uint64_t>());
-  }
-  return numbers;
-}
-
-// `count` lines over ten connections; each of them is there once and in order.
-void put_lines(Output& output, uint64_t from, uint64_t count) {
-  for (uint64_t i = from; i < from + count; i++) ASSERT_TRUE(output.put(i % 10, line_of(i)));
-}
-
-void expect_each_once_in_order(const std::vector<KafkaRecord>& records, uint64_t count) {
-  EXPECT_EQ(records.size(), count);
-  for (const auto& [key, numbers] : numbers_by_key(records)) {
-    EXPECT_EQ(numbers.size(), count / 10) << key;
-    for (size_t i = 0; i < numbers.size(); i++) {
-      ASSERT_EQ(numbers[i], numbers.front() + i * 10) << key;
-    }
-    EXPECT_EQ(key, key_of(numbers.front()));
-  }
-}
 
 TEST(KafkaWriter, EachLineArrivesOnceWithItsKeyAndHeadersInTheOrderOfItsConnection) {
   const MockKafka kafka(3);
@@ -263,109 +126,6 @@ TEST(KafkaWriter, AnotherLeaderIsReportedAndNothingIsLost) {
   expect_each_once_in_order(kafka.read("messages", 1), 200);
 }
 
-TEST(KafkaWriter, AMessageThatIsTooLargeIsLostAndReportedAndTheOthersArrive) {
-  const MockKafka kafka;
-  kafka.make_topic("messages", 1);
-  Output output(kafka.brokers(), {.properties = {{"message.max.bytes", "2000"}}});
-  output.put(1, line_of(0));
-  output.put(1, line_of(1, 3000));
-  output.put(1, line_of(2));
-  output.finish();
-  EXPECT_EQ(output.writer().written(), 2u);
-  EXPECT_EQ(output.writer().counts().failed, 1u);
-  EXPECT_EQ(output.reports().failed.at("MSG_SIZE_TOO_LARGE"), 1u);
-  EXPECT_NE(output.reports().failed_words.find("too large"), std::string::npos);
-  EXPECT_EQ(numbers_by_key(kafka.read("messages", 1)).at(key_of(1)), (std::vector<uint64_t>{0, 2}));
-}
-
-TEST(KafkaWriter, WhatABrokerRejectsForGoodIsCountedAndReportedInItsWords) {
-  const MockKafka kafka;
-  kafka.make_topic("messages", 1);
-  kafka.answer(MockKafka::kProduce, {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED});
-  Output output(kafka.brokers(), {.properties = {{"topic.metadata.refresh.interval.ms", "100"}}});
-  put_lines(output, 0, 10);
-  output.flush();
-  ASSERT_TRUE(until([&] { return output.writer().counts().failed == 10; }));
-  EXPECT_EQ(output.writer().written(), 0u);
-  // It may be written again.
-  uint64_t number = 10;
-  ASSERT_TRUE(until([&] {
-    output.put(1, line_of(number++));
-    output.flush();
-    return output.writer().written() > 0;
-  }));
-  output.finish();
-  const Reports reports = output.reports();
-  EXPECT_EQ(reports.failed.at("TOPIC_AUTHORIZATION_FAILED"), output.writer().counts().failed);
-  EXPECT_EQ(reports.failed_words, "Broker: Topic authorization failed");
-}
-
-TEST(KafkaWriter, ATopicThatIsNotThereLosesItsMessagesAndSaysSo) {
-  const MockKafka kafka;
-  kafka.make_topic("messages", 1);
-  rd_kafka_mock_topic_set_error(kafka.cluster(), "messages",
-                                RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
-  Output output(kafka.brokers(), {.properties = {{"topic.metadata.propagation.max.ms", "100"},
-                                                 {"topic.metadata.refresh.interval.ms", "100"}}});
-  put_lines(output, 0, 10);
-  output.finish();
-  EXPECT_EQ(output.writer().written(), 0u);
-  EXPECT_EQ(output.writer().discarded(), 10u);
-  ASSERT_FALSE(output.reports().failed.empty());
-  EXPECT_EQ(output.reports().failed_words.find("number"), std::string::npos);
-  EXPECT_NE(output.reports().failed.begin()->first.find("UNKNOWN_TOPIC"), std::string::npos);
-}
-
-TEST(KafkaWriter, ATopicThatIsNotThereIsReportedWhileItsMessagesWait) {
-  const MockKafka kafka;
-  kafka.make_topic("messages", 1);
-  rd_kafka_mock_topic_set_error(kafka.cluster(), "messages",
-                                RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
-  Output output(kafka.brokers());
-  put_lines(output, 0, 10);
-  output.flush();
-  ASSERT_TRUE(until([&] { return !output.reports().errors.empty(); }));
-  EXPECT_EQ(output.reports().errors.front().name, "UNKNOWN_TOPIC_OR_PART");
-  EXPECT_EQ(output.writer().discarded(), 0u);
-  rd_kafka_mock_topic_set_error(kafka.cluster(), "messages", RD_KAFKA_RESP_ERR_NO_ERROR);
-  output.finish();
-  EXPECT_EQ(output.writer().written(), 10u);
-}
-
-TEST(KafkaWriter, WhatCannotBeSentAnyMoreEndsTheOutputWithTheLibrarysWords) {
-  constexpr int16_t kInitProducerId = 22;
-  const MockKafka kafka;
-  kafka.make_topic("messages", 1);
-  kafka.answer(kInitProducerId, {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED});
-  Output output(kafka.brokers());
-  put_lines(output, 0, 10);
-  output.flush();
-  ASSERT_TRUE(until([&] { return output.writer().end() == OutputThread::End::kFailed; }));
-  EXPECT_EQ(output.writer().problem().code, ErrorCode::kOutputFailed);
-  EXPECT_NE(output.writer().problem().message().find("CLUSTER_AUTHORIZATION_FAILED"),
-            std::string::npos)
-      << output.writer().problem().message();
-  put_lines(output, 10, 10);
-  output.finish();
-  EXPECT_EQ(output.writer().discarded(), 20u);
-}
-
-TEST(KafkaWriter, UnreachableBrokersHoldUpNoEndAndAllIsCounted) {
-  Output output("127.0.0.1:1");
-  put_lines(output, 0, 1000);
-  output.end();
-  ASSERT_TRUE(until([&] { return !output.reports().errors.empty(); }));
-  EXPECT_FALSE(output.writer().done());
-  const auto before = Clock::now();
-  output.writer().abort();
-  ASSERT_TRUE(until([&] { return output.writer().done(); }));
-  EXPECT_LT(Clock::now() - before, std::chrono::seconds(2));
-  output.expect_the_equations();
-  EXPECT_EQ(output.writer().discarded(), 1000u);
-  EXPECT_EQ(output.writer().counts().failed, 0u);
-  EXPECT_EQ(output.writer().written(), 0u);
-}
-
 TEST(KafkaWriter, AFullQueueHoldsUpItsShardAndLosesNothing) {
   const MockKafka kafka;
   kafka.make_topic("messages", 2);
@@ -432,34 +192,6 @@ TEST(KafkaWriterLook, SettingsThatDoNotFitAreReportedWithoutTheirSecrets) {
   const auto hidden = KafkaWriter::look_at(settings);
   ASSERT_TRUE(std::holds_alternative<Problem>(hidden));
   EXPECT_EQ(std::get<Problem>(hidden).message().find("hunter2"), std::string::npos);
-}
-
-TEST(KafkaStatistics, TellBrokersThatGoAndComeBackAndLeaders) {
-  const auto text = [](const char* state, int leader) {
-    return std::string(R"({"txmsgs":5,"brokers":{"bootstrap":{"nodeid":-1,"state":"DOWN"},)") +
-           R"("b":{"nodeid":2,"nodename":"host:9092","state":")" + state +
-           R"("}},"topics":{"t":{"partitions":{"0":{"partition":0,"leader":)" +
-           std::to_string(leader) + R"(},"-1":{"partition":-1,"leader":-1}}}}})";
-  };
-  KafkaStatistics statistics;
-  EXPECT_TRUE(statistics.read(text("CONNECT", 2)).empty());
-  EXPECT_TRUE(statistics.read(text("UP", 2)).empty());
-  EXPECT_EQ(statistics.sent(), 5u);
-  auto changes = statistics.read(text("TRY_CONNECT", -1));
-  ASSERT_EQ(changes.size(), 2u);
-  EXPECT_EQ(changes[0].kind, KafkaChange::Kind::kBrokerDown);
-  EXPECT_EQ(changes[0].broker, "host:9092/2");
-  EXPECT_EQ(changes[1].kind, KafkaChange::Kind::kLeaderChanged);
-  EXPECT_EQ(changes[1].broker, "");
-  changes = statistics.read(text("UP", 2));
-  ASSERT_EQ(changes.size(), 2u);
-  EXPECT_EQ(changes[0].kind, KafkaChange::Kind::kBrokerUp);
-  EXPECT_EQ(changes[1].broker, "host:9092/2");
-  EXPECT_EQ(statistics.readings(), 4u);
-  for (const char* broken : {"", "[]", "{", R"({"brokers":3,"topics":[1],"txmsgs":"x"})",
-                             R"({"brokers":{"a":1},"topics":{"t":{"partitions":{"0":7}}}})"}) {
-    EXPECT_TRUE(statistics.read(broken).empty()) << broken;
-  }
 }
 
 }  // namespace

@@ -822,7 +822,7 @@ export interface LimitEvent extends EngineEvent {
   value: number;
 }
 
-/** Live: the interface went down; the capture goes on when it is back. With `error` one of several was removed, and the others go on. */
+/** Live: the interface went down; the capture goes on when it is back. With `error` one of several was removed, and is waited for while the others go on; or it came back and cannot be opened. */
 export interface InterfaceDownEvent extends EngineEvent {
   interface: string;
   error?: string;
@@ -1112,6 +1112,8 @@ export interface EngineConfig {
   kafkaProperties?: string[];
   /** A file of such settings, one a line, which beat kafkaProperties; secrets stand here; only its owner may read it. */
   kafkaPropertiesFile?: string;
+  /** With Kafka, when files are read: how long messages wait for the first answer of a broker before the run fails; 0 = no limit. Live and with follow, overload decides. */
+  kafkaConnectTimeoutMs?: number;
   /** Ndjson: one JSON object a line; framed: bodies as raw bytes; packed: binary records for programs; pretty: for people; tsv, csv: a table of the fields in select. Default: ndjson; pretty when standard output is a terminal. */
   format?: 'ndjson' | 'framed' | 'packed' | 'pretty' | 'tsv' | 'csv';
   /** Message: a line for each message; exchange: one for a request with its responses. */
@@ -1246,6 +1248,7 @@ export const engineDefaults = {
   tunnelDepth: 4,
   keyTunnel: true,
   keyVlan: false,
+  kafkaConnectTimeoutMs: 60000,
   records: "message",
   color: "auto",
   verbose: 0,
