@@ -1,45 +1,61 @@
 #include "io/output/kafka_statistics.h"
 
-#include <nlohmann/json.hpp>
+#include <simdjson.h>
+
+#include <algorithm>
 
 namespace tcp_sniffer {
 namespace {
 
-using nlohmann::json;
+using simdjson::SUCCESS;
+using simdjson::dom::element;
+using simdjson::dom::object;
 
-// The member, or nothing of that type.
-const json& member(const json& object, const char* name) {
-  static const json kNothing = json::object();
-  const auto found = object.find(name);
-  return found != object.end() && found->is_object() ? *found : kNothing;
+int64_t number(const element& of, const char* name, int64_t otherwise) {
+  int64_t value = 0;
+  return of[name].get(value) == SUCCESS ? value : otherwise;
 }
 
-int64_t number(const json& object, const char* name, int64_t otherwise) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_number() ? found->get<int64_t>() : otherwise;
+std::string text(const element& of, const char* name) {
+  std::string_view value;
+  return of[name].get(value) == SUCCESS ? std::string(value) : "";
 }
 
-std::string text(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+// visit(each member's value), if it is an object.
+template <typename Visit>
+void for_each(const element& of, const char* name, const Visit& visit) {
+  object members;
+  if (of[name].get(members) != SUCCESS) return;
+  for (const auto& member : members) visit(member.value);
 }
 
 }  // namespace
 
-std::vector<KafkaChange> KafkaStatistics::read(std::string_view json_text) {
-  const json all = json::parse(json_text, nullptr, false);
+struct KafkaStatistics::Parser {
+  simdjson::dom::parser parser;
+};
+
+KafkaStatistics::KafkaStatistics() : parser_(std::make_unique<Parser>()) {}
+KafkaStatistics::~KafkaStatistics() = default;
+KafkaStatistics::KafkaStatistics(KafkaStatistics&&) noexcept = default;
+KafkaStatistics& KafkaStatistics::operator=(KafkaStatistics&&) noexcept = default;
+
+std::vector<KafkaChange> KafkaStatistics::read(std::string_view json) {
   std::vector<KafkaChange> changes;
-  if (!all.is_object()) return changes;
+  element all;
+  if (parser_->parser.parse(json.data(), json.size()).get(all) != SUCCESS || !all.is_object()) {
+    return changes;
+  }
   readings_++;
   sent_ = static_cast<uint64_t>(std::max<int64_t>(number(all, "txmsgs", 0), 0));
 
   std::map<int64_t, std::string> names;
   bool any_is_up = false;
   bool has_partition = false;
-  for (const json& broker : member(all, "brokers")) {
+  for_each(all, "brokers", [&](const element& broker) {
     // Those below 0 are the addresses that the user gave, not brokers of the cluster.
-    const int64_t id = broker.is_object() ? number(broker, "nodeid", -1) : -1;
-    if (id < 0) continue;
+    const int64_t id = number(broker, "nodeid", -1);
+    if (id < 0) return;
     const std::string name = text(broker, "nodename") + "/" + std::to_string(id);
     names[id] = name;
     const bool is_up = text(broker, "state") == "UP";
@@ -52,20 +68,18 @@ std::vector<KafkaChange> KafkaStatistics::read(std::string_view json_text) {
       changes.push_back(
           {is_up ? KafkaChange::Kind::kBrokerUp : KafkaChange::Kind::kBrokerDown, name, 0});
     }
-  }
-  for (const json& topic : member(all, "topics")) {
-    if (!topic.is_object()) continue;
-    for (const json& partition : member(topic, "partitions")) {
-      const int64_t id = partition.is_object() ? number(partition, "partition", -1) : -1;
-      if (id < 0) continue;  // of messages that have no partition yet
-      has_partition = true;
-      const int64_t leader = number(partition, "leader", -1);
-      const auto [known, is_new] = leaders_.emplace(id, leader);
-      if (is_new || known->second == leader) continue;
-      known->second = leader;
-      changes.push_back({KafkaChange::Kind::kLeaderChanged, names[leader], id});
-    }
-  }
+  });
+  const auto look_at = [&](const element& partition) {
+    const int64_t id = number(partition, "partition", -1);
+    if (id < 0) return;  // of messages that have no partition yet
+    has_partition = true;
+    const int64_t leader = number(partition, "leader", -1);
+    const auto [known, is_new] = leaders_.emplace(id, leader);
+    if (is_new || known->second == leader) return;
+    known->second = leader;
+    changes.push_back({KafkaChange::Kind::kLeaderChanged, names[leader], id});
+  };
+  for_each(all, "topics", [&](const element& topic) { for_each(topic, "partitions", look_at); });
   readings_without_topic_ = any_is_up && !has_partition ? readings_without_topic_ + 1 : 0;
   return changes;
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,9 +19,14 @@ struct KafkaChange {
 };
 
 // Reads librdkafka's statistics (its STATISTICS.md) one after the other, and tells what changed
-// between them.
+// between them. With hundreds of partitions they have hundreds of kilobytes.
 class KafkaStatistics {
  public:
+  KafkaStatistics();
+  ~KafkaStatistics();
+  KafkaStatistics(KafkaStatistics&&) noexcept;
+  KafkaStatistics& operator=(KafkaStatistics&&) noexcept;
+
   // What changed since the last ones. A broker is up when the connection to it is.
   std::vector<KafkaChange> read(std::string_view json);
 
@@ -33,6 +39,9 @@ class KafkaStatistics {
   static constexpr uint64_t kPatience = 5;
 
  private:
+  struct Parser;
+
+  std::unique_ptr<Parser> parser_;
   uint64_t sent_ = 0;
   uint64_t readings_ = 0;
   uint64_t readings_without_topic_ = 0;
