@@ -48,11 +48,13 @@ PROPERTIES = """
 process.roles=broker,controller
 node.id={node}
 controller.quorum.voters={voters}
-listeners=PLAIN://127.0.0.1:{plain},SASL://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAIN://127.0.0.1:{plain},SASL://127.0.0.1:{sasl}
+listeners={listeners},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={listeners}
 inter.broker.listener.name=PLAIN
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL
+listener.name.tls.ssl.keystore.type=PEM
+listener.name.tls.ssl.keystore.location={certificate}
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required {users};
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
@@ -160,21 +162,40 @@ def free_ports(number):
     return ports
 
 
+def make_certificate(path, authority=None):
+    """A certificate for 127.0.0.1 and its key in one file, signed by `authority`, such a file, or
+    by itself."""
+    key, signed = path.with_suffix(".key"), path.with_suffix(".crt")
+    by = ["-CA", authority, "-CAkey", authority] if authority else []
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-days", "7", "-subj", f"/CN={path.stem}", "-addext",
+         "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", signed, *by],
+        check=True, capture_output=True)
+    path.write_text(key.read_text() + signed.read_text())
+    return path
+
+
 class Broker:
     def __init__(self, node, folder, java, ports):
         self.node = node
         self.folder = folder
         self.java = java
-        self.plain, self.sasl, self.controller = ports
+        self.plain, self.sasl, self.controller, self.tls = ports
         self.process = None
         self.log = None
 
-    def write_properties(self, brokers):
+    def write_properties(self, brokers, certificate):
+        """`certificate`: of the TLS listener, with its key; None: there is none."""
+        listeners = {"PLAIN": self.plain, "SASL": self.sasl}
+        if certificate:
+            listeners["TLS"] = self.tls
         replicas = min(3, len(brokers))
         (self.folder / "log").mkdir(parents=True)
         (self.folder / "server.properties").write_text(PROPERTIES.format(
-            node=self.node, folder=self.folder, plain=self.plain, sasl=self.sasl,
-            controller=self.controller, replicas=replicas, in_sync=min(2, replicas),
+            node=self.node, folder=self.folder, controller=self.controller,
+            listeners=",".join(f"{name}://127.0.0.1:{port}" for name, port in listeners.items()),
+            certificate=certificate or "", replicas=replicas, in_sync=min(2, replicas),
             voters=",".join(f"{one.node}@127.0.0.1:{one.controller}" for one in brokers),
             users=" ".join(f'user_{name}="{word}"' for name, word in USERS.items())))
 
@@ -219,16 +240,20 @@ class Broker:
 class Cluster:
     """Brokers that run as long as the `with` block."""
 
-    def __init__(self, brokers=1, quick=True, heap="256m"):
-        """`quick`: they start sooner, and are slower once they run."""
+    def __init__(self, brokers=1, quick=True, heap="256m", tls=False):
+        """`quick`: they start sooner, and are slower once they run. `tls`: they have a TLS listener,
+        too, whose certificate is of an authority made for it (`authority`)."""
+        if tls and shutil.which("openssl") is None:
+            raise Unavailable("certificates need openssl (Debian package openssl)")
         jars = fetch()
+        self.tls = tls
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kafka-"))
         self.java = ["java", f"-Xmx{heap}", "-Xshare:auto",
                      "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
                      *(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"] if quick else []),
                      "-cp", f"{jars}/*"]
-        ports = free_ports(3 * brokers)
-        self.brokers = [Broker(i + 1, self.folder / str(i + 1), self.java, ports[3 * i:3 * i + 3])
+        ports = free_ports(4 * brokers)
+        self.brokers = [Broker(i + 1, self.folder / str(i + 1), self.java, ports[4 * i:4 * i + 4])
                         for i in range(brokers)]
 
     @property
@@ -243,6 +268,14 @@ class Cluster:
     def sasl_bootstrap(self):
         return ",".join(f"127.0.0.1:{broker.sasl}" for broker in self.brokers)
 
+    @property
+    def tls_bootstrap(self):
+        return ",".join(f"127.0.0.1:{broker.tls}" for broker in self.brokers)
+
+    @property
+    def authority(self):
+        return self.folder / "authority.pem"
+
     def __enter__(self):
         try:
             self._start()
@@ -253,8 +286,12 @@ class Cluster:
 
     def _start(self):
         cluster_id = _short_uuid()
+        certificate = None
+        if self.tls:
+            make_certificate(self.authority)
+            certificate = make_certificate(self.folder / "broker.pem", self.authority)
         for broker in self.brokers:
-            broker.write_properties(self.brokers)
+            broker.write_properties(self.brokers, certificate)
         formatting = [broker.begin_format(cluster_id) for broker in self.brokers]
         for process in formatting:
             words, _ = process.communicate(timeout=READY_SECONDS_MAX)

@@ -4,8 +4,9 @@
 Starts three brokers and, for each fault, a sensor that gets a capture slowly through its standard
 input. Brings the fault about in its middle, reads the topic back whole and holds it against a run
 into a file: nothing may be missing that was not reported, the lines of a connection must be in
-order, key and headers must be right, the ledger must close, and no event may show a message. Last,
---check has to find what stands in the way. Prints a row for each fault; with
+order, key and headers must be right, the ledger must close, and no event may show a message. Then
+the same over TLS, and with an authority that did not sign the brokers' certificate. Last, --check
+has to find what stands in the way. Prints a row for each fault; with
 --document it also writes them into FILE between <!-- faults:begin --> and <!-- faults:end -->. The
 exit code is 1 when something was wrong, and 77 where there is no Java, Maven or kcat.
 """
@@ -303,6 +304,40 @@ def stopped_without_brokers(lab):
         sensor.stop()
 
 
+def over_tls(lab):
+    """Returns what is wrong with a run over TLS, and with one that trusts another authority."""
+    topic = "over-tls"
+    lab.cluster.create_topic(topic)
+
+    def flags(authority):
+        return ["--kafka-properties", f"security.protocol=ssl,ssl.ca.location={authority}"]
+
+    sensor = lab.start(topic, flags(lab.cluster.authority), bootstrap=lab.cluster.tls_bootstrap)
+    try:
+        outcome, wrong = finish(lab, sensor, topic, "over TLS")
+    finally:
+        sensor.stop()
+    if outcome.reported:
+        wrong.append(f"over TLS {outcome.reported} messages were given up")
+    stranger = kafka.make_certificate(lab.folder / "stranger.pem")
+    sensor = lab.start(topic, [*flags(stranger), "--kafka-connect-timeout-ms", "3000"],
+                       bootstrap=lab.cluster.tls_bootstrap)
+    try:
+        ledger = sensor.wait()
+    finally:
+        sensor.stop()
+    errors = [event for event in sensor.events if event["event"] == "kafka_error"]
+    if not any(event["code"] == "_SSL" and "certificate verify failed" in event["error"]
+               for event in errors):
+        wrong.append(f"no event says that the certificate is of another authority: {errors[:2]}")
+    if sensor.process.returncode != 7 or acknowledged(sensor):
+        wrong.append(f"with another authority the run ends with {sensor.process.returncode}")
+    if ledger.get("event") != "stopped" or \
+            ledger["messages"]["discarded"] != ledger["messages"]["parsed"]:
+        wrong.append(f"with another authority the ledger is {ledger}")
+    return wrong
+
+
 def checks(lab):
     """--check connects, and says what stands in the way. Returns what is wrong with that."""
     lab.cluster.create_topic("checked")
@@ -313,11 +348,14 @@ def checks(lab):
                      "security.protocol=SASL_PLAINTEXT,sasl.mechanisms=PLAIN,sasl.username=sensor",
                      "--kafka-properties-file", str(secrets)]
     closed, = kafka.free_ports(1)
+    untrusted = ["--kafka-properties",
+                 f"security.protocol=ssl,ssl.ca.location={lab.folder}/stranger.pem"]
     wrong = []
     for brokers, topic, flags, succeeds, words in (
             (lab.cluster.bootstrap, "checked", [], True, f"partitions: {kafka.PARTITIONS}"),
             (lab.cluster.bootstrap, "no-such-topic", [], False, "Unknown topic"),
             (lab.cluster.sasl_bootstrap, "checked", with_password, False, "Authentication failed"),
+            (lab.cluster.tls_bootstrap, "checked", untrusted, False, "certificate verify failed"),
             (f"127.0.0.1:{closed}", "checked", [], False, "Connection refused")):
         done = subprocess.run(
             [lab.program, "-r", lab.capture, "--check", "--output", f"kafka://{brokers}/{topic}",
@@ -398,7 +436,7 @@ def main():
         for sentence in wrong:
             print(f"WRONG: {sentence}", flush=True)
 
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder, kafka.Cluster(3) as brokers:
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder, kafka.Cluster(3, tls=True) as brokers:
         lab = Lab(options.build, pathlib.Path(folder), brokers)
         print(HEADER, flush=True)
         for name in options.only or RUNS:
@@ -410,6 +448,7 @@ def main():
             rows.append(row(outcome))
             print(rows[-1], f"{time.monotonic() - begin:.0f} s", flush=True)
             report(wrong)
+        report(over_tls(lab))
         report(checks(lab))
     if options.document and not failures:
         write_document(options.document, rows)
