@@ -494,7 +494,12 @@ void Shard::sweep(int64_t clock_ns) {
   }
   for (const ActivityList& list : lists_) {
     while (!list.empty() && expired(*list.front(), clock_ns)) {
-      if (!gives_parts_ || pass_time(list.front(), clock_ns)) close_expired(list.front());
+      // Time may also move it to the list of those that are ending, which have a time of their own.
+      if (gives_parts_) {
+        pass_time(list.front(), clock_ns);
+      } else {
+        close_expired(list.front());
+      }
     }
   }
   for (auto& holes : holes_) {
