@@ -220,7 +220,7 @@ void expect_everything(const Conversation& conversation, const std::vector<ReadL
   EXPECT_EQ(lines.size(), conversation.messages.size());
   for (const ReadLine& line : lines) {
     ASSERT_FALSE(line.incomplete) << line.text;
-    ASSERT_EQ(line.text.find("afterGap"), std::string::npos) << line.text;
+    ASSERT_FALSE(line.after_gap) << line.text;
     ASSERT_TRUE(line.has_exchange) << line.text;
     if (line.status != 100) {
       ASSERT_EQ(line.exchange, named_exchange(line)) << line.text;

@@ -21,6 +21,7 @@ struct ReadLine {
   uint64_t exchange = 0;
   uint64_t status = 0;
   bool incomplete = false;
+  bool after_gap = false;
   bool has_body = false;  // as text
   std::string body;
   uint64_t body_size = 0;
@@ -66,6 +67,7 @@ inline ReadLine read_line(const std::string& text) {
   line.exchange = number_of(object, "exchange");
   line.status = number_of(object, "statusCode");
   line.incomplete = has(object, "incomplete");
+  line.after_gap = has(object, "afterGap");
   line.has_body = has(object, "body") && !has(object, "bodyEncoding");
   line.body = string_of(object, "body");
   line.body_size = number_of(object, "bodySize");

@@ -170,7 +170,8 @@ void check_any_target(std::string_view target) {
   EXPECT_EQ(once, hidden(scanner, once));
   const FieldNames other_names({"a name that no input has"});
   TargetScanner other(other_names);
-  if (target.find_first_of("%@") == std::string_view::npos) {
+  // A colon may stand before a password whose '@' was cut off.
+  if (target.find_first_of("%@:") == std::string_view::npos) {
     EXPECT_EQ(hidden(other, target), target);
   }
   HeaderNames({"authorization"}).cover(target);
