@@ -1,4 +1,4 @@
-// How the writer opens its output, at the start and anew (SIGHUP), and what it finds there.
+// How the writer opens its output, at the start and again (SIGHUP), and what it finds there.
 
 #include <fcntl.h>
 #include <sys/socket.h>

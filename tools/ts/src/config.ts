@@ -153,7 +153,7 @@ function checkWorkers(config: SnifferConfig): CheckedConfig['workers'] {
   };
 }
 
-/** A handler for what the engine does not write would wait in vain. */
+/** A handler for what the engine does not write would never be called. */
 function checkHandlers(own: PackageConfig, records: CheckedConfig['records']): void {
   demand('onHttpMessage', own.onHttpMessage, 'function', 'a function');
   demand('onExchange', own.onExchange, 'function', 'a function');
