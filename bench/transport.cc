@@ -6,9 +6,10 @@
 //                                     would that has nothing else to do
 //   transport ring FILE BYTES         writes them into a ring in shared memory, for itself to read
 //
-// KIND: null, pipe, pipe-small (64 KiB), pipe-large (8 MiB, needs CAP_SYS_RESOURCE), fifo, socket. `drain` and
-// `ring` print one line of JSON: seconds, and processor seconds of both ends. Every reader looks at
-// one byte of each cache line, so that one that need not copy has read all the same.
+// KIND: null, pipe, pipe-small (64 KiB), pipe-large (8 MiB, needs CAP_SYS_RESOURCE), fifo, socket.
+// `drain` and `ring` print one line of JSON: seconds, and processor seconds of both ends. Every
+// reader looks at one byte of each cache line, so that one that need not copy has read all the
+// same.
 
 #include <fcntl.h>
 #include <sys/eventfd.h>
