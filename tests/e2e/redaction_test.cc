@@ -214,6 +214,28 @@ TEST(Redaction, NoPieceOfASecretIsInAnythingThatIsWritten) {
   }
 }
 
+// A line for people has the beginning of a long target; what is hidden may end behind it.
+TEST(Redaction, NothingOfAUserThatIsLongerThanALineIsShown) {
+  std::string user;
+  while (user.size() < 1100) user += kSecret;
+  CaptureMaker maker;
+  auto connection = maker.open();
+  for (const std::string& target : {"//" + user + "@h/a", "/" + user + "?token=1"}) {
+    maker.segment(connection, CaptureMaker::kClient,
+                  "GET " + target + " HTTP/1.1\r\nHost: h\r\n\r\n");
+    maker.segment(connection, CaptureMaker::kServer,
+                  "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  }
+  const TemporaryFolder folder;
+  const std::string path = (folder.path() / "user.pcap").string();
+  std::ofstream(path, std::ios::binary) << maker.bytes();
+  const Finished run = run_sniffer({"-r", path, "--format", "pretty", "--redact-query", "token",
+                                    "--redact-pattern", "(" + kSecret + ")+\\?"});
+  EXPECT_EQ(leak(run.out), "");
+  EXPECT_NE(run.out.find("//[redacted]@h/a\n"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("/[redacted]token=[redacted]\n"), std::string::npos) << run.out;
+}
+
 TEST(Redaction, ABodyThatCannotBeReadSaysSo) {
   CaptureMaker maker;
   auto connection = maker.open();

@@ -83,8 +83,9 @@ void PrettyLineWriter::write(const Message& message, LineSink& sink) {
   const ShortText request_size = request_known ? size_text(message.request_body_size) : ShortText{};
   const ShortText response_size = size_text(message.body_size);
   append_line({message.first_byte_ns, request_known ? message.request_method : "?",
-               message.request_target, status, message.has_latency && message.latency_ns >= kSlowNs,
-               latency.view(), request_size.view(), response_size.view()},
+               message.request_target.substr(0, kTargetMax), status,
+               message.has_latency && message.latency_ns >= kSlowNs, latency.view(),
+               request_size.view(), response_size.view()},
               message, false, sink);
 }
 
@@ -92,7 +93,7 @@ void PrettyLineWriter::write_unanswered(const Message& request, LineSink& sink) 
   const ShortText request_size = size_text(request.body_size);
   append_line({request.first_byte_ns,
                request.method,
-               request.target,
+               request.target.substr(0, kTargetMax),
                "...",
                false,
                {},

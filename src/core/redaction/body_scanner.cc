@@ -217,7 +217,9 @@ void BodyScanner::scan_form(const Piece& piece, Spans& spans) {
     spans.set_base(begin);
     targets_.scan_form(body_.substr(begin, end - begin), end < piece.end || piece.is_cut, spans);
     spans.set_base(0);
-    if (begin > at || at > piece.begin) scan_values({begin, end, true}, spans);
+    if (begin > at || at > piece.begin) {
+      scan_values({begin, end, end < piece.end || piece.is_cut}, spans);
+    }
     at = end;
   }
 }
@@ -225,7 +227,7 @@ void BodyScanner::scan_form(const Piece& piece, Spans& spans) {
 void BodyScanner::scan_values(const Piece& piece, Spans& spans) {
   if (patterns_.empty()) return;
   spans.set_base(piece.begin);
-  patterns_.scan(text_of(piece), spans);
+  patterns_.scan(text_of(piece), piece.is_cut, spans);
   patterns_.scan_escaped(text_of(piece), spans);
   spans.set_base(0);
 }

@@ -55,7 +55,7 @@ void MessageRedactor::redact_head(Message& message) {
   message.request_method = text_without(message.request_method);
   // Of a request it is not known here whether it was cut.
   const bool has_scheme = message.request_target.find("://") != std::string_view::npos;
-  message.request_target = is_http ? target_without(message.request_target, has_scheme)
+  message.request_target = is_http ? target_without(message.request_target, false, has_scheme)
                                    : text_without(message.request_target);
   if (!message.request_host.empty()) {
     HeaderField host{"host", message.request_host};
@@ -97,17 +97,18 @@ void MessageRedactor::redact_field(HeaderField& field, bool is_cut) {
   field.value = is_host ? target_without(field.value, is_cut) : text_without(field.value, is_cut);
 }
 
-std::string_view MessageRedactor::target_without(std::string_view target, bool is_cut) {
+std::string_view MessageRedactor::target_without(std::string_view target, bool is_cut,
+                                                 bool may_be_cut) {
   spans_.clear();
-  targets_.scan_target(target, is_cut, spans_);
-  patterns_.scan(target, spans_);
+  targets_.scan_target(target, is_cut || may_be_cut, spans_);
+  patterns_.scan(target, is_cut, spans_);
   return written(target);
 }
 
 std::string_view MessageRedactor::text_without(std::string_view text, bool is_cut) {
   spans_.clear();
   targets_.scan_text(text, is_cut, spans_);
-  patterns_.scan(text, spans_);
+  patterns_.scan(text, is_cut, spans_);
   return written(text);
 }
 

@@ -61,7 +61,8 @@ class MessageRedactor {
  private:
   Body redact_body(Message& message);
   void redact_head(Message& message);
-  std::string_view target_without(std::string_view target, bool is_cut);
+  // `may_be_cut`: in its authority.
+  std::string_view target_without(std::string_view target, bool is_cut, bool may_be_cut = false);
   std::string_view text_without(std::string_view text, bool is_cut = false);
   std::string_view written(std::string_view text);
   void redact_fields(bool is_cut, std::span<const HeaderField>& fields,

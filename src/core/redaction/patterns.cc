@@ -9,6 +9,8 @@
 namespace tcp_sniffer {
 namespace {
 
+constexpr std::string_view kWordEnds = " \t\r\n\"'<>&,;?#";
+
 re2::RE2::Options options() {
   re2::RE2::Options made;
   made.set_log_errors(false);
@@ -45,7 +47,12 @@ std::string Patterns::fault_of(const std::string& expression) {
   return pattern.ok() ? std::string() : pattern.error();
 }
 
-void Patterns::scan(std::string_view text, Spans& spans) const {
+void Patterns::scan(std::string_view text, bool is_cut, Spans& spans) const {
+  if (patterns_.empty()) return;
+  if (is_cut) {
+    const size_t begin = text.find_last_of(kWordEnds) + 1;  // npos + 1 is 0
+    if (begin < text.size()) spans.add({begin, text.size(), ValueCoding::kNone, true, false});
+  }
   for (const auto& pattern : patterns_) {
     size_t begin = 0;
     size_t end = 0;

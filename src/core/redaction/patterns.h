@@ -27,8 +27,9 @@ class Patterns {
   static std::string fault_of(const std::string& expression);
 
   bool empty() const { return patterns_.empty(); }
-  // Adds each match that is not empty.
-  void scan(std::string_view text, Spans& spans) const;
+  // Adds each match that is not empty. `is_cut`: more of the text follows that is not here, so a
+  // match may begin in its last word, which is added, too.
+  void scan(std::string_view text, bool is_cut, Spans& spans) const;
   bool match(std::string_view text) const;
   // Adds what lies between two quotes when it matches without its backslashes.
   void scan_escaped(std::string_view text, Spans& spans);

@@ -171,7 +171,8 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   if (!by_exchange && std::any_of(selected.begin(), selected.end(), needs_request_text)) {
     settings.protocols.http.request_target_max = settings.protocols.http.header_bytes_max;
   } else if (pretty && !by_exchange) {
-    settings.protocols.http.request_target_max = kPrettyTargetMax;
+    settings.protocols.http.request_target_max =
+        redacts(config) ? settings.protocols.http.header_bytes_max : kPrettyTargetMax;
   }
   settings.protocols.spoken = {};
   for (const Protocol protocol : config.protocols) {

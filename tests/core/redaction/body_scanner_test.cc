@@ -243,6 +243,37 @@ TEST(RedactPattern, HidesWhatMatchesInHeadersTargetsAndBodies) {
   EXPECT_EQ(message.headers[1].value, "mail=[redacted]; b=1");
 }
 
+TEST(RedactPattern, WhatMayBeTheBeginningOfAMatchIsHiddenWhereATextIsCut) {
+  const RedactionRules rules = {.patterns = {"\\b\\d{16}\\b"}};
+  const std::string whole = R"({"a":"4111111111111111","b":"4222222222222222","c":"x"})";
+  for (size_t size = 0; size <= whole.size(); ++size) {
+    const std::string text =
+        shown(whole.substr(0, size), {.type = kJson, .truncated = size < whole.size()}, rules);
+    EXPECT_EQ(text.find("411"), std::string::npos) << text;
+    EXPECT_EQ(text.find("422"), std::string::npos) << text;
+  }
+  for (size_t at = 1; at < whole.size(); ++at) {
+    const std::string text =
+        shown(with_gap(whole, at, 1), {.type = kJson, .gaps = {{at, 1}}}, rules);
+    EXPECT_EQ(text.find("411"), std::string::npos) << text;
+  }
+  EXPECT_EQ(shown("a=1&b=41111&c=4222&d=1", {.type = kForm, .gaps = {{11, 3}}}, rules),
+            "a=1&[redacted][redacted]&c=4222&[redacted]");
+  // The value of a head that is cut.
+  BufferPool pool(size_t{1} << 20);
+  MessageRedactor redactor(rules, pool);
+  const HeaderField fields[] = {{"X-Note", "4111 4111"}, {"X-Card", "card 411111111"}};
+  Message message;
+  message.method = "GET";
+  message.target = "/4111";
+  message.headers = fields;
+  message.headers_incomplete = true;
+  redactor.redact(message);
+  EXPECT_EQ(message.target, "/4111");
+  EXPECT_EQ(message.headers[0].value, "4111 4111");
+  EXPECT_EQ(message.headers[1].value, "card [redacted]");
+}
+
 TEST(RedactPattern, AMatchOfNothingHidesNothingAndAFaultIsTold) {
   EXPECT_EQ(shown("aXb", {}, {.patterns = {"X*"}}), "a[redacted]b");
   EXPECT_EQ(Patterns::fault_of("a(b"), "missing ): a(b");
