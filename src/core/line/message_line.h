@@ -78,7 +78,9 @@ class MessageLineWriter {
   // fields are selected, what is appended is for write_exchange alone.
   std::string_view write_part(const Message& message, LineSink& sink);
   // What stands between the parts of interim responses.
-  std::string_view part_separator() const { return form_ == Form::kPacked ? "" : ","; }
+  std::string_view part_separator() const {
+    return form_ == Form::kPacked || form_ == Form::kPretty ? "" : ",";
+  }
   // Appends one whole line, frame or record.
   void write_exchange(const ExchangeParts& parts, LineSink& sink);
 

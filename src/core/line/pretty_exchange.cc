@@ -31,7 +31,8 @@ void put_text(std::string_view text, LineSink& sink) {
 }  // namespace
 
 void PrettyLineWriter::write_part(const Message& message, LineSink& sink) {
-  if (message.direction != MessageDirection::kRequest) return;
+  // Of an interim response the details follow those of its request.
+  if (message.direction != MessageDirection::kRequest) return append_details(message, sink);
   RequestFacts facts;
   facts.body_size = message.body_size;
   facts.missing_bytes = message.missing_bytes;
@@ -80,6 +81,7 @@ void PrettyLineWriter::write_exchange(const ExchangeParts& parts, LineSink& sink
     write_unanswered(request, sink);
   }
   append_verbatim(held.last(), sink);
+  append_verbatim(parts.interim_texts, sink);
   if (parts.response != nullptr) append_details(*parts.response, sink);
 }
 

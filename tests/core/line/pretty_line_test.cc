@@ -255,6 +255,34 @@ TEST(PrettyLine, ColoursOnlyWhenAskedAndAlwaysReset) {
   }
 }
 
+TEST(PrettyLine, DetailsHaveTheInterimResponsesBetweenRequestAndResponse) {
+  LineOptions options = pretty();
+  options.by_exchange = true;
+  options.pretty.detail = 2;
+  MessageLineWriter writer(options);
+  const Message asked = request();
+  const Message answer = response();
+  Message interim = response();
+  interim.status = 103;
+  interim.reason = "Early Hints";
+  const HeaderField headers[] = {{"Link", "</a.css>"}};
+  interim.headers = headers;
+  ScratchLine waiting;
+  writer.write_part(interim, waiting);
+  append_verbatim(writer.part_separator(), waiting);
+  writer.write_part(interim, waiting);
+  ExchangeParts parts;
+  parts.about = parts.response = &answer;
+  parts.request = &asked;
+  parts.interim_texts = waiting.view();
+  ScratchLine line;
+  writer.write_exchange(parts, line);
+  const std::string hints = "  < HTTP/1.1 103 Early Hints\n  < Link: </a.css>\n  < \n";
+  const std::string text(line.view());
+  EXPECT_EQ(text.substr(text.find('\n') + 1),
+            "  > POST /x HTTP/1.1\n  > \n" + hints + hints + "  < HTTP/1.1 200 OK\n  < \n");
+}
+
 TEST(PrettyLine, NothingFromTheWireTurnsOrHidesTheTextAroundIt) {
   for (const auto& [character, shown] :
        std::initializer_list<std::pair<const char*, const char*>>{{"\u202e", "202e"},
