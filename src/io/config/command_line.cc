@@ -47,7 +47,7 @@ struct OtherWord {
 };
 constexpr OtherWord kOtherWords[] = {
     {"-w", "no packets are written; allowed: --output FILE for the messages"},
-    {"-A", "bodies are shown by the format; allowed: --format ndjson"},
+    {"-A", "bodies are shown by -vv; allowed: -vv, or --format ndjson for programs"},
     {"-C",
      "no output is rotated by its size; allowed: --output FILE, which is opened again on SIGHUP"},
     {"-G", "no output is rotated by time; allowed: --output FILE, which is opened again on SIGHUP"},

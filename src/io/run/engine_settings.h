@@ -19,8 +19,8 @@ namespace tcp_sniffer {
 
 // How a configuration translates into the settings of the parts. Pure functions.
 
-// Of a longer target, a line for people has the beginning. What is hidden in it is looked for in the
-// whole.
+// Of a longer target, a line for people has the beginning. What is hidden in it is looked for in
+// the whole.
 constexpr uint32_t kPrettyTargetMax = 1024;
 
 // `hash_secret` is this run's own. The defragmenter's share of memoryLimit is one sixteenth.

@@ -158,7 +158,8 @@ void add_traffic(const Totals& totals, Lines& lines) {
       {"messages", number(totals.written),
        joined({"written, " + bytes_text(totals.output_bytes),
                counted(totals.of(ShardCounter::messages_filtered), "filtered"),
-               counted(totals.of(ShardCounter::messages_sampled_out), "not in the sample")})});
+               counted(totals.of(ShardCounter::messages_sampled_out), "not in the sample"),
+               counted(totals.of(ShardCounter::messages_beyond_count), "beyond the count")})});
   add_incomplete(totals, lines);
   lines.push_back({"connections", number(totals.of(ShardCounter::connections_opened)),
                    joined({counted(totals.of(ShardCounter::tls), "TLS streams"),
