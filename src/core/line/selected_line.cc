@@ -137,13 +137,6 @@ inline void SelectedLineWriter::append_member(const Column& column, const Messag
   if (!append_at(value, column, message, sink)) cut_line(sink, start);
 }
 
-bool SelectedLineWriter::append_cell(const Column& column, const Message& message, LineSink& sink) {
-  const size_t start = sink.size();
-  if (!append_field(column, message, sink)) return false;
-  cells_.finish(start, sink);
-  return true;
-}
-
 // The bytes that belong after a frame's JSON. `of`: which message it is.
 std::string_view SelectedLineWriter::framed_body(FieldOf of, const Message& message) const {
   const bool is_selected = std::any_of(columns_.begin(), columns_.end(), [&](const Column& column) {
@@ -166,13 +159,7 @@ std::string_view SelectedLineWriter::write_part(const Message& message, LineSink
   latin1_.clear();
   for (const Column& column : columns_) {
     if (column.ref.of != FieldOf::kRequest || column.ref.field == Field::kLatin1) continue;
-    HeldValues::put(sink, [&] {
-      if (is_table()) {
-        append_cell(column, message, sink);
-      } else {
-        append_field(column, message, sink);
-      }
-    });
+    HeldValues::put(sink, [&] { append_value(column, message, sink); });
   }
   HeldValues::put_last(sink, [&] { append_verbatim(latin1_.view(), sink); });
   return format_ == LineOptions::kFramed ? framed_body(FieldOf::kRequest, message)
@@ -224,22 +211,20 @@ bool SelectedLineWriter::append_of_exchange(const Column& column, const Exchange
       return sink.size() > start;
     case FieldOf::kExchange:
       if (!append_own_of_exchange(column, parts, sink)) return false;
-      break;
+      if (is_table()) cells_.finish(start, sink);
+      return true;
     case FieldOf::kConnection:
+      if (column.ref.field == Field::kDirection) return false;
       if (column.ref.field == Field::kTimestamp && parts.has_request()) {
         sink.commit(put_time(sink.reserve(kShortPartMax), parts.request_first_ns));
-      } else if (column.ref.field == Field::kDirection ||
-                 !append_field(column, *parts.about, sink)) {
-        return false;
+        return true;
       }
-      break;
+      return append_value(column, *parts.about, sink);
     case FieldOf::kResponse:
     case FieldOf::kEither:
-      if (parts.response == nullptr || !append_field(column, *parts.response, sink)) return false;
-      break;
+      return parts.response != nullptr && append_value(column, *parts.response, sink);
   }
-  if (is_table()) cells_.finish(start, sink);
-  return true;
+  return false;
 }
 
 bool SelectedLineWriter::append_own_of_exchange(const Column& column, const ExchangeParts& parts,

@@ -92,7 +92,6 @@ class SelectedLineWriter {
     sink.commit(put_key(column, 0, sink));
   }
   void append_member(const Column& column, const Message& message, LineSink& sink);
-  bool append_cell(const Column& column, const Message& message, LineSink& sink);
   bool append_of_exchange(const Column& column, const ExchangeParts& parts, HeldValues& held,
                           LineSink& sink);
   bool append_own_of_exchange(const Column& column, const ExchangeParts& parts, LineSink& sink);
@@ -102,12 +101,18 @@ class SelectedLineWriter {
 
   // ---- selected_value.cc
 
-  // These append the value as JSON. False: the message does not have it, and nothing was appended.
+  // These append the value as JSON, or as a cell. False: the message does not have it, and nothing
+  // was appended.
+  template <bool kCell>
   struct ValueAppender;
   bool append_at(char* out, const Column& column, const Message& message, LineSink& sink);
-  bool append_field(const Column& column, const Message& message, LineSink& sink) {
-    return append_at(sink.reserve(kShortPartMax), column, message, sink);
+  bool append_cell(const Column& column, const Message& message, LineSink& sink);
+  bool append_value(const Column& column, const Message& message, LineSink& sink) {
+    return is_table() ? append_cell(column, message, sink)
+                      : append_at(sink.reserve(kShortPartMax), column, message, sink);
   }
+  void append_text_cell(const Column& column, std::string_view text, LineSink& sink);
+  bool append_other_cell(const Column& column, const Message& message, LineSink& sink);
   // Writes at `out` and returns the end; kShortPartMax is enough room.
   char* put_time(char* out, int64_t time_ns);
   void append_text(const Column& column, std::string_view text, LineSink& sink);

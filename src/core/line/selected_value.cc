@@ -21,7 +21,8 @@ constexpr std::string_view kConnectionIdText = "\"0123456789abcdef\"";
 }  // namespace
 
 // What visit_value calls. `out` is where the value begins: kShortPartMax bytes are reserved there,
-// and what stands before it is not committed yet.
+// and what stands before it is not committed yet. `kCell`: not JSON, but a cell of a table.
+template <bool kCell>
 struct SelectedLineWriter::ValueAppender {
   using Result = bool;
 
@@ -36,11 +37,13 @@ struct SelectedLineWriter::ValueAppender {
   bool milliseconds(int64_t ns) const { return commit(write_milliseconds(out, ns)); }
   bool time(int64_t ns) const { return commit(writer.put_time(out, ns)); }
   bool connection_id(uint64_t id) const {
+    if (kCell) return commit(write_hex16(out, id));
     std::memcpy(out, kConnectionIdText.data(), kConnectionIdText.size());
     write_hex16(out + 1, id);
     return commit(out + kConnectionIdText.size());
   }
   bool address(const IpAddress& ip, bool mapped_on_wire) const {
+    if (kCell) return commit(write_ip(out, ip, mapped_on_wire));
     *out = '"';
     char* end = write_ip(out + 1, ip, mapped_on_wire);
     *end = '"';
@@ -54,16 +57,23 @@ struct SelectedLineWriter::ValueAppender {
   bool word(std::string_view word) const {
     if (word.empty()) return false;
     sink.commit(out);
-    return append_word(word, sink);
+    if (!kCell) return append_word(word, sink);
+    writer.append_text_cell(column, word, sink);
+    return true;
   }
   bool text(std::string_view text) const {
     sink.commit(out);
-    writer.append_text(column, text, sink);
+    if (kCell) {
+      writer.append_text_cell(column, text, sink);
+    } else {
+      writer.append_text(column, text, sink);
+    }
     return true;
   }
   bool other() const {
     sink.commit(out);
-    return writer.append_other(column, message, sink);
+    return kCell ? writer.append_other_cell(column, message, sink)
+                 : writer.append_other(column, message, sink);
   }
 
  private:
@@ -76,14 +86,51 @@ struct SelectedLineWriter::ValueAppender {
 // At `out`, as ValueAppender's.
 bool SelectedLineWriter::append_at(char* out, const Column& column, const Message& message,
                                    LineSink& sink) {
-  return visit_value(column.ref, message, ValueAppender{*this, column, message, sink, out});
+  return visit_value(column.ref, message, ValueAppender<false>{*this, column, message, sink, out});
+}
+
+bool SelectedLineWriter::append_cell(const Column& column, const Message& message, LineSink& sink) {
+  char* out = sink.reserve(kShortPartMax);
+  return visit_value(column.ref, message, ValueAppender<true>{*this, column, message, sink, out});
 }
 
 char* SelectedLineWriter::put_time(char* out, int64_t time_ns) {
+  if (is_table()) return time_.write(out, time_ns);
   *out = '"';
   out = time_.write(out + 1, time_ns);
   *out = '"';
   return out + 1;
+}
+
+// Nearly every text is its cell; the others are made of their JSON.
+void SelectedLineWriter::append_text_cell(const Column& column, std::string_view text,
+                                          LineSink& sink) {
+  if (strings_.write_plain(
+          text, sink, [&](char* cell) { return cells_.finish_plain(cell, text.size(), sink); })) {
+    return;
+  }
+  const size_t start = sink.size();
+  append_text(column, text, sink);
+  cells_.finish(start, sink);
+}
+
+bool SelectedLineWriter::append_other_cell(const Column& column, const Message& message,
+                                           LineSink& sink) {
+  if (!column.ref.header.empty() && message.protocol.empty()) {
+    const std::span<const HeaderField> fields =
+        column.ref.field == Field::kTrailers ? message.trailers : message.headers;
+    const HeaderField* field = find_header(fields, column.ref.header);
+    if (field == nullptr) return false;
+    const auto next = static_cast<size_t>(field - fields.data()) + 1;
+    if (!field->folded && find_header(fields, column.ref.header, next) == nullptr) {
+      append_text_cell(column, field->value, sink);
+      return true;
+    }
+  }
+  const size_t start = sink.size();
+  if (!append_other(column, message, sink)) return false;
+  cells_.finish(start, sink);
+  return true;
 }
 
 void SelectedLineWriter::append_text(const Column& column, std::string_view text, LineSink& sink) {

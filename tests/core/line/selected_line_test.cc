@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -131,6 +132,60 @@ TEST(SelectedLine, CellsAreEscapedQuotedAndNoFormulas) {
     message.target = each.path;
     EXPECT_EQ(line_of(message, options_for({"path"}, LineOptions::kTsv)), each.tsv + "\n");
     EXPECT_EQ(line_of(message, options_for({"path"}, LineOptions::kCsv)), each.csv + "\r\n");
+  }
+}
+
+// From the text as it stands in JSON, step by step.
+std::string obvious_cell(std::string_view json, bool csv) {
+  std::string_view escaped = json.substr(1, json.size() - 2);
+  bool formula = false;
+  for (const char* beginning :
+       {"=", "+", "-", "@", "\\t", "\\r", "\\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"}) {
+    formula |= escaped.starts_with(beginning);
+  }
+  std::string text = formula ? "'" : "";
+  if (!csv && !formula && escaped.starts_with("\\\"")) {
+    text += "\\\"";
+    escaped.remove_prefix(2);
+  }
+  for (size_t i = 0; i < escaped.size(); ++i) {
+    if (escaped[i] == '\\' && escaped[i + 1] != '"') text += escaped[i];
+    if (escaped[i] == '\\') ++i;
+    text += escaped[i];
+  }
+  const bool quotes = csv && (text.find_first_of("\",") != std::string::npos ||
+                              text.starts_with(' ') || text.ends_with(' '));
+  if (!quotes) return text;
+  std::string cell = "\"";
+  for (const char c : text) cell += c == '"' ? "\"\"" : std::string(1, c);
+  return cell + "\"";
+}
+
+TEST(SelectedLine, CellsAreThoseOfAnObviousMaker) {
+  constexpr std::string_view kPieces[] = {
+      "a",  "=", "+", "-",      "@",      "\t",     "\r",       "\n",   ",",    " ",        "\"",
+      "\\", "'", "0", "\uff1d", "\uff20", "\uff01", "\xc3\xa9", "\x1b", "\xe9", "abcdefgh", ""};
+  std::mt19937 random(5);
+  for (int round = 0; round < 20000; ++round) {
+    std::string text;
+    for (size_t pieces = random() % 6; pieces > 0; --pieces) {
+      text += kPieces[random() % std::size(kPieces)];
+    }
+    if (round % 100 == 0) text += std::string(5000, ',');
+    Message message = request();
+    message.target = text;
+    const HeaderField headers[] = {{"X", text, text.find("\r\n") != std::string::npos}};
+    message.headers = headers;
+    for (const char* name : {"path", "headers.x"}) {
+      const std::string line = line_of(message, options_for({name}));
+      const std::string json = line.substr(std::string_view(name).size() + 4);
+      for (const auto format : {LineOptions::kTsv, LineOptions::kCsv}) {
+        const bool csv = format == LineOptions::kCsv;
+        const std::string cell = obvious_cell(json.substr(0, json.size() - 2), csv);
+        const std::string row = csv ? (cell.empty() ? "\"\"" : cell) + "\r\n" : cell + "\n";
+        ASSERT_EQ(line_of(message, options_for({name}, format)), row) << json;
+      }
+    }
   }
 }
 
