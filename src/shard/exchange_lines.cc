@@ -1,6 +1,5 @@
 #include "shard/exchange_lines.h"
 
-#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -25,13 +24,6 @@ ShardCounter counter_of(Orphan orphan) {
   return ShardCounter::exchanges_whole;
 }
 
-// Why a response is alone. Where its exchange is known, its request has left before it.
-Orphan orphan_of(const Message& response) {
-  if (response.unasked) return {};
-  return {Orphan::Kind::kRequestNotCaptured,
-          response.exchange == kNoExchange ? Incomplete::kNo : Incomplete::kLimit};
-}
-
 size_t extra_of(const HeldExchange& held) {
   return held.text_size + held.body_size + held.interim.size;
 }
@@ -45,83 +37,14 @@ void put_held(const HeldExchange& held, ExchangeParts& parts) {
 
 }  // namespace
 
-// ---------------------------------------------------------------- rules
-
-void ExchangeLines::change(std::unique_ptr<LineRules> rules, int64_t clock_ns) {
-  if (*rules == *rules_) return;
-  if (rules->selects_as(*rules_)) rules->writer = rules_->writer;  // with what it remembers
-  if (!by_exchange_ && !rules_->chooses) written_until_ns_ = clock_ns;
-  rules_.swap(rules);
-  if (rules->waiting > 0) earlier_rules_.push_back(std::move(rules));
-}
-
-bool ExchangeLines::needs_body() const {
-  return rules_->choice.needs_body() ||
-         std::any_of(earlier_rules_.begin(), earlier_rules_.end(),
-                     [](const auto& rules) { return rules->choice.needs_body(); });
-}
-
-// Its request came before there was a choice.
-bool ExchangeLines::was_written(const Message& response) const {
-  return response.exchange != kNoExchange && response.has_latency &&
-         response.first_byte_ns - response.latency_ns <= written_until_ns_;
-}
-
-// ---------------------------------------------------------------- which are written
-
-bool ExchangeLines::admit(const Message& message, ConnectionIdentity& connection) {
-  if (message.direction == MessageDirection::kRequest) return admit_request(message, connection);
-  HeldExchange* held = nullptr;
-  if (message.exchange != kNoExchange) {
-    if (!message.is_interim()) release_before(message, connection);
-    held = find(connection, message.exchange);
-  }
-  if (held == nullptr) {
-    fate_ = was_written(message) ? Fate::kWritten
-                                 : rules_->choice.at_end(nullptr, &message, orphan_of(message));
-  } else if (held->fate != Fate::kOpen || message.is_interim()) {
-    fate_ = held->fate;
-  } else {
-    fate_ = held->fate = held->rules->choice.at_end(&held->asked, &message, {});
-  }
-  if (fate_ == Fate::kWritten || fate_ == Fate::kOpen) return true;
-  leave_out(fate_, 1);
-  if (held != nullptr && !message.is_interim()) leave_alone(*held, {});
-  return false;
-}
-
-bool ExchangeLines::admit_request(const Message& request, ConnectionIdentity& connection) {
-  const bool waits = request.unanswerable == Incomplete::kNo;
-  asked_ = {};
-  fate_ = rules_->choice.at_request(request, asked_);
-  if (fate_ == Fate::kOpen && !waits) {
-    fate_ = rules_->choice.at_end(&asked_, nullptr,
-                                  {Orphan::Kind::kResponseNotCaptured, request.unanswerable});
-  }
-  if (fate_ == Fate::kWritten || fate_ == Fate::kOpen) return true;
-  leave_out(fate_, 1);
-  if (waits) remember_fate(request, connection);
-  return false;
-}
-
-bool ExchangeLines::admits_unanswered(const Message& request, const ConnectionIdentity& connection,
-                                      Orphan orphan) const {
-  const HeldExchange* held = find(connection, request.exchange);
-  const ExchangeChoice& choice = held != nullptr ? held->rules->choice : rules_->choice;
-  ExchangeChoice::Asked asked;
-  if (held != nullptr) asked = held->asked;
-  Fate fate = held != nullptr ? held->fate : choice.at_request(request, asked);
-  if (fate == Fate::kOpen) fate = choice.at_end(&asked, nullptr, orphan);
-  return fate == Fate::kWritten;
-}
-
-void ExchangeLines::leave_out(Fate fate, uint64_t messages) {
-  counters_.add(fate == Fate::kFiltered ? ShardCounter::messages_filtered
-                                        : ShardCounter::messages_sampled_out,
-                messages);
-}
-
 // ---------------------------------------------------------------- messages as they come
+
+// Where its exchange is known, its request has left before it.
+Orphan ExchangeLines::orphan_of(const Message& response) {
+  if (response.unasked) return {};
+  return {Orphan::Kind::kRequestNotCaptured,
+          response.exchange == kNoExchange ? Incomplete::kNo : Incomplete::kLimit};
+}
 
 void ExchangeLines::take(const Message& message, ConnectionIdentity& connection) {
   if (message.direction == MessageDirection::kRequest) {
@@ -144,7 +67,7 @@ void ExchangeLines::take_request(const Message& request, ConnectionIdentity& con
     remember_fate(request, connection);
   } else if (!hold(request, connection)) {
     counters_.add(ShardCounter::exchanges_left_early);
-    if (fate_ == Fate::kOpen) fate_ = rules_->choice.at_end(&asked_, nullptr, kLeftEarly);
+    if (fate_ == Fate::kOpen) fate_ = rules_->choice.at_end(&asked_, nullptr, {kLeftEarly});
     if (fate_ != Fate::kWritten) return leave_out(fate_, 1);
     write_alone(request, kLeftEarly);
   }
@@ -354,14 +277,14 @@ bool ExchangeLines::join(const HeldExchange& held, const Message& response) {
   parts.about = parts.response = &response;
   put_held(held, parts);
   writer.write_exchange(parts, output_);
-  end_line(held.messages + 1, response, {});
+  end_line(held.messages + 1, response.last_byte_ns, response.connection_id, {});
   if (response.has_latency) latencies_.add(response.latency_ns);
   return true;
 }
 
 void ExchangeLines::write_alone(const Message& message, Orphan orphan) {
   const bool ends = message.direction == MessageDirection::kResponse && !message.is_interim();
-  if (!admits(1, by_exchange_ || ends)) return;
+  if (message.part <= 1 && !admits(1, by_exchange_ || ends)) return;
   const bool is_request = message.direction == MessageDirection::kRequest;
   const bool is_written = room_.write(message, [&](const Message& shown) {
     if (!by_exchange_) return rules_->writer->write(shown, output_);
@@ -373,44 +296,53 @@ void ExchangeLines::write_alone(const Message& message, Orphan orphan) {
     rules_->writer->write_exchange(parts, output_);
   });
   if (!is_written) return room_.drop(1);
-  end_line(1, message, orphan);
+  end_line(1, message.last_byte_ns, message.connection_id, orphan);
   if (message.has_latency) latencies_.add(message.latency_ns);
 }
 
 // What waits, without its response.
 void ExchangeLines::write_held(const HeldExchange& held, Orphan orphan) {
   if (!admits(held.messages, by_exchange_)) return;
+  if (!by_exchange_) {
+    if (!room_.begin(extra_of(held))) return room_.drop(held.messages);
+    append_verbatim(held.text(), output_);
+    append_verbatim(held.interim.text(), output_);
+    return end_line(held.messages, held.last_byte_ns, held.connection->id, orphan);
+  }
   Message about;
   about.last_byte_ns = held.last_byte_ns;
   const ConnectionIdentity& connection = *held.connection;
   MessageEmitter::add_identity(connection, other(connection.roles.server()), about);
-  if (by_exchange_) {
-    about.client = held.client;
-    about.protocol = held.protocol;
-    about.exchange = held.exchange;
-  }
+  about.client = held.client;
+  about.protocol = held.protocol;
+  about.exchange = held.exchange;
   MessageLineWriter& writer = *held.rules->writer;
   if (!room_.begin(room_.bound_of(about, writer) + extra_of(held))) {
     return room_.drop(held.messages);
   }
-  if (by_exchange_) {
-    ExchangeParts parts;
-    parts.about = &about;
-    parts.orphan = orphan;
-    put_held(held, parts);
-    writer.write_exchange(parts, output_);
-  } else {
-    append_verbatim(held.text(), output_);
-    append_verbatim(held.interim.text(), output_);
-  }
-  end_line(held.messages, about, orphan);
+  ExchangeParts parts;
+  parts.about = &about;
+  parts.orphan = orphan;
+  put_held(held, parts);
+  writer.write_exchange(parts, output_);
+  end_line(held.messages, held.last_byte_ns, connection.id, orphan);
+}
+
+// What waits is written before its response; what comes after it has its fate.
+void ExchangeLines::write_early(HeldExchange& held) {
+  held.fate = Fate::kWritten;
+  write_held(held, {});
+  counters_.subtract(ShardCounter::messages_held, held.messages);
+  held.messages = 0;
 }
 
 // What waits leaves without its response, or before it. Returns the fate of the exchange, which is
 // decided now at the latest.
 ExchangeLines::Fate ExchangeLines::leave_alone(HeldExchange& held, Orphan orphan) {
   Fate fate = held.fate;
-  if (fate == Fate::kOpen) fate = held.rules->choice.at_end(&held.asked, nullptr, orphan);
+  if (fate == Fate::kOpen) {
+    fate = held.rules->choice.at_end(&held.asked, nullptr, {orphan, held.has_interim()});
+  }
   if (held.messages > 0 && fate == Fate::kWritten) {
     write_held(held, orphan);
   } else if (held.messages > 0) {
@@ -420,8 +352,9 @@ ExchangeLines::Fate ExchangeLines::leave_alone(HeldExchange& held, Orphan orphan
   return fate;
 }
 
-void ExchangeLines::end_line(uint64_t messages, const Message& about, Orphan orphan) {
-  output_.end_line(messages, about.last_byte_ns, about.connection_id);
+void ExchangeLines::end_line(uint64_t messages, int64_t last_byte_ns, uint64_t connection_id,
+                             Orphan orphan) {
+  output_.end_line(messages, last_byte_ns, connection_id);
   counters_.add(ShardCounter::messages_written, messages);
   if (by_exchange_) counters_.add(counter_of(orphan));
 }

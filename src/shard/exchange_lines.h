@@ -51,6 +51,7 @@ struct HeldExchange {
   std::string_view text() const { return {texts(), text_size}; }
   std::string_view body() const { return {texts() + text_size, body_size}; }
   char* texts() const { return reinterpret_cast<char*>(memory.data) + sizeof(HeldExchange); }
+  bool has_interim() const { return messages > 1; }
   size_t held_bytes() const { return memory.capacity + interim.memory.capacity; }
 };
 
@@ -104,6 +105,10 @@ class ExchangeLines {
   // With a choice, before take: false when the message is left out, which is counted. It is judged
   // as it will be written, except what the choice does not ask for.
   bool admit(const Message& message, ConnectionIdentity& connection);
+  // The same of a part of a message that is written before its end: false when the exchange is left
+  // out, or when only the rest of the message decides. What waits for a response of which a part is
+  // written is written before it.
+  bool admit_part(const Message& part, ConnectionIdentity& connection);
   void take(const Message& message, ConnectionIdentity& connection);
   // Whether the line is written that format pretty has for a request without a response.
   bool admits_unanswered(const Message& request, const ConnectionIdentity& connection,
@@ -118,11 +123,19 @@ class ExchangeLines {
  private:
   using Fate = ExchangeChoice::Fate;
 
+  // ---- exchange_admission.cc, with what of the public functions is about rules and admission
+
   bool admit_request(const Message& request, ConnectionIdentity& connection);
+  bool was_written(const Message& response) const;
+  void leave_out(Fate fate, uint64_t messages);
+
+  // ---- exchange_lines.cc
+
+  // Why a response is alone.
+  static Orphan orphan_of(const Message& response);
   void take_request(const Message& request, ConnectionIdentity& connection);
   void take_response(const Message& response, ConnectionIdentity& connection);
   void take_interim(const Message& interim, ConnectionIdentity& connection);
-  bool was_written(const Message& response) const;
   bool hold(const Message& request, ConnectionIdentity& connection);
   bool append_interim(const Message& interim, HeldExchange& held);
   void remember_fate(const Message& request, ConnectionIdentity& connection);
@@ -135,10 +148,10 @@ class ExchangeLines {
   bool join(const HeldExchange& held, const Message& response);
   void write_alone(const Message& message, Orphan orphan);
   void write_held(const HeldExchange& held, Orphan orphan);
+  void write_early(HeldExchange& held);
   Fate leave_alone(HeldExchange& held, Orphan orphan);
-  void leave_out(Fate fate, uint64_t messages);
   bool admits(uint64_t messages, bool is_exchange);
-  void end_line(uint64_t messages, const Message& about, Orphan orphan);
+  void end_line(uint64_t messages, int64_t last_byte_ns, uint64_t connection_id, Orphan orphan);
 
   const bool by_exchange_;  // LineOptions
   std::unique_ptr<LineRules> rules_;

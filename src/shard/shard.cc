@@ -13,7 +13,8 @@ LineOutput::Settings output_settings(const ShardSettings& settings, bool may_wai
   const LineOptions& lines = settings.lines;
   return {.may_wait = may_wait,
           .blocks_max = settings.line_blocks_max,
-          .notes_records = lines.by_exchange || lines.format == LineOptions::kPretty,
+          .notes_records = lines.by_exchange || lines.format == LineOptions::kPretty ||
+                           settings.protocols.http.part_after_ns > 0,
           .framed = lines.format == LineOptions::kFramed || lines.format == LineOptions::kPacked,
           .marks_lines = settings.marks_lines};
 }

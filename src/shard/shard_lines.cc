@@ -109,11 +109,21 @@ void ShardLines::extract(const Message& message, const Message& as_sent) {
   bodies_.extract->put(whole);
 }
 
-// A final response is an exchange more; what ExchangeLines takes, it counts itself.
+// A final response is an exchange more; what ExchangeLines takes, it counts itself. A message that
+// was begun in parts has been admitted.
 bool ShardLines::admits(const Message& message) {
+  if (message.part > 1) {
+    if (message.direction == MessageDirection::kResponse) limit_->end();
+    return true;
+  }
   const bool is_exchange = message.direction == MessageDirection::kResponse &&
                            !message.is_interim() && !by_exchange_ && !chooses_;
   return is_exchange ? limit_->take() : !limit_->reached();
+}
+
+bool ShardLines::admits_part(const Message& part) {
+  if (part.part > 1) return true;
+  return part.direction == MessageDirection::kResponse ? limit_->begin() : !limit_->reached();
 }
 
 void ShardLines::redact(Message& message) {
@@ -170,24 +180,31 @@ inline void ShardLines::write(const Message& message) {
 
 // A body that has to be decoded or searched is needed whole.
 bool ShardLines::may_split(const Message& head) const {
-  if (by_exchange_ || chooses_ || limit_ != nullptr || redactor_->searches_bodies()) return false;
+  if (by_exchange_ || redactor_->searches_bodies()) return false;
   if (!bodies_.decode) return true;
   const ContentCodings codings = read_content_codings(head.headers);
   return codings.count == 0 && !codings.too_many;
 }
 
-bool ShardLines::on_part(const Message& as_sent) {
+// Where the head does not decide whether the message is written, the rest of it does.
+MessageOutput::PartTaken ShardLines::on_part(const Message& as_sent,
+                                             ConnectionIdentity& connection) {
   Message part = as_sent;
   if (!number_frames_) part.first_frame = part.last_frame = 0;
   if (redactor_->searches_bodies()) [[unlikely]]
     withhold_part(part);
   if (redacts_) redactor_->redact(part);
-  if (!room_.begin_easy(room_.bound_of(part))) return false;
+  if (chooses_ && !exchanges_.admit_part(part, connection)) return PartTaken::kNever;
+  if (!room_.begin_easy(room_.bound_of(part))) return PartTaken::kNotNow;
+  if (limit_ != nullptr && !admits_part(part)) {
+    output_.cancel_line();
+    return PartTaken::kNever;
+  }
   writer_->write(part, output_);
   output_.end_line(0, part.last_byte_ns, part.connection_id);
   counters_.add(ShardCounter::messages_parts);
   if (part.has_latency) latencies_.add(part.latency_ns);
-  return true;
+  return PartTaken::kYes;
 }
 
 void ShardLines::on_unanswered(const Message& as_sent, ConnectionIdentity& connection,

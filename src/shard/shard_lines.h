@@ -57,7 +57,7 @@ class ShardLines final : public MessageOutput {
 
   void on_message(const Message& message, ConnectionIdentity& connection) override;
   bool may_split(const Message& head) const override;
-  bool on_part(const Message& as_sent) override;
+  PartTaken on_part(const Message& as_sent, ConnectionIdentity& connection) override;
   void on_unanswered(const Message& as_sent, ConnectionIdentity& connection,
                      Orphan orphan) override;
   void on_orphan(ConnectionIdentity& connection, uint64_t exchange, Orphan orphan) override;
@@ -87,6 +87,7 @@ class ShardLines final : public MessageOutput {
   static void withhold_part(Message& part);
   void write(const Message& message);
   bool admits(const Message& message);
+  bool admits_part(const Message& part);
 
   MessageLineWriter* writer_ = nullptr;  // of the rules
   const bool number_frames_;

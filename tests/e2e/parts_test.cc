@@ -48,6 +48,60 @@ TEST(PartsOfCaptures, JoinedAreTheMessages) {
   }
 }
 
+TEST(PartsOfCaptures, OfChosenExchangesJoinedAreTheirMessages) {
+  const std::vector<std::string> choices[] = {
+      {"--where", "response.contentType ~ 'text/event-stream*'"},
+      {"--where", "method = 'POST' and path ~ '/v1/*'"},
+      {"--where", "totalMs > 1 or incomplete"},
+      {"--sample-exchanges", "0.5", "--always-keep", "status >= 400 or latencyMs > 10"},
+  };
+  uint64_t parts = 0;
+  for (const std::vector<std::string>& choice : choices) {
+    SCOPED_TRACE(choice[1]);
+    const auto run = [&](const char* shards, const char* after_ms) {
+      std::vector<std::string> more = choice;
+      more.insert(more.end(), {"--shards", shards, "--partial-after-ms", after_ms});
+      Finished finished = run_sniffer(reading_all(more));
+      EXPECT_EQ(finished.exit.code, 0) << finished.err;
+      return finished;
+    };
+    const Finished whole = run("0", "0");
+    const Finished in_parts = run("0", "20");
+    EXPECT_EQ(joined_messages(json_lines(in_parts.out)), joined_messages(json_lines(whole.out)));
+    EXPECT_EQ(sorted_lines(run("2", "20").out), sorted_lines(in_parts.out));
+    const Json stopped = event_named(in_parts.err, "stopped");
+    expect_ledger_closes(stopped);
+    parts += stopped["messages"]["parts"].get<uint64_t>();
+    Json messages = event_named(whole.err, "stopped")["messages"];
+    messages["parts"] = stopped["messages"]["parts"];
+    EXPECT_EQ(stopped["messages"], messages);
+  }
+  EXPECT_GT(parts, 20u);
+}
+
+// An exchange that was begun in parts is one of the N, and has all its parts.
+TEST(PartsOfCaptures, ACountedExchangeIsWrittenToItsEnd) {
+  uint64_t parts = 0;
+  for (const int count : {1, 20, 100, 150}) {
+    const Finished run =
+        run_sniffer(reading_all({"--partial-after-ms", "1", "--count", std::to_string(count)}));
+    EXPECT_EQ(run.exit.code, 0) << run.err;
+    int responses = 0;
+    for (const Json& line : json_lines(run.out)) {
+      const int status = line.value("statusCode", 200);
+      const bool is_interim = status >= 100 && status < 200 && status != 101;
+      const bool ends = !line.contains("part") || line.contains("lastPart");
+      if (line["direction"] == "response" && ends && !is_interim) ++responses;
+    }
+    EXPECT_EQ(responses, count);
+    joined_messages(json_lines(run.out));
+    const Json stopped = event_named(run.err, "stopped");
+    expect_ledger_closes(stopped);
+    parts += stopped["messages"]["parts"].get<uint64_t>();
+  }
+  EXPECT_GT(parts, 10u);
+}
+
 // What cannot be decoded or searched in parts is whole; nothing of it leaks before.
 TEST(PartsOfCaptures, BodiesThatAreNeededWholeAreWhole) {
   for (const std::vector<std::string>& flags :

@@ -214,7 +214,7 @@ TEST(Redaction, NoPieceOfASecretIsInAnythingThatIsWritten) {
   }
 }
 
-// A line for people has the beginning of a long target; what is hidden may end behind it.
+// A line for people has the beginning of a long target; what is hidden may end after it.
 TEST(Redaction, NothingOfAUserThatIsLongerThanALineIsShown) {
   std::string user;
   while (user.size() < 1100) user += kSecret;

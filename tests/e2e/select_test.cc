@@ -117,6 +117,13 @@ Json value_in_exchange(const Json& line, std::string name) {
   const Json& request = line.contains("request") ? line["request"] : kNone;
   const Json& response = line.contains("response") ? line["response"] : kNone;
   if (name == "latencyMs") return response.empty() ? Json() : at_path(line, name);
+  if (name == "interim") {
+    Json codes;
+    for (const Json& interim : line.value("interim", Json::array())) {
+      codes.push_back(interim["statusCode"]);
+    }
+    return codes;
+  }
   for (const FieldSpec& spec : field_table()) {
     const bool shared = spec.of == FieldOf::kConnection || spec.of == FieldOf::kExchange;
     if (shared && spec.name == name) return at_path(line, name);

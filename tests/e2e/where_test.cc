@@ -15,6 +15,7 @@
 #include "support/condition_model.h"
 #include "support/exchange_lines.h"
 #include "support/ledger_check.h"
+#include "support/repetitions.h"
 #include "support/run_program.h"
 
 namespace tcp_sniffer::where_test {
@@ -111,6 +112,18 @@ struct Whole {
   std::vector<Exchange> exchanges;
 };
 
+// The table of these lines, with its head.
+std::vector<std::string> rows_of(const std::vector<std::string>& lines) {
+  std::vector<std::string> rows = {"connectionId,timestamp\r"};
+  for (const std::string& line : lines) {
+    const Json message = Json::parse(line);
+    rows.push_back(message["connectionId"].get<std::string>() + "," +
+                   message["timestamp"].get<std::string>() + "\r");
+  }
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
 TEST(Where, TwoHundredRandomConditionsSelectWhatAnEvaluatorOfTheFullLinesSelects) {
   size_t some = 0;
   unsigned seed = 0;
@@ -118,16 +131,26 @@ TEST(Where, TwoHundredRandomConditionsSelectWhatAnEvaluatorOfTheFullLinesSelects
        {"site_and_api.pcap", "posts.pcap", "loss_random.pcap", "pop3.pcap", "proxied.pcap",
         "pipelining.pcap", "midstream.pcap", "no_body.pcap", "vlan.pcap", "websocket.pcap"}) {
     const Whole whole(capture(name));
-    for (int i = 0; i < 20; ++i) {
+    for (uint64_t i = repetitions("CONDITIONS", 20, 20); i > 0; --i) {
       const auto meaning = condition_model::RandomCondition(++seed, [&](const auto& field) {
                              return whole.values_of(field);
                            }).any(3);
       SCOPED_TRACE(std::string(name) + ": " + meaning.text);
       const char* shards = seed % 3 == 0 ? "0" : seed % 3 == 1 ? "1" : "4";
-      const Finished run =
-          read(capture(name), Whole::full({"--shards", shards, "--where", meaning.text}));
       const std::vector<std::string> expected = whole.lines_where(meaning);
+      const auto run_as = [&](std::vector<std::string> form) {
+        form.insert(form.end(), {"--shards", shards, "--where", meaning.text});
+        return read(capture(name), Whole::full(form));
+      };
+      const Finished run = run_as({});
       ASSERT_EQ(sorted_lines(run.out), expected);
+      if (i % 4 == 0) {
+        const Finished exchanges = run_as({"--records", "exchange"});
+        ASSERT_EQ(messages_of_exchanges(lines_of(exchanges.out)), sorted_messages(expected));
+      } else if (i % 4 == 1) {
+        const Finished rows = run_as({"--format", "csv", "--select", "connectionId,timestamp"});
+        ASSERT_EQ(sorted_lines(rows.out), rows_of(expected));
+      }
       const Json messages = event_named(run.err, "stopped")["messages"];
       EXPECT_EQ(messages["filtered"], whole.messages.size() - expected.size());
       some += !expected.empty() && expected.size() < whole.messages.size() ? 1 : 0;

@@ -72,6 +72,16 @@ void check_verdicts(const Condition& condition, FuzzInput& input) {
     }
   }
   condition.at_end(nullptr, &response, end);
+  // What the heads decide, the whole messages do not change.
+  uint64_t none = 0;
+  const Verdict by_head = condition.at_request(request, none, Condition::Seen::kHead);
+  EXPECT_TRUE(by_head == Verdict::kLater || by_head == verdict);
+  for (const uint64_t* known : {static_cast<const uint64_t*>(nullptr), &std::as_const(bits)}) {
+    const Verdict early = condition.at_response_head(known, response, end);
+    if (early != Verdict::kLater) {
+      EXPECT_EQ(early == Verdict::kYes, condition.at_end(known, &response, end));
+    }
+  }
 }
 
 }  // namespace

@@ -84,7 +84,7 @@ struct CountedMessages final : MessageOutput {
   int messages = 0;
   void on_message(const Message&, ConnectionIdentity&) override { messages++; }
   bool may_split(const Message&) const override { return false; }
-  bool on_part(const Message&) override { return false; }
+  PartTaken on_part(const Message&, ConnectionIdentity&) override { return PartTaken::kNever; }
   void on_unanswered(const Message&, ConnectionIdentity&, Orphan) override {}
   void on_orphan(ConnectionIdentity&, uint64_t, Orphan) override {}
   void on_connection_over(ConnectionIdentity&, Incomplete) override {}

@@ -162,13 +162,15 @@ struct Outcome {
   uint64_t parts = 0;
 };
 
-Outcome run(const std::vector<Sent>& sent, int64_t part_after_ms, Blocks blocks, uint64_t seed) {
+Outcome run(const std::vector<Sent>& sent, int64_t part_after_ms, Blocks blocks, uint64_t seed,
+            const ChoiceRules& choice = {}) {
   ShardSettings settings;
   settings.ports = PortSet(std::array<uint16_t, 1>{80});
   settings.lines.binary_base64 = true;
   settings.idle_timeout_ns = 5000 * kMs;
   settings.protocols.http.body_max = cuts_bodies(seed) ? 100 : 1 << 20;
   settings.protocols.http.part_after_ns = part_after_ms * kMs;
+  settings.choice = choice;
   ShardHarness harness(settings);
   std::mt19937_64 random(seed);
   int64_t clock_ns = 0;
@@ -208,6 +210,46 @@ TEST(Parts, JoinedAreTheMessagesAndDoNotDependOnBlocks) {
     if (testing::Test::HasFailure()) return;
   }
   EXPECT_GT(parts, seeds(200));
+}
+
+// Messages of exchanges that heads decide come in parts, others whole, and the same ones are there
+// as without parts.
+TEST(Parts, OfChosenExchangesJoinedAreTheirMessages) {
+  const auto chosen = [](const char* where, double sample, const char* always_keep) {
+    ChoiceRules rules;
+    rules.where = where;
+    rules.sample = sample;
+    rules.always_keep = always_keep;
+    return rules;
+  };
+  const ChoiceRules choices[] = {
+      chosen("method = 'GET'", 1, ""),
+      chosen("status = 200", 1, ""),
+      chosen("response.contentType ~ 'text/event-stream*'", 1, ""),
+      chosen("not orphan and (headers.content-length or exchange > 0)", 1, ""),
+      chosen("bodySize > 100 or method = 'POST'", 1, ""),
+      chosen("totalMs > 500", 1, ""),
+      chosen("incomplete or orphan", 1, ""),
+      chosen("", 0.5, ""),
+      chosen("", 0.5, "status = 200 and contentType"),
+      chosen("method = 'POST'", 0.7, "durationMs > 100"),
+  };
+  std::map<std::string, uint64_t> parts;
+  for (uint64_t seed = 0; seed < seeds(200); seed++) {
+    const ChoiceRules& choice = choices[seed % std::size(choices)];
+    SCOPED_TRACE("seed " + std::to_string(seed) + ": " + choice.where + ", " + choice.always_keep);
+    const std::vector<Sent> sent = conversations(seed);
+    const Outcome whole = run(sent, 0, Blocks::kOne, seed, choice);
+    const auto after_ms = static_cast<int64_t>(std::array{1, 20, 100}[seed / 7 % 3]);
+    const Outcome in_parts = run(sent, after_ms, Blocks::kOne, seed, choice);
+    EXPECT_EQ(joined_messages(in_parts.in_order), joined_messages(whole.in_order));
+    EXPECT_EQ(run(sent, after_ms, Blocks::kEachAndTicks, seed, choice).lines, in_parts.lines);
+    parts[choice.where] += in_parts.parts;
+    if (testing::Test::HasFailure()) return;
+  }
+  EXPECT_GT(parts["method = 'GET'"], 10u);
+  EXPECT_GT(parts["status = 200"], 10u);
+  EXPECT_EQ(parts["totalMs > 500"], 0u);
 }
 
 // A stream that goes on holds no more than what arrives between two parts.
@@ -268,6 +310,9 @@ class UnreadShard {
     std::string text;
     for (LineBlock* lines = nullptr; queue_.try_dequeue(lines);) {
       text.append(lines->data, lines->used);
+      uint64_t messages = 0;
+      for (const RecordRun& run : lines->runs) messages += uint64_t{run.records} * run.messages;
+      EXPECT_EQ(messages, lines->messages) << "a block cut by its end would be counted wrongly";
       lines->owner->give_back(lines);
     }
     return text;

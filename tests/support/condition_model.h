@@ -45,14 +45,14 @@ inline const std::vector<AskedField>& asked_fields() {
       {"exchange", Of::kConnection, 'n'},    {"connectMs", Of::kConnection, 'm'},
       {"vlan", Of::kConnection, 'n'},        {"client", Of::kConnection, 'a'},
       {"totalMs", Of::kExchange, 'm'},       {"orphan", Of::kExchange, 't'},
-      {"orphanCause", Of::kExchange, 't'},
+      {"orphanCause", Of::kExchange, 't'},   {"interim", Of::kExchange, 'f'},
   };
   return fields;
 }
 
 // Adds what the line of their exchange says of the exchange to the lines of its messages.
 inline void add_exchange(const Line& exchange, Line& message) {
-  for (const char* name : {"totalMs", "orphan", "orphanCause"}) {
+  for (const char* name : {"totalMs", "orphan", "orphanCause", "interim"}) {
     if (exchange.contains(name)) message[name] = exchange[name];
   }
 }

@@ -64,6 +64,8 @@ constexpr auto kFields = std::to_array<FieldSpec>({
      "why the request or the response is alone"},
     {Field::kOrphanCause, "orphanCause", FieldType::kText, FieldOf::kExchange,
      "why the other one is not known"},
+    {Field::kInterim, "interim", FieldType::kList, FieldOf::kExchange,
+     "the status codes of the interim responses (1xx), in their order"},
 
     {Field::kMethod, "method", FieldType::kText, FieldOf::kRequest,
      "the request's method; the response has it too, when its request is known"},

@@ -38,6 +38,7 @@ enum class Field : uint8_t {
   kTotalMs,
   kOrphan,
   kOrphanCause,
+  kInterim,
   // Of a request.
   kMethod,
   kPath,

@@ -124,6 +124,7 @@ template <class Take>
     case Field::kTotalMs:
     case Field::kOrphan:
     case Field::kOrphanCause:
+    case Field::kInterim:
       return take.absent();
     case Field::kVlan:
       return nonzero(message.vlan, take);

@@ -108,10 +108,16 @@ void HttpDirection::give_out_part() {
     message.anomalies = {};
     message.headers_incomplete = false;
   }
-  if (!engine_.emitter_.emit_part(context_.identity, side_, message)) {
-    parts.searched = 0;
-    time_part();
-    return;
+  switch (engine_.emitter_.emit_part(context_.identity, side_, message)) {
+    case MessageOutput::PartTaken::kNotNow:
+      parts.searched = 0;
+      time_part();
+      return;
+    case MessageOutput::PartTaken::kNever:
+      release_parts(open);
+      return;
+    case MessageOutput::PartTaken::kYes:
+      break;
   }
   // Nobody wants the rest of a body that is not UTF-8.
   open.body_binary |= engine_.settings_.drop_binary_bodies && !is_utf8(message.body);

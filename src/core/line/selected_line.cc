@@ -55,6 +55,7 @@ SelectedLineWriter::SelectedLineWriter(const LineOptions& options, const EscapeK
     } else if (is_of_head(ref)) {
       head_copies_++;
     }
+    selects_interim_ |= ref.field == Field::kInterim;
     // The name again in `latin1` and in that of request and response.
     fixed_size_ += 4 * column.key.size() + kShortPartMax;
     column.key_size = column.key.size();
@@ -153,9 +154,13 @@ bool SelectedLineWriter::is_of(const Column& column, FieldOf of) const {
          (column.ref.of == FieldOf::kEither && (!options_.by_exchange || of == FieldOf::kResponse));
 }
 
-// The values are finished, without keys and separators; the last one has the names of `latin1`.
+// Of a request the values are finished, without keys and separators; the last one has the names of
+// `latin1`. An interim response leaves its status code.
 std::string_view SelectedLineWriter::write_part(const Message& message, LineSink& sink) {
-  if (message.direction != MessageDirection::kRequest) return {};
+  if (message.direction != MessageDirection::kRequest) {
+    if (selects_interim_) append_status(message, sink);
+    return {};
+  }
   latin1_.clear();
   for (const Column& column : columns_) {
     if (column.ref.of != FieldOf::kRequest || column.ref.field == Field::kLatin1) continue;
@@ -240,9 +245,24 @@ bool SelectedLineWriter::append_own_of_exchange(const Column& column, const Exch
       return append_word(orphan_word(parts.orphan.kind), sink);
     case Field::kOrphanCause:
       return append_word(incomplete_word(parts.orphan.cause), sink);
+    case Field::kInterim:
+      return append_interim(parts, sink);
     default:
       return false;
   }
+}
+
+bool SelectedLineWriter::append_interim(const ExchangeParts& parts, LineSink& sink) {
+  if (parts.interim == nullptr && parts.interim_texts.empty()) return false;
+  append_verbatim("[", sink);
+  append_verbatim(parts.interim_texts, sink);
+  if (parts.interim != nullptr) append_status(*parts.interim, sink);
+  append_verbatim("]", sink);
+  return true;
+}
+
+void SelectedLineWriter::append_status(const Message& message, LineSink& sink) {
+  sink.commit(write_unsigned(sink.reserve(kShortPartMax), message.status));
 }
 
 // ---------------------------------------------------------------- latin1

@@ -95,6 +95,8 @@ class SelectedLineWriter {
   bool append_of_exchange(const Column& column, const ExchangeParts& parts, HeldValues& held,
                           LineSink& sink);
   bool append_own_of_exchange(const Column& column, const ExchangeParts& parts, LineSink& sink);
+  static bool append_interim(const ExchangeParts& parts, LineSink& sink);
+  static void append_status(const Message& message, LineSink& sink);
   bool is_of(const Column& column, FieldOf of) const;
   std::string_view framed_body(FieldOf of, const Message& message) const;
   static std::string_view framed_bytes(const Message& message);
@@ -138,6 +140,7 @@ class SelectedLineWriter {
   size_t head_copies_ = 0;
   size_t body_copies_ = 0;
   size_t fixed_size_ = 0;
+  bool selects_interim_ = false;
   ScratchLine latin1_;            // `"path","headers.x",` of the line being written
   size_t latin1_of_request_ = 0;  // at most so many of its first bytes are the request's
   std::vector<Latin1Place> latin1_places_;

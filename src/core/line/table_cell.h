@@ -25,7 +25,7 @@ class TableCells {
   // Makes a cell of the JSON value that the line has from `start` on.
   void finish(size_t start, LineSink& sink);
   // Makes and commits a cell of the text that stands, not committed, at the line's end, has nothing
-  // that is escaped, and room for two bytes more behind it. False: nothing was done, because it
+  // that is escaped, and room for two bytes more after it. False: nothing was done, because it
   // would be taken for a formula.
   bool finish_plain(char* cell, size_t size, LineSink& sink) const;
   // Appends a text that needs no escapes, as the name of a column.

@@ -62,9 +62,10 @@ void MessageEmitter::emit(ConnectionIdentity& identity, Side side, Message& mess
 }
 
 // The message is counted with its last part.
-bool MessageEmitter::emit_part(ConnectionIdentity& identity, Side side, Message& part) {
+MessageOutput::PartTaken MessageEmitter::emit_part(ConnectionIdentity& identity, Side side,
+                                                   Message& part) {
   complete(identity, side, part);
-  return output_.on_part(part);
+  return output_.on_part(part, identity);
 }
 
 void MessageEmitter::emit_unanswered(ConnectionIdentity& identity, Side side, Message& request,

@@ -24,7 +24,7 @@ class MessageEmitter {
   void emit(ConnectionIdentity& identity, Side side, Message& message);
   // As MessageOutput's.
   bool may_split(const Message& head) const { return output_.may_split(head); }
-  bool emit_part(ConnectionIdentity& identity, Side side, Message& part);
+  MessageOutput::PartTaken emit_part(ConnectionIdentity& identity, Side side, Message& part);
   // A request whose response will not come, and why; the receiver is known.
   void emit_unanswered(ConnectionIdentity& identity, Side side, Message& request, Orphan orphan);
   // The request of this exchange has no response that can be distinguished from others.

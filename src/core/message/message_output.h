@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "core/message/connection_identity.h"
 #include "core/message/message.h"
 
@@ -15,9 +17,13 @@ class MessageOutput {
   virtual void on_message(const Message& message, ConnectionIdentity& connection) = 0;
   // Whether a message with this direction and these headers may be given out in parts.
   virtual bool may_split(const Message& head) const = 0;
-  // A part of a message whose last one will be given to on_message. False: there is no room for it
-  // now.
-  virtual bool on_part(const Message& part) = 0;
+  // A part of a message whose last one will be given to on_message.
+  enum class PartTaken : uint8_t {
+    kYes,
+    kNotNow,  // there is no room for it
+    kNever,   // of the first one: the message is wanted whole
+  };
+  virtual PartTaken on_part(const Message& part, ConnectionIdentity& connection) = 0;
   // A request whose response will not come any more, because the connection is over, and why. Only
   // for lines that name a request with its response. Before on_orphan and on_connection_over.
   virtual void on_unanswered(const Message& request, ConnectionIdentity& connection,

@@ -9,7 +9,7 @@
 namespace tcp_sniffer {
 namespace {
 
-constexpr std::string_view kWordEnds = " \t\r\n\"'<>&,;?#";
+constexpr std::string_view kMatchEnds = " \t\r\n\"'<>&,;?#";
 
 re2::RE2::Options options() {
   re2::RE2::Options made;
@@ -50,7 +50,7 @@ std::string Patterns::fault_of(const std::string& expression) {
 void Patterns::scan(std::string_view text, bool is_cut, Spans& spans) const {
   if (patterns_.empty()) return;
   if (is_cut) {
-    const size_t begin = text.find_last_of(kWordEnds) + 1;  // npos + 1 is 0
+    const size_t begin = text.find_last_of(kMatchEnds) + 1;  // npos + 1 is 0
     if (begin < text.size()) spans.add({begin, text.size(), ValueCoding::kNone, true, false});
   }
   for (const auto& pattern : patterns_) {

@@ -48,6 +48,10 @@ std::variant<FieldRef, std::string> Atom::field_of(std::string_view name) {
     case Field::kCommunityId:
     case Field::kLatin1:
       return quoted(name) + " cannot be asked for in a condition";
+    case Field::kPart:
+    case Field::kLastPart:
+      return quoted(name) +
+             " cannot be asked for, because a condition holds for all parts of a message";
     default:
       return parsed;
   }
@@ -78,6 +82,46 @@ Atom::Type Atom::type_of(const FieldRef& ref) {
       return Type::kNone;
   }
   return Type::kNone;
+}
+
+bool Atom::is_known_at_head() const {
+  switch (ref_.field) {
+    case Field::kTimestamp:
+    case Field::kConnectionId:
+    case Field::kExchange:
+    case Field::kProtocol:
+    case Field::kReceiver:
+    case Field::kReceiverIp:
+    case Field::kReceiverPort:
+    case Field::kDestination:
+    case Field::kDestinationIp:
+    case Field::kDestinationPort:
+    case Field::kProxied:
+    case Field::kProxiedSourceIp:
+    case Field::kProxiedSourcePort:
+    case Field::kProxiedDestinationIp:
+    case Field::kProxiedDestinationPort:
+    case Field::kProxiedTls:
+    case Field::kClient:
+    case Field::kVlan:
+    case Field::kOrphan:
+    case Field::kOrphanCause:
+    case Field::kInterim:
+    case Field::kMethod:
+    case Field::kPath:
+    case Field::kHost:
+    case Field::kStatus:
+    case Field::kStatusCode:
+    case Field::kStatusText:
+    case Field::kLatencyMs:
+    case Field::kHttpVersion:
+    case Field::kHeaders:
+    case Field::kRawHeaders:
+    case Field::kContentType:
+      return true;
+    default:
+      return false;
+  }
 }
 
 Atom::Test Atom::test_of(std::string_view sign) const {
@@ -196,6 +240,8 @@ bool Atom::holds_at(const ExchangeEnd& end) const {
       return word_matches(orphan_word(end.orphan.kind));
     case Field::kOrphanCause:
       return word_matches(incomplete_word(end.orphan.cause));
+    case Field::kInterim:
+      return end.has_interim;
     default:
       return false;
   }

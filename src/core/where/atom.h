@@ -50,6 +50,9 @@ class Atom {
   std::string compare(Test test, const Token& value);
 
   const FieldRef& ref() const { return ref_; }
+  // Whether what it says of a message, or of an exchange when the head of its response is there,
+  // stays as it is when the rest comes.
+  bool is_known_at_head() const;
   // Whether it holds for this message alone.
   bool holds(const Message& message) const;
   // Of a field of the exchange.

@@ -20,6 +20,7 @@ void Condition::note_sides() {
   for (size_t i = 0; i < atoms_.size(); ++i) {
     const uint64_t bit = uint64_t{1} << i;
     const FieldOf of = atoms_[i].ref().of;
+    if (!atoms_[i].is_known_at_head()) known_later_ |= bit;
     if (of == FieldOf::kExchange) {
       asks_end_ |= bit;
       continue;
@@ -45,14 +46,15 @@ Condition::Truth Condition::evaluate(uint16_t node, const Ask& ask) const {
   return right == decides || left != Truth::kUnknown ? right : left;
 }
 
-Condition::Verdict Condition::at_request(const Message& request, uint64_t& bits) const {
+Condition::Verdict Condition::at_request(const Message& request, uint64_t& bits, Seen seen) const {
   bits = 0;
-  if (asks_request_ == 0) return Verdict::kLater;
-  const uint64_t decided = asks_request_ & (~asks_response_ | asks_connection_);
+  const uint64_t asks = seen == Seen::kWhole ? asks_request_ : asks_request_ & ~known_later_;
+  if (asks == 0) return Verdict::kLater;
+  const uint64_t decided = asks & (~asks_response_ | asks_connection_);
   uint64_t asked = 0;
   const auto ask = [&](uint16_t atom) {
     const uint64_t bit = uint64_t{1} << atom;
-    if ((asks_request_ & ~asked & bit) != 0) {
+    if ((asks & ~asked & bit) != 0) {
       asked |= bit;
       if (atoms_[atom].holds(request)) bits |= bit;
     }
@@ -61,23 +63,26 @@ Condition::Verdict Condition::at_request(const Message& request, uint64_t& bits)
                                   : Truth::kUnknown;
   };
   const Truth truth = evaluate(root_, ask);
-  if (truth != Truth::kUnknown) return truth == Truth::kTrue ? Verdict::kYes : Verdict::kNo;
+  if (truth != Truth::kUnknown) return verdict_of(truth);
   for (size_t atom = 0; atom < atoms_.size(); ++atom) ask(static_cast<uint16_t>(atom));
   return Verdict::kLater;
 }
 
-bool Condition::at_end(const uint64_t* request_bits, const Message* response,
-                       const ExchangeEnd& end) const {
+// `unknown`: atoms that cannot be asked yet.
+Condition::Truth Condition::decide(const uint64_t* request_bits, const Message* response,
+                                   const ExchangeEnd& end, uint64_t unknown) const {
   const uint64_t bits = request_bits == nullptr ? 0 : *request_bits;
   uint64_t open = response == nullptr ? 0 : asks_response_;
   if (request_bits != nullptr) open &= ~asks_connection_;
+  unknown &= ~bits & (open | asks_end_);
   const auto ask = [&](uint16_t atom) {
     const uint64_t bit = uint64_t{1} << atom;
+    if ((unknown & bit) != 0) return Truth::kUnknown;
     const bool holds = (bits & bit) != 0 || ((open & bit) != 0 && atoms_[atom].holds(*response)) ||
                        ((asks_end_ & bit) != 0 && atoms_[atom].holds_at(end));
     return holds ? Truth::kTrue : Truth::kFalse;
   };
-  return evaluate(root_, ask) == Truth::kTrue;
+  return evaluate(root_, ask);
 }
 
 std::string marked_place(std::string_view expression, size_t at) {

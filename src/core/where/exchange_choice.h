@@ -23,10 +23,11 @@ struct ChoiceRules {
 // Gives each exchange one fate, for all its messages: `where` comes first, then the sample
 // (`sampleExchanges`), which has an exchange by its connection and number, and so the same ones in
 // every run; then `alwaysKeep`. A response whose request is not known is in the sample by its time.
-// The two questions are those of Condition. One for each shard.
+// The questions are those of Condition. One for each shard.
 class ExchangeChoice {
  public:
   enum class Fate : uint8_t { kWritten, kFiltered, kSampledOut, kOpen };
+  using Seen = Condition::Seen;
 
   // What the request has answered.
   struct Asked {
@@ -44,13 +45,22 @@ class ExchangeChoice {
   bool needs_client() const;
 
   // kOpen: `asked` is to be given to at_end.
-  Fate at_request(const Message& request, Asked& asked) const;
-  // Never kOpen. `asked`: nullptr when the request is not known. `response`: nullptr when there is
-  // none; one of the two is there. `orphan`: why one is not.
-  Fate at_end(const Asked* asked, const Message* response, Orphan orphan) const;
+  Fate at_request(const Message& request, Asked& asked, Seen seen = Seen::kWhole) const;
+  // How an exchange ends: `orphan` is why one of the messages is not there.
+  struct End {
+    Orphan orphan{};
+    bool has_interim = false;  // interim responses wait with the request
+  };
+  // `asked`: nullptr when the request is not known. `response`: nullptr when there is none; one of
+  // the two is there. kOpen only when no more than the response's head was seen.
+  Fate at_end(const Asked* asked, const Message* response, End how, Seen seen = Seen::kWhole) const;
 
  private:
+  using Verdict = Condition::Verdict;
+
   bool in_sample(const Message& message) const;
+  static Verdict verdict_at_end(const Condition& condition, const uint64_t* request_bits,
+                                const Message* response, const ExchangeEnd& end, Seen seen);
 
   const uint64_t sample_bound_;
   const uint64_t sample_seed_;

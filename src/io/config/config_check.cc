@@ -176,14 +176,6 @@ std::optional<Problem> check_parts(const Config& config) {
                  " together with records: exchange, whose lines are written when the exchange has "
                  "ended; allowed: records message");
   }
-  const char* other = !config.where.empty()         ? "where"
-                      : config.sample_exchanges < 1 ? "sampleExchanges"
-                      : config.count > 0            ? "count"
-                                                    : nullptr;
-  if (other != nullptr) {
-    return error(key + " together with " + other +
-                 ", which is about whole exchanges; allowed: one of the two");
-  }
   return {};
 }
 

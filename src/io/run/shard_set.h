@@ -71,7 +71,7 @@ class ShardSet {
   void abandon_lines();
 
   // Whether as many exchanges were written as `count` asks for. Any thread.
-  bool count_reached() const { return limit_ && limit_->reached(); }
+  bool count_reached() const { return limit_ && limit_->all_ended(); }
   // Of all shards, when they have ended; nothing: none were taken.
   std::optional<ExchangeNotes> notes() const;
 

@@ -6,6 +6,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -286,6 +287,50 @@ TEST(SelectedLine, AnExchangeIsARowOfATable) {
   EXPECT_EQ(exchange_line(&asked, nullptr, options_for(names, LineOptions::kTsv)),
             "\t/a,\\tb\tGET\t\t\n");
   EXPECT_EQ(exchange_line(nullptr, &answer, options_for({"path"}, LineOptions::kCsv)), "\"\"\r\n");
+}
+
+TEST(SelectedLine, AnExchangeNamesItsInterimResponses) {
+  const Message asked = request();
+  Message hints = response();
+  hints.status = 103;
+  Message answer = response();
+  for (const auto& [format, one, two] :
+       {std::tuple{LineOptions::kNdjson,
+                   R"({"interim":[103],"status":503})"
+                   "\n",
+                   R"({"interim":[103,103],"status":503})"
+                   "\n"},
+        std::tuple{LineOptions::kTsv, "[103]\t503\n", "[103,103]\t503\n"},
+        std::tuple{LineOptions::kCsv, "\"[103]\",503\r\n", "\"[103,103]\",503\r\n"}}) {
+    LineOptions options = options_for({"interim", "status"}, format);
+    options.by_exchange = true;
+    MessageLineWriter writer(options);
+    ScratchLine part;
+    writer.write_part(hints, part);
+    ExchangeParts parts;
+    parts.about = parts.response = &answer;
+    parts.request = &asked;
+    parts.interim_texts = part.view();
+    ScratchLine line;
+    writer.write_exchange(parts, line);
+    EXPECT_EQ(line.view(), one);
+    std::string several(part.view());
+    several.append(writer.part_separator()).append(part.view());
+    parts.interim_texts = several;
+    line.clear();
+    writer.write_exchange(parts, line);
+    EXPECT_EQ(line.view(), two);
+  }
+  // One that is alone.
+  LineOptions options = options_for({"interim", "status", "orphan"});
+  options.by_exchange = true;
+  MessageLineWriter writer(options);
+  ExchangeParts parts;
+  parts.about = parts.interim = &hints;
+  parts.orphan = {Orphan::Kind::kRequestNotCaptured, Incomplete::kNo};
+  ScratchLine line;
+  writer.write_exchange(parts, line);
+  EXPECT_EQ(line.view(), "{\"interim\":[103],\"orphan\":\"requestNotCaptured\"}\n");
 }
 
 TEST(SelectedLine, AnExchangeNamesTheFieldsThatAreNotUtf8) {

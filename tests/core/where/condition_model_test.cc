@@ -104,6 +104,64 @@ class RandomMessage {
   Message message_;
 };
 
+// What a message with this head may come to.
+Message head_of(const Message& message) {
+  Message head = message;
+  head.trailers = {};
+  head.anomalies = {};
+  head.body = {};
+  head.body_size = 0;
+  head.body_truncated = false;
+  head.incomplete = Incomplete::kNo;
+  head.missing_bytes = 0;
+  head.last_byte_ns = head.first_byte_ns;
+  head.connect_ns = -1;
+  return head;
+}
+
+TEST(Condition, WhatHeadsDecideStaysSoWhenTheRestComes) {
+  size_t by_request = 0;
+  size_t by_response = 0;
+  for (unsigned seed = 0; seed < 400; ++seed) {
+    const auto meaning = condition_model::RandomCondition(seed, few_values).any(4);
+    const auto condition = compiled(meaning.text);
+    ASSERT_NE(condition, nullptr);
+    std::mt19937 random(seed);
+    for (int i = 0; i < 25; ++i) {
+      const RandomMessage request_half(random, true);
+      RandomMessage response_half(random, false);
+      response_half.join(request_half.message());
+      const Message& asked = request_half.message();
+      const Message& answer = response_half.message();
+      ExchangeEnd end;
+      end.has_interim = random() % 2 == 0;
+      uint64_t bits = 0;
+      const Verdict at_request =
+          condition->at_request(head_of(asked), bits, Condition::Seen::kHead);
+      condition->at_request(asked, bits);
+      const Verdict at_response = condition->at_response_head(&bits, head_of(answer), end);
+      end.total_ns = elapsed_ns(asked.first_byte_ns, answer.last_byte_ns);
+      const Verdict whole = holds(*condition, &asked, &answer, end) ? Verdict::kYes : Verdict::kNo;
+      if (at_request != Verdict::kLater) {
+        ASSERT_EQ(at_request, whole) << meaning.text;
+        ++by_request;
+      }
+      if (at_response != Verdict::kLater) {
+        ASSERT_EQ(at_response, whole) << meaning.text;
+        ++by_response;
+      }
+      // Without a request.
+      end = {{Orphan::Kind::kRequestNotCaptured, Incomplete::kNo}, {}, false};
+      const Verdict alone = condition->at_response_head(nullptr, head_of(answer), end);
+      if (alone != Verdict::kLater) {
+        ASSERT_EQ(alone == Verdict::kYes, condition->at_end(nullptr, &answer, end)) << meaning.text;
+      }
+    }
+  }
+  EXPECT_GT(by_request, 1000u);
+  EXPECT_GT(by_response, by_request);
+}
+
 TEST(Condition, RandomOnesHoldWhereAnEvaluatorOfTheFullLinesSaysSo) {
   size_t held = 0;
   size_t asked = 0;
@@ -137,6 +195,8 @@ TEST(Condition, RandomOnesHoldWhereAnEvaluatorOfTheFullLinesSaysSo) {
           const std::string_view cause = incomplete_word(end.orphan.cause);
           if (!cause.empty()) exchange["orphanCause"] = cause;
         }
+        end.has_interim = random() % 2 == 0;
+        if (end.has_interim) exchange["interim"] = Json::array({Json::object()});
         condition_model::add_exchange(exchange, request_line);
         condition_model::add_exchange(exchange, response_line);
         const bool expected = meaning.holds(has_request ? &request_line : nullptr,

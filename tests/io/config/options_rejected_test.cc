@@ -69,7 +69,8 @@ TEST(OptionsTest, RefusalsNameTheFlagTheValueAndWhatIsAllowed) {
        "-w: no packets are written; allowed: --output FILE for the messages"},
       {{"-wa.pcap"}, "-w: no packets are written; allowed: --output FILE for the messages"},
       {{"-w"}, "-w: no packets are written; allowed: --output FILE for the messages"},
-      {{"-A", "-p", "80"}, "-A: bodies are shown by -vv; allowed: -vv, or --format ndjson for programs"},
+      {{"-A", "-p", "80"},
+       "-A: bodies are shown by -vv; allowed: -vv, or --format ndjson for programs"},
       {{"-C", "10", "-p", "80"},
        "-C: no output is rotated by its size; allowed: --output FILE, which is opened again on "
        "SIGHUP"},

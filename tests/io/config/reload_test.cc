@@ -147,8 +147,6 @@ TEST(ReloadedConfig, WhatDoesNotFitTheRunIsRejectedEvenIfAStartWouldTakeIt) {
   const std::string words = run.refused(R"({"redactHeaders": ["cookie"]})");
   EXPECT_TRUE(words.starts_with("hexDump: true together with something to redact")) << words;
   EXPECT_NE(words.find("other keys keep their values"), std::string::npos) << words;
-  const ReloadedRun parts(R"({"partialAfterMs": 100})");
-  EXPECT_TRUE(parts.refused(R"({"where": "orphan"})").starts_with("partialAfterMs: 100 together"));
 }
 
 TEST(ReloadedConfig, AFileThatIsGoneUnreadableOrNoFileIsRejectedAtOnce) {
