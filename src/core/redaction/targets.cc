@@ -12,6 +12,8 @@ namespace {
 constexpr std::string_view kTextSeparators = "?&;#/=, \t\r\n\"'<>";
 constexpr std::string_view kBodySeparators = "?&;#/=, \t\r\n\"'<>{}()|\\";
 constexpr std::string_view kWordEnds = " \t\r\n\"'<>";
+// What stands before the slashes of an authority.
+constexpr std::string_view kBeforeAuthority = ": \t\r\n\"'<>=(,;[{|";
 
 std::string_view behind_last(std::string_view text, std::string_view separators) {
   const size_t last = text.find_last_of(separators);
@@ -58,13 +60,16 @@ size_t secret_size(std::string_view rest, size_t last_at_sign, bool is_cut) {
   return (is_cut || has_password) && authority.size() == rest.size() ? rest.size() : 0;
 }
 
-// Hides the users of each authority in a text.
-void scan_authorities(std::string_view text, bool is_cut, Spans& spans) {
+// Hides the users of each authority in a text, from `from` on. An authority may have no scheme.
+void scan_authorities(std::string_view text, size_t from, bool is_cut, Spans& spans) {
   size_t word_end = 0;
   size_t last_at_sign = kNotFound;  // of the word
-  for (size_t at = text.starts_with("//") ? 0 : text.find("://"); at != kNotFound;
-       at = text.find("://", at)) {
-    at = text.find("//", at) + 2;
+  for (size_t at = text.find("//", from); at != kNotFound; at = text.find("//", at)) {
+    if (at > 0 && kBeforeAuthority.find(text[at - 1]) == kNotFound) {
+      ++at;
+      continue;
+    }
+    at += 2;
     if (at >= word_end) {
       word_end = std::min(text.find_first_of(kWordEnds, at), text.size());
       last_at_sign = text.substr(at, word_end - at).rfind('@');
@@ -101,6 +106,7 @@ void TargetScanner::scan_target(std::string_view target, bool is_cut, Spans& spa
       at = authority + size;
     }
   }
+  scan_authorities(target, at, is_cut, spans);
   scan_parameters(target, at, spans);
 }
 
@@ -108,7 +114,7 @@ void TargetScanner::scan_text(std::string_view text, bool is_cut, Spans& spans) 
   kind_ = Kind::kText;
   is_cut_ = is_cut;
   in_angle_ = in_quotes_ = false;
-  scan_authorities(text, is_cut, spans);
+  scan_authorities(text, 0, is_cut, spans);
   if (text.find_first_of("=%") != kNotFound) scan_parameters(text, 0, spans);
 }
 
@@ -180,10 +186,12 @@ bool TargetScanner::holds_secret(std::string_view decoded) const {
   }
   if (keys_ != nullptr && keys_->find(decoded)) return true;
   if (kind_ == Kind::kForm || kind_ == Kind::kBody) return false;
+  const auto has_user = [&](std::string_view rest) {
+    return secret_size(rest, rest.rfind('@'), is_cut_) > 0;
+  };
+  if (decoded.starts_with("//") && has_user(decoded.substr(2))) return true;
   const size_t authority = decoded.find("://");
-  if (authority == kNotFound) return false;
-  const std::string_view rest = decoded.substr(authority + 3);
-  return secret_size(rest, rest.rfind('@'), is_cut_) > 0;
+  return authority != kNotFound && has_user(decoded.substr(authority + 3));
 }
 
 // What a pattern matches only when it is decoded.

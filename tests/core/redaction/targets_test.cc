@@ -169,6 +169,18 @@ TEST(RedactText, HidesTheUsersOfAuthorities) {
   EXPECT_EQ(text("0; url=ftp://secret@a"), "0; url=ftp://[redacted]@a");
 }
 
+TEST(RedactText, AnAuthorityNeedsNoScheme) {
+  Hider hider({"token"});
+  EXPECT_EQ(hider.text("1; url=//u:secret@h/a"), "1; url=//[redacted]@h/a");
+  EXPECT_EQ(hider.text("</a>; rel=x, <//u:secret@h/a>"), "</a>; rel=x, <//[redacted]@h/a>");
+  EXPECT_EQ(hider.text("a (//secret@h)"), "a (//[redacted]@h)");
+  EXPECT_EQ(hider.text("http://h//b@c, a//b@c"), "http://h//b@c, a//b@c");
+  EXPECT_EQ(hider.target("/a?next=//u:secret@h/b&c=1"), "/a?next=//[redacted]@h/b&c=1");
+  EXPECT_EQ(hider.target("/a?next=http://u:secret@h/b&c=1"), "/a?next=http://[redacted]@h/b&c=1");
+  EXPECT_EQ(hider.target("/a?next=%2f%2fu:secret@h/b&c=1").find("secret"), std::string::npos);
+  EXPECT_EQ(hider.target("/a//b@c?d=http://h/e"), "/a//b@c?d=http://h/e");
+}
+
 TEST(RedactText, LeavesOtherTextAsItWas) {
   for (const char* other : {"max-age=3, public", "text/html; charset=utf-8", "W/\"a=b\"",
                             "someone@a.example", "http://a:80/@scope", "tokens=1; xtoken=2",
