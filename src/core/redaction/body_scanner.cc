@@ -62,6 +62,8 @@ bool BodyScanner::scan(const Message& message, Spans& spans) {
           ? 0
           : 1 + std::count(message.content_decoded.begin(), message.content_decoded.end(), ','));
   if (type.codings != undone) return false;
+  // What a damaged stream was decoded to may be another text than was sent, with other names.
+  if (message.content_decode_error == ContentDecodeError::kCorrupt) return false;
   const bool cut = message.body_truncated || message.incomplete != Incomplete::kNo ||
                    message.content_decode_error != ContentDecodeError::kNo;
   const Piece whole{0, body_.size(), cut && !message.body_cut_is_none};

@@ -22,6 +22,7 @@ struct Given {
   bool truncated = false;
   std::string coding{};
   std::string decoded{};
+  ContentDecodeError error = ContentDecodeError::kNo;
 };
 
 const RedactionRules& usual_rules() {
@@ -42,6 +43,7 @@ std::string shown(std::string_view body, const Given& given,
   message.body_gaps = given.gaps;
   message.body_truncated = given.truncated;
   message.content_decoded = given.decoded;
+  message.content_decode_error = given.error;
   if (!given.gaps.empty()) message.incomplete = Incomplete::kGap;
   redactor.redact(message);
   return message.body_withheld ? std::string(kWithheld) : std::string(message.body);
@@ -213,6 +215,12 @@ TEST(RedactBody, WhatCannotBeReadIsWithheld) {
   EXPECT_EQ(shown("{}", {.type = "application/json; charset=UTF-8"}), "{}");
   EXPECT_EQ(shown("{\"a\":\"\xc3", {.type = kJson, .truncated = true}), "{\"a\":\"\xc3");
   EXPECT_EQ(shown("{\"a\":\"\xc3", {.type = kJson}), kWithheld);
+  const auto decoded_with = [](ContentDecodeError error) {
+    return shown(R"({"passwrod":"secret"})",
+                 {.type = kJson, .coding = "gzip", .decoded = "gzip", .error = error});
+  };
+  EXPECT_EQ(decoded_with(ContentDecodeError::kCorrupt), kWithheld);
+  EXPECT_NE(decoded_with(ContentDecodeError::kTruncated), kWithheld);
 }
 
 TEST(RedactBody, TooManyPlacesAreNotShown) {
