@@ -181,6 +181,16 @@ size_t HttpDirection::begin_head(const Input& input, bool after_gap) {
   return continue_head(input);
 }
 
+// Whether what was found by searching may still be the head of a message.
+bool HttpDirection::may_be_candidate(const OpenMessage& open, HeadStatus status,
+                                     const HttpHead& head) {
+  if (status == HeadStatus::kIncomplete && open.progress.lines_judged == 0) {
+    return guess_start(open.head.text(), StartContext::kAfterLoss) != StartGuess::kNo;
+  }
+  return status != HeadStatus::kComplete || !open.known_only ||
+         head.start.kind != StartLineKind::kRequest || head.start.known_method;
+}
+
 size_t HttpDirection::continue_head(const Input& input) {
   OpenMessage& open = *here_.open;
   if (http_.order_waits() && waits_its_turn(input.force)) return kRefused;
@@ -216,6 +226,7 @@ size_t HttpDirection::continue_head(const Input& input) {
     engine_.counters_.add(ShardCounter::skipped_in_resync, text.size());
     return text.size();
   }
+  if (open.strict && !may_be_candidate(open, status, head)) status = HeadStatus::kInvalid;
   if (open.bare_answer && !may_begin_response(open.head.text())) {
     begin_bare_answer();
     return text.size();

@@ -63,6 +63,7 @@ class HttpDirection {
   size_t start_message(const Input& input);
   size_t begin_head(const Input& input, bool after_gap);
   size_t continue_head(const Input& input);
+  static bool may_be_candidate(const OpenMessage& open, HeadStatus status, const HttpHead& head);
   bool is_next_answer();
   bool must_wait(uint64_t start_offset, bool candidate);
   size_t response_room(std::string_view head, uint64_t start_offset, bool candidate, bool force);
@@ -113,6 +114,7 @@ class HttpDirection {
   // ---- search.cc: what is not HTTP, and the next message
   size_t search(const Input& input);
   size_t search_at_segments(const Input& input, MessageFinder::Wanted wanted);
+  static bool is_beginning(std::string_view text, MessageFinder::Wanted wanted);
   MessageSearch* take_search(OpenMessage* open);
   void release_search(OpenMessage& open);
   bool starts_at_segments(MessageFinder::Wanted wanted);

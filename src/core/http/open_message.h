@@ -51,6 +51,7 @@ struct OpenMessage {
   bool after_gap : 1 = false;
   bool candidate : 1 = false;    // found by searching: counts only when its head is valid
   bool strict : 1 = false;       // … and strictly valid: it did not start right after the loss
+  bool known_only : 1 = false;   // … and, of a request, with a known method
   bool headers_cut : 1 = false;  // more fields than maxHeaders
   bool body_truncated : 1 = false;
   bool behind_cut_known : 1 = true;  // until bytes after the kept part of the body were missing

@@ -7,6 +7,7 @@
 
 #include "core/base/limits.h"
 #include "core/http/direction.h"
+#include "core/http/known_methods.h"
 #include "core/http/stream_sample.h"
 
 namespace tcp_sniffer {
@@ -56,6 +57,13 @@ void HttpDirection::release_search(OpenMessage& open) {
   open.search = nullptr;
 }
 
+// Whether the few bytes of a segment are the beginning of a version or a known method.
+bool HttpDirection::is_beginning(std::string_view text, MessageFinder::Wanted wanted) {
+  constexpr std::string_view kVersion = "HTTP/1.";
+  if (wanted == MessageFinder::Wanted::kRequests) return begins_known_method(text);
+  return text.starts_with(kVersion) || kVersion.starts_with(text);
+}
+
 // Passes over the segment unless it begins like a message, and acknowledges something that the one
 // before did not: the answer to what went before, or the next question.
 size_t HttpDirection::search_at_segments(const Input& input, MessageFinder::Wanted wanted) {
@@ -79,13 +87,15 @@ size_t HttpDirection::search_at_segments(const Input& input, MessageFinder::Want
                                                                            : StartGuess::kResponse);
     const uint64_t before_ack = search->acknowledged;
     const bool nothing_new = before_ack != 0 && before_ack == input.meta.acknowledged;
+    const bool is_cut = guess == StartGuess::kMaybe && text.size() < kLittle;
     // With nothing to compare it may be the end of a method whose beginning is lost.
-    const bool begins = before_ack == 0
-                            ? fits && starts_like_message(text)
-                            : fits || (guess == StartGuess::kMaybe && text.size() < kLittle);
+    const bool begins = before_ack == 0 ? (fits && starts_like_message(text)) ||
+                                              (is_cut && is_beginning(text, wanted))
+                                        : fits || is_cut;
     if (begins && !nothing_new) {
       if (before == 0) {
         begin_candidate(input.offset, input.meta);
+        here_.open->known_only = before_ack == 0;
         return 0;
       }
       passed = before;
