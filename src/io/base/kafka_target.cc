@@ -13,8 +13,6 @@ namespace {
 
 constexpr std::string_view kScheme = "kafka://";
 constexpr std::string_view kDefaultPort = "9092";
-// Kafka's own limit: a topic is a folder of the broker.
-constexpr size_t kTopicSizeMax = 249;
 
 // What the output decides by other keys or needs as it is: with another value messages would be
 // counted wrongly, memory would have no bound, or code would be loaded into a program that may

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace tcp_sniffer {
+
+// Kafka's own limit: a topic is a folder of the broker.
+constexpr size_t kTopicSizeMax = 249;
 
 // An output that is a topic of Kafka, as the key `output` names it: kafka://HOST[:PORT],.../TOPIC.
 struct KafkaTarget {

@@ -68,7 +68,6 @@ std::optional<Problem> KafkaWriter::open() {
 }
 
 std::variant<uint32_t, Problem> KafkaWriter::look_at(const KafkaSettings& settings) {
-  constexpr int kLookMs = 5000;
   auto made = KafkaClient::make(settings, {});
   if (auto* problem = std::get_if<Problem>(&made)) return std::move(*problem);
   return std::get<std::unique_ptr<KafkaClient>>(made)->partitions(kLookMs);
@@ -266,8 +265,7 @@ void KafkaWriter::replace_client() {
 // What the client has not delivered is discarded. Returns how many messages that are.
 uint64_t KafkaWriter::give_up() {
   client_->give_up();
-  constexpr auto kLongest = milliseconds(1000);
-  const auto deadline = std::chrono::steady_clock::now() + kLongest;
+  const auto deadline = std::chrono::steady_clock::now() + kGiveUpPatience;
   while (client_->waiting() > 0 && std::chrono::steady_clock::now() < deadline) client_->poll(10);
   // Of which the library has reported nothing.
   const uint64_t untold = queued_.exchange(0, std::memory_order_relaxed);

@@ -41,6 +41,11 @@ class KafkaWriter final : public OutputThread {
     // How long messages wait for the first answer of a broker before the output fails. 0: for ever.
     std::chrono::milliseconds connect_timeout{0};
   };
+  // How long look_at() waits for an answer of a broker.
+  static constexpr int kLookMs = 5000;
+  // How long the library may take to give its messages up.
+  static constexpr std::chrono::milliseconds kGiveUpPatience{1000};
+
   // All are called on the writer's thread.
   struct Listener {
     // The output has ended by itself; and again when all is done.
