@@ -14,12 +14,12 @@ import {
   firstTextOf,
   hasFlag,
   headersOf,
+  headerValueAt,
   isPop3,
   isRequest,
   partNumberOf,
   type RecordBytes,
   secondTextOf,
-  headerValueAt,
   viewOf,
 } from './packed-record.js';
 import { bytesOfName, idText, isName, timeText } from './packed-text.js';

@@ -105,17 +105,23 @@ const selections = {
   ],
 };
 
+/** Objects of headers have no prototype, those of a parsed line have one. */
+function withoutPrototypes(value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
+}
+
 /** A message of which fields were selected has the getters of a whole one. */
 function agreeOnSelected(packed: Message, line: Record<string, unknown>): void {
-  assert.deepEqual(packed.toJSON(), line);
+  assert.deepEqual(withoutPrototypes(packed), line);
   if (!(packed instanceof SelectedMessage)) assert.fail('a whole message');
   const getters = packed as unknown as Record<string, unknown>;
   for (const name of Object.keys(line)) {
     if (name.includes('.') || ['host', 'latin1', 'contentType', 'status'].includes(name)) continue;
-    assert.deepEqual(getters[name], line[name], name);
+    assert.deepEqual(withoutPrototypes(getters[name]), line[name], name);
   }
   for (const name of ['timestamp', 'connectionId', 'receiver', 'bodySize', 'durationMs', 'path']) {
-    if (line[name] === undefined) assert.equal(getters[name], undefined, name);
+    const isThere = [name, `request.${name}`, `response.${name}`].some((one) => one in line);
+    if (!isThere) assert.equal(getters[name], undefined, name);
   }
 }
 
@@ -135,7 +141,7 @@ async function compareSelected(capture: string): Promise<void> {
         const read = unpacked(new PackedExchangeDecoder(outputMax, noMalformed), output);
         assert.equal(read.length, lines.length, select);
         for (const [i, one] of read.entries()) {
-          assert.deepEqual(one.toJSON(), JSON.parse(String(lines[i])), select);
+          assert.deepEqual(withoutPrototypes(one), JSON.parse(String(lines[i])), select);
         }
       }
     }
