@@ -11,6 +11,7 @@
 
 #include "support/ledger_check.h"
 #include "support/program_lab.h"
+#include "support/scrape.h"
 
 namespace tcp_sniffer::reload_e2e_test {
 namespace {
@@ -160,6 +161,51 @@ TEST_P(ReloadOfShards, EachKeyChangesWhileTheRunGoesOn) {
   EXPECT_EQ(stopped["messages"]["filtered"], 2);
   EXPECT_EQ(stopped["messages"]["sampled_out"], 2);
   EXPECT_TRUE(stopped["deterministic"].is_boolean());
+}
+
+// Also of hosts that have series already; each of them is served once.
+TEST_P(ReloadOfShards, TheLabelsOfMetricsAreHiddenAndShownAgain) {
+  const int port = scrape::free_port();
+  ReloadingRun run("{}", flags({"--metrics-listen", std::to_string(port)}));
+  auto connection = run.maker.open();
+  size_t requests = 0;
+  std::string page;
+  const auto send = [&](const std::vector<std::string>& hosts) {
+    for (const std::string& host : hosts) {
+      run.maker.segment(connection, CaptureMaker::kClient,
+                        "GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+      run.maker.segment(connection, CaptureMaker::kServer, "HTTP/1.1 204 No Content\r\n\r\n");
+    }
+    run.feed(2 * (requests += hosts.size()));
+    scrape::Samples samples;
+    EXPECT_TRUE(until([&] {
+      page = scrape::get(port, "/metrics");
+      samples = scrape::samples_of(page);
+      return scrape::sum(samples, "tcp_sniffer_http_requests_total") ==
+             static_cast<double>(requests);
+    })) << page;
+    for (const char* name : {"request_duration_seconds_count", "requests_total"}) {
+      EXPECT_EQ(scrape::sum(samples, std::string("tcp_sniffer_http_") + name),
+                static_cast<double>(requests));
+    }
+    return scrape::sum(samples, "tcp_sniffer_http_request_duration_seconds_count",
+                       "host=\"[redacted]\"");
+  };
+  const auto shows = [&](const char* host) { return page.find(host) != std::string::npos; };
+  EXPECT_EQ(send({"secret-1", "secret-2", "shop"}), 0);
+  EXPECT_TRUE(shows("secret-1"));
+  run.reload(R"({"redactPattern": ["secret-[0-9]"]})");
+  EXPECT_EQ(send({"secret-1", "secret-3", "shop"}), 4);
+  EXPECT_FALSE(shows("secret"));
+  EXPECT_TRUE(shows("shop"));
+  run.reload(R"({"redactHeaders": ["host"]})");
+  EXPECT_EQ(send({"secret-4", "shop"}), 8);
+  EXPECT_FALSE(shows("shop"));
+  run.reload("{}");
+  send({"secret-5", "secret-1"});
+  EXPECT_TRUE(shows("secret-1") && shows("secret-5") && shows("shop"));
+  EXPECT_FALSE(shows("secret-3"));
+  run.end();
 }
 
 TEST_P(ReloadOfShards, TheLogLevelChanges) {

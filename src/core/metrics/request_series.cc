@@ -46,13 +46,12 @@ RequestSeries::Shares::Shares(uint32_t series_max) {
 
 RequestSeries::RequestSeries(const Settings& settings)
     : routes_(settings.routes),
-      hides_hosts_(settings.hides_hosts),
-      hide_matches_(settings.hide_matches),
       details_max_(Shares(settings.series_max).details),
       other_left_(Shares(settings.series_max).other - 1),
       spare_left_(Shares(settings.series_max).spare),
       rows_(Shares(settings.series_max).rows),
       details_(details_max_) {
+  hide(settings);
   const HostLabel other = host_label(kOther);
   const uint32_t detail =
       details_max_ == 0 ? kNoDetail : details_.add(other, kAnyMethod, Routes::kNone, 0);
@@ -66,15 +65,43 @@ RequestSeries::RequestSeries(const Settings& settings)
   rows_[kOtherMethod].classes.store(bit_of(StatusClass::kOther), std::memory_order_relaxed);
 }
 
+RequestSeries::Hiding::Hiding(const Settings& settings)
+    : all(settings.hides_hosts),
+      expressions(settings.hide_matches),
+      patterns(settings.hide_matches) {}
+
+// In the host as it was sent, or as it would be shown.
+bool RequestSeries::Hiding::matches(std::string_view host, const HostLabel& label) const {
+  return !patterns.empty() && (patterns.match(host) || patterns.match(label.text()));
+}
+
+void RequestSeries::hide(const Settings& settings) {
+  const auto known = std::find_if(hidings_.begin(), hidings_.end(), [&](const auto& hiding) {
+    return hiding->all == settings.hides_hosts && hiding->expressions == settings.hide_matches;
+  });
+  const Hiding* now = known != hidings_.end() ? known->get() : nullptr;
+  if (now == nullptr) now = hidings_.emplace_back(std::make_unique<Hiding>(settings)).get();
+  hiding_.store(now, std::memory_order_release);
+}
+
+bool RequestSeries::is_hidden(const LabelSet& set) const {
+  const std::string_view host = set.host.text();
+  if (host == kRedacted) return true;
+  const Hiding& hiding = *hiding_.load(std::memory_order_acquire);
+  // The rows of "other" have no host.
+  return host != kOther && (hiding.all || hiding.matches(host, set.host));
+}
+
 uint32_t RequestSeries::row_of(std::string_view method_text, std::string_view target,
                                std::string_view host_header) {
   const uint8_t method = method_number(method_text);
   const uint16_t route = routes_.route_of(target);
   const std::string_view host = host_of_request(method_text, target, host_header);
-  const HostLabel label = host_label(hides_hosts_ ? kRedacted : host);
+  const Hiding& hiding = *hiding_.load(std::memory_order_acquire);
+  const HostLabel label = host_label(hiding.all ? kRedacted : host);
   uint32_t row = find_row(label, method, route);
   if (row != kNoRow) return row;
-  row = add_row(is_hidden(host, label) ? host_label(kRedacted) : label, method, route);
+  row = add_row(hiding.matches(host, label) ? host_label(kRedacted) : label, method, route);
   return row == kNoRow ? method : row;
 }
 
@@ -91,11 +118,6 @@ uint32_t RequestSeries::add_row(const HostLabel& host, uint8_t method, uint16_t 
   if (detail == LabelTable::kNone) detail = rows_[method].detail;
   const uint32_t added = rows_.hosts().add(host, method, route, detail);
   return added == LabelTable::kNone ? kNoRow : added + kOtherRows;
-}
-
-// Whether what redactPattern hides stands in the host, as it was sent or as it would be shown.
-bool RequestSeries::is_hidden(std::string_view host, const HostLabel& label) const {
-  return !hide_matches_.empty() && (hide_matches_.match(host) || hide_matches_.match(label.text()));
 }
 
 // The first request of this outcome in the row.

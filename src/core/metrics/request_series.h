@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,7 +41,8 @@ inline constexpr std::array<std::string_view, 10> kMethodLabels = {
 // 1. There are never more than series_max series.
 // 2. Each request has one count: its row's, or that of the host "other" and its method, or at last
 //    that of "other" in all three labels.
-// 3. A series that is there stays, so no count ever goes back.
+// 3. A series that is there stays, so no count ever goes back; but those of hosts that are hidden
+//    later are served as one.
 class RequestSeries {
  public:
   static constexpr uint32_t kNoRow = ~uint32_t{0};
@@ -57,6 +59,10 @@ class RequestSeries {
   };
 
   explicit RequestSeries(const Settings& settings);
+
+  // From here on these hosts are hidden, also those that have series; others are no longer. The
+  // other settings stay. One thread.
+  void hide(const Settings& settings);
 
   // ---- what the shards ask
 
@@ -88,6 +94,8 @@ class RequestSeries {
       }
     });
   }
+  // Whether the host is served as kRedacted. Several rows may be, which are one series then.
+  bool is_hidden(const LabelSet& set) const;
   // visit(labels, number of the details); the label method has no meaning.
   template <typename Visit>
   void for_each_detail(const Visit& visit) const {
@@ -143,12 +151,24 @@ class RequestSeries {
   }
   uint32_t find_row(const HostLabel& host, uint8_t method, uint16_t route);
   uint32_t add_row(const HostLabel& host, uint8_t method, uint16_t route);
-  bool is_hidden(std::string_view host, const HostLabel& label) const;
   size_t claim(uint32_t row, StatusClass status_class);
 
+  // What is hidden. It is not changed, because threads look at it without a lock.
+  struct Hiding {
+    explicit Hiding(const Settings& settings);
+
+    bool matches(std::string_view host, const HostLabel& label) const;
+
+    const bool all;
+    const std::vector<std::string> expressions;
+    const Patterns patterns;
+  };
+
   const Routes routes_;
-  const bool hides_hosts_;
-  const Patterns hide_matches_;
+  // Every one that there was, for a thread may still look at it; as many as a run has had different
+  // values of its keys.
+  std::vector<std::unique_ptr<const Hiding>> hidings_;
+  std::atomic<const Hiding*> hiding_{nullptr};
   const uint32_t details_max_;
   std::atomic<uint32_t> other_left_;  // series that rows of the host "other" may still have
   std::atomic<uint32_t> spare_left_;  // … and the rows of other hosts, beyond those prepaid

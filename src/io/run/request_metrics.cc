@@ -1,9 +1,12 @@
 #include "io/run/request_metrics.h"
 
+#include <array>
+#include <map>
 #include <string>
 #include <utility>
 
 #include "core/field/field_value.h"
+#include "core/redaction/rules.h"
 #include "io/run/metric_family.h"
 
 namespace tcp_sniffer {
@@ -20,7 +23,8 @@ constexpr auto kLastCause = static_cast<uint8_t>(Incomplete::kParseError);
 
 metric_family::Labels labels_of(const RequestSeries& series, const LabelSet& set,
                                 std::string_view method) {
-  metric_family::Labels labels = {{"host", std::string(set.host.text())}};
+  const std::string_view host = series.is_hidden(set) ? kRedacted : set.host.text();
+  metric_family::Labels labels = {{"host", std::string(host)}};
   if (!method.empty()) labels.push_back({"method", std::string(method)});
   if (series.has_routes()) labels.push_back({"route", std::string(series.route_text(set))});
   return labels;
@@ -65,14 +69,22 @@ void collect_counts(const Sources& sources, std::vector<MetricFamily>& families)
       "requests whose response has ended, or will not come; status_class none: no response is "
       "known",
       MetricType::Counter);
+  std::map<metric_family::Labels, uint64_t> of_hidden;
   series.for_each_count([&](const LabelSet& set, size_t number, size_t status_class) {
     const uint64_t value =
         sum_of_requests(sources, [&](const RequestMeter& meter) { return meter.count(number); });
     if (value == 0) return;
     auto labels = labels_of(series, set, kMethodLabels[set.method]);
     labels.push_back({"status_class", std::string(kStatusClassLabels[status_class])});
-    metric_family::add(requests, std::move(labels), static_cast<double>(value));
+    if (labels.front().value == kRedacted) {
+      of_hidden[std::move(labels)] += value;
+    } else {
+      metric_family::add(requests, std::move(labels), static_cast<double>(value));
+    }
   });
+  for (const auto& [labels, value] : of_hidden) {
+    metric_family::add(requests, labels, static_cast<double>(value));
+  }
   families.push_back(std::move(requests));
 
   MetricFamily unanswered = metric_family::family(
@@ -91,6 +103,22 @@ void collect_counts(const Sources& sources, std::vector<MetricFamily>& families)
   families.push_back(std::move(unanswered));
 }
 
+// What is served of details.
+struct Sums {
+  std::array<uint64_t, Histogram::kBuckets> durations{};
+  uint64_t duration_sum_us = 0;
+  uint64_t request_bytes = 0;
+  uint64_t response_bytes = 0;
+
+  void add(const RequestMeter::Detail& detail) {
+    constexpr auto kOrder = std::memory_order_relaxed;
+    for (size_t i = 0; i < durations.size(); i++) durations[i] += detail.durations[i].load(kOrder);
+    duration_sum_us += detail.duration_sum_us.load(kOrder);
+    request_bytes += detail.request_bytes.load(kOrder);
+    response_bytes += detail.response_bytes.load(kOrder);
+  }
+};
+
 void collect_details(const Sources& sources, std::vector<MetricFamily>& families) {
   const RequestSeries& series = *sources.requests;
   MetricFamily durations = metric_family::family(
@@ -102,27 +130,23 @@ void collect_details(const Sources& sources, std::vector<MetricFamily>& families
   MetricFamily response_bytes = metric_family::family(
       "tcp_sniffer_http_response_bytes_total",
       "bytes of the bodies of responses whose request is known, as sent", MetricType::Counter);
+  const auto serve = [&](const metric_family::Labels& labels, const Sums& sums) {
+    metric_family::add_histogram(
+        durations, labels, [&](size_t bucket) { return sums.durations[bucket]; },
+        sums.duration_sum_us);
+    metric_family::add(request_bytes, labels, static_cast<double>(sums.request_bytes));
+    metric_family::add(response_bytes, labels, static_cast<double>(sums.response_bytes));
+  };
+  std::map<metric_family::Labels, Sums> of_hidden;
   series.for_each_detail([&](const LabelSet& set, uint32_t number) {
-    const auto total = [&](const auto& read) {
-      return sum_of_requests(sources,
-                             [&](const RequestMeter& meter) { return read(meter.detail(number)); });
-    };
-    using Detail = RequestMeter::Detail;
-    constexpr auto kOrder = std::memory_order_relaxed;
-    const auto in_bucket = [&](size_t bucket) {
-      return total([&](const Detail& detail) { return detail.durations[bucket].load(kOrder); });
-    };
     const auto labels = labels_of(series, set, {});
-    metric_family::add_histogram(durations, labels, in_bucket, total([](const Detail& detail) {
-                                   return detail.duration_sum_us.load(kOrder);
-                                 }));
-    metric_family::add(request_bytes, labels, static_cast<double>(total([](const Detail& detail) {
-                         return detail.request_bytes.load(kOrder);
-                       })));
-    metric_family::add(response_bytes, labels, static_cast<double>(total([](const Detail& detail) {
-                         return detail.response_bytes.load(kOrder);
-                       })));
+    const bool is_hidden = labels.front().value == kRedacted;
+    Sums own;
+    Sums& sums = is_hidden ? of_hidden[labels] : own;
+    for (const Sources::ShardView& shard : sources.shards) sums.add(shard.requests->detail(number));
+    if (!is_hidden) serve(labels, sums);
   });
+  for (const auto& [labels, sums] : of_hidden) serve(labels, sums);
   for (MetricFamily* each : {&durations, &request_bytes, &response_bytes}) {
     families.push_back(std::move(*each));
   }

@@ -39,6 +39,7 @@ ShardSettings ShardSet::settings_of(const Config& config) {
 void ShardSet::change(const Config& config) {
   const ShardSettings settings = settings_of(config);
   for (const auto& shard : shards_) shard->change(settings);
+  if (requests_) requests_->hide(*series_settings(config));
 }
 
 std::vector<std::unique_ptr<PacketLane>> ShardSet::make_lanes(size_t capture) {
