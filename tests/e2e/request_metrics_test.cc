@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <ctime>
 #include <regex>
 #include <set>
 #include <string>
@@ -276,6 +278,25 @@ TEST(RequestMetrics, SlowScrapersHoldUpNothing) {
   EXPECT_LT(now_seconds() - before, kSanitized ? 60 : 20);
   EXPECT_EQ(finished.exit.code, 0) << finished.err;
   EXPECT_EQ(lines_of(finished.out).size(), 2 * requests.count());
+}
+
+TEST(RequestMetrics, AScraperThatDoesNotReadDoesNotHoldUpTheEnd) {
+  Requests requests;
+  for (int i = 0; i < 20'000; i++) requests.add_host("h" + std::to_string(i));
+  MeteredRun metered(requests.bytes(), {"--metrics-series-max", "100000", "--log-format", "json"});
+  metered.page_with(20'000);
+  // The page is too large for the buffers of its connection.
+  const Descriptor sleeper = scrape::ask(metered.port(), "/metrics");
+  ASSERT_TRUE(until([&] { return waiting_in(sleeper.get()) > 0; }));
+  const Finished finished = metered.end();
+  const auto ended_at = std::chrono::system_clock::now().time_since_epoch();
+  EXPECT_EQ(finished.exit.code, 0) << finished.err;
+  std::tm then{};
+  const std::string stopped = event_named(finished.err, "stopped")["timestamp"];
+  ASSERT_NE(::strptime(stopped.c_str(), "%Y-%m-%dT%H:%M:%S", &then), nullptr) << stopped;
+  const double stopped_at =
+      static_cast<double>(::timegm(&then)) + std::stod("0" + stopped.substr(19, 7));
+  EXPECT_LT(std::chrono::duration<double>(ended_at).count() - stopped_at, 1.5);
 }
 
 TEST(RequestMetrics, ScrapesMayComeDuringASighupAndTheEnd) {

@@ -11,10 +11,14 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <stdexcept>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -91,6 +95,26 @@ void knock(const std::string& host, int port) {
     close(fd);
   }
   freeaddrinfo(to);
+}
+
+// Ends the answers that are under way: without that the web server waits two seconds for a client
+// that does not read.
+void hang_up(int port) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
+    const int fd = std::atoi(entry.path().filename().c_str());
+    sockaddr_storage address{};
+    socklen_t size = sizeof(address);
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
+    // At the same place in both.
+    static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+    const bool is_ours = (address.ss_family == AF_INET || address.ss_family == AF_INET6) &&
+                         ntohs(reinterpret_cast<sockaddr_in*>(&address)->sin_port) == port;
+    size = sizeof(address);
+    if (is_ours && getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0) {
+      shutdown(fd, SHUT_RDWR);
+    }
+  }
 }
 
 ClientMetric::Label label(const char* name, size_t index) {
@@ -273,7 +297,10 @@ MetricsServer::~MetricsServer() {
   } catch (const std::exception&) {
     return;  // it takes the two seconds
   }
+  const auto patient_until =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(kAnswerPatienceMs);
   while (!ended.load(std::memory_order_acquire)) {
+    if (std::chrono::steady_clock::now() >= patient_until) hang_up(parts_->port);
     knock(parts_->host, parts_->port);
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }

@@ -54,6 +54,8 @@ class MetricsServer {
   static constexpr int kThreads = 2;
   // A client that sends nothing gives its thread back after this long.
   static constexpr int kRequestTimeoutMs = 5000;
+  // At the end clients have so long to read what they asked for.
+  static constexpr int kAnswerPatienceMs = 200;
 
   MetricsServer();
   ~MetricsServer();
