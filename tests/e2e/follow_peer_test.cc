@@ -112,6 +112,18 @@ TEST(FollowPeer, ConnectsAndConnectsAgainWhenTheConnectionEndsInAPacket) {
   EXPECT_EQ(lines[1]["exchange"], lines[0]["exchange"]);
 }
 
+TEST(FollowPeer, ANameIsLookedUpAtEachAttempt) {
+  const Descriptor listening = listener();
+  FollowRunning run({"tcp://localhost:" + std::to_string(port_of(listening))});
+  for (size_t i = 1; i <= 2; i++) {
+    Sender sender;
+    const Descriptor peer = connection_of(listening);
+    send(peer, sender.header() + sender.request("/one"));
+    ASSERT_TRUE(run.reaches(i));
+  }
+  EXPECT_EQ(run.stop()["follow"]["read"], 2);
+}
+
 TEST(FollowPeer, WaitsForAPeerThatIsNotThereYet) {
   uint16_t port = 0;
   {

@@ -7,12 +7,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <utility>
 
 #include "io/file/file_source.h"
+#include "shard/start_thread.h"
 
 namespace tcp_sniffer {
 
@@ -23,9 +26,9 @@ using std::chrono::milliseconds;
 using Found = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
 // The error in words; empty: it was found.
-std::string find(const CaptureAddress& address, Found& found) {
+std::string find(const CaptureAddress& address, Found& found, int flags = 0) {
   addrinfo hints{};
-  hints.ai_flags = AI_NUMERICSERV | (address.listens ? AI_PASSIVE : AI_ADDRCONFIG);
+  hints.ai_flags = flags | AI_NUMERICSERV | (address.listens ? AI_PASSIVE : AI_ADDRCONFIG);
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
   const int error = getaddrinfo(address.host.c_str(), address.port.c_str(), &hints, &list);
@@ -89,6 +92,16 @@ int port_of(int fd) {
 
 }  // namespace
 
+// Of a name, on a thread that this may not wait for. Whoever is last frees it.
+struct FollowedPeer::LookUp {
+  explicit LookUp(CaptureAddress of) : address(std::move(of)) {}
+
+  const CaptureAddress address;
+  std::string error;
+  Found found = nothing_found();
+  std::atomic<bool> done{false};  // after the two before
+};
+
 FollowedPeer::FollowedPeer(std::string name, CaptureAddress address, FollowListener& listener,
                            FollowCounters& counters)
     : name_(std::move(name)),
@@ -130,6 +143,7 @@ void FollowedPeer::look(FollowClock::time_point now, bool) {
   if (capture_) return;
   if (listening_ >= 0) return accept_one();
   if (attempt_ >= 0) return check_attempt(now);
+  if (look_up_) return check_look_up(now);
   if (now >= next_attempt_) connect(now);
 }
 
@@ -143,10 +157,29 @@ void FollowedPeer::accept_one() {
 
 void FollowedPeer::connect(FollowClock::time_point now) {
   Found found = nothing_found();
-  const std::string error = find(address_, found);
-  if (!error.empty()) return failed("cannot be looked up: " + error, now);
+  if (find(address_, found, AI_NUMERICHOST).empty()) return try_all(*found, now);
+  look_up_ = std::make_shared<LookUp>(address_);
+  try {
+    start_thread("look up", [look_up = look_up_] {
+      look_up->error = find(look_up->address, look_up->found);
+      look_up->done.store(true, std::memory_order_release);
+    }).detach();
+  } catch (const std::exception& error) {
+    look_up_.reset();
+    failed(error.what(), now);
+  }
+}
+
+void FollowedPeer::check_look_up(FollowClock::time_point now) {
+  if (!look_up_->done.load(std::memory_order_acquire)) return;
+  const std::shared_ptr<LookUp> look_up = std::move(look_up_);
+  if (!look_up->error.empty()) return failed("cannot be looked up: " + look_up->error, now);
+  try_all(*look_up->found, now);
+}
+
+void FollowedPeer::try_all(const addrinfo& found, FollowClock::time_point now) {
   addresses_.clear();
-  for (const addrinfo* at = found.get(); at != nullptr; at = at->ai_next) {
+  for (const addrinfo* at = &found; at != nullptr; at = at->ai_next) {
     if (at->ai_addrlen > sizeof(sockaddr_storage)) continue;
     Address address;
     std::memcpy(&address.bytes, at->ai_addr, at->ai_addrlen);

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,14 +10,16 @@
 #include "io/base/capture_address.h"
 #include "io/follow/capture_feed.h"
 
+struct addrinfo;
+
 namespace tcp_sniffer {
 
 // Pcap over IP: each connection is a capture. Connects, again when a connection has ended, and
 // after a failure with pauses that get longer; or listens, and reads one sender at a time, in the
 // order in which they connect, while the others wait. Nothing is sent.
 //
-// A name is looked up at each attempt to connect, which may take as long as the system's resolver
-// takes.
+// A name is looked up at each attempt to connect, on a thread of its own, because the system's
+// resolver may take half a minute.
 class FollowedPeer final : public CaptureFeed {
  public:
   static constexpr std::chrono::milliseconds kRetryMin{200};
@@ -50,8 +53,12 @@ class FollowedPeer final : public CaptureFeed {
     int family = 0;
   };
 
+  struct LookUp;
+
   void accept_one();
   void connect(FollowClock::time_point now);
+  void check_look_up(FollowClock::time_point now);
+  void try_all(const addrinfo& found, FollowClock::time_point now);
   void try_next(FollowClock::time_point now);
   void check_attempt(FollowClock::time_point now);
   void failed(const std::string& why, FollowClock::time_point now);
@@ -63,6 +70,7 @@ class FollowedPeer final : public CaptureFeed {
   FollowListener& listener_;
   FollowCounters& counters_;
 
+  std::shared_ptr<LookUp> look_up_;  // under way
   int listening_ = -1;
   int attempt_ = -1;                // a socket that is being connected
   std::vector<Address> addresses_;  // that have not been tried
