@@ -25,16 +25,17 @@ class TapLab : public LiveLab {
     if (IsSkipped() || HasFatalFailure()) return;
     if (!has_program("tc")) GTEST_SKIP() << "tc is not installed";
     ASSERT_TRUE(shell("ip netns add " + tap_.name()));
-    for (const std::string leg : {"1", "2"}) {
-      ASSERT_TRUE(shell("ip link add name copy" + leg + " netns " + server_.name() +
-                        " type veth peer name leg" + leg + " netns " + tap_.name()));
-      for (const auto& [host, interface] : {std::pair(server_, "copy"), std::pair(tap_, "leg")}) {
-        // Nothing but the copies: no neighbour discovery.
-        ASSERT_TRUE(shell("ip netns exec " + host.name() + " sysctl -qw net.ipv6.conf." +
-                          interface + leg + ".disable_ipv6=1"));
-        ASSERT_TRUE(
-            host.ip("link set " + std::string(interface) + leg + " mtu 65535 txqueuelen 20000 up"));
-      }
+    for (const std::string leg : {"1", "2"}) make_leg(leg);
+  }
+  void make_leg(const std::string& leg) {
+    ASSERT_TRUE(shell("ip link add name copy" + leg + " netns " + server_.name() +
+                      " type veth peer name leg" + leg + " netns " + tap_.name()));
+    for (const auto& [host, interface] : {std::pair(server_, "copy"), std::pair(tap_, "leg")}) {
+      // Nothing but the copies: no neighbour discovery.
+      ASSERT_TRUE(shell("ip netns exec " + host.name() + " sysctl -qw net.ipv6.conf." + interface +
+                        leg + ".disable_ipv6=1"));
+      ASSERT_TRUE(
+          host.ip("link set " + std::string(interface) + leg + " mtu 65535 txqueuelen 20000 up"));
     }
   }
   void TearDown() override {
@@ -44,13 +45,12 @@ class TapLab : public LiveLab {
 
   // False: this kernel cannot mirror.
   bool mirror() const {
-    const std::string tc = "ip netns exec " + server_.name() + " tc ";
-    const auto copy = [&](const std::string& direction, const std::string& to) {
-      return shell(tc + "filter add dev right " + direction +
-                   " protocol all u32 match u32 0 0 action mirred egress mirror dev " + to);
-    };
-    return shell(tc + "qdisc add dev right clsact") && copy("ingress", "copy1") &&
-           copy("egress", "copy2");
+    return shell("ip netns exec " + server_.name() + " tc qdisc add dev right clsact") &&
+           copy("ingress", "copy1") && copy("egress", "copy2");
+  }
+  bool copy(const std::string& direction, const std::string& to) const {
+    return shell("ip netns exec " + server_.name() + " tc filter add dev right " + direction +
+                 " protocol all u32 match u32 0 0 action mirred egress mirror dev " + to);
   }
 
   static std::vector<std::string> on_both_legs(std::vector<std::string> arguments = {}) {
@@ -177,6 +177,47 @@ TEST_F(TapLab, OneInterfaceIsRemovedAndTheOtherIsCapturedToTheEnd) {
   EXPECT_TRUE(until([&] { return sniffer.lines() == 7; })) << "the requests alone";
   // What was asked for was not captured to the end.
   EXPECT_EQ(sniffer.stop().code, 5);
+  EXPECT_EQ(event_named(sniffer.said(), "fatal")["code"], "CAPTURE_FAILED");
+  expect_ledger_closes(sniffer.stopped());
+}
+
+TEST_F(TapLab, AnInterfaceThatIsRemovedAndComesBackIsCapturedAgain) {
+  if (IsSkipped()) return;
+  if (!mirror()) GTEST_SKIP() << "this kernel has no mirred and u32";
+  if (!start_server()) GTEST_SKIP() << "nginx is not installed";
+  LiveSniffer sniffer(tap_, on_both_legs());
+  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+  exchange(2);
+  ASSERT_TRUE(until([&] { return sniffer.lines() == 4; })) << sniffer.said();
+  ASSERT_TRUE(tap_.ip("link del leg2"));
+  ASSERT_TRUE(until([&] {
+    const auto events = sniffer.events("interface_down");
+    return std::any_of(events.begin(), events.end(),
+                       [](const Json& event) { return event.contains("error"); });
+  })) << sniffer.said();
+  EXPECT_TRUE(sniffer.events("interface_up").empty());
+  make_leg("2");
+  ASSERT_TRUE(copy("egress", "copy2"));
+  ASSERT_TRUE(until([&] { return !sniffer.events("interface_up").empty(); })) << sniffer.said();
+  EXPECT_EQ(sniffer.events("interface_up")[0]["interface"], "leg2");
+  const uint64_t before = sniffer.lines();
+  exchange(5);
+  EXPECT_TRUE(until([&] { return sniffer.lines() >= before + 10; })) << sniffer.said();
+  EXPECT_EQ(sniffer.stop().code, 0) << sniffer.said();
+  const Json stopped = sniffer.stopped();
+  expect_ledger_closes(stopped);
+  EXPECT_EQ(figures_of(stopped, "leg2")["downs"], 1);
+  EXPECT_GE(figures_of(stopped, "leg2")["frames"], 7);
+}
+
+TEST_F(TapLab, WhenAllInterfacesAreRemovedTheRunEnds) {
+  if (IsSkipped()) return;
+  LiveSniffer sniffer(tap_, on_both_legs());
+  ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
+  ASSERT_TRUE(tap_.ip("link del leg1"));
+  ASSERT_TRUE(until([&] { return !sniffer.events("interface_down").empty(); })) << sniffer.said();
+  ASSERT_TRUE(tap_.ip("link del leg2"));
+  EXPECT_EQ(sniffer.wait(std::chrono::seconds(10)).code, 5);
   EXPECT_EQ(event_named(sniffer.said(), "fatal")["code"], "CAPTURE_FAILED");
   expect_ledger_closes(sniffer.stopped());
 }

@@ -109,19 +109,29 @@ std::variant<std::string, Problem> interface_or_default(const std::string& name)
 
 std::variant<std::unique_ptr<LiveSource>, Problem> LiveSource::open(const LiveOptions& options,
                                                                     const CaptureFilter& filter) {
-  std::unique_ptr<LiveSource> source(new LiveSource);
-  if (auto problem = source->activate(options)) return std::move(*problem);
-  if (auto problem = source->install(filter, options)) return std::move(*problem);
+  std::unique_ptr<LiveSource> source(new LiveSource(options, filter));
+  if (auto problem = source->open_handle()) return std::move(*problem);
   return source;
 }
 
 LiveSource::~LiveSource() {
-  if (handle_ != nullptr) pcap_close(handle_);
+  close_handle();
 }
 
-std::optional<Problem> LiveSource::activate(const LiveOptions& options) {
-  interface_ = options.interface;
-  link_id_ = options.link_id;
+std::optional<Problem> LiveSource::open_handle() {
+  auto problem = activate();
+  if (!problem) problem = install();
+  return problem;
+}
+
+void LiveSource::close_handle() {
+  if (handle_ != nullptr) pcap_close(handle_);
+  handle_ = nullptr;
+  fd_ = -1;
+}
+
+std::optional<Problem> LiveSource::activate() {
+  const LiveOptions& options = options_;
   if (!is_pseudo_interface(interface_)) {
     // Asked first, because without rights libpcap reports only that.
     interface_index_ = if_nametoindex(interface_.c_str());
@@ -142,7 +152,8 @@ std::optional<Problem> LiveSource::activate(const LiveOptions& options) {
 
   const int status = pcap_activate(handle_);
   if (status < 0) return activation_problem(handle_, status, interface_);
-  if (status > 0) warning_ = words_of(handle_, status);
+  // What is said of the first handle stays, because other threads read it.
+  if (status > 0 && !is_removed()) warning_ = words_of(handle_, status);
   if (pcap_setnonblock(handle_, 1, words.data()) != 0) return open_failed(interface_, words.data());
 
   fd_ = pcap_get_selectable_fd(handle_);
@@ -151,22 +162,22 @@ std::optional<Problem> LiveSource::activate(const LiveOptions& options) {
   return {};
 }
 
-std::optional<Problem> LiveSource::install(const CaptureFilter& filter,
-                                           const LiveOptions& options) {
-  auto result = filter.compile(handle_, link_type_);
+std::optional<Problem> LiveSource::install() {
+  auto result = filter_.compile(handle_, link_type_);
   if (auto* problem = std::get_if<Problem>(&result)) {
     problem->tried = "filter: refused by libpcap for " + quote_text(interface_) + ": ";
     return std::move(*problem);
   }
   auto& compiled = std::get<CaptureFilter::Compiled>(result);
-  if (options.fanout_group) {
+  if (options_.fanout_group) {
     // The last block with frames of before comes when its timeout has run.
-    const int settle_ms = 10 * std::max(options.block_timeout_ms, 1);
-    if (auto problem = join_fanout(*options.fanout_group, settle_ms)) return problem;
+    const int settle_ms = 10 * std::max(options_.block_timeout_ms, 1);
+    if (auto problem = join_fanout(*options_.fanout_group, settle_ms)) return problem;
   }
   if (pcap_setfilter(handle_, compiled.program.get()) != 0) {
     return open_failed(interface_, pcap_geterr(handle_));
   }
+  if (is_removed()) return {};
   filter_text_ = std::move(compiled.text);
   filter_instructions_ = compiled.program.instructions();
   return {};
@@ -199,7 +210,7 @@ void LiveSource::on_packet(u_char* user, const pcap_pkthdr* header, const u_char
   frame.data = {data, header->caplen};
   frame.wire_size = std::max(header->len, header->caplen);
   frame.link_type = source->link_type_;
-  frame.link_id = source->link_id_;
+  frame.link_id = source->options_.link_id;
   frame.time_ns = int64_t{header->ts.tv_sec} * 1'000'000'000 +
                   int64_t{header->ts.tv_usec} * source->fraction_ns_;
   source->taken_frames_++;
@@ -210,6 +221,7 @@ void LiveSource::on_packet(u_char* user, const pcap_pkthdr* header, const u_char
 
 SourceStatus LiveSource::poll(FrameSink& sink) {
   if (problem_.code != ErrorCode::kNone) return SourceStatus::kError;
+  if (handle_ == nullptr) return look_for_return();
   sink_ = &sink;
   const uint64_t bytes_before = taken_bytes_;
   const int frames = pcap_dispatch(handle_, static_cast<int>(kFramesPerBurst), on_packet,
@@ -269,9 +281,45 @@ SourceStatus LiveSource::check_interface() {
   ifreq request{};
   request.ifr_ifindex = static_cast<int>(interface_index_);
   const int fd = pcap_fileno(handle_);
-  if (ioctl(fd, SIOCGIFNAME, &request) != 0) return fail("the interface was removed");
+  if (ioctl(fd, SIOCGIFNAME, &request) != 0) return note_removed();
   const bool up = ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
   note_up(up);
+  return SourceStatus::kIdle;
+}
+
+Problem LiveSource::removal() const {
+  return {ErrorCode::kCaptureFailed,
+          "capturing on " + quote_text(interface_) + " failed: ", "the interface was removed"};
+}
+
+SourceStatus LiveSource::note_removed() {
+  if (!options_.may_return) {
+    problem_ = removal();
+    return SourceStatus::kError;
+  }
+  update_statistics();
+  close_handle();
+  removed_.store(true, std::memory_order_relaxed);
+  note_up(false);
+  return SourceStatus::kIdle;
+}
+
+// Only the lack of a right is for good: the interface may not be up yet.
+SourceStatus LiveSource::look_for_return() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_check_) return SourceStatus::kIdle;
+  next_check_ = now + kDownCheckEvery;
+  if (if_nametoindex(interface_.c_str()) == 0) return SourceStatus::kIdle;
+  if (auto problem = open_handle()) {
+    close_handle();
+    if (problem->code != ErrorCode::kPermissionDenied) return SourceStatus::kIdle;
+    problem_ = std::move(*problem);
+    return SourceStatus::kError;
+  }
+  last_received_ = last_kernel_dropped_ = last_interface_dropped_ = 0;
+  emptied_ = false;
+  removed_.store(false, std::memory_order_relaxed);
+  note_up(true);
   return SourceStatus::kIdle;
 }
 
@@ -309,7 +357,7 @@ bool LiveSource::can_hold_more() {
 
 void LiveSource::update_statistics() {
   pcap_stat stat{};
-  if (pcap_stats(handle_, &stat) != 0) return;
+  if (handle_ == nullptr || pcap_stats(handle_, &stat) != 0) return;
   add_difference(received_, last_received_, stat.ps_recv);
   add_difference(kernel_dropped_, last_kernel_dropped_, stat.ps_drop);
   add_difference(interface_dropped_, last_interface_dropped_, stat.ps_ifdrop);

@@ -35,6 +35,8 @@ struct LiveOptions {
   int block_timeout_ms = 1;
   // Several handles of one interface that share its frames have the same group.
   std::optional<uint16_t> fanout_group;
+  // An interface that was removed is waited for, until there is one of its name again.
+  bool may_return = false;
 };
 
 // The interface that a capture is made on: `name` itself, and for none the first that is up and not
@@ -59,10 +61,13 @@ struct LiveStatistics {
 //
 // When the interface goes down the capture goes on, because the kernel resumes it when the
 // interface is up again: poll() is idle and interface_is_up() false meanwhile. When the interface
-// is removed, poll() fails.
+// is removed, poll() fails, or with `may_return` is idle until there is an interface of that name
+// again, of which a handle is opened as of the first one. It fails when that is not permitted any
+// more.
 //
-// Thread safety: wake() from any thread and from signal handlers; statistics(),
-// interface_is_up() and downs() from any thread; everything else on the capture thread.
+// Thread safety: wake() from any thread and from signal handlers; statistics(), interface_is_up(),
+// is_removed() and downs() from any thread, and what was opened, which stays; everything else on
+// the capture thread.
 class LiveSource final : public PacketSource {
  public:
   static std::variant<std::unique_ptr<LiveSource>, Problem> open(const LiveOptions& options,
@@ -77,6 +82,9 @@ class LiveSource final : public PacketSource {
   bool can_hold_more() override;
   // Why poll() returned kError.
   const Problem& problem() const { return problem_; }
+  // The interface was removed and is waited for.
+  bool is_removed() const { return removed_.load(std::memory_order_relaxed); }
+  Problem removal() const;
 
   // Until frames are there, wake() is called or `timeout_ms` have passed; a second at most. May
   // return early.
@@ -105,20 +113,27 @@ class LiveSource final : public PacketSource {
   static constexpr std::chrono::milliseconds kDownCheckEvery{100};
   static constexpr std::chrono::milliseconds kUpWaitMax{1000};
 
-  LiveSource() = default;
+  LiveSource(const LiveOptions& options, const CaptureFilter& filter)
+      : options_(options), filter_(filter.fresh()), interface_(options.interface) {}
 
-  std::optional<Problem> activate(const LiveOptions& options);
-  std::optional<Problem> install(const CaptureFilter& filter, const LiveOptions& options);
+  std::optional<Problem> open_handle();
+  std::optional<Problem> activate();
+  std::optional<Problem> install();
+  void close_handle();
   std::optional<Problem> join_fanout(uint16_t group, int settle_ms);
   bool has_nothing_of_nflog() const;
   SourceStatus after_error();
   SourceStatus fail(const std::string& words);
   SourceStatus check_interface();
+  SourceStatus note_removed();
+  SourceStatus look_for_return();
   void note_up(bool up);
 
   static void on_packet(unsigned char* user, const pcap_pkthdr* header, const unsigned char* data);
 
-  pcap* handle_ = nullptr;
+  const LiveOptions options_;
+  const CaptureFilter filter_;
+  pcap* handle_ = nullptr;     // none while the interface is removed
   FrameSink* sink_ = nullptr;  // only while poll() runs
   uint64_t buffer_blocks_ = 0;
   int64_t block_timeout_ns_ = 1'000'000;
@@ -132,12 +147,12 @@ class LiveSource final : public PacketSource {
   int64_t fraction_ns_ = 1000;
   LinkType link_type_ = LinkType::kEthernet;
   unsigned interface_index_ = 0;  // 0: `any`, or no interface of the network
-  uint32_t link_id_ = 0;
-  std::string interface_;
+  const std::string interface_;
   std::string filter_text_;
   size_t filter_instructions_ = 0;
   std::string warning_;
   std::atomic<bool> up_{true};
+  std::atomic<bool> removed_{false};
   std::atomic<uint64_t> downs_{0};
   std::chrono::steady_clock::time_point next_check_;
   Problem problem_;

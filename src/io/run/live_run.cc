@@ -87,6 +87,7 @@ std::optional<Problem> LiveRun::open() {
 std::optional<Problem> LiveRun::open(const std::string& interface, const CaptureFilter& filter) {
   LiveOptions options = live_options(host_.config, interface);
   options.link_id = link_names_->add(interface);
+  options.may_return = has_several();
   // Handles of other runs on this interface must not be in the group.
   const uint64_t threads = host_.config.capture_threads;
   if (threads > 1) options.fanout_group = static_cast<uint16_t>(random_number());
@@ -160,7 +161,11 @@ void LiveRun::finish() {
 std::vector<Problem> LiveRun::problems() const {
   std::vector<Problem> problems;
   for (const auto& capture : captures_) {
-    if (capture->thread.failed()) problems.push_back(capture->source->problem());
+    if (capture->source->is_removed()) {
+      problems.push_back(capture->source->removal());
+    } else if (capture->thread.failed()) {
+      problems.push_back(capture->source->problem());
+    }
   }
   return problems;
 }
@@ -209,8 +214,8 @@ void LiveRun::report(Clock::time_point now) {
       packets += counters.published(FrameCounter::dispatched) +
                  counters.published(FrameCounter::dropped_overload);
     }
-    const bool was_removed = leader.thread.done() && leader.thread.failed();
-    watches_[i].report_interface(*leader.source, was_removed);
+    const bool has_failed = leader.thread.done() && leader.thread.failed();
+    watches_[i].report_interface(*leader.source, has_failed);
     watches_[i].report_no_packets(now, *leader.source, packets);
   }
 }
@@ -258,6 +263,7 @@ bool LiveRun::take_until_stop(Capture& capture) {
         next_tick = now + busy_tick;
       }
     } else {
+      if (capture.source->is_removed() && all_are_removed()) return false;
       shards_->flush_when_idle(capture.index);
       if (has_several()) tick = idle_tick_of_several(now);
       const bool unsent = shards_->has_unsent(capture.index);
@@ -278,6 +284,11 @@ bool LiveRun::take_until_stop(Capture& capture) {
     }
   }
   return true;
+}
+
+bool LiveRun::all_are_removed() const {
+  return std::all_of(captures_.begin(), captures_.end(),
+                     [](const auto& capture) { return capture->source->is_removed(); });
 }
 
 milliseconds LiveRun::idle_tick_of_several(Clock::time_point now) const {

@@ -20,8 +20,9 @@ namespace tcp_sniffer {
 // Captures on interfaces, on each with `captureThreads` threads that share its frames. With
 // `shards: 0`, and one interface, each of them runs a shard of its own.
 //
-// An interface that goes down is waited for. One that is removed ends its threads: the others go
-// on, and the run ends with its problem when they have ended, or at once when it was the last one.
+// An interface that goes down is waited for, and so is one of several that is removed. The only
+// one, when it is removed, ends the run, and so do several when all of them are. A run that was
+// stopped while one is away ends with its problem, too.
 class LiveRun final : public RunMode {
  public:
   explicit LiveRun(const RunHost& host);
@@ -57,6 +58,7 @@ class LiveRun final : public RunMode {
   LiveSource& first_source() const { return *captures_[0]->source; }
   bool take_frames(Capture& capture);
   bool take_until_stop(Capture& capture);
+  bool all_are_removed() const;
   std::chrono::milliseconds idle_tick_of_several(std::chrono::steady_clock::time_point now) const;
   void empty_kernel_buffer(Capture& capture);
 

@@ -1,19 +1,30 @@
 #include "io/run/live_watch.h"
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "io/capture/live_source.h"
 
 namespace tcp_sniffer {
 
 // The kernel takes the handles up again with the interface, so this is news and no failure.
-void LiveWatch::report_interface(const LiveSource& source, bool was_removed) {
+void LiveWatch::report_interface(const LiveSource& source, bool has_failed) {
   EventFields fields;
   fields["interface"] = source.interface();
-  if (was_removed) {
+  if (source.is_removed()) {
+    if (std::exchange(removal_reported_, true)) return;
+    interface_up_ = false;
+    fields["error"] = source.removal().message();
+    host_.log.emit(LogLevel::kWarn, event::kInterfaceDown,
+                   "the interface was removed; the capture of the others goes on, and that of this "
+                   "one when it is back",
+                   fields);
+    return;
+  }
+  removal_reported_ = false;
+  if (has_failed) {
     // Alone, it ends the run.
-    if (!one_of_several_ || removal_reported_) return;
-    removal_reported_ = true;
+    if (!one_of_several_ || std::exchange(failure_reported_, true)) return;
     fields["error"] = source.problem().message();
     host_.log.emit(LogLevel::kWarn, event::kInterfaceDown,
                    "the capture of this interface has ended; that of the others goes on", fields);

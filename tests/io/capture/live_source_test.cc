@@ -198,6 +198,39 @@ TEST_F(LiveSourceTest, AnInterfaceThatIsRemovedEndsTheCapture) {
   EXPECT_EQ(collector.frames.size(), 1U);
 }
 
+TEST_F(LiveSourceTest, AnInterfaceThatMayReturnIsCapturedAgainAndItsFiguresGoOn) {
+  LiveOptions options = left();
+  options.may_return = true;
+  const auto source = open(filter_of({8080}), options);
+  ASSERT_NE(source, nullptr);
+  Collector collector;
+  send(ethernet(tcp(8080)));
+  poll_until(*source, collector, [&] { return !collector.frames.empty(); });
+  ASSERT_TRUE(run("ip link del left"));
+  poll_until(*source, collector, [&] { return source->is_removed(); });
+  ASSERT_TRUE(source->is_removed());
+  EXPECT_FALSE(source->interface_is_up());
+  EXPECT_EQ(source->removal().code, ErrorCode::kCaptureFailed);
+  EXPECT_EQ(source->poll(collector), SourceStatus::kIdle);
+  ASSERT_TRUE(run("ip link add left type veth peer name right"));
+  // It is there, and down: libpcap refuses to open it.
+  EXPECT_EQ(poll_until(*source, collector, [] { return true; }), SourceStatus::kIdle);
+  ASSERT_TRUE(run("ip link set left up") && run("ip link set right up") && cable_carries());
+  poll_until(*source, collector, [&] { return !source->is_removed(); });
+  ASSERT_FALSE(source->is_removed());
+  EXPECT_TRUE(source->interface_is_up());
+  collector.frames.clear();
+  send(ethernet(tcp(8081)));
+  send(ethernet(tcp(8080)));
+  poll_until(*source, collector, [&] { return !collector.frames.empty(); });
+  ASSERT_EQ(collector.frames.size(), 1U);
+  EXPECT_EQ(collector.frames[0].data, ethernet(tcp(8080)));
+  source->update_statistics();
+  EXPECT_EQ(source->statistics().received, 2u);
+  EXPECT_EQ(source->downs(), 1u);
+  EXPECT_NE(source->filter_text().find("tcp port 8080"), std::string::npos);
+}
+
 TEST_F(LiveSourceTest, AnInterfaceThatIsRenamedStaysTheSame) {
   const auto source = open(filter_of({8080}));
   ASSERT_NE(source, nullptr);
