@@ -80,6 +80,11 @@ TEST_F(MetricsTest, WhatIsNotPublishedIsNotServed) {
   EXPECT_EQ(scraped().at("tcp_sniffer_frames_received_total{capture=\"0\"}"), 5);
 }
 
+TEST_F(MetricsTest, WithoutKafkaThereIsNothingOfIt) {
+  start();
+  for (const auto& [name, value] : scraped()) EXPECT_EQ(name.find("kafka"), std::string::npos);
+}
+
 TEST_F(MetricsTest, HistogramsAreCumulativeAndInSeconds) {
   latencies_[1].add(50'000);          // 50 µs: the first bucket
   latencies_[1].add(100'000);         // a bound belongs to its bucket
