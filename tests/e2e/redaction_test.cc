@@ -276,7 +276,7 @@ TEST(Redaction, WhatCannotBeHeldToIsRejected) {
       {{"--redact-body", "a", "--redact-mode", "hash", "--redact-key-file", others},
        {"redactKeyFile", others, "others than its owner"}},
       {{"--redact-body", "a", "--redact-mode", "hash", "--redact-key-file", empty},
-       {"redactKeyFile", "is empty"}},
+       {"redactKeyFile", "\" is empty"}},
       {{"--redact-body", "a", "--redact-mode", "hash", "--redact-key-file", "/nowhere"},
        {"redactKeyFile", "/nowhere", "No such file"}},
       {{"--redact-pattern", "a(b"}, {"redactPattern", "a(b", "missing )"}},

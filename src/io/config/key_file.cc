@@ -20,10 +20,14 @@ bool is_private(const struct stat& status) {
   return others == 0 || (others == S_IRGRP && status.st_uid == 0 && geteuid() != 0);
 }
 
-// Reads an open file that is private. Empty, or what is wrong with it.
+std::string unreadable() {
+  return std::string("cannot be read: ") + std::strerror(errno);
+}
+
+// Reads an open file that is private. Empty, or what is wrong with it, from the verb on.
 std::string fault_of(int file, std::string& text) {
   struct stat status {};
-  if (fstat(file, &status) != 0) return std::strerror(errno);
+  if (fstat(file, &status) != 0) return unreadable();
   if (!S_ISREG(status.st_mode)) return "is no file";
   if (!is_private(status)) {
     return "may be read or written by others than its owner (chmod 600)";
@@ -32,7 +36,7 @@ std::string fault_of(int file, std::string& text) {
   size_t size = 0;
   while (size < text.size()) {
     const ssize_t read_now = read(file, text.data() + size, text.size() - size);
-    if (read_now < 0) return std::strerror(errno);
+    if (read_now < 0) return unreadable();
     if (read_now == 0) break;
     size += static_cast<size_t>(read_now);
   }
@@ -43,7 +47,7 @@ std::string fault_of(int file, std::string& text) {
 
 std::string read_private_file(const std::string& path, std::string& text) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  std::string fault = file < 0 ? std::strerror(errno) : fault_of(file, text);
+  std::string fault = file < 0 ? unreadable() : fault_of(file, text);
   if (file >= 0) close(file);
   return fault;
 }
@@ -56,7 +60,7 @@ std::optional<Problem> read_key_file(const std::string& path, std::string& key) 
   if (key.ends_with('\r')) key.pop_back();
   if (fault.empty() && key.empty()) fault = "is empty";
   if (fault.empty()) return {};
-  return Problem{ErrorCode::kInvalidConfig, "redactKeyFile: " + quote_text(path) + ": ",
+  return Problem{ErrorCode::kInvalidConfig, "redactKeyFile: " + quote_text(path) + " ",
                  fault + "; allowed: a file of 1 to " + std::to_string(kKeyFileMax) +
                      " bytes that only its owner may read"};
 }
@@ -71,10 +75,14 @@ std::optional<Problem> read_kafka_settings(Config& config) {
   if (config.kafka_properties_file.empty()) return {};
   std::string text;
   std::string fault = read_private_file(config.kafka_properties_file, text);
-  if (fault.empty()) fault = read_kafka_properties(text, config.kafka_settings);
+  const char* join = " ";
+  if (fault.empty()) {
+    fault = read_kafka_properties(text, config.kafka_settings);
+    join = ": ";
+  }
   if (fault.empty()) return {};
   return Problem{ErrorCode::kInvalidConfig,
-                 "kafkaPropertiesFile: " + quote_text(config.kafka_properties_file) + ": ",
+                 "kafkaPropertiesFile: " + quote_text(config.kafka_properties_file) + join,
                  fault + "; allowed: a file of NAME=VALUE lines, of up to " +
                      std::to_string(kKeyFileMax) + " bytes, that only its owner may read"};
 }
