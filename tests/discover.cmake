@@ -13,9 +13,7 @@ set(long
   e2e_test.LiveParts 20 e2e_test.StuckThread 20 e2e_test.Pcaps/EveryCaptureWhere 20
   e2e_test.Formats/BrokenInput 18 core_tcp_test.ReorderBufferModel 16 shard_test.HttpStreams 15
   e2e_test.Pcaps/RandomLoss 15 e2e_test.RequestMetrics 12 e2e_test.Shells/Completion 11
-  e2e_test.Kafka 10 e2e_test.Faults 10 e2e_test.Keys/KeyRange 10 e2e_test.LiveKeyRanges 9
-  # Under sanitizers.
-  core_base_test.BufferPool 8 core_http_test.CutHeads 8 core_where_test.Condition 8)
+  e2e_test.Kafka 10 e2e_test.Faults 10 e2e_test.Keys/KeyRange 10 e2e_test.LiveKeyRanges 9)
 
 foreach(program IN LISTS TEST_PROGRAMS)
   set(file "${TEST_PROGRAMS_FOLDER}/${program}")

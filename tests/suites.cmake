@@ -104,25 +104,20 @@ endif()
 
 # As tools/test.sh calls it in the release build: `ctest -C full` also runs the TypeScript package's
 # tests, `ctest -C sanitizers` those and the suites of the sanitizer builds beside it, which must
-# have been built, and `ctest -C ci` the part of them that fits into half an hour. One summary for all.
+# have been built. One summary for all.
 if(NOT TCP_SNIFFER_SANITIZE)
   foreach(preset asan-ubsan tsan)
-    set(suite ${CMAKE_CTEST_COMMAND} --preset ${preset} --no-tests=error --parallel ${places})
-    add_test(NAME suite.${preset} CONFIGURATIONS sanitizers COMMAND ${suite}
+    add_test(NAME suite.${preset} CONFIGURATIONS sanitizers
+      COMMAND ${CMAKE_CTEST_COMMAND} --preset ${preset} --no-tests=error --parallel ${places}
       WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-    # What the target `test_parts` builds.
-    add_test(NAME suite.${preset}.parts CONFIGURATIONS ci COMMAND ${suite} -R "^(core|shard|io)_"
-      WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-    set_tests_properties(suite.${preset} suite.${preset}.parts PROPERTIES
-      RUN_SERIAL TRUE TIMEOUT 1800)
+    set_tests_properties(suite.${preset} PROPERTIES RUN_SERIAL TRUE TIMEOUT 1800)
   endforeach()
-  add_test(NAME suite.typescript CONFIGURATIONS full ci sanitizers
+  add_test(NAME suite.typescript CONFIGURATIONS full sanitizers
     COMMAND ${PROJECT_SOURCE_DIR}/tools/ts/run-tests.sh)
   set_tests_properties(suite.typescript PROPERTIES
     ENVIRONMENT TCP_SNIFFER_BINARY=$<TARGET_FILE:tcp-sniffer> PROCESSORS 2 COST 800 TIMEOUT 1800)
   # Last, so that what it finds stands in front of the summary.
-  add_test(NAME suite.fuzz CONFIGURATIONS ci sanitizers
-    COMMAND ${PROJECT_SOURCE_DIR}/tools/fuzz.sh 20s)
+  add_test(NAME suite.fuzz CONFIGURATIONS sanitizers COMMAND ${PROJECT_SOURCE_DIR}/tools/fuzz.sh 20s)
   set_tests_properties(suite.fuzz PROPERTIES RUN_SERIAL TRUE TIMEOUT 1800 LABELS fuzz
-    DEPENDS "suite.asan-ubsan;suite.asan-ubsan.parts;suite.tsan;suite.tsan.parts;suite.typescript")
+    DEPENDS "suite.asan-ubsan;suite.tsan;suite.typescript")
 endif()

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs every test: tools/test.sh [ci|all|release|asan|tsan|ts]
+# Installs what is missing, builds, and runs every test: tools/test.sh [all|release|asan|tsan|ts]
 #
-# Without an argument, the release build's tests and the TypeScript package's. `ci`: also the tests of
-# src/ under the address and undefined-behaviour sanitizers, those of them that have threads under the
-# thread sanitizer, and each fuzz target for 20 seconds. `all`, as before a release: also the tests of
-# the whole program under the sanitizers. Each is one run of ctest, whose summary is printed last.
+# Without an argument, as in CI, the release build's tests and the TypeScript package's. `all`, as before
+# a release: also the whole suite under the address and undefined-behaviour sanitizers, what has threads
+# under the thread sanitizer, and each fuzz target for 20 seconds. Either is one run of ctest, whose
+# summary is the last thing printed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -20,13 +20,6 @@ case ${1:-default} in
     tools/install-packages.sh build test typescript
     tools/build.sh release
     run_ctest release -C full
-    ;;
-  ci)
-    tools/install-packages.sh build test fuzz typescript
-    tools/build.sh release
-    for preset in asan-ubsan tsan; do tools/build.sh "$preset" test_parts; done
-    tools/build.sh fuzz
-    run_ctest release -C ci
     ;;
   all)
     tools/install-packages.sh build test fuzz typescript
@@ -55,7 +48,7 @@ case ${1:-default} in
     run_ctest release -C full -R '^suite\.typescript$'
     ;;
   *)
-    echo "usage: tools/test.sh [ci|all|release|asan|tsan|ts]" >&2
+    echo "usage: tools/test.sh [all|release|asan|tsan|ts]" >&2
     exit 2
     ;;
 esac
