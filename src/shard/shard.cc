@@ -14,7 +14,7 @@ LineOutput::Settings output_settings(const ShardSettings& settings, bool may_wai
   return {.may_wait = may_wait,
           .blocks_max = settings.line_blocks_max,
           .notes_records = lines.by_exchange || lines.format == LineOptions::kPretty ||
-                           settings.protocols.http.part_after_ns > 0,
+                           settings.protocols.gives_parts(),
           .framed = lines.format == LineOptions::kFramed || lines.format == LineOptions::kPacked,
           .marks_lines = settings.marks_lines};
 }
