@@ -47,6 +47,8 @@ namespace tcp_sniffer {
 // it is linked with, loading takes longer than all else that a start does, and most runs write no
 // message to Kafka. So the program is not linked with it, and calls it through this table.
 struct KafkaLibrary {
+// A declared name has no parentheses.
+// NOLINTNEXTLINE(bugprone-macro-parentheses)
 #define TCP_SNIFFER_KAFKA_MEMBER(name) decltype(&::name) name = nullptr;
   TCP_SNIFFER_KAFKA_FUNCTIONS(TCP_SNIFFER_KAFKA_MEMBER)
 #undef TCP_SNIFFER_KAFKA_MEMBER
