@@ -405,15 +405,19 @@ def selected_exchange_of(record, messages):
         own.fields["totalMs"] = milliseconds(record.duration_ns)
     own.fields["orphan"] = ORPHANS[record.orphan]
     own.fields["orphanCause"] = INCOMPLETE[record.orphan_cause]
-    sides = {}
+    sides, interim = {}, []
     for message in messages:
         is_interim = message.direction == 1 and 100 <= message.status < 200 and message.status != 101
-        if not is_interim:
+        if is_interim:
+            interim.append(message.status)
+        else:
             sides[DIRECTIONS[message.direction]] = SelectedMessage(message)
 
     def value(name):
         if name.split(".")[0] in OF_EXCHANGE or name in ("totalMs", "orphan", "orphanCause"):
             return "", *own.value(name)
+        if name == "interim":
+            return "", interim or None, []
         is_of_request = name.startswith("request.") or name in ("method", "path", "host", "argument")
         side = sides.get("request" if is_of_request else "response")
         if side is None:

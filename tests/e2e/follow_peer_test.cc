@@ -115,12 +115,16 @@ TEST(FollowPeer, ConnectsAndConnectsAgainWhenTheConnectionEndsInAPacket) {
 TEST(FollowPeer, ANameIsLookedUpAtEachAttempt) {
   const Descriptor listening = listener();
   FollowRunning run({"tcp://localhost:" + std::to_string(port_of(listening))});
-  for (size_t i = 1; i <= 2; i++) {
-    Sender sender;
+  Sender sender;
+  {
     const Descriptor peer = connection_of(listening);
     send(peer, sender.header() + sender.request("/one"));
-    ASSERT_TRUE(run.reaches(i));
+    ASSERT_TRUE(run.reaches(1));
   }
+  ASSERT_TRUE(run.reports("follow_ended"));
+  const Descriptor peer = connection_of(listening);
+  send(peer, sender.header() + sender.response());
+  ASSERT_TRUE(run.reaches(2));
   EXPECT_EQ(run.stop()["follow"]["read"], 2);
 }
 

@@ -55,7 +55,10 @@ class Lane final : public PacketLane {
 
 class LaneMergeTest : public testing::Test {
  protected:
-  ~LaneMergeTest() override { take_lines(); }
+  ~LaneMergeTest() override {
+    shard.drain();
+    take_lines();
+  }
 
   // The n-th exchange of a connection: its request or its response.
   static void add(PacketBlock& block, Side side, uint32_t number, int64_t at_ns) {

@@ -290,6 +290,15 @@ TEST(Reload, APackedRecordHidesFromTheNextMessageOn) {
   RecordedEvents events;
   ConnectionCensus census{1};
   Shard shard(0, settings, census, queue, false, events);
+  const auto take_lines = [&] {
+    shard.output().flush();
+    std::string bytes;
+    for (LineBlock* lines = nullptr; queue.try_dequeue(lines);) {
+      bytes.assign(lines->data, lines->used);
+      lines->owner->give_back(lines);
+    }
+    return bytes;
+  };
   const auto record_of = [&](uint16_t port) {
     const std::string text = "GET / HTTP/1.1\r\nX-New: secret\r\n\r\n";
     PacketBlock block;
@@ -305,13 +314,7 @@ TEST(Reload, APackedRecordHidesFromTheNextMessageOn) {
     segment.payload_size = segment.payload_wire_size = static_cast<uint32_t>(text.size());
     block.segments[block.count++] = segment;
     shard.process(block);
-    shard.output().flush();
-    std::string bytes;
-    for (LineBlock* lines = nullptr; queue.try_dequeue(lines);) {
-      bytes.assign(lines->data, lines->used);
-      lines->owner->give_back(lines);
-    }
-    return bytes;
+    return take_lines();
   };
   EXPECT_NE(record_of(1000).find("secret"), std::string::npos);
   settings.redaction.headers = {"x-new"};
@@ -319,6 +322,8 @@ TEST(Reload, APackedRecordHidesFromTheNextMessageOn) {
   const std::string hidden = record_of(1001);
   EXPECT_NE(hidden.find("[redacted]"), std::string::npos);
   EXPECT_EQ(hidden.find("secret"), std::string::npos);
+  shard.drain();
+  take_lines();
 }
 
 // The rest of it would stand there as if it were the whole.

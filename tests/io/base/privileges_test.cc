@@ -231,7 +231,7 @@ TEST_F(LivePrivileges, RootIsGivenUpOnceTheCaptureIsOpen) {
   if (!start_server()) GTEST_SKIP() << "nginx is not installed";
   LiveSniffer sniffer(server_, {"-i", "right", "-p", "80", "--user", "nobody"});
   ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
-  EXPECT_GE(threads_without_rights(sniffer.pid(), true), 6u)
+  EXPECT_TRUE(until([&] { return threads_without_rights(sniffer.pid(), true) >= 6; }))
       << "capture, shard, writer, control, events, signals";
   Load load;
   load.exchanges = 10;

@@ -247,6 +247,7 @@ export class PackedExchange extends ExchangeRecord {
     return selectedExchangeOf(
       this.#recordAt(this.#at),
       recordAt(this.#requestAt),
+      this.#interimAt?.map((begin) => this.#view.getUint16(begin + at.status, true)),
       recordAt(this.#responseAt),
       this.orphanReason,
     );

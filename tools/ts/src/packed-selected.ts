@@ -220,10 +220,11 @@ function selectedLineOf(from: RecordBytes): Values {
 }
 
 /** The line of an exchange of which fields were selected, `request` and `response` of which are the
- * records of its messages. */
+ * records of its messages, and `interim` the status codes of its interim responses. */
 export function selectedExchangeOf(
   about: RecordBytes,
   request: RecordBytes | undefined,
+  interim: number[] | undefined,
   response: RecordBytes | undefined,
   orphan: ExchangeFields['orphan'],
 ): Values {
@@ -233,6 +234,7 @@ export function selectedExchangeOf(
   const ofResponse = response && valuesOf(response);
   return lineOfNames(namesOf(about), (name, namesOfRequest, others) => {
     if (name.isShared) return own.of(name, others);
+    if (name.bare === 'interim') return interim;
     if (name.isOfRequest) return ofRequest?.of(name, namesOfRequest);
     return ofResponse?.of(name, others);
   });
