@@ -57,8 +57,14 @@ const endlessProgram = `
   console.log('engine', sniffer.pid);`;
 
 test('WhenTheParentIsKilledTheEngineDrainsAndEnds', async () => {
-  const program = run(endlessProgram, { exchanges: 5, holdOpen: true });
-  await until(() => enginePid(program) > 0, 'the engine');
+  const program = run(
+    `const sniffer = createSniffer({ ...base, onHttpMessage: () => console.log('message') });
+     await sniffer.start();
+     console.log('engine', sniffer.pid);`,
+    { exchanges: 5, holdOpen: true },
+  );
+  // Not before all is written, of which nobody would read the rest.
+  await until(() => enginePid(program) > 0 && program.output().includes('message'), 'a message');
   const pid = enginePid(program);
   assert.ok(isAlive(pid));
   program.child.kill('SIGKILL');
