@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/ascii_case.h"
+#include "core/base/characters.h"
 #include "core/base/closest_name.h"
 
 namespace tcp_sniffer {
@@ -156,7 +157,7 @@ bool is_token(std::string_view text) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
   return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
     const char lower = ascii_lower(c);
-    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
+    return (lower >= 'a' && lower <= 'z') || is_digit(c) ||
            kMarks.find(c) != std::string_view::npos;
   });
 }

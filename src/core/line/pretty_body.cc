@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/base/ascii_case.h"
+#include "core/base/characters.h"
 #include "core/base/text_encoding.h"
 #include "core/field/field_value.h"
 #include "core/line/hex_dump.h"
@@ -213,7 +214,7 @@ void PrettyBodyWriter::write_json(std::string_view text) {
       complete = depth == 0;
     } else {
       size = std::min(text.find_first_of(" \t\r\n,:\"{}[]"), text.size());
-      const bool is_number = c == '-' || (c >= '0' && c <= '9');
+      const bool is_number = c == '-' || is_digit(c);
       add_colour(is_number ? kNumberColour : kWordColour);
       add(text.substr(0, size));
       add_colour(kReset);

@@ -1,5 +1,7 @@
 #include "core/metrics/routes.h"
 
+#include "core/base/characters.h"
+
 #include <algorithm>
 
 namespace tcp_sniffer {
@@ -13,7 +15,7 @@ bool begins_word(char c) {
 }
 
 bool continues_word(char c) {
-  return begins_word(c) || (c >= '0' && c <= '9');
+  return begins_word(c) || is_digit(c);
 }
 
 struct Place {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/ascii_case.h"
+#include "core/base/characters.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -87,7 +88,7 @@ std::string_view whole_name(std::string_view name) {
 }
 
 int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
+  if (is_digit(c)) return c - '0';
   const char lower = ascii_lower(c);
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }

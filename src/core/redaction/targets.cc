@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/ascii_case.h"
+#include "core/base/characters.h"
 #include "core/redaction/text_words.h"
 
 namespace tcp_sniffer {
@@ -23,8 +24,7 @@ std::string_view behind_last(std::string_view text, std::string_view separators)
 bool is_scheme(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
     const char lower = ascii_lower(c);
-    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' ||
-           c == '.';
+    return (lower >= 'a' && lower <= 'z') || is_digit(c) || c == '+' || c == '-' || c == '.';
   });
 }
 
@@ -43,7 +43,7 @@ bool is_host_and_port(std::string_view authority) {
   const size_t colon = authority.find(':', bracket == kNotFound ? 0 : bracket);
   if (colon == kNotFound) return true;
   const std::string_view port = authority.substr(colon + 1);
-  return std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return std::all_of(port.begin(), port.end(), is_digit);
 }
 
 // What must be hidden of the authority that `rest` begins with, up to the '@' after user and
