@@ -69,7 +69,9 @@ class RecentSegments {
       const size_t at = noted_++ % kLookBack;
       notes_[at] = note_of(segment);
       notes_[at].compared_size = compared_size(segment);
-      if (segment.payload_size > 0) {
+      if (notes_[at].compared_size == kCompared) {  // a constant size is copied faster
+        std::memcpy(compared_[at].data(), segment.payload, kCompared);
+      } else if (notes_[at].compared_size > 0) {
         std::memcpy(compared_[at].data(), segment.payload, notes_[at].compared_size);
       }
     }
