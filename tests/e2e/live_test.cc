@@ -218,7 +218,7 @@ TEST_F(LiveLab, TerminatedInFullFlowTheLastLineIsWholeAndTheLedgerCloses) {
 }
 
 // From the last packet's time to the line's arrival in the reader. The kernel hands out a buffer
-// block when its timeout of 1 ms has run, which older kernels round up to their timer's tick.
+// block when its timeout of 2 ms has run, which older kernels round up to their timer's tick.
 TEST_F(LiveLab, MessagesArriveWithinMilliseconds) {
   if (IsSkipped()) return;
   if (!start_server()) GTEST_SKIP() << "nginx is not installed";

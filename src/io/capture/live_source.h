@@ -30,9 +30,10 @@ struct LiveOptions {
   bool promiscuous = true;
   // How long the kernel may hold a frame back to fill its block of 256 KiB. It bounds the delay of
   // a frame, but also how long a thread that does not read loses nothing: the buffer has
-  // buffer_bytes / 256 KiB blocks, and one is used up each time. 64 MiB at 1 ms last for 0.26 s of
-  // sparse traffic (measured), at 20 ms for 5 s.
-  int block_timeout_ms = 1;
+  // buffer_bytes / 256 KiB blocks, and one is used up each time. 64 MiB at 2 ms last for 0.5 s of
+  // sparse traffic, at 20 ms for 5 s. Each also wakes every thread, which is what sparse traffic
+  // costs most.
+  int block_timeout_ms = 2;
   // Several handles of one interface that share its frames have the same group.
   std::optional<uint16_t> fanout_group;
   // An interface that was removed is waited for, until there is one of its name again.
@@ -136,7 +137,7 @@ class LiveSource final : public PacketSource {
   pcap* handle_ = nullptr;     // none while the interface is removed
   FrameSink* sink_ = nullptr;  // only while poll() runs
   uint64_t buffer_blocks_ = 0;
-  int64_t block_timeout_ns_ = 1'000'000;
+  int64_t block_timeout_ns_ = 2'000'000;
   uint64_t taken_frames_ = 0;
   uint64_t taken_bytes_ = 0;
   uint64_t mean_frame_bytes_ = 1500;  // of the last bursts

@@ -257,7 +257,7 @@ uint32_t shard_count(const Config& config, bool in_team) {
 }
 
 int block_timeout_ms(const Config& config) {
-  return config.overload == Overload::kBlock ? 20 : 1;
+  return config.overload == Overload::kBlock ? 20 : 2;
 }
 
 BodyExtractor::Settings extract_settings(const Config& config) {
