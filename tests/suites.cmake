@@ -103,8 +103,8 @@ if(NOT TCP_SNIFFER_SANITIZE)
 endif()
 
 # As tools/test.sh calls it in the release build: `ctest -C full` also runs the TypeScript package's
-# tests, `ctest -C sanitizers` those and the suites of the sanitizer builds beside it, which must
-# have been built. One summary for all.
+# tests, `ctest -C ci` those and the fuzz targets, `ctest -C sanitizers` those and the suites of the
+# sanitizer builds beside it, which must have been built. One summary for all.
 if(NOT TCP_SNIFFER_SANITIZE)
   foreach(preset asan-ubsan tsan)
     add_test(NAME suite.${preset} CONFIGURATIONS sanitizers
@@ -112,7 +112,7 @@ if(NOT TCP_SNIFFER_SANITIZE)
       WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
     set_tests_properties(suite.${preset} PROPERTIES RUN_SERIAL TRUE TIMEOUT 1800)
   endforeach()
-  add_test(NAME suite.typescript CONFIGURATIONS full sanitizers
+  add_test(NAME suite.typescript CONFIGURATIONS full ci sanitizers
     COMMAND ${PROJECT_SOURCE_DIR}/tools/ts/run-tests.sh)
   set_tests_properties(suite.typescript PROPERTIES
     ENVIRONMENT TCP_SNIFFER_BINARY=$<TARGET_FILE:tcp-sniffer> PROCESSORS 2 COST 800 TIMEOUT 1800)
@@ -120,4 +120,9 @@ if(NOT TCP_SNIFFER_SANITIZE)
   add_test(NAME suite.fuzz CONFIGURATIONS sanitizers COMMAND ${PROJECT_SOURCE_DIR}/tools/fuzz.sh 20s)
   set_tests_properties(suite.fuzz PROPERTIES RUN_SERIAL TRUE TIMEOUT 1800 LABELS fuzz
     DEPENDS "suite.asan-ubsan;suite.tsan;suite.typescript")
+  # Takes the time of the processors that the other tests leave.
+  add_test(NAME suite.fuzz_for_a_minute CONFIGURATIONS ci
+    COMMAND nice -n 19 ${PROJECT_SOURCE_DIR}/tools/fuzz.sh 60s)
+  set_tests_properties(suite.fuzz_for_a_minute PROPERTIES
+    ENVIRONMENT TCP_SNIFFER_FUZZ_JOBS=1 COST 2000 TIMEOUT 3600 LABELS fuzz)
 endif()

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the fuzz targets of tests/fuzz and runs them, as many at a time as there are CPUs:
+# Builds the fuzz targets of tests/fuzz and runs them, as many at a time as there are CPUs (or as
+# TCP_SNIFFER_FUZZ_JOBS says):
 #
 #   tools/fuzz.sh TIME [TARGET...]    each target for TIME: 2 (hours), 0.5, 30m or 60s
 #
@@ -9,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
-  sed -n '2,7s/^# \?//p' "$0" >&2
+  sed -n '2,8s/^# \?//p' "$0" >&2
   exit 2
 }
 
@@ -88,5 +89,5 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 export seconds corpus findings logs
 export -f fuzz_one
-printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I{} bash -c 'fuzz_one {}'
+printf '%s\n' "${targets[@]}" | xargs -P "${TCP_SNIFFER_FUZZ_JOBS:-$(nproc)}" -I{} bash -c 'fuzz_one {}'
 summary

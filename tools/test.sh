@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs every test: tools/test.sh [all|release|asan|tsan|ts]
+# Installs what is missing, builds, and runs every test: tools/test.sh [ci|all|release|asan|tsan|ts]
 #
-# Without an argument, as in CI, the release build's tests and the TypeScript package's. `all`, as before
-# a release: also the whole suite under the address and undefined-behaviour sanitizers, what has threads
+# Without an argument, the release build's tests and the TypeScript package's. `ci`: beside them each fuzz
+# target for a minute, at the lowest priority. `all`, as before a release: also the whole suite under the address and undefined-behaviour sanitizers, what has threads
 # under the thread sanitizer, and each fuzz target for 20 seconds. Either is one run of ctest, whose
 # summary is the last thing printed.
 set -euo pipefail
@@ -20,6 +20,12 @@ case ${1:-default} in
     tools/install-packages.sh build test typescript
     tools/build.sh release
     run_ctest release -C full
+    ;;
+  ci)
+    tools/install-packages.sh build test fuzz typescript
+    for preset in release fuzz; do tools/build.sh "$preset"; done
+    # One place more, which the fuzz targets take one after the other.
+    run_ctest release --parallel "$((2 * $(nproc) + 1))" -C ci
     ;;
   all)
     tools/install-packages.sh build test fuzz typescript
@@ -48,7 +54,7 @@ case ${1:-default} in
     run_ctest release -C full -R '^suite\.typescript$'
     ;;
   *)
-    echo "usage: tools/test.sh [all|release|asan|tsan|ts]" >&2
+    echo "usage: tools/test.sh [ci|all|release|asan|tsan|ts]" >&2
     exit 2
     ;;
 esac
