@@ -238,6 +238,7 @@ Place PackedRecordWriter::Record::add_fields(std::span<const HeaderField> fields
     flags_ |= packed::kHeadersIncomplete;
     return {};
   }
+  align();
   const size_t list_at = size();
   sink_.reserve(needed);
   sink_.commit(sink_.reserve(0) + fields.size() * sizeof(HeaderEntry));

@@ -240,6 +240,16 @@ TEST(PackedRecord, WhatWasNotSelectedIsAbsent) {
   }
 }
 
+TEST(PackedRecord, TheListOfHeadersBeginsAtAMultipleOf8WhateverWasSelected) {
+  const Request request(kHead);
+  for (const auto& names : std::vector<std::vector<std::string>>{
+           {"headers"}, {"headers.host"}, {"path", "headers"}, {"method", "headers.accept"}}) {
+    const std::string record = record_of(request.message, selecting(names));
+    EXPECT_EQ(fixed_of(record).headers.offset % 8, 0u) << names.back();
+    EXPECT_FALSE(headers_of(record).empty());
+  }
+}
+
 TEST(PackedRecord, TheEncodingOfABodyMayBeSelectedWithoutIt) {
   Request request(kHead);
   const std::string body = "\xff\xfe";
