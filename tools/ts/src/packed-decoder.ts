@@ -2,26 +2,25 @@ import { type Decoder, type MalformedListener, malformedBytesShown } from './dec
 import type { Message } from './message.js';
 import { exchangeFaultOf, PackedExchange } from './packed-exchange.js';
 import { RecordInput, sizeOfRecord } from './packed-input.js';
-import { at, exchangeKind, faultOf, messageKind } from './packed-layout.js';
+import { exchangeKind, faultOf, messageKind, wordAt } from './packed-layout.js';
+import { memoryOf, type RecordMemory } from './packed-memory.js';
 import { PackedMessage } from './packed-message.js';
-import { viewOf } from './packed-record.js';
 import { isSelected, SelectedMessage } from './packed-selected.js';
 
 /** Whether the record is one of the wanted kind that can be read. One that is none is left out, and
  * reported unless it is of another kind, which later engines may write. */
 function isReadable(
   kind: typeof messageKind | typeof exchangeKind,
-  view: DataView,
-  bytes: Buffer,
+  memory: RecordMemory,
   offset: number,
   size: number,
   onMalformed: MalformedListener,
 ): boolean {
-  if (view.getUint8(offset + at.kind) !== kind) return false;
+  if ((memory.words[(offset >>> 2) + wordAt.mark] as number) >>> 24 !== kind) return false;
   const fault =
-    kind === messageKind ? faultOf(view, offset, size) : exchangeFaultOf(view, offset, size);
+    kind === messageKind ? faultOf(memory, offset, size) : exchangeFaultOf(memory, offset, size);
   if (fault === undefined) return true;
-  const shown = bytes.subarray(offset, offset + Math.min(size, malformedBytesShown));
+  const shown = memory.bytes.subarray(offset, offset + Math.min(size, malformedBytesShown));
   onMalformed(Buffer.from(shown), fault);
   return false;
 }
@@ -43,7 +42,7 @@ abstract class RecordDecoder<T> implements Decoder<T> {
   }
 
   /** What stands for a record that can be read. */
-  protected abstract viewAt(view: DataView, bytes: Buffer, offset: number, size: number): T;
+  protected abstract viewAt(memory: RecordMemory, offset: number, size: number): T;
 
   get pendingBytes(): number {
     return this.#input.size;
@@ -58,17 +57,17 @@ abstract class RecordDecoder<T> implements Decoder<T> {
     if (input.isCarrying) {
       const record = input.takeCarried();
       if (record === null) return null;
-      const view = viewOf(record);
-      if (this.#isReadable(view, record, 0, record.length)) {
-        return this.viewAt(view, record, 0, record.length);
+      const carried = memoryOf(record);
+      if (isReadable(this.#kind, carried, 0, record.length, this.#onMalformed)) {
+        return this.viewAt(carried, 0, record.length);
       }
     }
-    const { bytes, view } = input;
+    const { memory } = input;
     for (let size = input.nextSize(); size > 0; size = input.nextSize()) {
       const offset = input.position;
       input.position = offset + size;
-      if (this.#isReadable(view, bytes, offset, size)) {
-        return this.viewAt(view, bytes, offset, size);
+      if (isReadable(this.#kind, memory, offset, size, this.#onMalformed)) {
+        return this.viewAt(memory, offset, size);
       }
     }
     return null;
@@ -84,17 +83,13 @@ abstract class RecordDecoder<T> implements Decoder<T> {
     }
     const begin = input.position;
     for (let size = input.nextSize(); size > 0; size = input.nextSize()) input.position += size;
-    const block = input.bytes.subarray(begin, input.position);
+    const block = input.memory.bytes.subarray(begin, input.position);
     input.release();
     return block.length === 0 ? null : block;
   }
 
   end(): void {
     if (this.#input.size > 0) this.#onMalformed(this.#input.drop(), 'cut at the end');
-  }
-
-  #isReadable(view: DataView, bytes: Buffer, offset: number, size: number): boolean {
-    return isReadable(this.#kind, view, bytes, offset, size, this.#onMalformed);
   }
 }
 
@@ -112,16 +107,11 @@ export class PackedDecoder extends RecordDecoder<Message> {
     this.#reusedSelected = reuse ? new SelectedMessage(true) : undefined;
   }
 
-  protected override viewAt(
-    view: DataView,
-    bytes: Buffer,
-    offset: number,
-    size: number,
-  ): PackedMessage {
-    const message = isSelected(view, offset)
+  protected override viewAt(memory: RecordMemory, offset: number, size: number): PackedMessage {
+    const message = isSelected(memory.view, offset)
       ? (this.#reusedSelected ?? new SelectedMessage())
       : (this.#reused ?? new PackedMessage());
-    return message.moveTo(view, bytes, offset, size);
+    return message.moveTo(memory, offset, size);
   }
 }
 
@@ -134,13 +124,8 @@ export class PackedExchangeDecoder extends RecordDecoder<PackedExchange> {
     this.#reused = reuse ? new PackedExchange(true) : undefined;
   }
 
-  protected override viewAt(
-    view: DataView,
-    bytes: Buffer,
-    offset: number,
-    size: number,
-  ): PackedExchange {
-    return (this.#reused ?? new PackedExchange()).moveTo(view, bytes, offset, size);
+  protected override viewAt(memory: RecordMemory, offset: number, size: number): PackedExchange {
+    return (this.#reused ?? new PackedExchange()).moveTo(memory, offset, size);
   }
 }
 
@@ -149,12 +134,13 @@ export function* messagesOfRecords(
   block: Buffer,
   onMalformed: MalformedListener,
 ): Generator<Message> {
-  const view = viewOf(block);
+  const memory = memoryOf(block);
+  const { view } = memory;
   for (let offset = 0; offset < block.length; ) {
     const size = sizeOfRecord(view, offset, block.length - offset);
-    if (isReadable(messageKind, view, block, offset, size, onMalformed)) {
+    if (isReadable(messageKind, memory, offset, size, onMalformed)) {
       const message = isSelected(view, offset) ? new SelectedMessage() : new PackedMessage();
-      yield message.moveTo(view, block, offset, size);
+      yield message.moveTo(memory, offset, size);
     }
     offset += size;
   }

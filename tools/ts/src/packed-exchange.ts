@@ -19,13 +19,14 @@ import {
   recordVersion,
   shown,
 } from './packed-layout.js';
+import { memoryOf, noMemory, type RecordMemory } from './packed-memory.js';
 import { PackedMessage } from './packed-message.js';
-import { hasFlag, type RecordBytes, viewOf } from './packed-record.js';
+import { hasFlag, type RecordBytes } from './packed-record.js';
 import { isSelected, notSelected, SelectedMessage, selectedExchangeOf } from './packed-selected.js';
 import type { Exchange, OrphanReason } from './pair.js';
 
 const nothing = Buffer.alloc(0);
-const noRecord: RecordBytes = { view: viewOf(nothing), bytes: nothing, record: 0 };
+const noRecord: RecordBytes = { ...noMemory, record: 0 };
 
 /** An exchange that is at least this part of the memory it points into is left there by detach. */
 const detachedShare = 2;
@@ -34,11 +35,17 @@ const switchingProtocols = 101;
 
 /** Why an exchange must not be read that begins at `record` and has `size` bytes, all of which are
  * there; undefined: every place lies in it, and its messages can be read. */
-export function exchangeFaultOf(view: DataView, record: number, size: number): string | undefined {
-  const fault = faultOf(view, record, size);
+export function exchangeFaultOf(
+  memory: RecordMemory,
+  record: number,
+  size: number,
+): string | undefined {
+  const fault = faultOf(memory, record, size);
   if (fault !== undefined) return fault;
+  const { view } = memory;
   let begin = record + view.getUint32(record + at.body, true);
   const end = begin + view.getUint32(record + at.body + 4, true);
+  if ((begin & 3) !== 0) return 'a message beyond its exchange';
   let messages = 0;
   while (begin < end) {
     const left = end - begin;
@@ -49,7 +56,7 @@ export function exchangeFaultOf(view: DataView, record: number, size: number): s
       view.getUint8(begin + at.version) === recordVersion;
     if (!isRecord) return 'an exchange of what is no record';
     if (view.getUint8(begin + at.kind) === messageKind) {
-      const messageFault = faultOf(view, begin, length);
+      const messageFault = faultOf(memory, begin, length);
       if (messageFault !== undefined) return messageFault;
       messages += 1;
     }
@@ -77,10 +84,10 @@ class MessageOfExchange extends PackedMessage {
     const { view, bytes, record } = this.#about;
     const own = Buffer.allocUnsafeSlow(view.getUint32(record, true));
     bytes.copy(own, 0, record, record + own.length);
-    const ownView = viewOf(own);
+    const memory = memoryOf(own);
     return new MessageOfExchange()
-      .ofExchange({ view: ownView, bytes: own, record: 0 })
-      .moveTo(ownView, own, this.record.record - record, this.byteLength);
+      .ofExchange({ view: memory.view, bytes: own, record: 0 })
+      .moveTo(memory, this.record.record - record, this.byteLength);
   }
 
   protected override fields(): MessageFields {
@@ -101,8 +108,7 @@ export class PackedExchange extends ExchangeRecord {
   /** On the exchange's own record, which has the fixed part of a message. */
   readonly #about = new PackedMessage(true);
   readonly #isReused: boolean;
-  #view: DataView = viewOf(nothing);
-  #bytes: Buffer = nothing;
+  #memory: RecordMemory = noMemory;
   #at = 0;
   #size = 0;
   #isSelected = false;
@@ -121,15 +127,13 @@ export class PackedExchange extends ExchangeRecord {
     this.#isReused = isReused;
   }
 
-  /** Makes this a view on the record of `size` bytes that begins at `offset` of `bytes`, on which
-   * `view` is. */
-  moveTo(view: DataView, bytes: Buffer, offset: number, size: number): this {
-    this.#about.moveTo(view, bytes, offset, size);
-    this.#view = view;
-    this.#bytes = bytes;
+  /** Makes this a view on the record of `size` bytes that begins at `offset`. */
+  moveTo(memory: RecordMemory, offset: number, size: number): this {
+    this.#about.moveTo(memory, offset, size);
+    this.#memory = memory;
     this.#at = offset;
     this.#size = size;
-    this.#isSelected = isSelected(view, offset);
+    this.#isSelected = isSelected(memory.view, offset);
     this.#areFound = false;
     this.#interim = undefined;
     return this;
@@ -167,8 +171,8 @@ export class PackedExchange extends ExchangeRecord {
   }
 
   override get totalMs(): number | undefined {
-    if (!hasFlag(this.#view, this.#at, flag.hasTotal)) return undefined;
-    return millisecondsAt(this.#view, this.#at + at.durationNs);
+    if (!hasFlag(this.#memory.view, this.#at, flag.hasTotal)) return undefined;
+    return millisecondsAt(this.#memory.view, this.#at + at.durationNs);
   }
 
   override get orphan(): Exchange['orphan'] {
@@ -179,11 +183,11 @@ export class PackedExchange extends ExchangeRecord {
   }
 
   override get orphanReason(): OrphanReason | undefined {
-    return orphanWords[this.#view.getUint8(this.#at + at.orphan)];
+    return orphanWords[this.#memory.view.getUint8(this.#at + at.orphan)];
   }
 
   override get orphanCause(): Exchange['orphanCause'] {
-    const word = incompleteWords[this.#view.getUint8(this.#at + at.orphanCause)];
+    const word = incompleteWords[this.#memory.view.getUint8(this.#at + at.orphanCause)];
     return word as Exchange['orphanCause'];
   }
 
@@ -215,11 +219,11 @@ export class PackedExchange extends ExchangeRecord {
 
   override detach(): PackedExchange {
     // With reuse the memory is read into again.
-    const isAlone = this.#bytes.buffer.byteLength <= detachedShare * this.#size;
+    const isAlone = this.#memory.bytes.buffer.byteLength <= detachedShare * this.#size;
     if (isAlone && !this.#isReused) return this;
     const bytes = Buffer.allocUnsafeSlow(this.#size);
-    this.#bytes.copy(bytes, 0, this.#at, this.#at + this.#size);
-    return new PackedExchange().moveTo(viewOf(bytes), bytes, 0, this.#size);
+    this.#memory.bytes.copy(bytes, 0, this.#at, this.#at + this.#size);
+    return new PackedExchange().moveTo(memoryOf(bytes), 0, this.#size);
   }
 
   override toLine(): Buffer {
@@ -247,26 +251,29 @@ export class PackedExchange extends ExchangeRecord {
     return selectedExchangeOf(
       this.#recordAt(this.#at),
       recordAt(this.#requestAt),
-      this.#interimAt?.map((begin) => this.#view.getUint16(begin + at.status, true)),
+      this.#interimAt?.map((begin) => this.#memory.view.getUint16(begin + at.status, true)),
       recordAt(this.#responseAt),
       this.orphanReason,
     );
   }
 
   #shows(bit: number): boolean {
-    return !this.#isSelected || (this.#view.getUint32(this.#at + at.shown, true) & bit) !== 0;
+    return (
+      !this.#isSelected || (this.#memory.view.getUint32(this.#at + at.shown, true) & bit) !== 0
+    );
   }
 
   #recordAt(begin: number): RecordBytes {
-    return { view: this.#view, bytes: this.#bytes, record: begin };
+    const { view, bytes } = this.#memory;
+    return { view, bytes, record: begin };
   }
 
   #messageAt(begin: number): PackedMessage {
-    const size = this.#view.getUint32(begin, true);
+    const size = this.#memory.view.getUint32(begin, true);
     const message = this.#isSelected
       ? new SelectedMessage(this.#isReused)
       : new MessageOfExchange().ofExchange(this.#recordAt(this.#at));
-    return message.moveTo(this.#view, this.#bytes, begin, size);
+    return message.moveTo(this.#memory, begin, size);
   }
 
   #find(): void {
@@ -277,7 +284,7 @@ export class PackedExchange extends ExchangeRecord {
     this.#interimAt = undefined;
     this.#request = undefined;
     this.#response = undefined;
-    const view = this.#view;
+    const view = this.#memory.view;
     let begin = this.#at + view.getUint32(this.#at + at.body, true);
     const end = begin + view.getUint32(this.#at + at.body + 4, true);
     for (; begin < end; begin += view.getUint32(begin, true)) {

@@ -1,7 +1,7 @@
 import { malformedBytesShown } from './decoder.js';
 import { SnifferError } from './errors.js';
-import { at, recordHeaderSize, recordMark, recordVersion } from './packed-layout.js';
-import { viewOf } from './packed-record.js';
+import { at, recordHeaderSize, recordMark, recordVersion, wordAt } from './packed-layout.js';
+import { memoryOf, noMemory, type RecordMemory, viewOf } from './packed-memory.js';
 
 const nothing = Buffer.alloc(0);
 
@@ -43,8 +43,10 @@ function faultOfHeader(view: DataView, offset: number): SnifferError {
  */
 export class RecordInput {
   readonly #sizeMax: number;
+  /** What came last. */
   #bytes: Buffer = nothing;
-  #view: DataView = viewOf(nothing);
+  /** On `bytes` when nothing is carried: then a record begins at `position`. */
+  #memory: RecordMemory = noMemory;
   /** Of `bytes`: where what was not taken begins. */
   position = 0;
   /** The begin of a record, or of its header, that came before `bytes`. */
@@ -55,13 +57,9 @@ export class RecordInput {
     this.#sizeMax = sizeMax;
   }
 
-  /** The bytes that came last. */
-  get bytes(): Buffer {
-    return this.#bytes;
-  }
-
-  get view(): DataView {
-    return this.#view;
+  /** What came last, unless `isCarrying`. */
+  get memory(): RecordMemory {
+    return this.#memory;
   }
 
   /** Bytes that are there and not taken. */
@@ -75,9 +73,15 @@ export class RecordInput {
 
   /** The size of the record that begins at `position`; 0: it is not all there. */
   nextSize(): number {
-    const left = this.#bytes.length - this.position;
+    const { bytes, view, words } = this.#memory;
+    const left = bytes.length - this.position;
     if (left < recordHeaderSize) return 0;
-    const size = sizeOfRecord(this.#view, this.position, this.#sizeMax);
+    const first = this.position >>> 2;
+    const size = words[first] as number;
+    const isKnown = ((words[first + wordAt.mark] as number) & 0xffffff) === markAndVersion;
+    if (!isKnown || size < recordHeaderSize || (size & 7) !== 0 || size > this.#sizeMax) {
+      throw faultOfHeader(view, this.position);
+    }
     return left < size ? 0 : size;
   }
 
@@ -94,8 +98,8 @@ export class RecordInput {
       }
     }
     this.#bytes = bytes;
-    this.#view = viewOf(bytes);
     this.position = 0;
+    if (this.#carried === undefined) this.#align();
   }
 
   /** Copies what was not taken, so that the memory of `bytes` may be given away. */
@@ -115,6 +119,7 @@ export class RecordInput {
     const record = this.#carried as Buffer;
     this.#carried = undefined;
     this.#carriedSize = 0;
+    this.#align();
     return record;
   }
 
@@ -127,6 +132,13 @@ export class RecordInput {
     this.#carriedSize = 0;
     this.position = this.#bytes.length;
     return first.subarray(0, malformedBytesShown);
+  }
+
+  /** Makes `memory` of what was not taken, which begins with a record. */
+  #align(): void {
+    this.#memory = memoryOf(this.#bytes.subarray(this.position));
+    this.#bytes = this.#memory.bytes;
+    this.position = 0;
   }
 
   /** Moves bytes from `position` to what is carried. */
@@ -159,6 +171,6 @@ export class RecordInput {
       return sizeOfRecord(viewOf(this.#carried), 0, this.#sizeMax);
     }
     if (this.#bytes.length - this.position < recordHeaderSize) return recordHeaderSize;
-    return sizeOfRecord(this.#view, this.position, this.#sizeMax);
+    return sizeOfRecord(viewOf(this.#bytes), this.position, this.#sizeMax);
   }
 }

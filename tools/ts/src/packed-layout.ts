@@ -1,6 +1,8 @@
 /** The layout of `format: packed`, as docs/packed.md of the engine specifies it. All numbers are
  * little-endian, all places are counted from the first byte of the record. */
 
+import type { RecordMemory } from './packed-memory.js';
+
 export const recordHeaderSize = 8;
 /** `TP`, read as a number. */
 export const recordMark = 0x5054;
@@ -148,6 +150,25 @@ export const anomalyWords = [
   'chunkLine',
 ] as const;
 
+/** Where the words of the fixed part stand, counted in words; comments name what else is in them. */
+export const wordAt = {
+  /** mark, version, kind */
+  mark: 1,
+  /** fixedSize, status */
+  fixedSize: 2,
+  /** direction, protocol, httpVersion, incomplete */
+  direction: 3,
+  flags: 4,
+  exchange: 10,
+  bodySize: 18,
+  firstText: 28,
+  secondText: 30,
+  headers: 32,
+  parts: 34,
+  body: 36,
+  names: 40,
+} as const;
+
 /** A number of 64 bits; beyond 2^53 it is rounded, as JSON.parse rounds. */
 export function readU64(view: DataView, offset: number): number {
   return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 4_294_967_296;
@@ -160,14 +181,32 @@ export function readI64(view: DataView, offset: number): number {
 
 /** Whether a list of fields lies in the record, and all its texts. */
 function fieldsAreInside(
-  view: DataView,
+  { view, words }: RecordMemory,
   record: number,
   size: number,
   list: number,
   count: number,
 ): boolean {
   if (list + count * fieldSize > size) return false;
-  for (let entry = record + list, end = entry + count * fieldSize; entry < end; entry += 16) {
+  const begin = record + list;
+  if ((begin & 3) !== 0) return unalignedFieldsAreInside(view, size, begin, count);
+  for (let entry = begin >>> 2, end = entry + 4 * count; entry < end; entry += 4) {
+    const nameEnd = (words[entry] as number) + (words[entry + 1] as number);
+    const valueEnd =
+      (words[entry + 2] as number) + ((words[entry + 3] as number) & valueLengthMask);
+    if (nameEnd > size || valueEnd > size) return false;
+  }
+  return true;
+}
+
+/** The same of a list at an odd place, where engines put it before numbers were aligned everywhere. */
+function unalignedFieldsAreInside(
+  view: DataView,
+  size: number,
+  begin: number,
+  count: number,
+): boolean {
+  for (let entry = begin, end = begin + count * fieldSize; entry < end; entry += fieldSize) {
     const nameEnd = view.getUint32(entry, true) + view.getUint32(entry + 4, true);
     const valueEnd =
       view.getUint32(entry + 8, true) + (view.getUint32(entry + 12, true) & valueLengthMask);
@@ -176,7 +215,8 @@ function fieldsAreInside(
   return true;
 }
 
-function partsAreInside(view: DataView, record: number, size: number): boolean {
+function partsAreInside(memory: RecordMemory, record: number, size: number): boolean {
+  const { view } = memory;
   const list = view.getUint32(record + at.parts, true);
   const count = view.getUint32(record + at.parts + 4, true);
   if (list + count * 16 > size) return false;
@@ -188,7 +228,7 @@ function partsAreInside(view: DataView, record: number, size: number): boolean {
     const tag = view.getUint32(entry, true);
     if (tag === part.trailers) {
       const fields = Math.floor(length / fieldSize);
-      if (!fieldsAreInside(view, record, size, offset, fields)) return false;
+      if (!fieldsAreInside(memory, record, size, offset, fields)) return false;
     }
     if (length < (partSizeMin[tag] ?? 0)) return false;
     if (tag === part.ofRequest && !ofRequestIsInside(view, record + offset, length)) return false;
@@ -204,35 +244,33 @@ function ofRequestIsInside(view: DataView, begin: number, length: number): boole
   return end <= length;
 }
 
-/** What `select` adds to the fixed part. */
-function selectedIsInside(view: DataView, record: number, size: number): boolean {
-  if (view.getUint16(record + at.fixedSize, true) < selectedSizeMin) return false;
-  return (
-    view.getUint32(record + at.names, true) + view.getUint32(record + at.names + 4, true) <= size
-  );
+/** Whether a place of the fixed part lies in the record; `word` is where it stands. */
+function isInside(words: Uint32Array, word: number, size: number): boolean {
+  return (words[word] as number) + (words[word + 1] as number) <= size;
 }
 
 /** Why a message must not be read that begins at `record` and has `size` bytes, all of which are
  * there; undefined: every place lies in it. */
-export function faultOf(view: DataView, record: number, size: number): string | undefined {
+export function faultOf(memory: RecordMemory, record: number, size: number): string | undefined {
   if (size < fixedSizeMin) return 'a record without its fixed part';
-  const fixedSize = view.getUint16(record + at.fixedSize, true);
+  const { words } = memory;
+  const first = record >>> 2;
+  const fixedSize = (words[first + wordAt.fixedSize] as number) & 0xffff;
   if (fixedSize < fixedSizeMin || fixedSize > size) return 'a fixed part beyond its record';
-  const isSelected = (view.getUint32(record + at.flags, true) & flag.selected) !== 0;
-  if (isSelected && !selectedIsInside(view, record, size)) return 'a selection beyond its record';
-  for (let place = record + at.firstText; place <= record + at.secondText; place += 8) {
-    if (view.getUint32(place, true) + view.getUint32(place + 4, true) > size) {
-      return 'a text beyond its record';
-    }
+  if (((words[first + wordAt.flags] as number) & flag.selected) !== 0) {
+    // What `select` adds to the fixed part.
+    const isThere = fixedSize >= selectedSizeMin && isInside(words, first + wordAt.names, size);
+    if (!isThere) return 'a selection beyond its record';
   }
-  const body = record + at.body;
-  if (view.getUint32(body, true) + view.getUint32(body + 4, true) > size) {
-    return 'a body beyond its record';
-  }
-  const list = view.getUint32(record + at.headers, true);
-  const count = view.getUint32(record + at.headers + 4, true);
-  if (!fieldsAreInside(view, record, size, list, count)) return 'a header beyond its record';
-  if (view.getUint32(record + at.parts + 4, true) !== 0 && !partsAreInside(view, record, size)) {
+  const hasTexts =
+    isInside(words, first + wordAt.firstText, size) &&
+    isInside(words, first + wordAt.secondText, size);
+  if (!hasTexts) return 'a text beyond its record';
+  if (!isInside(words, first + wordAt.body, size)) return 'a body beyond its record';
+  const list = words[first + wordAt.headers] as number;
+  const count = words[first + wordAt.headers + 1] as number;
+  if (!fieldsAreInside(memory, record, size, list, count)) return 'a header beyond its record';
+  if (words[first + wordAt.parts + 1] !== 0 && !partsAreInside(memory, record, size)) {
     return 'a part beyond its record';
   }
   return undefined;

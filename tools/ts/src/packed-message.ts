@@ -8,24 +8,20 @@ import {
   httpVersionOf,
   millisecondsAt,
 } from './packed-fields.js';
-import { at, fieldSize, flag, incompleteWords, readU64 } from './packed-layout.js';
+import { at, fieldSize, flag, incompleteWords, wordAt } from './packed-layout.js';
+import { memoryOf, noMemory, type RecordMemory } from './packed-memory.js';
 import {
   endpointOf,
   firstTextOf,
-  hasFlag,
   headersOf,
   headerValueAt,
-  isPop3,
-  isRequest,
   partNumberOf,
   type RecordBytes,
   secondTextOf,
-  viewOf,
 } from './packed-record.js';
 import { bytesOfName, idText, isName, timeText } from './packed-text.js';
 
 const nothing = Buffer.alloc(0);
-const noView = viewOf(nothing);
 
 /** A message that is at least this part of the memory it points into is left there by detach. */
 const detachedShare = 2;
@@ -35,9 +31,11 @@ const detachedShare = 2;
  * are read, objects when they are first asked for. Its places have been checked to lie in it.
  */
 export class PackedMessage extends Message {
-  #view: DataView = noView;
-  #bytes: Buffer = nothing;
+  #memory: RecordMemory = noMemory;
+  #words = noMemory.words;
+  /** Where the record begins, in bytes, and in words. */
   #at = 0;
+  #first = 0;
   #size = 0;
   #headers: Headers | undefined;
   #all: MessageFields | undefined;
@@ -50,12 +48,12 @@ export class PackedMessage extends Message {
     this.#isReused = isReused;
   }
 
-  /** Makes this a view on the record of `size` bytes that begins at `offset` of `bytes`, on which
-   * `view` is. */
-  moveTo(view: DataView, bytes: Buffer, offset: number, size: number): this {
-    this.#view = view;
-    this.#bytes = bytes;
+  /** Makes this a view on the record of `size` bytes that begins at `offset`. */
+  moveTo(memory: RecordMemory, offset: number, size: number): this {
+    this.#memory = memory;
+    this.#words = memory.words;
     this.#at = offset;
+    this.#first = offset >>> 2;
     this.#size = size;
     this.#headers = undefined;
     this.#all = undefined;
@@ -69,59 +67,59 @@ export class PackedMessage extends Message {
   }
 
   override get direction(): 'request' | 'response' {
-    return isRequest(this.#view, this.#at) ? 'request' : 'response';
+    return this.#isRequest() ? 'request' : 'response';
   }
 
   override get protocol(): 'pop3' | undefined {
-    return isPop3(this.#view, this.#at) ? 'pop3' : undefined;
+    return this.#isPop3() ? 'pop3' : undefined;
   }
 
   override get receiver(): Endpoint {
-    return endpointOf(this.#view, this.#at, at.receiverIp, at.receiverPort);
+    return endpointOf(this.#memory.view, this.#at, at.receiverIp, at.receiverPort);
   }
 
   override get destination(): Endpoint {
-    return endpointOf(this.#view, this.#at, at.destinationIp, at.destinationPort);
+    return endpointOf(this.#memory.view, this.#at, at.destinationIp, at.destinationPort);
   }
 
   override get method(): string | undefined {
-    return isRequest(this.#view, this.#at) && this.#hasHead() ? this.firstText() : undefined;
+    return this.#isRequest() && this.#hasHead() ? this.firstText() : undefined;
   }
 
   override get path(): string | undefined {
-    const isPath = isRequest(this.#view, this.#at) && !isPop3(this.#view, this.#at);
+    const isPath = this.#isRequest() && !this.#isPop3();
     return isPath && this.#hasHead() ? this.secondText() : undefined;
   }
 
   override get argument(): string | undefined {
-    const isArgument = isRequest(this.#view, this.#at) && isPop3(this.#view, this.#at);
+    const isArgument = this.#isRequest() && this.#isPop3();
     return isArgument ? this.secondText() : undefined;
   }
 
   override get statusCode(): number | undefined {
-    const status = this.#view.getUint16(this.#at + at.status, true);
+    const status = this.#word(wordAt.fixedSize) >>> 16;
     return status === 0 ? undefined : status;
   }
 
   override get status(): '+OK' | '-ERR' | '+' | undefined {
-    if (isRequest(this.#view, this.#at) || !isPop3(this.#view, this.#at)) return undefined;
+    if (this.#isRequest() || !this.#isPop3()) return undefined;
     return this.firstText() as '+OK' | '-ERR' | '+';
   }
 
   override get statusText(): string | undefined {
-    const isText = !isRequest(this.#view, this.#at) && this.#hasHead();
+    const isText = !this.#isRequest() && this.#hasHead();
     return isText ? this.secondText() : undefined;
   }
 
   override get httpVersion(): MessageFields['httpVersion'] {
-    return this.#hasHead() ? httpVersionOf(this.#view, this.#at) : undefined;
+    return this.#hasHead() ? httpVersionOf(this.#memory.view, this.#at) : undefined;
   }
 
   override get headers(): Headers {
     this.#headers ??= headersOf(
       this.record,
-      this.#u32(at.headers),
-      this.#u32(at.headers + 4),
+      this.#word(wordAt.headers),
+      this.#word(wordAt.headers + 1),
       'headers',
       undefined,
     );
@@ -130,63 +128,65 @@ export class PackedMessage extends Message {
 
   /** The first value of a header, found without making the others; the name in any case. */
   override header(name: string): string | undefined {
-    const view = this.#view;
+    const { bytes, words } = this.#memory;
     const wanted = bytesOfName(name);
-    const list = this.#at + this.#u32(at.headers);
-    const end = list + this.#u32(at.headers + 4) * fieldSize;
+    const list = this.#at + this.#word(wordAt.headers);
+    if ((list & 3) !== 0) return super.header(name);
+    const end = list + this.#word(wordAt.headers + 1) * fieldSize;
     for (let entry = list; entry < end; entry += fieldSize) {
-      if (view.getUint32(entry + 4, true) !== wanted.length) continue;
-      const begin = this.#at + view.getUint32(entry, true);
-      if (isName(wanted, this.#bytes, begin)) return headerValueAt(this.record, entry);
+      const field = entry >>> 2;
+      if (words[field + 1] !== wanted.length) continue;
+      const begin = this.#at + (words[field] as number);
+      if (isName(wanted, bytes, begin)) return headerValueAt(this.record, entry);
     }
     // A name that is no UTF-8 is looked up as it is shown.
-    return hasFlag(view, this.#at, flag.textsAreAscii) ? undefined : super.header(name);
+    return this.#hasFlag(flag.textsAreAscii) ? undefined : super.header(name);
   }
 
   override get bodySize(): number {
-    return readU64(this.#view, this.#at + at.bodySize);
+    return this.#word(wordAt.bodySize) + this.#word(wordAt.bodySize + 1) * 4_294_967_296;
   }
 
   override get bodyTruncated(): true | undefined {
-    return hasFlag(this.#view, this.#at, flag.bodyTruncated) ? true : undefined;
+    return this.#hasFlag(flag.bodyTruncated) ? true : undefined;
   }
 
   override get timestamp(): string {
-    return timeText(this.#view, this.#at + at.firstByteNs);
+    return timeText(this.#memory.view, this.#at + at.firstByteNs);
   }
 
   override get durationMs(): number | undefined {
-    return millisecondsAt(this.#view, this.#at + at.durationNs);
+    return millisecondsAt(this.#memory.view, this.#at + at.durationNs);
   }
 
   override get latencyMs(): number | undefined {
-    if (!hasFlag(this.#view, this.#at, flag.hasLatency)) return undefined;
-    return millisecondsAt(this.#view, this.#at + at.latencyNs);
+    if (!this.#hasFlag(flag.hasLatency)) return undefined;
+    return millisecondsAt(this.#memory.view, this.#at + at.latencyNs);
   }
 
   override get connectionId(): string {
-    return idText(this.#view, this.#at + at.connectionId);
+    return idText(this.#memory.view, this.#at + at.connectionId);
   }
 
   override get exchange(): number | undefined {
-    if (!hasFlag(this.#view, this.#at, flag.hasExchange)) return undefined;
-    return readU64(this.#view, this.#at + at.exchange);
+    if (!this.#hasFlag(flag.hasExchange)) return undefined;
+    return this.#word(wordAt.exchange) + this.#word(wordAt.exchange + 1) * 4_294_967_296;
   }
 
   override get incomplete(): MessageFields['incomplete'] {
-    return incompleteWords[this.#view.getUint8(this.#at + at.incomplete)];
+    return incompleteWords[this.#memory.view.getUint8(this.#at + at.incomplete)];
   }
 
   override get headersIncomplete(): true | undefined {
-    return hasFlag(this.#view, this.#at, flag.headersIncomplete) ? true : undefined;
+    return this.#hasFlag(flag.headersIncomplete) ? true : undefined;
   }
 
   override get afterGap(): true | undefined {
-    return hasFlag(this.#view, this.#at, flag.afterGap) ? true : undefined;
+    return this.#hasFlag(flag.afterGap) ? true : undefined;
   }
 
   override get bodyEncoding(): MessageFields['bodyEncoding'] {
-    return bodyEncodingOf(this.#view, this.#at);
+    return bodyEncodingOf(this.#memory.view, this.#at);
   }
 
   override get body(): string | undefined {
@@ -194,10 +194,10 @@ export class PackedMessage extends Message {
   }
 
   override get bodyBuffer(): Buffer {
-    const length = this.#u32(at.body + 4);
+    const length = this.#word(wordAt.body + 1);
     if (length === 0) return nothing;
-    const begin = this.#at + this.#u32(at.body);
-    return this.#bytes.subarray(begin, begin + length);
+    const begin = this.#at + this.#word(wordAt.body);
+    return this.#memory.bytes.subarray(begin, begin + length);
   }
 
   /** The line that `format: ndjson` has for this message, without its end. */
@@ -215,16 +215,17 @@ export class PackedMessage extends Message {
 
   override detach(): Message {
     // With reuse the memory is read into again.
-    const isAlone = this.#bytes.buffer.byteLength <= detachedShare * this.#size;
+    const isAlone = this.#memory.bytes.buffer.byteLength <= detachedShare * this.#size;
     if (isAlone && !this.#isReused) return this;
     const bytes = Buffer.allocUnsafeSlow(this.#size);
-    this.#bytes.copy(bytes, 0, this.#at, this.#at + this.#size);
-    return this.another().moveTo(viewOf(bytes), bytes, 0, this.#size);
+    this.#memory.bytes.copy(bytes, 0, this.#at, this.#at + this.#size);
+    return this.another().moveTo(memoryOf(bytes), 0, this.#size);
   }
 
   /** The bytes of this message, for functions that read records. */
   protected get record(): RecordBytes {
-    return { view: this.#view, bytes: this.#bytes, record: this.#at };
+    const { view, bytes } = this.#memory;
+    return { view, bytes, record: this.#at };
   }
 
   protected firstText(): string {
@@ -245,13 +246,26 @@ export class PackedMessage extends Message {
     return this.#all;
   }
 
-  #u32(offset: number): number {
-    return this.#view.getUint32(this.#at + offset, true);
+  /** A word of the fixed part. */
+  #word(word: number): number {
+    return this.#words[this.#first + word] as number;
+  }
+
+  #hasFlag(bit: number): boolean {
+    return (this.#word(wordAt.flags) & bit) !== 0;
+  }
+
+  #isRequest(): boolean {
+    return (this.#word(wordAt.direction) & 0xff) === 0;
+  }
+
+  #isPop3(): boolean {
+    return ((this.#word(wordAt.direction) >>> 8) & 0xff) === 1;
   }
 
   /** False for the later parts of a message. They alone have parts of the record and no head. */
   #hasHead(): boolean {
-    if (this.#u32(at.parts + 4) === 0) return true;
-    return (partNumberOf(this.#view, this.#at)?.number ?? 1) <= 1;
+    if (this.#word(wordAt.parts + 1) === 0) return true;
+    return (partNumberOf(this.#memory.view, this.#at)?.number ?? 1) <= 1;
   }
 }

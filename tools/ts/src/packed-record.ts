@@ -25,10 +25,6 @@ export interface RecordBytes {
   readonly record: number;
 }
 
-export function viewOf(bytes: Buffer): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
 export function hasFlag(view: DataView, record: number, bit: number): boolean {
   return (view.getUint32(record + at.flags, true) & bit) !== 0;
 }

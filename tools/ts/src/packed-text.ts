@@ -79,9 +79,20 @@ export function asciiLower(text: string): string {
 
 const namesMax = 1024;
 const namesByText = new Map<string, Uint8Array>();
+let lastName = '';
+let bytesOfLastName: Uint8Array = Buffer.alloc(0);
 
-/** The bytes of a header's name in lower case, as it is sent: UTF-8. */
+/** The bytes of a header's name in lower case, as it is sent: UTF-8. The name is nearly always the
+ * one that was asked for last. */
 export function bytesOfName(name: string): Uint8Array {
+  if (name !== lastName) {
+    bytesOfLastName = knownBytesOf(name);
+    lastName = name;
+  }
+  return bytesOfLastName;
+}
+
+function knownBytesOf(name: string): Uint8Array {
   let bytes = namesByText.get(name);
   if (bytes === undefined) {
     bytes = Buffer.from(asciiLower(name));
