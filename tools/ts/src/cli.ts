@@ -155,8 +155,8 @@ try {
   await (parsed.isPlain ? runPlain(binary, parsed) : runWithTakers(binary, parsed));
 } catch (error) {
   say((error as Error).message);
-  const isRefused = error instanceof SnifferError && error.code === 'INVALID_CONFIG';
-  const isFile = (error as NodeJS.ErrnoException).syscall === 'open';
-  if (isRefused || error instanceof TypeError) process.exitCode = invalidConfigStatus;
-  else process.exitCode = isFile ? outputFailedStatus : 1;
+  const code = error instanceof SnifferError ? error.code : undefined;
+  const isRefused = code === 'INVALID_CONFIG' || error instanceof TypeError;
+  if (isRefused) process.exitCode = invalidConfigStatus;
+  else process.exitCode = code === 'OUTPUT_FAILED' ? outputFailedStatus : 1;
 }

@@ -1,3 +1,5 @@
+import { getSystemErrorMap } from 'node:util';
+
 /** What went wrong, by a word that a program can compare. The first eight are the engine's own. */
 export type SnifferErrorCode =
   | 'INVALID_CONFIG'
@@ -71,4 +73,11 @@ export function codeOfExitedEngine(
 /** The text of anything that was thrown. */
 export function textOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** Why a file of this process cannot be opened, in the engine's words. */
+export function cannotOpen(what: string, path: string, cause: unknown): SnifferError {
+  const { errno, message } = cause as NodeJS.ErrnoException;
+  const words = getSystemErrorMap().get(errno ?? 0)?.[1] ?? message;
+  return new SnifferError('OUTPUT_FAILED', `${what} ${path} cannot be opened: ${words}`, { cause });
 }

@@ -1,9 +1,18 @@
 import { once } from 'node:events';
 import { createWriteStream, openSync } from 'node:fs';
 import type { Writable } from 'node:stream';
+import { cannotOpen } from './errors.js';
 import { isHttp } from './mappings/common.js';
 import { HarBodies, type HarOptions, harComment, toHarEntry } from './mappings/har.js';
 import type { Exchange } from './pair.js';
+
+function openedFile(path: string): Writable {
+  try {
+    return createWriteStream(path, { fd: openSync(path, 'w', 0o600) });
+  } catch (error) {
+    throw cannotOpen('har', path, error);
+  }
+}
 
 /** A HAR written entry by entry, so that its length costs no memory. The file belongs to its owner
  * alone: it has cookies and bodies. */
@@ -16,10 +25,9 @@ export class HarFile {
   #failure: Error | undefined;
   #wake: (() => void) | null = null;
 
-  /** `-` is standard output. Throws when the file cannot be opened. */
+  /** `-` is standard output. Throws OUTPUT_FAILED when the file cannot be opened. */
   constructor(path: string, { creatorVersion = '0.1.0', ...limits }: HarOptions = {}) {
-    this.#stream =
-      path === '-' ? process.stdout : createWriteStream(path, { fd: openSync(path, 'w', 0o600) });
+    this.#stream = path === '-' ? process.stdout : openedFile(path);
     this.#bodies = new HarBodies(limits);
     this.#version = creatorVersion;
     const wakeUp = (): void => {

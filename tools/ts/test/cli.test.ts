@@ -134,9 +134,16 @@ test('ACaptureBecomesAHarFile', options, async () => {
   assert.equal(toStdout.stderr, '');
   const small = await run([site, '--har', path, '--har-bodies-max', '0']);
   assert.match(small.stderr, /12 entries, 0 responses without a request, [1-9]\d* bodies left out/);
-  const nowhere = await run([site, '--har', '/nowhere/out.har']);
-  assert.equal(nowhere.status, 7);
-  assert.match(nowhere.stderr, /ENOENT/);
+  const to = ['--to', 'elastic:http://127.0.0.1:9/http'];
+  for (const [what, flags] of [
+    ['har', ['--har', '/nowhere/out']],
+    ['dead letters', [...to, '--dead-letters', '/nowhere/out']],
+  ] as const) {
+    const nowhere = await run([site, ...flags]);
+    assert.equal(nowhere.status, 7);
+    const words = `tcp-sniffer: ${what} /nowhere/out cannot be opened: no such file or directory\n`;
+    assert.equal(nowhere.stderr, words);
+  }
 });
 
 test('ACaptureFromStandardInputIsRead', options, async () => {

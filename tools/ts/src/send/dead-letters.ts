@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { cannotOpen } from '../errors.js';
 import type { Rejected } from './protocol.js';
 
 function isJson(text: string): boolean {
@@ -18,10 +19,14 @@ export class DeadLetters {
   readonly #path: string;
   readonly #fd: number;
 
-  /** Throws when the file cannot be opened. */
+  /** Throws OUTPUT_FAILED when the file cannot be opened. */
   constructor(path: string) {
     this.#path = path;
-    this.#fd = openSync(path, 'a', 0o600);
+    try {
+      this.#fd = openSync(path, 'a', 0o600);
+    } catch (error) {
+      throw cannotOpen('dead letters', path, error);
+    }
   }
 
   /** Throws when the file takes no more. */
