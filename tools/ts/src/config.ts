@@ -12,7 +12,7 @@ import { messageBytesMaxOf } from './decoder.js';
 import type { ExchangeRecord } from './exchange-record.js';
 import { type EngineConfig, engineDefaults } from './generated.js';
 import type { Message } from './message.js';
-import type { Transport } from './source.js';
+import { type Transport, transports } from './source.js';
 import type { MessageFormat } from './worker-pool.js';
 
 /** Where the package writes what it has to say; `console` fits. */
@@ -62,7 +62,7 @@ export interface PackageConfig {
   reuse?: boolean;
   /** Parse in worker threads. */
   workers?: WorkerOptions;
-  /** How the engine's output is read; default `fifo`, `pipe` where no named pipe can be made. */
+  /** How the engine's output is read; default `socket`, `pipe` where no pair can be made. */
   transport?: Transport;
   logger?: Logger;
 }
@@ -179,8 +179,7 @@ function checkOwn(own: PackageConfig): void {
       );
     }
   }
-  const transports: readonly unknown[] = ['fifo', 'pipe', 'fifo-threadpool'];
-  if (own.transport !== undefined && !transports.includes(own.transport)) {
+  if (own.transport !== undefined && !(transports as readonly unknown[]).includes(own.transport)) {
     refuse(
       `transport: ${show(own.transport)} is not one of the words; allowed: one of ${transports.join(', ')}`,
     );

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { CheckedConfig } from './config.js';
 import { codeOfExitedEngine, SnifferError } from './errors.js';
@@ -13,7 +14,8 @@ import {
   type ByteSource,
   DescriptorSource,
   makeFifo,
-  PipeSource,
+  makeSocketPair,
+  PolledSource,
   type ReadMemory,
   StreamSource,
   type Transport,
@@ -130,7 +132,9 @@ export class EngineRun {
         cause,
       });
     } finally {
+      // The child has its own.
       if (typeof stdout === 'number') closeSync(stdout);
+      else if (stdout !== 'pipe') stdout.destroy();
     }
     const reader = source ?? new StreamSource(child.stdout as Readable);
     return new EngineRun(child, reader, config, onEvent);
@@ -172,19 +176,36 @@ function readMemoryOf({ engine, own, workers }: CheckedConfig): ReadMemory {
 }
 
 /** What becomes the engine's standard output, and what reads it; no source: the child's stream. */
-async function openOutput(
-  transport: Transport | undefined,
-  memory: ReadMemory,
-): Promise<{ stdout: number | 'pipe'; source: ByteSource | undefined }> {
-  if (transport === 'pipe') return { stdout: 'pipe', source: undefined };
-  const blocking = transport === 'fifo-threadpool';
+interface Output {
+  stdout: number | 'pipe' | Socket;
+  source: ByteSource | undefined;
+}
+
+async function openOutput(transport: Transport | undefined, memory: ReadMemory): Promise<Output> {
   try {
-    const { readFd, writeFd } = await makeFifo(blocking);
-    const source = blocking ? new DescriptorSource(readFd, memory) : new PipeSource(readFd, memory);
-    return { stdout: writeFd, source };
+    return await outputOf(transport ?? 'socket', memory);
   } catch (error) {
     if (transport !== undefined) throw error;
     return { stdout: 'pipe', source: undefined };
+  }
+}
+
+async function outputOf(transport: Transport, memory: ReadMemory): Promise<Output> {
+  switch (transport) {
+    case 'socket': {
+      const { source, writer } = await makeSocketPair(memory);
+      return { stdout: writer, source };
+    }
+    case 'fifo': {
+      const { readFd, writeFd } = await makeFifo(false);
+      return { stdout: writeFd, source: new PolledSource(memory, { fd: readFd }) };
+    }
+    case 'fifo-threadpool': {
+      const { readFd, writeFd } = await makeFifo(true);
+      return { stdout: writeFd, source: new DescriptorSource(readFd, memory) };
+    }
+    case 'pipe':
+      return { stdout: 'pipe', source: undefined };
   }
 }
 

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { close, constants, open, read, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { Socket } from 'node:net';
+import { createServer, Socket, type SocketConstructorOpts } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -14,11 +15,14 @@ const readFile = promisify(read);
 /**
  * How the engine's standard output reaches this process.
  *
- * `fifo`: a named pipe, read by libuv in pieces of up to 1 MiB into memory of ours. `pipe`: what
- * `child_process` gives, a pair of sockets read in pieces of 64 KiB. `fifo-threadpool`: the named
- * pipe again, read by a blocking thread of libuv's pool, of which it takes one for good.
+ * `socket`: a pair of local sockets, read by libuv in pieces of up to 1 MiB into memory of ours; the
+ * two ends disturb each other less than those of a pipe. `fifo`: a named pipe, read in the same way.
+ * `pipe`: what `child_process` gives, a pair of sockets too, but read in pieces of 64 KiB.
+ * `fifo-threadpool`: the named pipe again, read by a blocking thread of libuv's pool, of which it
+ * takes one for good.
  */
-export type Transport = 'fifo' | 'pipe' | 'fifo-threadpool';
+export const transports = ['socket', 'fifo', 'pipe', 'fifo-threadpool'] as const;
+export type Transport = (typeof transports)[number];
 
 /** A stream of bytes that is only read when asked: what is not asked for stays in the kernel. */
 export interface ByteSource {
@@ -27,7 +31,7 @@ export interface ByteSource {
   close(): void;
 }
 
-/** What is read at once. More does not help: the engine's pipe holds no more than 1 MiB. */
+/** What is read at once. More does not help: what is on its way is no more than 1 MiB. */
 const slabSize = 1_048_576;
 /** Below this the next read gets a new slab, because a short read costs as much as a long one. */
 const slabRestMin = 131_072;
@@ -139,16 +143,17 @@ export class StreamSource extends PushedSource {
   }
 }
 
-/** The reading end of a pipe, read by libuv into slabs. */
-export class PipeSource extends PushedSource {
+/** The reading end of a pipe, or a local socket, read by libuv into slabs. */
+export class PolledSource extends PushedSource {
   readonly #socket: Socket;
 
-  constructor(fd: number, memory: ReadMemory) {
+  /** `of`: a descriptor that can be polled. Otherwise `connect` says what is read. */
+  constructor(memory: ReadMemory, of: SocketConstructorOpts = {}) {
     super();
     const slab = new Slab(memory);
     // `onread` is documented for connections and works for any descriptor that libuv can poll.
     const options = {
-      fd,
+      ...of,
       readable: true,
       writable: false,
       onread: {
@@ -158,6 +163,17 @@ export class PipeSource extends PushedSource {
     };
     this.#socket = new Socket(options);
     for (const event of ['end', 'close', 'error']) this.#socket.on(event, () => this.finish());
+  }
+
+  /** Resolves when it is connected to the local socket of this path. */
+  connect(path: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.once('error', reject);
+      this.#socket.connect({ path }, () => {
+        this.#socket.off('error', reject);
+        resolve();
+      });
+    });
   }
 
   protected override resume(): void {
@@ -209,14 +225,10 @@ export interface Fifo {
   writeFd: number;
 }
 
-/** Makes a named pipe in a directory that only this user can enter, opens it and unlinks it. The
- * reading end is non-blocking unless `blockingReads`. Rejects where there is no `mkfifo`. */
-export async function makeFifo(blockingReads: boolean): Promise<Fifo> {
-  const directory = await mkdtemp(join(tmpdir(), 'tcp-sniffer-'));
-  const removeAtExit = (): void => rmSync(directory, { recursive: true, force: true });
-  process.once('exit', removeAtExit);
-  try {
-    const path = join(directory, 'output');
+/** Makes a named pipe, opens it and unlinks it. The reading end is non-blocking unless
+ * `blockingReads`. Rejects where there is no `mkfifo`. */
+export function makeFifo(blockingReads: boolean): Promise<Fifo> {
+  return withPrivatePath(async (path) => {
     await promisify(execFile)('mkfifo', ['-m', '600', path]);
     // A non-blocking reader opens at once; then the writer finds a reader, and a second, blocking
     // reader finds a writer.
@@ -226,6 +238,46 @@ export async function makeFifo(blockingReads: boolean): Promise<Fifo> {
     const readFd = await openFile(path, constants.O_RDONLY);
     await closeFile(polled);
     return { readFd, writeFd };
+  });
+}
+
+/** Two local sockets that are connected. `writer` is for a child; this process does not use it. */
+export interface SocketPair {
+  source: PolledSource;
+  writer: Socket;
+}
+
+/** Makes a pair of local sockets that have no name any more. Rejects where the path of the
+ * directory for temporary files is too long for the name of a socket. */
+export function makeSocketPair(memory: ReadMemory): Promise<SocketPair> {
+  return withPrivatePath(async (path) => {
+    const server = createServer({ pauseOnConnect: true });
+    const source = new PolledSource(memory);
+    try {
+      const accepted = once(server, 'connection');
+      accepted.catch(() => {});
+      server.listen(path);
+      await once(server, 'listening');
+      await source.connect(path);
+      const [writer] = (await accepted) as [Socket];
+      return { source, writer };
+    } catch (error) {
+      source.close();
+      throw error;
+    } finally {
+      server.close();
+    }
+  });
+}
+
+/** Calls `use` with a path at which nothing is, in a directory that only this user can enter and
+ * that is removed afterwards. */
+async function withPrivatePath<T>(use: (path: string) => Promise<T>): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), 'tcp-sniffer-'));
+  const removeAtExit = (): void => rmSync(directory, { recursive: true, force: true });
+  process.once('exit', removeAtExit);
+  try {
+    return await use(join(directory, 'output'));
   } finally {
     process.off('exit', removeAtExit);
     await rm(directory, { recursive: true, force: true });

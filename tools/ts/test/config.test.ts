@@ -116,7 +116,7 @@ const refusedHere: [object, string][] = [
   ],
   [
     { ...live, transport: 'tcp' },
-    'transport: "tcp" is not one of the words; allowed: one of fifo, pipe, fifo-threadpool',
+    'transport: "tcp" is not one of the words; allowed: one of socket, fifo, pipe, fifo-threadpool',
   ],
   [
     { files: ['a.pcap'], restart: true },

@@ -57,7 +57,7 @@ test('TheFramedFormSaysTheSameAsLinesDo', options, async () => {
   const config = { files: captures.map((name) => join(pcapsDir, name)), shards: 0 };
   const lines = await all({ ...config, format: 'ndjson', binaryBody: 'base64' });
   assert.ok(lines.length > 200);
-  for (const transport of ['fifo', 'pipe', 'fifo-threadpool']) {
+  for (const transport of ['socket', 'fifo', 'pipe', 'fifo-threadpool']) {
     const framed = await all({ ...config, format: 'framed', transport });
     assert.equal(framed.length, lines.length);
     framed.forEach((message, i) => {

@@ -130,7 +130,7 @@ test('InterruptOfATerminalReachesTheParentAlone', async () => {
 });
 
 test('AnEndedSnifferKeepsNoProcessAlive', async () => {
-  for (const transport of ['fifo', 'pipe', 'fifo-threadpool']) {
+  for (const transport of ['socket', 'fifo', 'pipe', 'fifo-threadpool']) {
     const program = run(
       `for await (const m of createSniffer({ ...base, transport: '${transport}' })) void m;
        console.log('over');`,

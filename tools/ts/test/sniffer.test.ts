@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { createSniffer, type Message, type Sniffer, SnifferError } from '../src/index.js';
 import { fakeSniffer, MemoryLogger, temporaryDir, until } from './support.js';
 
-const transports = ['fifo', 'pipe', 'fifo-threadpool'] as const;
+const transports = ['socket', 'fifo', 'pipe', 'fifo-threadpool'] as const;
 
 function hasCode(code: string, pattern = /./) {
   return (error: unknown): boolean =>
@@ -289,7 +289,7 @@ test('AReusedMessageIsTheSameObjectAndWhatIsKeptIsNot', async () => {
 test('WithReuseTheMemoryIsReadIntoAgainAfterTheHandler', async () => {
   // Small ones lie within a read, others across two, and the largest across several.
   for (const bodyBytes of [10, 40_000, 3_000_000]) {
-    for (const transport of ['fifo', 'fifo-threadpool', 'pipe'] as const) {
+    for (const transport of transports) {
       const check = new OrderCheck();
       const memory = new Set<ArrayBufferLike>();
       const sniffer = fakeSniffer(
