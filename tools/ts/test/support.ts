@@ -1,9 +1,16 @@
+import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { createSniffer, type Sniffer, type SnifferConfig } from '../src/index.js';
+import {
+  createSniffer,
+  type Message,
+  type Sniffer,
+  type SnifferConfig,
+  SnifferError,
+} from '../src/index.js';
 
 /** The package's folder; the compiled tests lie in build/test. */
 export const packageDir = fileURLToPath(new URL('../../', import.meta.url));
@@ -100,4 +107,24 @@ export function capture(name: string): string {
   const path = join(pcapsDir, name);
   if (!existsSync(path)) throw new Error(`no capture ${path}`);
   return path;
+}
+
+/** Whether an error has this code, and a message like that; for assert.rejects. */
+export function hasCode(code: string, pattern = /./) {
+  return (error: unknown): boolean =>
+    error instanceof SnifferError && error.code === code && pattern.test(error.message);
+}
+
+/** Checks that nothing is lost, nothing comes twice, and a connection's messages are in order. */
+export class OrderCheck {
+  readonly #next = new Map<string, number>();
+  count = 0;
+
+  take(message: Message): void {
+    const { connectionId, direction, exchange = -1 } = message;
+    const expected = this.#next.get(connectionId) ?? 0;
+    assert.equal(2 * exchange + (direction === 'request' ? 0 : 1), expected);
+    this.#next.set(connectionId, expected + 1);
+    this.count += 1;
+  }
 }
