@@ -307,14 +307,20 @@ bool OutputWriter::took(ssize_t size, size_t& written) {
 }
 
 void OutputWriter::wait_for_room() {
+  constexpr int kLookAgainMs = 10;
   pulse_.beat();
-  pollfd ready{fd_, static_cast<short>(kind_ == Kind::kPipe ? 0 : POLLOUT), 0};
-  poll(&ready, 1, kind_ == Kind::kPipe ? 0 : 10);
-  if (kind_ == Kind::kPipe ? (ready.revents & POLLERR) != 0 : (ready.revents & POLLHUP) != 0) {
+  const bool is_pipe = kind_ == Kind::kPipe;
+  pollfd ready{fd_, static_cast<short>(is_pipe ? 0 : POLLOUT), 0};
+  poll(&ready, 1, 0);
+  if ((ready.revents & (is_pipe ? POLLERR : POLLHUP)) != 0) {
     output_ended(EPIPE);
     return;
   }
-  if (kind_ != Kind::kPipe && (ready.revents & POLLOUT) == 0) return;
+  if (!is_pipe && (ready.revents & POLLOUT) == 0) {
+    // The reader makes it ready when it has emptied a good part of it.
+    poll(&ready, 1, kLookAgainMs);
+    return;
+  }
   // With some room, but not enough, both are always ready: there only a nap helps.
   std::this_thread::sleep_for(std::clamp<Clock::duration>(waited() / 8, kNapMin, kNapMax));
 }
