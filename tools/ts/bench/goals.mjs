@@ -111,7 +111,7 @@ function pipe() {
       ['bodies', []],
     ]) {
       for (const format of ['ndjson', 'packed']) {
-        const engine = [binary, '-r', capture, '--format', format, ...flags];
+        const engine = [binary, '-q', '-r', capture, '--format', format, ...flags];
         const results = interleaved(
           ['null', 'pipe'].map((kind) => ({
             name: kind,

@@ -25,27 +25,18 @@ function jobsFor(engine) {
     ['and bodyBuffer', { touch: 'body' }],
   ];
   for (const [name, job] of touches) {
-    add(`engine, fifo, ${name}`, { way: 'sniff', format: 'packed', transport: 'fifo', ...job });
+    add(`engine, ${name}`, { way: 'sniff', format: 'packed', ...job });
   }
   for (const format of ['ndjson', 'framed']) {
-    add('engine, fifo, three fields', { way: 'sniff', format, transport: 'fifo' });
+    add('engine, three fields', { way: 'sniff', format });
   }
-  add('engine, fifo, and bodyBuffer', {
-    way: 'sniff',
-    format: 'framed',
-    transport: 'fifo',
-    touch: 'body',
-  });
-  for (const transport of ['pipe', 'fifo-threadpool']) {
+  add('engine, and bodyBuffer', { way: 'sniff', format: 'framed', touch: 'body' });
+  for (const transport of ['fifo', 'pipe', 'fifo-threadpool']) {
     add(`engine, ${transport}, three fields`, { way: 'sniff', format: 'packed', transport });
   }
   for (const workers of [1, 2]) {
-    add(`engine, fifo, ${workers} worker${workers > 1 ? 's' : ''}`, {
-      way: 'sniff',
-      format: 'packed',
-      transport: 'fifo',
-      workers,
-    });
+    const name = `engine, ${workers} worker${workers > 1 ? 's' : ''}`;
+    add(name, { way: 'sniff', format: 'packed', workers });
   }
   for (const format of forms) add('engine to /dev/null', { way: 'engineAlone', format });
   add('recorded, text + split + JSON.parse', {

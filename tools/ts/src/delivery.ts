@@ -10,6 +10,7 @@ import { StdoutOutput } from './output-stdout.js';
 import { UrlOutput, type UrlOutputStats } from './output-url.js';
 import { PackedDecoder, PackedExchangeDecoder } from './packed-decoder.js';
 import type { SnifferStats } from './sniffer-events.js';
+import { largeMin } from './source.js';
 import { WorkerPool } from './worker-pool.js';
 
 /** A consumer that never waits still lets timers and events through this often. */
@@ -161,6 +162,7 @@ export class Delivery {
         await nextTurn();
         sliceEnd = performance.now() + sliceMs;
       }
+      if (decoder.pendingBytes >= largeMin) run.source.expectLarge();
       const flushed = this.#stdout?.flush();
       if (flushed !== undefined) await flushed;
     }

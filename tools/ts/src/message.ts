@@ -31,8 +31,8 @@ export function parseFields(json: Buffer): MessageFields {
  * One message: a view on the bytes that the engine wrote, parsed when a field is first read.
  *
  * The fields are getters, so `{ ...message }` copies nothing: `toJSON()` gives a plain object (and
- * is what JSON.stringify uses). `raw` and `bodyBuffer` are parts of the buffer that was read, up
- * to 1 MiB, which stays in memory as long as the message does. To keep many messages, keep
+ * is what JSON.stringify uses). `raw` and `bodyBuffer` are parts of the buffer that was read, 1 or
+ * 4 MiB, which stays in memory as long as the message does. To keep many messages, keep
  * `toJSON()` instead, or copy what is needed.
  *
  * Of the engine's forms: in packed records, the default, it is a PackedMessage, which parses

@@ -28,11 +28,17 @@ export type Transport = (typeof transports)[number];
 export interface ByteSource {
   /** The next bytes, or null at the end. One call at a time. */
   read(): Promise<Buffer | null>;
+  /** Messages are large: what lies across two slabs has to be copied, so slabs get larger. */
+  expectLarge(): void;
   close(): void;
 }
 
 /** What is read at once. More does not help: what is on its way is no more than 1 MiB. */
 const slabSize = 1_048_576;
+/** When messages are large: of those of 1 MiB a quarter lies across two. */
+const largeSlabSize = 4_194_304;
+/** What waits for the rest of its message is that of a large one from here on. */
+export const largeMin = 131_072;
 /** Below this the next read gets a new slab, because a short read costs as much as a long one. */
 const slabRestMin = 131_072;
 
@@ -52,6 +58,8 @@ class Slab {
   #buffer: Buffer = Buffer.allocUnsafeSlow(slabSize);
   #other: Buffer | undefined;
   #used = 0;
+  /** Of those that are made from here on. */
+  #size = slabSize;
   readonly #memory: ReadMemory;
 
   constructor(memory: ReadMemory) {
@@ -61,13 +69,19 @@ class Slab {
   /** Where the next read goes. */
   rest(): Buffer {
     const isGiven = this.#memory === 'given' && this.#used > 0;
-    if (isGiven || slabSize - this.#used < slabRestMin) {
-      const next = this.#other ?? Buffer.allocUnsafeSlow(slabSize);
+    if (isGiven || this.#buffer.length - this.#used < slabRestMin) {
+      const other = this.#other;
+      const next = other?.length === this.#size ? other : Buffer.allocUnsafeSlow(this.#size);
       if (this.#memory === 'reused') this.#other = this.#buffer;
       this.#buffer = next;
       this.#used = 0;
     }
     return this.#buffer.subarray(this.#used);
+  }
+
+  enlarge(): void {
+    // What is given away is one piece, whatever its memory could hold.
+    if (this.#memory !== 'given') this.#size = largeSlabSize;
   }
 
   /** The `size` bytes that were read there. */
@@ -85,6 +99,7 @@ abstract class PushedSource implements ByteSource {
   #waiting: ((chunk: Buffer | null) => void) | null = null;
 
   protected abstract resume(): void;
+  abstract expectLarge(): void;
   abstract close(): void;
 
   read(): Promise<Buffer | null> {
@@ -100,7 +115,9 @@ abstract class PushedSource implements ByteSource {
     });
   }
 
-  /** Takes a piece; false means: no more until `resume`. */
+  /** Takes a piece; false means: no more until `resume`. A reader that waits has the piece before
+   * the next one comes, and asks again when it is done with it, so that starting and stopping is for
+   * readers that are behind. */
   protected offer(chunk: Buffer): boolean {
     const waiting = this.#waiting;
     if (waiting === null) {
@@ -109,7 +126,7 @@ abstract class PushedSource implements ByteSource {
     }
     this.#waiting = null;
     waiting(chunk);
-    return false;
+    return true;
   }
 
   protected finish(): void {
@@ -138,6 +155,8 @@ export class StreamSource extends PushedSource {
     this.#stream.resume();
   }
 
+  override expectLarge(): void {}
+
   override close(): void {
     this.#stream.destroy();
   }
@@ -146,11 +165,13 @@ export class StreamSource extends PushedSource {
 /** The reading end of a pipe, or a local socket, read by libuv into slabs. */
 export class PolledSource extends PushedSource {
   readonly #socket: Socket;
+  readonly #slab: Slab;
 
   /** `of`: a descriptor that can be polled. Otherwise `connect` says what is read. */
   constructor(memory: ReadMemory, of: SocketConstructorOpts = {}) {
     super();
     const slab = new Slab(memory);
+    this.#slab = slab;
     // `onread` is documented for connections and works for any descriptor that libuv can poll.
     const options = {
       ...of,
@@ -178,6 +199,10 @@ export class PolledSource extends PushedSource {
 
   protected override resume(): void {
     this.#socket.resume();
+  }
+
+  override expectLarge(): void {
+    this.#slab.enlarge();
   }
 
   override close(): void {
@@ -210,6 +235,10 @@ export class DescriptorSource implements ByteSource {
     }
     this.close();
     return null;
+  }
+
+  expectLarge(): void {
+    this.#slab.enlarge();
   }
 
   close(): void {
