@@ -43,7 +43,16 @@ bool is_ascii(std::string_view text) {
   return bits < 0x80;
 }
 
+// A long text is looked at in two parts, because simdjson reads to the end whatever it has found,
+// and bytes that are no text show it soon.
 bool is_utf8(std::string_view text) {
+  constexpr size_t kFirstPart = 512;
+  if (text.size() > 8 * kFirstPart) {
+    // Before a character, so that both parts are UTF-8 if the text is.
+    const size_t size = character_boundary(text.substr(0, kFirstPart + 1), kFirstPart);
+    if (!simdjson::validate_utf8(text.data(), size)) return false;
+    text.remove_prefix(size);
+  }
   return simdjson::validate_utf8(text.data(), text.size());
 }
 
