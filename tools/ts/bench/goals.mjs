@@ -16,7 +16,7 @@ import {
   runs,
 } from './measure.mjs';
 
-const smallSize = process.env.SMALL_SIZE ?? '300M';
+const smallSize = process.env.SMALL_SIZE ?? '600M';
 const largeSize = process.env.LARGE_SIZE ?? '500M';
 
 /** Runs each job in turn; gives the results of each. */
