@@ -34,13 +34,16 @@ TEST_F(LiveReload, UnderLoadNothingIsLostAndEveryExchangeIsWhole) {
           R"({"select": ["connectionId", "exchange"]})",
           R"({"redactHeaders": ["host", "server"], "sampleExchanges": 0.5})",
           R"({"redactBody": ["x"], "where": "latencyMs > 0.2"})",
+          R"({"sampleExchanges": 0, "alwaysKeep": "path ~ \"/sm*\"", "logLevel": "error"})",
+          R"({"redactQuery": ["a"], "redactPattern": ["x+y"], "quiet": true})",
+          R"({"ports": [81], "maxBodySize": 5, "where": "status = 200"})",
           "{",
           "{}"};
       for (; !done.load(); hang_ups++) {
         // In one step, as an editor does it.
         write_file(folder_ / "new.json", configs[hang_ups % configs.size()]);
         std::filesystem::rename(folder_ / "new.json", config);
-        sniffer.signal(SIGHUP);
+        for (int twice = 0; twice < 2; twice++) sniffer.signal(SIGHUP);
         // 200 a second: a load, as that of the client.
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
       }
@@ -53,6 +56,10 @@ TEST_F(LiveReload, UnderLoadNothingIsLostAndEveryExchangeIsWhole) {
     const LoadResult sent = send(load);
     done.store(true);
     operator_at_work.join();
+    // What it has to say at the end is said.
+    write_file(config, "{}");
+    sniffer.signal(SIGHUP);
+    ASSERT_TRUE(sniffer.wait_for("reloaded", sniffer.events("reloaded").size() + 1));
     EXPECT_EQ(sniffer.stop().code, 0);
     const Json stopped = sniffer.stopped();
     expect_ledger_closes(stopped);
@@ -63,6 +70,7 @@ TEST_F(LiveReload, UnderLoadNothingIsLostAndEveryExchangeIsWhole) {
     EXPECT_GT(hang_ups, 50u);
     EXPECT_FALSE(sniffer.events("reloaded").empty());
     EXPECT_FALSE(sniffer.events("reload_failed").empty());
+    EXPECT_FALSE(sniffer.events("reload_ignored").empty());
     std::map<std::pair<std::string, Json>, int> messages;
     for (const Json& line : json_lines(text)) messages[{line["connectionId"], line["exchange"]}]++;
     for (const auto& [exchange, count] : messages) {

@@ -1,5 +1,6 @@
 // SIGHUP with a configuration file: what changes, what is said, and that nothing is lost.
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -304,6 +305,32 @@ TEST(ReloadedRun, TheOutputIsReopenedAsWellAlsoWhenTheFileIsWrong) {
   exchange_into_new_file("{", "reload_failed");
   EXPECT_EQ(json_lines(content_of(output))[0]["headers"]["host"], "[redacted]");
   run.end();
+}
+
+// While a FIFO has no reader the run has not begun: the newest file holds from its first packet on.
+TEST_P(ReloadOfShards, AHangUpBeforeTheFirstPacketHoldsForIt) {
+  const TemporaryFolder folder;
+  const std::string config = folder / "config.json";
+  const std::string output = folder / "fifo";
+  ASSERT_EQ(::mkfifo(output.c_str(), 0600), 0);
+  write_file(config, R"({"where": "path = \"/nowhere\""})");
+  const Descriptor err = memory_file();
+  Child child(sniffer({"-r", kShop, "--format", "ndjson", "--shards", GetParam(), "--config",
+                       config, "--output", output}),
+              {-1, -1, err.get()});
+  ASSERT_TRUE(until([&] { return content_of(err).find("no_reader") != std::string::npos; }));
+  write_file(config, R"({"redactHeaders": ["host"]})");
+  child.signal(SIGHUP);
+  ASSERT_TRUE(until([&] { return child.has_taken(SIGHUP); }));
+  const Descriptor reader(::open(output.c_str(), O_RDONLY | O_CLOEXEC));
+  const std::vector<Json> lines = json_lines(read_all(reader.get()));
+  EXPECT_EQ(child.wait(60s).code, 0) << content_of(err);
+  ASSERT_EQ(lines.size(), kShopMessages);
+  for (const Json& line : lines) {
+    EXPECT_EQ(line["headers"].value("host", "[redacted]"), "[redacted]");
+  }
+  EXPECT_EQ(event_named(content_of(err), "reloaded")["changed"], names({"where", "redactHeaders"}));
+  expect_ledger_closes(event_named(content_of(err), "stopped"));
 }
 
 // Without a file there is nothing to read again: SIGHUP means what it meant.

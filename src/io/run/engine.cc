@@ -64,6 +64,7 @@ int Engine::run_to_the_end() {
       Reporter::Parts{config_, log_, events_, *mode_, *shards_, outputs_}, started_at_);
   if (auto problem = start_metrics()) return fail(*problem);
   reporter_->report_started(metrics_ ? metrics_->port() : 0);
+  reload_before_the_first_packet();
   running_.store(true, std::memory_order_release);
   start_threads();
   service_.ready();

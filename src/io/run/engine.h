@@ -80,6 +80,7 @@ class Engine {
   void stop_captures();
 
   // The configuration file again.
+  void reload_before_the_first_packet();
   void reload();
   void take_over(const Reload& reload);
   void report_reload(const Reload& reload) const;

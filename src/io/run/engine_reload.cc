@@ -19,6 +19,16 @@ std::string joined(const std::vector<std::string>& names) {
 
 }  // namespace
 
+// A SIGHUP that came during the start, which may have waited long for a reader. The output was
+// opened after most of it; it is opened again all the same, because it may have been renamed since.
+void Engine::reload_before_the_first_packet() {
+  const uint32_t came = signals_.hang_ups();
+  if (came == hang_ups_seen_ || config_file_ == nullptr || terminal_is_gone()) return;
+  hang_ups_seen_ = came;
+  if (!config_.output.empty() && outputs_.file() != nullptr) outputs_.file()->reopen();
+  reload();
+}
+
 // Begins and ends here: when it returns, each shard takes what has changed before its next packet.
 void Engine::reload() {
   const auto result = config_file_->read_again(config_);
