@@ -26,6 +26,7 @@
   X(rd_kafka_headers_destroy)          \
   X(rd_kafka_headers_new)              \
   X(rd_kafka_last_error)               \
+  X(rd_kafka_message_detach_headers)   \
   X(rd_kafka_message_latency)          \
   X(rd_kafka_message_status)           \
   X(rd_kafka_metadata)                 \

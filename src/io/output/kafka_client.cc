@@ -26,6 +26,10 @@ constexpr uint64_t kRecordBytes = 640;
 // of the time that a person notices is added to the delay.
 constexpr int kLingerMs = 20;
 
+// Copies of the headers that are kept for the next messages: as many as the largest batch of small
+// lines gives back at once. They take four megabytes.
+constexpr size_t kSpareHeadersMax = 16384;
+
 struct Setting {
   const char* name;
   std::string value;
@@ -74,7 +78,7 @@ struct KafkaClient::Callbacks {
   static const KafkaClient& client_of(void* opaque) { return *static_cast<KafkaClient*>(opaque); }
 
   static void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
-    const KafkaClient& client = client_of(opaque);
+    KafkaClient& client = *static_cast<KafkaClient*>(opaque);
     KafkaDelivery delivery{};
     delivery.note = reinterpret_cast<uintptr_t>(message->_private);
     delivery.size = message->len;
@@ -91,6 +95,11 @@ struct KafkaClient::Callbacks {
       delivery.was_sent = delivery.may_be_written || message->err > 0;
     }
     client.listener_.on_delivery(delivery);
+    rd_kafka_headers_t* headers = nullptr;
+    if (client.library_.rd_kafka_message_detach_headers(const_cast<rd_kafka_message_t*>(message),
+                                                        &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      client.keep_headers(headers);
+    }
   }
 
   static void on_error(rd_kafka_t* handle, int code, const char* words, void* opaque) {
@@ -177,6 +186,7 @@ std::variant<std::unique_ptr<KafkaClient>, Problem> KafkaClient::make(const Kafk
 }
 
 KafkaClient::~KafkaClient() {
+  for (rd_kafka_headers_t* const spare : spare_headers_) library_.rd_kafka_headers_destroy(spare);
   if (headers_ != nullptr) library_.rd_kafka_headers_destroy(headers_);
   if (topic_ != nullptr) library_.rd_kafka_topic_destroy(topic_);
   if (handle_ == nullptr) return;
@@ -206,9 +216,21 @@ KafkaError KafkaClient::error_of(int code, const char* words) const {
   return {library_.rd_kafka_err2name(error), without_secrets(text, settings_.properties)};
 }
 
+rd_kafka_headers_t* KafkaClient::take_headers() {
+  if (spare_headers_.empty()) return library_.rd_kafka_headers_copy(headers_);
+  rd_kafka_headers_t* const headers = spare_headers_.back();
+  spare_headers_.pop_back();
+  return headers;
+}
+
+void KafkaClient::keep_headers(rd_kafka_headers_t* headers) {
+  if (spare_headers_.size() < kSpareHeadersMax) return spare_headers_.push_back(headers);
+  library_.rd_kafka_headers_destroy(headers);
+}
+
 KafkaClient::Sent KafkaClient::send(std::string_view key, std::string_view value, uint64_t note,
                                     KafkaError& error) {
-  rd_kafka_headers_t* const headers = library_.rd_kafka_headers_copy(headers_);
+  rd_kafka_headers_t* const headers = take_headers();
   std::array<rd_kafka_vu_t, 6> parts = {};
   parts[0].vtype = RD_KAFKA_VTYPE_RKT;
   parts[0].u.rkt = topic_;
@@ -228,7 +250,7 @@ KafkaClient::Sent KafkaClient::send(std::string_view key, std::string_view value
   if (refused == nullptr) return Sent::kYes;
   const rd_kafka_resp_err_t result = library_.rd_kafka_error_code(refused);
   library_.rd_kafka_error_destroy(refused);
-  library_.rd_kafka_headers_destroy(headers);
+  keep_headers(headers);
   if (result == RD_KAFKA_RESP_ERR__QUEUE_FULL) return Sent::kFull;
   if (result == RD_KAFKA_RESP_ERR__FATAL) return Sent::kEnded;
   error = error_of(result, nullptr);

@@ -97,6 +97,8 @@ class KafkaClient {
 
   KafkaClient(const KafkaLibrary& library, const KafkaSettings& settings, Listener listener);
   KafkaError error_of(int code, const char* words) const;
+  rd_kafka_headers_s* take_headers();
+  void keep_headers(rd_kafka_headers_s* headers);
 
   const KafkaLibrary& library_;
   const KafkaSettings settings_;
@@ -105,7 +107,8 @@ class KafkaClient {
   bool all_brokers_down_ = false;
   rd_kafka_s* handle_ = nullptr;
   rd_kafka_topic_s* topic_ = nullptr;
-  rd_kafka_headers_s* headers_ = nullptr;  // what each message gets a copy of
+  rd_kafka_headers_s* headers_ = nullptr;           // what each message gets a copy of
+  std::vector<rd_kafka_headers_s*> spare_headers_;  // copies of delivered messages, for others
 };
 
 }  // namespace tcp_sniffer
