@@ -101,6 +101,13 @@ class Output {
     EXPECT_EQ(counts.queued, 0u);
   }
 
+  // Waits until the library has told how the cluster is now: a change is told in comparison with
+  // it. Statistics that were on their way may be older.
+  bool sees_the_cluster() {
+    const uint64_t before = writer_.counts().readings;
+    return until([&] { return writer_.counts().readings >= before + 2; });
+  }
+
   KafkaWriter& writer() { return writer_; }
   LineOutput& lines() { return lines_; }
   uint64_t messages_put() const { return put_; }

@@ -84,7 +84,8 @@ KafkaWriter::Counts KafkaWriter::counts() const {
           .acknowledged = written(),
           .failed = failed_.load(std::memory_order_relaxed),
           .retried = retried_.load(std::memory_order_relaxed),
-          .errors = errors_.load(std::memory_order_relaxed)};
+          .errors = errors_.load(std::memory_order_relaxed),
+          .readings = readings_.load(std::memory_order_relaxed)};
 }
 
 void KafkaWriter::run() {
@@ -309,6 +310,7 @@ void KafkaWriter::on_error(const KafkaError& error, bool fatal) {
 
 void KafkaWriter::on_statistics(std::string_view json) {
   for (const KafkaChange& change : statistics_.read(json)) listener_.on_change(change);
+  add(readings_, 1);
   // It fails only after half a minute.
   const bool lacked_topic = std::exchange(lacks_topic_, statistics_.lacks_topic());
   if (lacks_topic_ && !lacked_topic) on_error(client_->unknown_topic(), false);

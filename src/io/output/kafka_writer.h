@@ -77,6 +77,8 @@ class KafkaWriter final : public OutputThread {
     uint64_t failed = 0;   // rejected for good
     uint64_t retried = 0;  // lines that were sent again; while the run goes on, at least so many
     uint64_t errors = 0;   // reported by the library
+    // Of the library's statistics, which tell what changes in the cluster; not in the ledger.
+    uint64_t readings = 0;
   };
   Counts counts() const;
 
@@ -133,6 +135,7 @@ class KafkaWriter final : public OutputThread {
   std::atomic<uint64_t> failed_{0};
   std::atomic<uint64_t> retried_{0};
   std::atomic<uint64_t> errors_{0};
+  std::atomic<uint64_t> readings_{0};
 };
 
 }  // namespace tcp_sniffer

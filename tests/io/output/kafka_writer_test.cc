@@ -81,13 +81,12 @@ TEST(KafkaWriter, BrokersThatGoAndComeBackAreReportedAndNothingIsLost) {
   put_lines(output, 0, 100);
   output.flush();
   ASSERT_TRUE(until([&] { return output.writer().written() == 100; }));
-  // The library's statistics must have seen the broker up.
   const auto has = [&](KafkaChange::Kind kind) {
     const auto changes = output.reports().changes;
     return std::any_of(changes.begin(), changes.end(),
                        [&](const KafkaChange& change) { return change.kind == kind; });
   };
-  std::this_thread::sleep_for(milliseconds(2 * KafkaClient::kStatisticsMs));
+  ASSERT_TRUE(output.sees_the_cluster());
   kafka.set_up(false);
   put_lines(output, 100, 100);
   output.flush();
@@ -110,7 +109,7 @@ TEST(KafkaWriter, AnotherLeaderIsReportedAndNothingIsLost) {
   put_lines(output, 0, 100);
   output.flush();
   ASSERT_TRUE(until([&] { return output.writer().written() == 100; }));
-  std::this_thread::sleep_for(milliseconds(2 * KafkaClient::kStatisticsMs));
+  ASSERT_TRUE(output.sees_the_cluster());
   rd_kafka_mock_partition_set_leader(kafka.cluster(), "messages", 0, 2);
   put_lines(output, 100, 100);
   output.flush();
