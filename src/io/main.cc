@@ -12,6 +12,10 @@
 #include <vector>
 
 #include "core/field/fields.h"
+#ifdef TCP_SNIFFER_WITH_MIMALLOC
+#include "io/allocator_options.h"
+#endif
+#include "io/base/kafka_target.h"
 #include "io/base/pager.h"
 #include "io/base/privileges.h"
 #include "io/base/version.h"
@@ -82,6 +86,9 @@ int print_interfaces() {
 int run(const Invocation& invocation, const std::vector<const char*>& arguments,
         const Environment& environment) {
   Engine::block_signals();
+#ifdef TCP_SNIFFER_WITH_MIMALLOC
+  if (is_kafka(invocation.config.output)) keep_freed_memory_for_a_moment();
+#endif
   EventLog log(log_settings(invocation.config));
   int status = 0;
   {
