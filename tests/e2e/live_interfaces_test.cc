@@ -297,6 +297,9 @@ TEST_F(LiveLab, AGroupOfNflogIsCaptured) {
     GTEST_SKIP() << "this kernel has no NFLOG";
   }
   // Ports and filter are judged in the program.
+  const Finished check =
+      run(server_.command({TCP_SNIFFER_BINARY, "-i", "nflog:5", "-p", "80", "--check"}));
+  EXPECT_NE(check.out.find("filter:     none in the kernel;"), std::string::npos) << check.out;
   LiveSniffer sniffer(server_, {"-i", "nflog:5", "-p", "80", "--filter", "host 10.77.0.1"});
   LiveSniffer others(server_, {"-i", "nflog:6", "-p", "80"});
   ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();

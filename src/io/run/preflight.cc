@@ -142,8 +142,12 @@ int check_interface(const Config& config, const CaptureFilter& filter, const std
   say_link_type(live.link_type());
   say("rights:     enough to capture");
   say("timestamps: " + std::string(live.has_nanoseconds() ? "nanoseconds" : "microseconds"));
-  say("filter:     " + live.filter_text());
-  say("            " + std::to_string(live.filter_instructions()) + " instructions of 4096");
+  if (live.filter_text().empty()) {
+    say("filter:     none in the kernel; ports and filter are judged in the program");
+  } else {
+    say("filter:     " + live.filter_text());
+    say("            " + std::to_string(live.filter_instructions()) + " instructions of 4096");
+  }
   if (!live.warning().empty()) say("note:       " + live.warning());
   if (!is_pseudo_interface(live.interface())) say_offloads(live.interface());
   return 0;
