@@ -183,12 +183,14 @@ def tally_of_log(lab, results):
     return log
 
 
-def print_table(log, reader, kinds):
-    print("| kind | exchanges in the access log | requests found | with their response |")
-    print("|---|---:|---:|---:|")
+def table(log, reader, kinds):
+    """What became of the exchanges of the access log, by kind."""
+    rows = ["| kind | exchanges in the access log | requests found | with their response |",
+            "|---|---:|---:|---:|"]
     for kind in kinds:
-        print(f"| {kind} | {log.of[kind][0]:,} | {reader.requests.of[kind][0]:,} "
-              f"| {reader.responses.of[kind][0]:,} |")
+        rows.append(f"| {kind} | {log.of[kind][0]:,} | {reader.requests.of[kind][0]:,} "
+                    f"| {reader.responses.of[kind][0]:,} |")
+    return "\n".join(rows)
 
 
 def resident_mib(pid):

@@ -44,7 +44,7 @@ def measure(lab, program, seconds, rate):
 
 def report(lab, seconds, results, reader, resident, processor, stopped, warnings):
     log = live_load.tally_of_log(lab, results)
-    live_load.print_table(log, reader, KINDS)
+    print(live_load.table(log, reader, KINDS))
     low, high = min(resident), max(resident)
     print(f"\n{seconds:.0f} s, {log.total() / seconds:,.0f} exchanges/s, {low:.1f} to {high:.1f} MiB "
           f"resident, {reader.incomplete} incomplete, "
