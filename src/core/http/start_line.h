@@ -50,14 +50,17 @@ enum class StartContext : uint8_t {
   kResponseDue,  // an HTTP request waits for its answer, or responses went before
 };
 
-// Reads a whole line, without its line end. Tolerated everywhere: several spaces or tabs between
-// the parts and at the end; spaces, control characters and raw UTF-8 in the target (the method is
-// the first word, the version the last), or none; unknown and lower-case methods; a status without
-// a reason, with a reason that follows without a space. With a known method, but not after a
-// loss: any version that begins with HTTP, in any case, or none; before a path and a version in
-// lower case the method may be, too. Where a response is due any line
-// that begins with HTTP, in any case, or with ICY (SHOUTcast). Versions are then read as browsers
-// do: 1.1 and above as 1.1, anything else as 1.0.
+// Reads a whole line, without its line end. Beyond the grammar of RFC 9112 it takes
+//
+//   anywhere              several spaces or tabs between the parts and at the end; spaces, control
+//                         characters and raw UTF-8 in the target (the method is the first word, the
+//                         version the last), or no target; unknown methods; a status without a
+//                         reason, or with one that follows without a space
+//   not after a loss      with a known method any version that begins with HTTP, in any case, or
+//                         none; known methods in any case before a path and a version
+//   a response is due     any line that begins with HTTP, in any case, or with ICY (SHOUTcast)
+//
+// An odd version is read as browsers do: 1.1 and above as 1.1, anything else as 1.0.
 StartLine read_start_line(std::string_view line, StartContext context = StartContext::kUnknown);
 
 // Reads what is there of a line whose end the capture cut off or lost: a known method and the

@@ -165,8 +165,8 @@ class RequestSeries {
   };
 
   const Routes routes_;
-  // Every one that there was, for a thread may still look at it; as many as a run has had different
-  // values of its keys.
+  // Every one that there was, because a thread may still look at it: as many as a run has had
+  // different values of its keys.
   std::vector<std::unique_ptr<const Hiding>> hidings_;
   std::atomic<const Hiding*> hiding_{nullptr};
   const uint32_t details_max_;

@@ -276,7 +276,7 @@ void Dispatcher::begin_new_life(int64_t time_ns) {
 }
 
 // Live, time goes by with the packets and the ticks, so a packet far from the clock means that the
-// machine's clock was set. Shards do not notice: their clock goes on, and nothing is idle for it.
+// machine's clock was set. The shards' clock goes on without the step, so no connection ends by it.
 void Dispatcher::advance_live_clock(int64_t time_ns) {
   const int64_t now_ns = time_ns + clock_offset_ns_;
   if (clock_ns_ == 0 || std::abs(now_ns - clock_ns_) <= kClockStepNs) [[likely]] {

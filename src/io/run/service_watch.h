@@ -15,8 +15,7 @@ namespace tcp_sniffer {
 
 // Reports to the service manager, if there is one (io/base/service_notify.h): that the run is
 // ready, reloads or stops, a line about it (STATUS), and that it lives (WATCHDOG=1), the last only
-// while every thread goes on. The control thread calls it, so that it is watched as
-// well.
+// while every thread goes on. The control thread calls it, so that it is watched as well.
 //
 // While the run waits for a reader before it begins, and while it stops, it asks for more time than
 // the manager gives by itself, because both have limits of their own.
