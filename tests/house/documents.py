@@ -5,7 +5,7 @@ Runs each command of the `sh` blocks in README.md, docs/*.md and tools/ts/README
 looks like the repository, with PROGRAM built. A command fails the test when it ends with an error,
 when it has a flag that PROGRAM does not know, or when the document shows another output after it.
 Links must lead somewhere, files that are named must be there, and the README of each folder of
-src/ must name its files. Only what NOT_RUN lists is left out, and what is listed there must occur.
+sources must name its files. Only what NOT_RUN lists is left out, and what is listed there must occur.
 """
 
 import fnmatch
@@ -215,13 +215,16 @@ def check_programs(root):
 
 
 def check_folders(root):
-    """The README of a folder of src/ says of each of its files what it is for, and names no other."""
-    for document in sorted(glob.glob("src/**/README.md", root_dir=root, recursive=True)):
+    """The README of a folder of sources says of each of its files what it is for, and names no
+    other."""
+    documents = glob.glob("src/**/README.md", root_dir=root, recursive=True)
+    for document in sorted(documents) + ["tools/ts/src/README.md"]:
+        ends = (".ts",) if document.startswith("tools/ts/") else (".h", ".cc")
         folder = os.path.join(root, os.path.dirname(document))
-        files = [name for name in os.listdir(folder) if name.endswith((".h", ".cc"))]
+        files = [name for name in os.listdir(folder) if name.endswith(ends)]
         rows = re.findall(r"^\|([^|]*)\|", read(root, document), re.MULTILINE)
         named = re.findall(r"`([^`]+)`", " ".join(rows) or read(root, document))
-        patterns = [name if name.endswith((".h", ".cc")) else f"{name}.*" for name in named]
+        patterns = [name if name.endswith(ends) else f"{name}.*" for name in named]
         for file in sorted(files):
             if not any(fnmatch.fnmatch(file, pattern) for pattern in patterns):
                 fault(document, f"does not say what {file} is for")
