@@ -273,6 +273,8 @@ TEST(Redaction, WhatCannotBeHeldToIsRejected) {
   const std::pair<std::vector<std::string>, std::vector<std::string>> table[] = {
       {{"--hex-dump", "--redact-query", "a"}, {"hexDump"}},
       {{"--redact-body", "a", "--redact-mode", "hash"}, {"redactMode", "redactKeyFile"}},
+      {{"--redact-mode", "hash", "--redact-key-file", others},
+       {"redactKeyFile", others, "others than its owner"}},
       {{"--redact-body", "a", "--redact-mode", "hash", "--redact-key-file", others},
        {"redactKeyFile", others, "others than its owner"}},
       {{"--redact-body", "a", "--redact-mode", "hash", "--redact-key-file", empty},

@@ -87,7 +87,9 @@ std::variant<Invocation, Problem> parse(std::span<const char* const> arguments,
   if (auto wrong = line.apply(config)) return *wrong;
   resolve_defaults(config, environment);
   if (auto wrong = check_config(config, environment)) return *wrong;
-  if (redacts(config) && config.redact_mode == RedactMode::kHash) {
+  // Also while nothing is to be hidden: a key file that others can read is a mistake from the
+  // start.
+  if (config.redact_mode == RedactMode::kHash && !config.redact_key_file.empty()) {
     if (auto wrong = read_redact_key(running, config)) return *wrong;
   }
   // A run keeps what it has, because its user may not be allowed to read the file any more.
