@@ -70,6 +70,17 @@ TEST(ClientAddress, NothingIsTrustedUnlessItIsSaidAndNothingIsWrittenUnlessItIsA
   for (const std::string& client : clients_of(two_clients(1400), {})) EXPECT_EQ(client, "");
 }
 
+TEST(ClientAddress, IsThePeerWhereItIsSelectedAndNothingIsTrusted) {
+  const std::vector<std::string> table[] = {{"--select", "client,path"},
+                                            {"--select", "client", "--records", "exchange"},
+                                            {"--where", "client = 10.0.0.0"}};
+  for (const std::vector<std::string>& arguments : table) {
+    const std::vector<std::string> clients = clients_of(two_clients(1400), arguments);
+    EXPECT_GE(clients.size(), 3u);
+    for (const std::string& client : clients) EXPECT_EQ(client, kPeer) << arguments[1];
+  }
+}
+
 TEST(ClientAddress, AnExchangeHasItsRequests) {
   std::vector<std::string> clients =
       clients_of(two_clients(7), {"--trusted-proxies", "1", "--records", "exchange"});

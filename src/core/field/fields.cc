@@ -49,7 +49,8 @@ constexpr auto kFields = std::to_array<FieldSpec>({
     {Field::kProxiedTls, "proxied.tls", FieldType::kFlag, FieldOf::kConnection,
      "the proxy's client spoke TLS"},
     {Field::kClient, "client", FieldType::kAddress, FieldOf::kConnection,
-     "the client's real address, with `trustedProxies` or `clientHeader`"},
+     "the client's real address: that of the peer, or what a PROXY header or, with "
+     "`trustedProxies`, another header says"},
     {Field::kInterface, "interface", FieldType::kText, FieldOf::kConnection,
      "name of the interface, when it is known"},
     {Field::kVlan, "vlan", FieldType::kNumber, FieldOf::kConnection,

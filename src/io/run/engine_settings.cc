@@ -96,12 +96,16 @@ ChoiceRules choice_rules(const Config& config) {
           .always_keep = config.always_keep};
 }
 
-ClientRules client_rules(const Config& config) {
+bool names_client(const FieldRef& ref) {
+  return ref.field == Field::kClient;
+}
+
+ClientRules client_rules(const Config& config, bool is_asked_for) {
   // What must not be shown in a header must not be shown as the client.
   const HeaderNames hidden(config.redact_headers);
   ClientRules rules;
-  rules.wanted = is_given(config, "trustedProxies") || is_given(config, "clientHeader") ||
-                 ExchangeChoice(choice_rules(config)).needs_client();
+  rules.wanted =
+      is_asked_for || is_given(config, "trustedProxies") || is_given(config, "clientHeader");
   rules.trusted_proxies = static_cast<uint32_t>(config.trusted_proxies);
   if (hidden.cover(config.client_header)) rules.trusted_proxies = 0;
   rules.reads_header = !config.client_header.empty();
@@ -148,7 +152,8 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
                                 ? !pretty || pretty_bodies
                                 : std::any_of(selected.begin(), selected.end(), needs_body);
   settings.choice = choice_rules(config);
-  const bool asks_bodies = ExchangeChoice(settings.choice).needs_body();
+  const ExchangeChoice choice(settings.choice);
+  const bool asks_bodies = choice.needs_body();
   uint64_t& body_max = settings.protocols.http.body_max;
   if (!shows_bodies && !asks_bodies && !extracting) body_max = 0;
   if (pretty_bodies && !asks_bodies && !extracting) {
@@ -165,7 +170,8 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   settings.protocols.http.header_bytes_max = static_cast<uint32_t>(config.max_header_bytes);
   settings.protocols.http.headers_max = static_cast<uint32_t>(config.max_headers);
   settings.protocols.http.outstanding_max = static_cast<uint32_t>(config.max_outstanding_requests);
-  settings.protocols.http.client = client_rules(config);
+  settings.protocols.http.client = client_rules(
+      config, choice.needs_client() || std::any_of(selected.begin(), selected.end(), names_client));
   // The line of an exchange has its request.
   const bool by_exchange = pretty ? config.verbose > 0 : config.records == Records::kExchange;
   if (!by_exchange && std::any_of(selected.begin(), selected.end(), needs_request_text)) {

@@ -26,7 +26,7 @@ export interface CommonMessageFields {
   /** Connections that began with a PROXY protocol header: between whom the connection really is. */
   proxied?: Proxied;
   direction: 'request' | 'response';
-  /** With trustedProxies or clientHeader: the client's real address. */
+  /** With trustedProxies or clientHeader, or where select or a condition names it: the client's real address. */
   client?: string;
   /** The last part. bodySize, durationMs and incomplete are those of the whole message. */
   lastPart?: true;
@@ -299,7 +299,7 @@ export abstract class MessageView {
     return this.fields().protocol;
   }
 
-  /** With trustedProxies or clientHeader: the client's real address. */
+  /** With trustedProxies or clientHeader, or where select or a condition names it: the client's real address. */
   get client(): string | undefined {
     return this.fields().client;
   }
