@@ -27,11 +27,9 @@ constexpr Layout kWideLayout = {TimeText::kClockSize, 2, 7, 11, true};
 constexpr Layout kNarrowLayout = {8, 1, 6, 8, false};
 constexpr size_t kClientWidth = 15;  // an IPv4 address
 constexpr size_t kSizeWidth = 8;
-constexpr size_t kUrlMin = 12;  // a URL is not cut to less
 
 constexpr int64_t kSlowNs = 1000000000;
 
-constexpr std::string_view kCutSign = "\u2026";
 constexpr std::string_view kRed = "\x1b[31m";
 constexpr std::string_view kYellow = "\x1b[33m";
 constexpr std::string_view kMagenta = "\x1b[35m";
@@ -190,7 +188,7 @@ void PrettyLineWriter::fit_url(size_t line_at, size_t url_at, size_t url_end,
   const std::string_view url(sink.begin() + url_at, url_end - url_at);
   const size_t others = columns - columns_of(url);
   const size_t room = options_.columns - std::min<size_t>(options_.columns, others);
-  const MiddleCut cut = cut_middle(url, std::max(room, kUrlMin));
+  const MiddleCut cut = cut_middle(url, std::max(room, kUrlColumnsMin));
   if (cut.head == cut.tail) return;
   char* const end = sink.reserve(kCutSign.size());
   char* const text = end - sink.size() + url_at;

@@ -193,7 +193,8 @@ void report_stopped(const Config& config, EventLog& log, const Totals& ending, c
   EventFields fields = EventFields::object();
   if (!end.unfinished.empty()) fields["unfinished"] = end.unfinished;
   if (config.log_format == LogFormat::kText) {
-    log.emit_stopped("after " + duration_text(end.seconds), fields, summary_of(ending));
+    log.emit_stopped("after " + duration_text(end.seconds), fields,
+                     summary_of(ending, config.columns));
     return;
   }
   fields["deterministic"] = ending.deterministic() && end.unfinished.empty() && !end.fault;

@@ -9,6 +9,7 @@
 #include "core/line/json_string.h"
 #include "core/line/short_text.h"
 #include "core/line/terminal_text.h"
+#include "core/line/text_columns.h"
 
 namespace tcp_sniffer {
 
@@ -30,11 +31,12 @@ std::string bytes_text(uint64_t bytes) {
   return text + std::string(kUnits[unit]);
 }
 
-// A heading, a figure, and a remark.
+// A heading, a figure, and a remark, which may end with a URL.
 struct Line {
   std::string_view heading;
   std::string figure;
   std::string words;
+  std::string url{};
 };
 using Lines = std::vector<Line>;
 
@@ -109,13 +111,19 @@ void add_slowest(const ExchangeNotes& notes, Lines& lines) {
   bool first = true;
   for (const ExchangeNotes::Slow& slow : notes.slowest()) {
     const bool names_host = !slow.target.view().starts_with('/');
-    std::string words =
+    const std::string words =
         shown(slow.method.view()) + " " + std::string(status_text(slow.status).view()) + " ";
-    if (!names_host) words += shown(slow.host.view());
-    words += shown(slow.target.view());
-    lines.push_back({first ? "slowest" : "", shown(slow.latency_ns), words});
+    const std::string host = names_host ? std::string() : shown(slow.host.view());
+    lines.push_back(
+        {first ? "slowest" : "", shown(slow.latency_ns), words, host + shown(slow.target.view())});
     first = false;
   }
+}
+
+std::string cut_to(size_t columns, const std::string& url) {
+  const MiddleCut cut = cut_middle(url, std::max(columns, kUrlColumnsMin));
+  if (cut.head == cut.tail) return url;
+  return url.substr(0, cut.head) + std::string(kCutSign) + url.substr(cut.tail);
 }
 
 void add_hosts(const ExchangeNotes& notes, Lines& lines) {
@@ -223,7 +231,7 @@ void add_losses(const Totals& totals, Lines& lines) {
 
 }  // namespace
 
-std::string summary_of(const Totals& totals) {
+std::string summary_of(const Totals& totals, size_t columns) {
   Lines lines;
   add_traffic(totals, lines);
   add_losses(totals, lines);
@@ -239,6 +247,8 @@ std::string summary_of(const Totals& totals) {
     row.resize(2 + heading_width + 2 + figure_width - line.figure.size(), ' ');
     row += line.figure;
     if (!line.words.empty()) row += "  " + line.words;
+    const size_t room = columns - std::min(columns, columns_of(row));
+    row += columns == 0 ? line.url : cut_to(room, line.url);
     text += row + '\n';
   }
   return text;

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "core/line/text_columns.h"
+
 namespace tcp_sniffer::summary_test {
 namespace {
 
@@ -22,7 +24,7 @@ uint64_t& at(Totals& totals, ShardCounter counter) {
 }
 
 TEST(Summary, ARunThatSawNothingSaysSo) {
-  EXPECT_EQ(summary_of(nothing_seen()),
+  EXPECT_EQ(summary_of(nothing_seen(), 0),
             "  exchanges          0\n"
             "  messages           0  written, 0 B\n"
             "  connections        0\n"
@@ -61,7 +63,7 @@ TEST(Summary, EachLossHasALineWithItsCause) {
   totals.interface_dropped = 9;
   totals.extracted = {
       .files = 10, .bytes = 11, .incomplete = 12, .limited = 13, .dropped = 14, .errors = 15};
-  EXPECT_EQ(summary_of(totals),
+  EXPECT_EQ(summary_of(totals, 0),
             "  exchanges        1,000  50 without a response, 40 responses without their request\n"
             "  latency                 p50 up to 2.5 ms, p90 up to 10 ms, p99 up to 25 ms\n"
             "  messages         1,986  written, 999 B\n"
@@ -109,7 +111,7 @@ TEST(Summary, NamesTheSlowestExchangesAndTheBusiestHosts) {
   for (const char* host : {"b", "c", "d", "e", "f", "g", "\xe2\x80\xae"}) {
     add(host, "/", 1'000'000, 200);
   }
-  const std::string summary = summary_of(totals);
+  const std::string summary = summary_of(totals, 0);
   EXPECT_TRUE(
       summary.starts_with("  exchanges           9  1 errors (5xx)\n"
                           "  slowest       1.234 s  GET 503 a.example/slow\\u001b[2J\n"
@@ -121,6 +123,29 @@ TEST(Summary, NamesTheSlowestExchangesAndTheBusiestHosts) {
                           "                      1  b, slowest 1.000 ms\n"))
       << summary;
   EXPECT_NE(summary.find("                      3  3 other hosts\n"), std::string::npos) << summary;
+}
+
+TEST(Summary, AUrlIsCutWhereTheTerminalIsTooNarrow) {
+  Totals totals = nothing_seen();
+  ExchangeNotes& notes = totals.notes.emplace();
+  Message response;
+  response.direction = MessageDirection::kResponse;
+  response.status = 200;
+  response.has_latency = true;
+  response.latency_ns = 2'000'000;
+  response.request_method = "GET";
+  response.request_host = "a.example";
+  response.request_target = "/a/very/long/path/in/the/middle/of/which/nothing/stands/index.html";
+  notes.add(response);
+  const std::string summary = summary_of(totals, 60);
+  const size_t at = summary.find("  slowest");
+  ASSERT_NE(at, std::string::npos) << summary;
+  const std::string row = summary.substr(at, summary.find('\n', at) - at);
+  EXPECT_EQ(columns_of(row), 60u) << row;
+  EXPECT_NE(row.find("GET 200 a.exam"), std::string::npos) << row;
+  EXPECT_TRUE(row.ends_with("/index.html")) << row;
+  EXPECT_NE(summary_of(totals, 200).find("a.example/a/very/long/path/in/the/middle/of/which"),
+            std::string::npos);
 }
 
 TEST(Summary, ADurationHasTheUnitsThatPeopleUse) {
