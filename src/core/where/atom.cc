@@ -15,10 +15,6 @@
 namespace tcp_sniffer {
 namespace {
 
-// For the program of an expression and what it remembers of texts that it has seen. Beyond it RE2
-// forgets, and becomes slower, but stays linear.
-constexpr int64_t kRegexMemory = int64_t{1} << 20;
-
 // What a line shows of a time.
 constexpr int64_t kNsPerTick = 1000;
 
@@ -194,7 +190,7 @@ std::string Atom::compare(Test test, const Token& value) {
   }
   re2::RE2::Options options;
   options.set_log_errors(false);
-  options.set_max_mem(kRegexMemory);
+  options.set_max_mem(kRegexMemoryMax);
   auto expression = std::make_unique<re2::RE2>(value.value, options);
   if (!expression->ok()) {
     return "a regular expression is expected that RE2 takes: " + expression->error();

@@ -34,6 +34,10 @@ class Atom {
     kGlob,
     kRegex,
   };
+  // For the program of an expression and what it remembers of texts that it has seen. Beyond it RE2
+  // forgets, and becomes slower, but stays linear.
+  static constexpr int64_t kRegexMemoryMax = int64_t{1} << 20;
+
   // A field that may be asked for at all, or why not.
   static std::variant<FieldRef, std::string> field_of(std::string_view name);
 

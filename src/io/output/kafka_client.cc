@@ -19,17 +19,6 @@
 namespace tcp_sniffer {
 namespace {
 
-// What a message takes beside its bytes: librdkafka's own record of it, its key, its headers.
-constexpr uint64_t kRecordBytes = 640;
-
-// A broker sends a batch on when it is this old. Longer batches are compressed better, and a tenth
-// of the time that a person notices is added to the delay.
-constexpr int kLingerMs = 20;
-
-// Copies of the headers that are kept for the next messages: as many as the largest batch of small
-// lines gives back at once. They take four megabytes.
-constexpr size_t kSpareHeadersMax = 16384;
-
 struct Setting {
   const char* name;
   std::string value;
@@ -46,7 +35,7 @@ std::vector<Setting> defaults() {
       {"compression.level", "1"},
       // The same partition as the clients in other languages choose for the same key.
       {"partitioner", "murmur2_random"},
-      {"linger.ms", std::to_string(kLingerMs)},
+      {"linger.ms", std::to_string(KafkaClient::kLingerMs)},
       {"batch.num.messages", "20000"},
       // A message waits for as long as the brokers are away, as for any reader that pauses.
       {"message.timeout.ms", "0"},
@@ -56,7 +45,7 @@ std::vector<Setting> defaults() {
 // What the user's properties may not change.
 std::vector<Setting> rules_of(const KafkaSettings& settings) {
   const uint64_t half = settings.queue_bytes_max / 2;
-  const uint64_t messages = std::clamp<uint64_t>(half / kRecordBytes, 100, 10'000'000);
+  const uint64_t messages = std::clamp<uint64_t>(half / KafkaClient::kRecordBytes, 100, 10'000'000);
   const uint64_t kib = std::clamp<uint64_t>(half >> 10, 1, std::numeric_limits<int>::max());
   return {
       {"bootstrap.servers", settings.target.brokers},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -49,6 +50,15 @@ struct KafkaDelivery {
 // poll().
 class KafkaClient {
  public:
+  // What a message takes beside its bytes: librdkafka's own record of it, its key, its headers.
+  static constexpr uint64_t kRecordBytes = 640;
+  // A batch is sent when it is this old. Longer batches are compressed better, and a tenth of the
+  // time that a person notices is added to the delay.
+  static constexpr int kLingerMs = 20;
+  // Copies of the headers that are kept for the next messages: as many as the largest batch of
+  // small lines gives back at once. They take four megabytes.
+  static constexpr size_t kSpareHeadersMax = 16384;
+
   struct Listener {
     std::function<void(const KafkaDelivery&)> on_delivery = [](const KafkaDelivery&) {};
     // Of a connection or of the cluster: the library tries again by itself. `fatal`: it does not,
