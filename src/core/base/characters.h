@@ -1,19 +1,42 @@
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 namespace tcp_sniffer {
+
+// Where a search in a text ends that found nothing.
+inline constexpr size_t kNotFound = std::string_view::npos;
+
+// What stands between the words of JSON (RFC 8259 section 2), of header values whose lines were
+// folded, and of conditions.
+inline constexpr std::string_view kSpace = " \t\r\n";
+
+constexpr bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
 constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
+// Of ASCII.
+constexpr bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// The value of a hexadecimal digit; -1: it is none.
+constexpr int hex_value(char c) {
+  if (is_digit(c)) return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 // Without spaces, tabs and ends of lines at both ends.
 constexpr std::string_view without_space(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const size_t first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) + 1 - first);
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 }  // namespace tcp_sniffer

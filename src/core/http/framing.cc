@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/base/ascii_case.h"
+#include "core/base/characters.h"
 
 namespace tcp_sniffer {
 
@@ -12,25 +13,14 @@ namespace {
 
 constexpr uint64_t kLengthMax = std::numeric_limits<int64_t>::max();
 
-// A folded value holds line breaks; they are whitespace here.
-bool is_space(char c) {
-  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
-}
-
 // Calls `use` with every element of a comma-separated list that is not empty (RFC 9110 section
 // 5.6.1), trimmed and without parameters.
 template <typename Use>
 void for_each_element(std::string_view list, Use use) {
   while (!list.empty()) {
     const size_t comma = list.find(',');
-    std::string_view element = trim(list.substr(0, comma));
-    element = trim(element.substr(0, element.find(';')));
+    std::string_view element = without_space(list.substr(0, comma));
+    element = without_space(element.substr(0, element.find(';')));
     if (!element.empty()) use(element);
     if (comma == std::string_view::npos) return;
     list.remove_prefix(comma + 1);
@@ -103,7 +93,7 @@ bool read_decimal(std::string_view digits, uint64_t& value) {
     return !digits.empty();
   }
   for (const char c : digits) {
-    if (c < '0' || c > '9') return false;
+    if (!is_digit(c)) return false;
     const auto digit = static_cast<uint64_t>(c - '0');
     if (value > (kLengthMax - digit) / 10) return false;
     value = value * 10 + digit;
@@ -135,7 +125,7 @@ void take_lengths(std::string_view value, FramingFields& fields) {
   bool any = false;
   while (!value.empty()) {
     const size_t comma = value.find(',');
-    const std::string_view element = trim(value.substr(0, comma));
+    const std::string_view element = without_space(value.substr(0, comma));
     if (!element.empty()) {
       take_length(element, fields);
       any = true;

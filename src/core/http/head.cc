@@ -6,12 +6,11 @@
 #include <cstring>
 
 #include "core/base/byte_search.h"
+#include "core/base/characters.h"
 
 namespace tcp_sniffer {
 
 namespace {
-
-constexpr size_t kNone = std::string_view::npos;
 
 // Neither blank nor control: what a name or a value begins and ends with on nearly every line.
 bool is_visible(char c) {
@@ -30,7 +29,7 @@ bool is_http1(StartLineKind kind) {
 bool find_head_end(std::string_view bytes, HeadProgress& progress) {
   for (;;) {
     const size_t at = find_line_feed(bytes, progress.searched);
-    if (at == kNone) {
+    if (at == kNotFound) {
       progress.searched = bytes.size();
       return false;
     }
@@ -60,9 +59,9 @@ enum class StartLineEnd : uint8_t { kNotThere, kLineFeed, kBareCr };
 // How the start line ends. Not there: progress then stands at the first byte that may end it.
 StartLineEnd find_start_line_end(std::string_view bytes, HeadProgress& progress) {
   const size_t end = bytes.find_first_of("\r\n", progress.searched);
-  const size_t behind = end == kNone ? kNone : bytes.find_first_not_of('\r', end);
-  if (behind == kNone) {
-    progress.searched = end == kNone ? bytes.size() : end;
+  const size_t behind = end == kNotFound ? kNotFound : bytes.find_first_not_of('\r', end);
+  if (behind == kNotFound) {
+    progress.searched = end == kNotFound ? bytes.size() : end;
     return StartLineEnd::kNotThere;
   }
   return bytes[behind] == '\n' ? StartLineEnd::kLineFeed : StartLineEnd::kBareCr;
@@ -85,7 +84,7 @@ void bare_cr_masks(const char* bytes, size_t size, LineMasks* masks) {
 // Where the next search starts after all of `bytes` was read without meeting the empty line.
 size_t searched_after(std::string_view bytes) {
   const size_t at = find_last_line_feed(bytes, 0, bytes.size());
-  if (at == kNone) return bytes == "\r" ? 0 : bytes.size();
+  if (at == kNotFound) return bytes == "\r" ? 0 : bytes.size();
   const std::string_view behind = bytes.substr(at + 1);
   return behind.empty() || behind == "\r" ? at : bytes.size();
 }
@@ -96,15 +95,15 @@ bool is_strict(const StartLine& start) {
   if (start.kind != StartLineKind::kRequest) return false;
   // RFC 9112 section 3.2: origin, asterisk, absolute and authority form.
   const std::string_view target = start.target;
-  return target.front() == '/' || target == "*" || target.find("://") != kNone ||
-         (start.method == "CONNECT" && target.find(':') != kNone);
+  return target.front() == '/' || target == "*" || target.find("://") != kNotFound ||
+         (start.method == "CONNECT" && target.find(':') != kNotFound);
 }
 
 // `token:`, or the continuation of a line that was one.
 bool is_strict_line(std::string_view line) {
   if (is_blank(line.front())) return true;
   const size_t colon = line.find(':');
-  return colon != kNone && is_token(line.substr(0, colon));
+  return colon != kNotFound && is_token(line.substr(0, colon));
 }
 
 }  // namespace
@@ -130,7 +129,7 @@ class HeadReader::LineReader {
   End read();
   bool start_judged() const { return !start_line_next_; }
   bool versionless() const { return versionless_; }
-  bool too_many_fields() const { return first_unlisted_ != kNone; }
+  bool too_many_fields() const { return first_unlisted_ != kNotFound; }
 
  private:
   // What a line was, as far as the loop over the lines needs to know.
@@ -161,7 +160,7 @@ class HeadReader::LineReader {
   const HeadProgress& progress_;
   const WhenFull when_full_;
   size_t count_ = 0;
-  size_t first_unlisted_ = kNone;  // where the line of the first field stands that has no place
+  size_t first_unlisted_ = kNotFound;  // where the line of the first field stands that has no place
   bool start_line_next_;
   bool versionless_ = false;  // the start line is; the next line decides what it was
   bool field_open_ = false;   // the line before was a field, so that this one may continue it
@@ -169,8 +168,8 @@ class HeadReader::LineReader {
 
 HeadReader::LineReader::End HeadReader::LineReader::read() {
   std::array<LineMasks, kMaskedBytes / kMaskBlockBytes> masks;
-  size_t begin = 0;      // of the line
-  size_t colon = kNone;  // the line's first, when it lies in a block before this one
+  size_t begin = 0;          // of the line
+  size_t colon = kNotFound;  // the line's first, when it lies in a block before this one
   for (size_t base = 0; base < size_; base += kMaskBlockBytes) {
     const size_t block = base % kMaskedBytes / kMaskBlockBytes;
     if (block == 0) masks_(data_ + base, std::min(size_ - base, kMaskedBytes), masks.data());
@@ -179,7 +178,7 @@ HeadReader::LineReader::End HeadReader::LineReader::read() {
     while (feeds != 0) {
       const uint64_t feed = feeds & (0 - feeds);
       const uint64_t colons_before = colons & (feed - 1);
-      if (colon == kNone && colons_before != 0) {
+      if (colon == kNotFound && colons_before != 0) {
         colon = base + static_cast<size_t>(std::countr_zero(colons_before));
       }
       const size_t line_feed = base + static_cast<size_t>(std::countr_zero(feeds));
@@ -191,11 +190,11 @@ HeadReader::LineReader::End HeadReader::LineReader::read() {
         }
       }
       begin = line_feed + 1;
-      colon = kNone;
+      colon = kNotFound;
       feeds ^= feed;
       colons &= 0 - feed;
     }
-    if (colon == kNone && colons != 0) {
+    if (colon == kNotFound && colons != 0) {
       colon = base + static_cast<size_t>(std::countr_zero(colons));
     }
   }
@@ -210,7 +209,8 @@ HeadReader::LineReader::End HeadReader::LineReader::read() {
 // The last line was of this kind; `end` is after it.
 inline HeadReader::LineReader::End HeadReader::LineReader::end_at(Line line, size_t end) {
   head_.fields = fields_.first(count_);
-  if (first_unlisted_ != kNone) head_.unlisted = {data_ + first_unlisted_, end - first_unlisted_};
+  if (first_unlisted_ != kNotFound)
+    head_.unlisted = {data_ + first_unlisted_, end - first_unlisted_};
   switch (line) {
     case Line::kEmpty:
       if (data_[end - 1] == '\r' && is_behind_crlf(end - 1) && end < size_ && data_[end] == '\n') {
@@ -233,7 +233,8 @@ inline HeadReader::LineReader::End HeadReader::LineReader::end_at(Line line, siz
 
 // `name: value` and CRLF, as nearly every line is. False, and nothing done, for any other.
 inline bool HeadReader::LineReader::take_usual_field(size_t begin, size_t colon, size_t line_feed) {
-  if (start_line_next_ || colon == kNone || colon == begin || line_feed - colon < 4) return false;
+  if (start_line_next_ || colon == kNotFound || colon == begin || line_feed - colon < 4)
+    return false;
   const size_t end = line_feed - 1;
   const size_t value = colon + 2;
   if (data_[end] != '\r' || data_[colon + 1] != ' ' || !is_visible(data_[begin]) ||
@@ -277,7 +278,7 @@ HeadReader::LineReader::Line HeadReader::LineReader::take_line(size_t begin, siz
     head_.anomalies.add(Anomaly::kFieldName);
     while (begin < end && (is_blank(data_[begin]) || data_[begin] == '\r')) ++begin;
   }
-  if (colon == kNone || colon >= end) {
+  if (colon == kNotFound || colon >= end) {
     head_.irregular = true;
     head_.anomalies.add(Anomaly::kNoColon);
     field_open_ = false;
@@ -316,7 +317,7 @@ bool HeadReader::LineReader::judge_versionless(size_t begin, size_t colon, size_
 
 // A line after a start line without a version: only a field makes a request of it.
 bool HeadReader::LineReader::is_request_with(size_t begin, size_t colon, size_t end) const {
-  return colon != kNone && colon < end && is_token({data_ + begin, colon - begin});
+  return colon != kNotFound && colon < end && is_token({data_ + begin, colon - begin});
 }
 
 // A CR that ends an empty line. When the line before it ended with CRLF, its LF belongs to it.
@@ -328,7 +329,7 @@ HeadReader::LineReader::Line HeadReader::LineReader::bare_empty_line(size_t at) 
 HeadReader::LineReader::Line HeadReader::LineReader::take_field(size_t begin, size_t colon,
                                                                 size_t end) {
   if (count_ == fields_.size()) {
-    if (first_unlisted_ == kNone) first_unlisted_ = begin;
+    if (first_unlisted_ == kNotFound) first_unlisted_ = begin;
     field_open_ = false;
     return when_full_ == WhenFull::kStop ? Line::kFull : Line::kMore;
   }
@@ -370,7 +371,7 @@ HeadReader::HeadReader(uint32_t bytes_max, uint32_t fields_max)
 bool HeadReader::may_be_whole(std::string_view bytes, HeadProgress& progress) {
   // One more line decides about a start line without a version.
   if (progress.versionless) {
-    return bytes.find_first_of(progress.bare_cr ? "\r\n" : "\n", progress.searched) != kNone;
+    return bytes.find_first_of(progress.bare_cr ? "\r\n" : "\n", progress.searched) != kNotFound;
   }
   if (progress.bare_cr) return find_bare_head_end(bytes, progress);
   return find_head_end(bytes, progress);
@@ -436,7 +437,7 @@ bool HeadReader::read_partial(std::string_view bytes, const HeadProgress& progre
   head = HttpHead{};
   LineReader lines(masks_, bytes, true, {fields_.get(), fields_max_}, head, progress);
   if (lines.read() != LineReader::End::kBadStart && lines.start_judged()) return true;
-  if (!progress.cut || find_line_feed(bytes, 0) != kNone) return false;
+  if (!progress.cut || find_line_feed(bytes, 0) != kNotFound) return false;
   head.start = read_cut_start_line(bytes);
   head.anomalies = head.start.anomalies;
   return is_http1(head.start.kind);
@@ -467,7 +468,7 @@ HeadStatus HeadReader::read_candidate(std::string_view bytes, HeadProgress& prog
   size_t& begin = progress.lines_judged;
   for (;;) {
     const size_t at = find_line_feed(allowed, std::max(begin, progress.searched));
-    if (at == kNone) {
+    if (at == kNotFound) {
       progress.searched = allowed.size();
       return allowed.size() == bytes_max_ ? HeadStatus::kTooLarge : HeadStatus::kIncomplete;
     }

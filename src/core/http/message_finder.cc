@@ -11,8 +11,6 @@ namespace tcp_sniffer {
 
 namespace {
 
-constexpr size_t kNowhere = std::string_view::npos;
-
 std::string_view without_line_end(std::string_view line) {
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
   return line;
@@ -44,22 +42,22 @@ bool MessageFinder::wants(Wanted wanted, MessageDirection direction) {
 
 // A message that starts after other bytes of the same line.
 MessageFinder::Judgement MessageFinder::judge_inside(std::string_view line, Wanted wanted) {
-  size_t version = kNowhere;
-  for (size_t at = find_http_version(line, 0); at != kNowhere;
+  size_t version = kNotFound;
+  for (size_t at = find_http_version(line, 0); at != kNotFound;
        at = find_http_version(line, at + kVersionBytes - 1)) {
     if (at > 0 && wants(wanted, MessageDirection::kResponse) && is_status_line(line.substr(at))) {
       return {true, at, MessageDirection::kResponse};
     }
     version = at;
   }
-  if (version == kNowhere || !wants(wanted, MessageDirection::kRequest) ||
+  if (version == kNotFound || !wants(wanted, MessageDirection::kRequest) ||
       version + kVersionBytes != line.size() || !is_digit(line.back()) || version < 2 ||
       line[version - 1] != ' ') {
     return {};
   }
   const size_t target_end = version - 1;
   const size_t before_target = line.substr(0, target_end).find_last_of(" \t");
-  if (before_target == kNowhere || before_target + 1 == target_end || line[before_target] != ' ') {
+  if (before_target == kNotFound || before_target + 1 == target_end || line[before_target] != ' ') {
     return {};
   }
   const std::string_view word =
@@ -122,7 +120,7 @@ MessageFinder::Candidate MessageFinder::finish_kept_line(std::string_view piece,
   line_start_ = LineStart::kLine;
 
   Candidate candidate;
-  if (find_http_version(line, 0) == kNowhere) return candidate;
+  if (find_http_version(line, 0) == kNotFound) return candidate;
   const Judgement judgement = judge_line(line, line_start);
   if (!judgement.found) return candidate;
   candidate.found = true;
@@ -141,10 +139,10 @@ MessageFinder::Candidate MessageFinder::search_lines(std::string_view piece, siz
   size_t at = from;
   for (;;) {
     const size_t hit = find_http_version(piece, at);
-    const size_t line_end = hit == kNowhere ? kNowhere : find_line_feed(piece, hit);
-    if (line_end == kNowhere) break;
+    const size_t line_end = hit == kNotFound ? kNotFound : find_line_feed(piece, hit);
+    if (line_end == kNotFound) break;
     const size_t feed_before = find_last_line_feed(piece, line_begin, hit);
-    if (feed_before != kNowhere) {
+    if (feed_before != kNotFound) {
       line_begin = feed_before + 1;
       line_start_ = LineStart::kLine;
     }
@@ -164,7 +162,7 @@ MessageFinder::Candidate MessageFinder::search_lines(std::string_view piece, siz
     at = line_begin;
   }
   const size_t last_feed = find_last_line_feed(piece, line_begin, piece.size());
-  if (last_feed != kNowhere) {
+  if (last_feed != kNotFound) {
     line_begin = last_feed + 1;
     line_start_ = LineStart::kLine;
   }
@@ -177,7 +175,7 @@ MessageFinder::Candidate MessageFinder::search(std::string_view piece) {
   size_t from = 0;
   if (kept_ > 0) {
     const size_t line_feed = find_line_feed(piece, 0);
-    if (line_feed == kNowhere) {
+    if (line_feed == kNotFound) {
       keep(piece);
       return {};
     }

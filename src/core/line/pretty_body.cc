@@ -25,8 +25,6 @@ constexpr std::string_view kNumberColour = "\x1b[33m";
 constexpr std::string_view kWordColour = "\x1b[35m";
 constexpr std::string_view kRemarkColour = "\x1b[31m";
 
-constexpr std::string_view kJsonSpace = " \t\r\n";
-
 bool contains_ignoring_case(std::string_view text, std::string_view lower) {
   const auto found = std::search(text.begin(), text.end(), lower.begin(), lower.end(),
                                  [](char a, char b) { return ascii_lower(a) == b; });
@@ -52,12 +50,6 @@ std::string_view parameter(std::string_view field, std::string_view name) {
 std::string_view content_type_of(const Message& message) {
   const HeaderField* field = find_header(message.headers, "content-type");
   return field == nullptr ? std::string_view{} : field->value;
-}
-
-int hex_value(char c) {
-  const char lower = ascii_lower(c);
-  if (lower >= '0' && lower <= '9') return lower - '0';
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 // Undoes the coding of forms (URL Standard, application/x-www-form-urlencoded).
@@ -169,7 +161,7 @@ void PrettyBodyWriter::write_text(std::string_view text) {
 void PrettyBodyWriter::write_json(std::string_view text) {
   size_t depth = 0;
   const auto rest = [&](size_t at) {
-    const size_t next = text.find_first_not_of(kJsonSpace, at);
+    const size_t next = text.find_first_not_of(kSpace, at);
     return text.substr(std::min(next, text.size()));
   };
   const auto break_line = [&] {

@@ -11,8 +11,6 @@
 namespace tcp_sniffer {
 namespace {
 
-constexpr size_t kNone = std::string_view::npos;
-
 // 192.0.2.1, 192.0.2.1:80, 2001:db8::1, [2001:db8::1], [2001:db8::1]:80, with quotes around or not.
 std::optional<IpAddress> read_address(std::string_view text) {
   text = without_space(text);
@@ -21,13 +19,13 @@ std::optional<IpAddress> read_address(std::string_view text) {
   }
   if (text.starts_with('[')) {
     const size_t end = text.find(']');
-    if (end == kNone || (end + 1 < text.size() && text[end + 1] != ':')) return {};
+    if (end == kNotFound || (end + 1 < text.size() && text[end + 1] != ':')) return {};
     text = text.substr(1, end - 1);
   } else if (std::count(text.begin(), text.end(), ':') == 1) {
     text = text.substr(0, text.find(':'));
   }
   std::array<char, INET6_ADDRSTRLEN> terminated{};
-  if (text.size() >= terminated.size() || text.find('\0') != kNone) return {};
+  if (text.size() >= terminated.size() || text.find('\0') != kNotFound) return {};
   text.copy(terminated.data(), text.size());
   IpAddress ip = kV4MappedPrefix;
   if (inet_pton(AF_INET, terminated.data(), ip.data() + 12) == 1) return ip;
@@ -57,7 +55,7 @@ std::string_view forwarded_for(std::string_view element) {
     const size_t begin = last_piece(element, ';');
     const std::string_view pair = without_space(element.substr(begin));
     const size_t equals = pair.find('=');
-    if (equals != kNone && equal_ignoring_case(without_space(pair.substr(0, equals)), "for")) {
+    if (equals != kNotFound && equal_ignoring_case(without_space(pair.substr(0, equals)), "for")) {
       return pair.substr(equals + 1);
     }
     element = element.substr(0, begin > 0 ? begin - 1 : 0);

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
+#include "core/base/characters.h"
+
 namespace tcp_sniffer {
 namespace {
 
 bool is_line_break(char c) {
   return c == '\r' || c == '\n';
-}
-bool is_space(char c) {
-  return c == ' ' || c == '\t' || is_line_break(c);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view kRest = "/**";
 
 bool begins_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  return is_letter(c) || c == '_';
 }
 
 bool continues_word(char c) {

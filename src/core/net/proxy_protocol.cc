@@ -7,6 +7,8 @@
 #include <cstring>
 #include <optional>
 
+#include "core/base/characters.h"
+
 namespace tcp_sniffer {
 namespace {
 
@@ -21,7 +23,7 @@ std::optional<uint16_t> read_port(std::string_view text) {
   if (text.empty() || text.size() > 5 || (text[0] == '0' && text.size() > 1)) return {};
   uint32_t port = 0;
   for (const char c : text) {
-    if (c < '0' || c > '9') return {};
+    if (!is_digit(c)) return {};
     port = port * 10 + static_cast<uint32_t>(c - '0');
   }
   if (port > 65535) return {};

@@ -45,11 +45,11 @@ bool same_word(std::string_view a, std::string_view upper) {
 }  // namespace
 
 Pop3Command read_pop3_command(std::string_view line) {
-  const auto is_blank = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; };
+  const auto ends_word = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; };
   Pop3Command command;
-  const auto* const begin = std::find_if_not(line.begin(), line.end(), is_blank);
+  const auto* const begin = std::find_if_not(line.begin(), line.end(), ends_word);
   line.remove_prefix(static_cast<size_t>(begin - line.begin()));
-  const auto* const end = std::find_if(line.begin(), line.end(), is_blank);
+  const auto* const end = std::find_if(line.begin(), line.end(), ends_word);
   command.name = line.substr(0, static_cast<size_t>(end - line.begin()));
   if (command.name.size() < line.size()) command.argument = line.substr(command.name.size() + 1);
   for (const Verb& verb : kVerbs) {

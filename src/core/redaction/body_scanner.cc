@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/base/ascii_case.h"
-#include "core/redaction/text_words.h"
+#include "core/base/characters.h"
 
 namespace tcp_sniffer {
 namespace {

@@ -7,7 +7,6 @@
 #include "core/base/characters.h"
 #include "core/base/text_encoding.h"
 #include "core/redaction/names.h"
-#include "core/redaction/text_words.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -53,7 +52,7 @@ void count_codings(std::string_view value, BodyType& type) {
 
 // Appends what is in quotes, or up to ';'.
 void append_value(std::string_view rest, bool extended, std::string& value) {
-  const size_t begin = std::min(rest.find_first_not_of(kJsonSpace), rest.size());
+  const size_t begin = std::min(rest.find_first_not_of(kSpace), rest.size());
   rest.remove_prefix(begin);
   std::string piece;
   if (rest.starts_with('"')) {
@@ -94,11 +93,10 @@ bool read_parameter(std::string_view field, std::string_view name, std::string& 
     if (at > 0 && std::string_view("; \t\r\n,").find(field[at - 1]) == kNotFound) continue;
     size_t next = at + name.size();
     bool extended = false;
-    while (next < field.size() &&
-           (field[next] == '*' || (field[next] >= '0' && field[next] <= '9'))) {
+    while (next < field.size() && (field[next] == '*' || is_digit(field[next]))) {
       extended |= field[next++] == '*';
     }
-    next = field.find_first_not_of(kJsonSpace, next);
+    next = field.find_first_not_of(kSpace, next);
     if (next == kNotFound || field[next] != '=') continue;
     append_value(field.substr(next + 1), extended, value);
     found = true;

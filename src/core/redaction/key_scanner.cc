@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/redaction/text_words.h"
+#include "core/base/characters.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -67,7 +67,7 @@ Quote closing_quote(std::string_view text, size_t from, char quote, size_t level
 
 size_t behind_space(std::string_view text, size_t at) {
   for (;;) {
-    at = std::min(text.find_first_not_of(kJsonSpace, at), text.size());
+    at = std::min(text.find_first_not_of(kSpace, at), text.size());
     // In a string a line break is written \n.
     size_t escape = at;
     while (escape < text.size() && text[escape] == '\\') ++escape;
@@ -113,7 +113,7 @@ KeyScanner::KeyScanner(const FieldNames& names) : names_(names) {
 void KeyScanner::scan(std::string_view text, Spans& spans) {
   if (names_.empty()) return;
   std::fill(met_until_.begin(), met_until_.end(), 0);
-  const size_t first = text.find_first_not_of(kJsonSpace);
+  const size_t first = text.find_first_not_of(kSpace);
   is_json_ = first != kNotFound && (text[first] == '{' || text[first] == '[' || text[first] == '"');
   for (size_t colon = 0; (colon = text.find(':', colon)) != kNotFound && !spans.too_many();) {
     const Key key = key_before(text, colon);
@@ -135,7 +135,7 @@ bool KeyScanner::find(std::string_view text) {
 
 KeyScanner::Key KeyScanner::key_before(std::string_view text, size_t colon) {
   size_t end = colon;
-  while (end > 0 && kJsonSpace.find(text[end - 1]) != kNotFound) --end;
+  while (end > 0 && kSpace.find(text[end - 1]) != kNotFound) --end;
   const size_t least = end > kKeyMax ? end - kKeyMax : 0;
   if (end == 0) return {};
   for (const char quote : {'"', '\''}) {

@@ -50,19 +50,19 @@ std::string_view trimmed(std::string_view text, bool (*is_around)(char)) {
   return text;
 }
 
-bool is_blank(char c) {
+bool is_padding(char c) {
   return static_cast<unsigned char>(c) <= ' ' || c == 0x7f || c == '+';
 }
 
-bool is_blank_or_wide(char c) {
-  return is_blank(c) || !is_visible(c);
+bool is_padding_or_wide(char c) {
+  return is_padding(c) || !is_visible(c);
 }
 
 // Without blanks around, and without wide characters, which may be blanks, unless there are no
 // others.
 std::string_view without_blanks(std::string_view text) {
-  const std::string_view visible = trimmed(text, is_blank_or_wide);
-  return visible.empty() ? trimmed(text, is_blank) : visible;
+  const std::string_view visible = trimmed(text, is_padding_or_wide);
+  return visible.empty() ? trimmed(text, is_padding) : visible;
 }
 
 // Takes the next element off the front of `name`, empty ones left out; empty: there is none.
@@ -87,18 +87,12 @@ std::string_view whole_name(std::string_view name) {
   return without_blanks(name.substr(0, name.find_first_of(std::string_view("[\0", 2))));
 }
 
-int hex_digit(char c) {
-  if (is_digit(c)) return c - '0';
-  const char lower = ascii_lower(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 // The number that `count` hexadecimal digits at `at` write, -1 when they are none.
 int hex_number(std::string_view text, size_t at, size_t count) {
   if (text.size() < at + count) return -1;
   int number = 0;
   for (const char c : text.substr(at, count)) {
-    const int digit = hex_digit(c);
+    const int digit = hex_value(c);
     if (digit < 0) return -1;
     number = number * 16 + digit;
   }

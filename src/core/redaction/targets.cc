@@ -4,7 +4,6 @@
 
 #include "core/base/ascii_case.h"
 #include "core/base/characters.h"
-#include "core/redaction/text_words.h"
 
 namespace tcp_sniffer {
 namespace {

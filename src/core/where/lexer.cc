@@ -1,15 +1,12 @@
 #include "core/where/lexer.h"
 
+#include "core/base/characters.h"
+
 namespace tcp_sniffer {
 namespace {
 
-bool is_blank(char c) {
-  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 bool is_word_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '.' || c == '-' || c == ':' || c == '/';
+  return is_letter(c) || is_digit(c) || c == '_' || c == '.' || c == '-' || c == ':' || c == '/';
 }
 
 Token::Kind kind_of_sign(char c) {
@@ -32,7 +29,7 @@ Token::Kind kind_of_sign(char c) {
 }  // namespace
 
 bool Lexer::next(Token& token, ConditionError& error) {
-  while (at_ < text_.size() && is_blank(text_[at_])) at_++;
+  while (at_ < text_.size() && is_space(text_[at_])) at_++;
   token = {Token::Kind::kEnd, at_, {}, {}};
   if (at_ == text_.size()) return true;
   const char first = text_[at_];

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <memory>
 
+#include "core/base/characters.h"
 #include "io/base/kafka_library.h"
 #include "io/base/printable.h"
 
@@ -46,8 +47,7 @@ constexpr std::string_view kSecrets[] = {
 };
 
 bool is_topic_character(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' ||
-         c == '_' || c == '-';
+  return is_digit(c) || is_letter(c) || c == '.' || c == '_' || c == '-';
 }
 
 std::string fault_of_topic(std::string_view topic) {

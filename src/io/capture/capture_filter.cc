@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/base/byte_order.h"
+#include "core/base/characters.h"
 #include "core/base/limits.h"
 #include "core/net/frame_decoder.h"
 #include "io/base/capture_magic.h"
@@ -147,10 +148,6 @@ std::vector<PortRange> port_ranges(std::vector<uint16_t> ports) {
   return ranges;
 }
 
-bool is_blank(const std::string& text) {
-  return text.find_first_not_of(" \t\r\n") == std::string::npos;
-}
-
 // Where the header of a link type that can have encapsulations ends, and where its Ethernet type
 // is.
 struct TypedHeader {
@@ -200,7 +197,7 @@ bool FilterProgram::matches(std::span<const uint8_t> data, uint32_t wire_size) c
 }
 
 std::variant<CaptureFilter, Problem> CaptureFilter::make(Options options) {
-  if (is_blank(options.user)) options.user.clear();
+  if (without_space(options.user).empty()) options.user.clear();
   if (!options.user.empty()) {
     const auto rejected = [&](const std::string& words) {
       const std::string shown = quote_text(options.user, CaptureFilter::kFilterShownMax);

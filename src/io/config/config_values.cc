@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "core/base/characters.h"
 #include "core/base/text_encoding.h"
 #include "core/field/fields.h"
 #include "core/metrics/routes.h"
@@ -73,7 +74,7 @@ Fault read_number(const KeySpec& key, const json& value, uint64_t& out) {
     const auto& text = value.get_ref<const std::string&>();
     const auto size = parse_size(text);
     // A size as a text is for its unit's sake; "80" is a number of the wrong type.
-    if (!size || (text.back() >= '0' && text.back() <= '9')) {
+    if (!size || is_digit(text.back())) {
       return fault(key, shown(value), "is not a size");
     }
     number = *size;
@@ -111,8 +112,7 @@ Fault read_word(const KeySpec& key, const json& value, size_t& out) {
 bool is_token(std::string_view text) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
   return std::all_of(text.begin(), text.end(), [&](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           kMarks.find(c) != std::string_view::npos;
+    return is_digit(c) || is_letter(c) || kMarks.find(c) != std::string_view::npos;
   });
 }
 

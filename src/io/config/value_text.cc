@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "core/base/characters.h"
+
 namespace tcp_sniffer {
 namespace {
 
@@ -28,7 +30,7 @@ std::string_view leading_digits(std::string_view text) {
 
 // The number at the text as a JSON number, or nothing.
 std::optional<json> parse_json_number(std::string_view text) {
-  const bool begins_well = !text.empty() && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9'));
+  const bool begins_well = !text.empty() && (text[0] == '-' || is_digit(text[0]));
   if (!begins_well) return {};
   json value = json::parse(text, nullptr, false);
   if (value.is_number()) return value;
