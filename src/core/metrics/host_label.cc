@@ -13,31 +13,42 @@ namespace {
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 constexpr std::string_view kNoHost = "none";
 
+bool is_port(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), is_digit);
+}
+
+// Host and port of what stands where an authority does. A user and password are no part of a label,
+// and what follows an authority in a target is none either.
+std::string_view without_user(std::string_view text) {
+  const std::string_view authority = text.substr(0, text.find_first_of("/?#"));
+  size_t user_end = authority.rfind('@');
+  if (user_end != kNotFound) return authority.substr(user_end + 1);
+  const size_t bracket = authority.rfind(']');
+  const size_t colon = authority.rfind(':');
+  const bool is_of_address = bracket != kNotFound && colon < bracket;
+  if (colon == kNotFound || is_of_address || is_port(authority.substr(colon + 1))) return authority;
+  user_end = text.rfind('@');  // the password has a '/'
+  return user_end == kNotFound ? authority : without_user(text.substr(user_end + 1));
+}
+
 // Of the absolute form and of the authority form, which only CONNECT has.
 std::string_view authority_of(std::string_view method, std::string_view target) {
   if (target.starts_with('/')) return {};
   constexpr size_t kSchemeMax = 16;
   const size_t scheme = target.substr(0, kSchemeMax).find("://");
-  if (scheme != std::string_view::npos) {
-    target.remove_prefix(scheme + 3);
-  } else if (method != "CONNECT") {
-    return {};
-  }
-  target = target.substr(0, target.find_first_of("/?#"));
-  const size_t user_end = target.rfind('@');
-  return user_end == std::string_view::npos ? target : target.substr(user_end + 1);
+  if (scheme != kNotFound) return target.substr(scheme + 3);
+  return method == "CONNECT" ? target : std::string_view();
 }
 
 // RFC 3986 section 3.2: only an address in brackets has other colons than that of the port.
 std::string_view without_port(std::string_view host) {
   if (host.starts_with('[')) {
     const size_t end = host.find(']');
-    return end == std::string_view::npos ? host : host.substr(0, end + 1);
+    return end == kNotFound ? host : host.substr(0, end + 1);
   }
   const size_t colon = host.rfind(':');
-  if (colon == std::string_view::npos || host.find(':') != colon) return host;
-  const std::string_view port = host.substr(colon + 1);
-  return std::all_of(port.begin(), port.end(), is_digit) ? host.substr(0, colon) : host;
+  if (colon == kNotFound || host.find(':') != colon) return host;
+  return is_port(host.substr(colon + 1)) ? host.substr(0, colon) : host;
 }
 
 // False: there is no room.
@@ -52,7 +63,8 @@ bool append(HostLabel& label, std::string_view text) {
 
 std::string_view host_of_request(std::string_view method, std::string_view target,
                                  std::string_view host_header) {
-  return without_port(host_header.empty() ? authority_of(method, target) : host_header);
+  return without_port(
+      without_user(host_header.empty() ? authority_of(method, target) : host_header));
 }
 
 HostLabel host_label(std::string_view host) {

@@ -37,6 +37,19 @@ TEST(HostLabelTest, ComesFromTheTargetWhereThereIsNoHostHeader) {
   EXPECT_EQ(label(":80"), "none");
 }
 
+TEST(HostLabelTest, TellsNothingOfAUserOrAQuery) {
+  EXPECT_EQ(label("user:secret@shop.example:80"), "shop.example");
+  EXPECT_EQ(label("secret@shop.example"), "shop.example");
+  EXPECT_EQ(label("a@b:sec@ret@shop.example"), "shop.example");
+  EXPECT_EQ(label("user:sec/ret@shop.example"), "shop.example");
+  EXPECT_EQ(label("shop.example?token=secret"), "shop.example");
+  EXPECT_EQ(label("shop.example:80/a?token=secret@b"), "shop.example");
+  EXPECT_EQ(label("shop.example#token=secret"), "shop.example");
+  EXPECT_EQ(label("", "http://user:sec/ret@shop.example/a"), "shop.example");
+  EXPECT_EQ(label("", "user:secret@shop.example:443", "CONNECT"), "shop.example");
+  EXPECT_EQ(label("", "http://[2001:db8::a]/a@b"), "[2001:db8::a]");
+}
+
 TEST(HostLabelTest, HasNoControlCharactersAndIsUtf8) {
   using namespace std::string_view_literals;
   EXPECT_EQ(label("a\"b\\c"), "a\"b\\c");  // for the exposition to escape
