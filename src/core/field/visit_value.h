@@ -81,11 +81,23 @@ typename Take::Result nonzero(uint64_t number, const Take& take) {
 
 }  // namespace visit_value_details
 
-// Calls the one function of `take` that is for the kind of value that the field has (FieldValue's
-// kinds), or absent(), and returns its Take::Result. For where a value is written at once: a
-// FieldValue is not made. A field of the request or of the response is absent from the other one's
-// message, except what a response's message says of its request (Message::request_method and the
-// like). A message has no field of its exchange.
+// Calls the one function of `take` that is for the kind of value that the field has, and returns
+// its Take::Result:
+//
+//     absent()
+//     time(ns)                      since 1970
+//     milliseconds(ns)
+//     number(value)
+//     text(text)                    of the wire; valid as long as the message's
+//     word(word)                    one of the program's own; empty: absent
+//     address(ip, mapped_on_wire)   as Endpoint's
+//     flag(is_so)                   false: absent
+//     connection_id(id)
+//     other()                       objects, lists, headers, bodies, and what is computed
+//
+// A field of the request or of the response is absent from the other one's message, except what a
+// response's message says of its request (Message::request_method and the like). A message has no
+// field of its exchange.
 template <class Take>
 [[gnu::always_inline]] inline typename Take::Result visit_value(const FieldRef& ref,
                                                                 const Message& message,

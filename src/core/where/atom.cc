@@ -7,6 +7,8 @@
 
 #include "core/base/number_text.h"
 #include "core/base/text_encoding.h"
+#include "core/field/field_value.h"
+#include "core/field/visit_value.h"
 #include "core/message/body_text.h"
 #include "core/message/folded_value.h"
 #include "core/where/condition.h"
@@ -199,30 +201,32 @@ std::string Atom::compare(Test test, const Token& value) {
   return "";
 }
 
-bool Atom::holds(const Message& message) const {
-  const FieldValue value = value_of(ref_, message);
-  switch (value.kind) {
-    case FieldValue::Kind::kAbsent:
-      return false;
-    case FieldValue::Kind::kTime:
-      return number_matches(value.ns - value.ns % kNsPerTick);
-    case FieldValue::Kind::kMilliseconds:
-      return number_matches(value.ns);
-    case FieldValue::Kind::kNumber:
-      return number_matches(clamped(value.number));
-    case FieldValue::Kind::kText:
-      // POP3 has texts where HTTP has numbers.
-      return type_ == Type::kText ? text_matches(value.text) : test_ == Test::kThere;
-    case FieldValue::Kind::kWord:
-      return text_matches(value.text);
-    case FieldValue::Kind::kAddress:
-      return test_ == Test::kThere || network_matches(*value.ip);
-    case FieldValue::Kind::kFlag:
-      return true;
-    case FieldValue::Kind::kOther:
-      return other_matches(message);
+// What visit_value calls.
+struct Atom::Comparison {
+  using Result = bool;
+
+  const Atom& atom;
+  const Message& message;
+
+  static bool absent() { return false; }
+  bool time(int64_t ns) const { return atom.number_matches(ns - ns % kNsPerTick); }
+  bool milliseconds(int64_t ns) const { return atom.number_matches(ns); }
+  bool number(uint64_t value) const { return atom.number_matches(clamped(value)); }
+  // POP3 has texts where HTTP has numbers.
+  bool text(std::string_view text) const {
+    return atom.type_ == Type::kText ? atom.text_matches(text) : atom.test_ == Test::kThere;
   }
-  return false;
+  bool word(std::string_view word) const { return !word.empty() && atom.text_matches(word); }
+  bool address(const IpAddress& ip, bool /*mapped_on_wire*/) const {
+    return atom.test_ == Test::kThere || atom.network_matches(ip);
+  }
+  static bool flag(bool is_so) { return is_so; }
+  bool connection_id(uint64_t /*id*/) const { return other(); }
+  bool other() const { return atom.other_matches(message); }
+};
+
+bool Atom::holds(const Message& message) const {
+  return visit_value(ref_, message, Comparison{*this, message});
 }
 
 bool Atom::holds_at(const ExchangeEnd& end) const {

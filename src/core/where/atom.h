@@ -7,7 +7,8 @@
 #include <variant>
 #include <vector>
 
-#include "core/field/field_value.h"
+#include "core/field/fields.h"
+#include "core/message/message.h"
 #include "core/where/constant.h"
 #include "core/where/lexer.h"
 
@@ -65,6 +66,7 @@ class Atom {
  private:
   enum class Type : uint8_t { kNumber, kMilliseconds, kTime, kText, kAddress, kNone };
   static Type type_of(const FieldRef& ref);
+  struct Comparison;
 
   bool number_matches(int64_t number) const;
   bool text_matches(std::string_view text) const;
