@@ -13,22 +13,9 @@ BufferPool::~BufferPool() {
   drop_idle(~size_t{0});
 }
 
-size_t BufferPool::class_of(size_t size) {
-  if (size <= kSizeMin) return 0;
-  return static_cast<size_t>(std::bit_width(size - 1)) - 8;
-}
-
-Buffer BufferPool::allocate(size_t size) {
-  if (size > kSizeMax) return {};
-  const size_t index = class_of(size);
+// No buffer of this size is idle.
+Buffer BufferPool::allocate_fresh(size_t index) {
   const size_t capacity = kSizeMin << index;
-  if (Idle* idle = idle_[index]) {
-    idle_[index] = idle->next;
-    idle_bytes_ -= capacity;
-    used_bytes_ += capacity;
-    DEBUG_CHECK(used_bytes_ + idle_bytes_ <= limit_bytes_);
-    return {reinterpret_cast<uint8_t*>(idle), capacity};
-  }
   if (used_bytes_ + idle_bytes_ + capacity > limit_bytes_ && !drop_idle(capacity)) {
     refuse();
     return {};
@@ -43,27 +30,15 @@ Buffer BufferPool::allocate(size_t size) {
   return {data, capacity};
 }
 
+// To the system.
+void BufferPool::give_back(const Buffer& buffer) {
+  give_memory_back(buffer.data, buffer.capacity);
+}
+
 bool BufferPool::charge(size_t bytes) {
   if (used_bytes_ + idle_bytes_ + bytes > limit_bytes_ && !drop_idle(bytes)) return false;
   used_bytes_ += bytes;
   return true;
-}
-
-void BufferPool::release(Buffer& buffer) {
-  if (!buffer) return;
-  DEBUG_CHECK(std::has_single_bit(buffer.capacity) && buffer.capacity >= kSizeMin);
-  DEBUG_CHECK(buffer.capacity <= used_bytes_);
-  used_bytes_ -= buffer.capacity;
-  if (idle_bytes_ + buffer.capacity > kIdleBytesMax) {
-    give_memory_back(buffer.data, buffer.capacity);
-  } else {
-    const size_t index = class_of(buffer.capacity);
-    auto* idle = reinterpret_cast<Idle*>(buffer.data);
-    idle->next = idle_[index];
-    idle_[index] = idle;
-    idle_bytes_ += buffer.capacity;
-  }
-  buffer = {};
 }
 
 bool BufferPool::grow(Buffer& buffer, size_t size, size_t used) {

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/base/check.h"
+
 namespace tcp_sniffer {
 
 // A piece of memory from a BufferPool. Plain value; its holder gives it back.
@@ -38,8 +40,34 @@ class BufferPool {
   BufferPool& operator=(const BufferPool&) = delete;
 
   // At least `size` bytes, or an empty Buffer: over the limit, or size above kSizeMax.
-  Buffer allocate(size_t size);
-  void release(Buffer& buffer);
+  Buffer allocate(size_t size) {
+    if (size > kSizeMax) return {};
+    const size_t index = class_of(size);
+    Idle* idle = idle_[index];
+    if (idle == nullptr) return allocate_fresh(index);
+    const size_t capacity = kSizeMin << index;
+    idle_[index] = idle->next;
+    idle_bytes_ -= capacity;
+    used_bytes_ += capacity;
+    DEBUG_CHECK(used_bytes_ + idle_bytes_ <= limit_bytes_);
+    return {reinterpret_cast<uint8_t*>(idle), capacity};
+  }
+  void release(Buffer& buffer) {
+    if (!buffer) return;
+    DEBUG_CHECK(std::has_single_bit(buffer.capacity) && buffer.capacity >= kSizeMin);
+    DEBUG_CHECK(buffer.capacity <= used_bytes_);
+    used_bytes_ -= buffer.capacity;
+    if (idle_bytes_ + buffer.capacity > kIdleBytesMax) {
+      give_back(buffer);
+    } else {
+      const size_t index = class_of(buffer.capacity);
+      auto* idle = reinterpret_cast<Idle*>(buffer.data);
+      idle->next = idle_[index];
+      idle_[index] = idle;
+      idle_bytes_ += buffer.capacity;
+    }
+    buffer = {};
+  }
 
   // Grows `buffer` to at least `size`, keeping its first `used` bytes. False: not enough memory,
   // the buffer is unchanged.
@@ -94,7 +122,11 @@ class BufferPool {
     Idle* next;
   };
 
-  static size_t class_of(size_t size);
+  static size_t class_of(size_t size) {
+    return size <= kSizeMin ? 0 : static_cast<size_t>(std::bit_width(size - 1)) - 8;
+  }
+  Buffer allocate_fresh(size_t index);
+  static void give_back(const Buffer& buffer);
   bool drop_idle(size_t needed);
 
   size_t limit_bytes_;
