@@ -44,11 +44,7 @@ bool ExchangeLines::admit(const Message& message, ConnectionIdentity& connection
     return true;
   }
   if (message.direction == MessageDirection::kRequest) return admit_request(message, connection);
-  HeldExchange* held = nullptr;
-  if (message.exchange != kNoExchange) {
-    if (!message.is_interim()) release_before(message, connection);
-    held = find(connection, message.exchange);
-  }
+  HeldExchange* const held = find_answered(message, connection);
   if (held == nullptr) {
     fate_ =
         was_written(message)
@@ -59,7 +55,10 @@ bool ExchangeLines::admit(const Message& message, ConnectionIdentity& connection
   } else {
     fate_ = held->fate = held->rules->choice.at_end(&held->asked, &message, end_of(*held));
   }
-  if (fate_ == Fate::kWritten || fate_ == Fate::kOpen) return true;
+  if (fate_ == Fate::kWritten || fate_ == Fate::kOpen) {
+    answered_ = held;
+    return true;
+  }
   leave_out(fate_, 1);
   if (held != nullptr && !message.is_interim()) leave_alone(*held, {});
   return false;

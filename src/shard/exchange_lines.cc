@@ -47,12 +47,13 @@ Orphan ExchangeLines::orphan_of(const Message& response) {
 }
 
 void ExchangeLines::take(const Message& message, ConnectionIdentity& connection) {
-  if (message.direction == MessageDirection::kRequest) {
-    take_request(message, connection);
-  } else if (message.is_interim()) {
-    take_interim(message, connection);
+  if (message.direction == MessageDirection::kRequest) return take_request(message, connection);
+  HeldExchange* const held = answered_ ? *answered_ : find_answered(message, connection);
+  answered_.reset();
+  if (message.is_interim()) {
+    take_interim(message, held);
   } else {
-    take_response(message, connection);
+    take_response(message, held);
   }
 }
 
@@ -73,12 +74,8 @@ void ExchangeLines::take_request(const Message& request, ConnectionIdentity& con
   }
 }
 
-void ExchangeLines::take_response(const Message& response, ConnectionIdentity& connection) {
-  HeldExchange* held = nullptr;
-  if (response.exchange != kNoExchange) {
-    release_before(response, connection);
-    held = find(connection, response.exchange);
-  }
+// `held`: what waits for it; nullptr: nothing.
+void ExchangeLines::take_response(const Message& response, HeldExchange* held) {
   if (held == nullptr) return write_alone(response, orphan_of(response));
   if (!by_exchange_) {
     leave_alone(*held, {});
@@ -90,9 +87,7 @@ void ExchangeLines::take_response(const Message& response, ConnectionIdentity& c
   write_alone(response, orphan_of(response));
 }
 
-void ExchangeLines::take_interim(const Message& interim, ConnectionIdentity& connection) {
-  HeldExchange* held =
-      interim.exchange == kNoExchange ? nullptr : find(connection, interim.exchange);
+void ExchangeLines::take_interim(const Message& interim, HeldExchange* held) {
   if (held == nullptr || held->messages == 0) return write_alone(interim, orphan_of(interim));
   if (append_interim(interim, *held)) return;
   counters_.add(ShardCounter::exchanges_left_early);
@@ -225,6 +220,14 @@ HeldExchange* ExchangeLines::find(const ConnectionIdentity& connection, uint64_t
   HeldExchange* held = connection.extras->waiting.first;
   while (held != nullptr && held->exchange < exchange) held = held->next;
   return held != nullptr && held->exchange == exchange ? held : nullptr;
+}
+
+// What waits for this response. What waits for another that came before it leaves alone.
+HeldExchange* ExchangeLines::find_answered(const Message& response,
+                                           ConnectionIdentity& connection) {
+  if (response.exchange == kNoExchange) return nullptr;
+  if (!response.is_interim()) release_before(response, connection);
+  return find(connection, response.exchange);
 }
 
 // Responses come in the order of their requests: what waits before this one's has lost its own.

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -100,6 +101,7 @@ class ExchangeLines {
   void end_admission() {
     fate_ = Fate::kWritten;
     asked_ = {};
+    answered_.reset();
   }
 
   // With a choice, before take: false when the message is left out, which is counted. It is judged
@@ -134,8 +136,8 @@ class ExchangeLines {
   // Why a response is alone.
   static Orphan orphan_of(const Message& response);
   void take_request(const Message& request, ConnectionIdentity& connection);
-  void take_response(const Message& response, ConnectionIdentity& connection);
-  void take_interim(const Message& interim, ConnectionIdentity& connection);
+  void take_response(const Message& response, HeldExchange* held);
+  void take_interim(const Message& interim, HeldExchange* held);
   bool hold(const Message& request, ConnectionIdentity& connection);
   bool append_interim(const Message& interim, HeldExchange& held);
   void remember_fate(const Message& request, ConnectionIdentity& connection);
@@ -144,6 +146,7 @@ class ExchangeLines {
   void link(HeldExchange& held, ConnectionIdentity& connection);
   void release(HeldExchange& held);
   HeldExchange* find(const ConnectionIdentity& connection, uint64_t exchange) const;
+  HeldExchange* find_answered(const Message& response, ConnectionIdentity& connection);
   void release_before(const Message& response, ConnectionIdentity& connection);
   bool join(const HeldExchange& held, const Message& response);
   void write_alone(const Message& message, Orphan orphan);
@@ -165,6 +168,7 @@ class ExchangeLines {
   // Of the message that was admitted last.
   Fate fate_ = Fate::kWritten;
   ExchangeChoice::Asked asked_;
+  std::optional<HeldExchange*> answered_;  // of a response, until it is taken: find_answered's
   // Requests up to here may have been written without being judged and remembered.
   int64_t written_until_ns_ = INT64_MIN;
   HeldExchange* oldest_ = nullptr;
