@@ -154,6 +154,7 @@ void ShardLines::decode(Message& message) {
   if (!result.codings.empty()) message.body_cut_is_none = result.cut_is_none;
   message.content_decoded = result.codings;
   message.content_decode_error = result.error;
+  message.content_proof = result.proof;
   message.body_truncated |= result.truncated;
   if (!result.codings.empty()) counters_.add(ShardCounter::bodies_decoded);
   switch (result.error) {

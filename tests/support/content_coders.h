@@ -52,9 +52,9 @@ inline std::string brotli(std::string_view text) {
 }
 
 // With a checksum. A window that is asked for is declared, however short the text.
-inline std::string zstd(std::string_view text, int window_log = 0) {
+inline std::string zstd(std::string_view text, int window_log = 0, bool checksum = true) {
   ZSTD_CCtx* context = ZSTD_createCCtx();
-  ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, checksum ? 1 : 0);
   std::string out(ZSTD_compressBound(text.size()) + 64, '\0');
   ZSTD_inBuffer in{text.data(), text.size(), 0};
   ZSTD_outBuffer written{out.data(), out.size(), 0};

@@ -53,9 +53,11 @@ ContentDecoder::Result ContentDecoder::decode(const Message& message) {
   End end = End::kWhole;
   size_t undone = 0;
   bool last_was_cut = false;
+  const bool input_is_whole = !message.body_truncated && message.incomplete == Incomplete::kNo;
   while (undone < list.count) {
     Text& output = texts_[undone];
     const End this_end = undo(list.codings[list.count - 1 - undone], input, output);
+    note_proof(this_end, end == End::kWhole, input_is_whole, result);
     // A stream that ends too early because an outer one was stopped has the outer one's reason.
     if (this_end != End::kWhole && (this_end != End::kTruncated || end == End::kWhole)) {
       end = this_end;
@@ -80,6 +82,21 @@ ContentDecoder::Result ContentDecoder::decode(const Message& message) {
     result.limit = limit_;
   }
   return result;
+}
+
+// One checksum speaks for all codings of a body: what is around it or in it is what was coded, too.
+void ContentDecoder::note_proof(End end, bool is_first_fault, bool input_is_whole,
+                                Result& result) const {
+  const bool ends_early = end == End::kTruncated && is_first_fault && input_is_whole;
+  const bool goes_on = end == End::kWhole && goes_on_ && !decompressor_.has_checksum();
+  if (ends_early || goes_on) {
+    result.proof = ContentProof::kContradicted;
+  } else if (end == End::kWhole && decompressor_.has_checksum() &&
+             result.proof != ContentProof::kContradicted) {
+    result.proof = ContentProof::kChecksum;
+  } else if (result.proof == ContentProof::kNotNeeded) {
+    result.proof = ContentProof::kNone;
+  }
 }
 
 void ContentDecoder::name_codings(std::span<const ContentCoding> codings) {
@@ -132,6 +149,7 @@ ContentDecoder::End ContentDecoder::run(std::string_view input, Text& output) {
     output.size += step.produced;
     switch (step.state) {
       case Decompressor::State::kEnd:
+        goes_on_ = !input.empty();
         return End::kWhole;
       case Decompressor::State::kCorrupt:
         return End::kCorrupt;

@@ -46,8 +46,9 @@ class ContentDecoder {
     std::string_view codings;  // those undone, "gzip" or "deflate, gzip"; empty: body is as sent
     ContentDecodeError error = ContentDecodeError::kNo;
     Limit limit = Limit::kNone;  // which, with kLimit
-    bool truncated = false;      // output went beyond output_max
-    bool cut_is_none = false;    // … and what followed shows the character cut there to be none
+    ContentProof proof = ContentProof::kNotNeeded;
+    bool truncated = false;    // output went beyond output_max
+    bool cut_is_none = false;  // … and what followed shows the character cut there to be none
   };
 
   // Looks at the headers, the kept body and its gaps only.
@@ -70,6 +71,7 @@ class ContentDecoder {
 
   End undo(ContentCoding coding, std::string_view input, Text& output);
   End run(std::string_view input, Text& output);
+  void note_proof(End end, bool is_first_fault, bool input_is_whole, Result& result) const;
   bool make_room(Text& output, size_t input_size);
   bool beyond_limit(const Text& output);
   void name_codings(std::span<const ContentCoding> codings);
@@ -88,6 +90,7 @@ class ContentDecoder {
   uint64_t work_bytes_ = 0;
   uint64_t clock_at_bytes_ = 0;
   Limit limit_ = Limit::kNone;
+  bool goes_on_ = false;  // bytes follow the stream's end
 };
 
 }  // namespace tcp_sniffer

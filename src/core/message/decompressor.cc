@@ -67,17 +67,18 @@ void Decompressor::release() {
 bool Decompressor::start(ContentCoding coding, std::string_view input, bool raw_deflate) {
   coding_ = coding;
   zlib_header_ = false;
+  has_checksum_ = coding == ContentCoding::kGzip;
   switch (coding) {
     case ContentCoding::kGzip:
       return start_zlib(kGzipBits);
     case ContentCoding::kDeflate:
       // RFC 9110 section 8.4.1.2 means zlib's format; many servers send the bare stream.
-      zlib_header_ = !raw_deflate && looks_like_zlib(input);
+      has_checksum_ = zlib_header_ = !raw_deflate && looks_like_zlib(input);
       return start_zlib(zlib_header_ ? kZlibBits : kRawBits);
     case ContentCoding::kBrotli:
       return start_brotli();
     case ContentCoding::kZstd:
-      return start_zstd();
+      return start_zstd(input);
   }
   return false;
 }
@@ -165,7 +166,11 @@ Decompressor::Step Decompressor::step_brotli(std::string_view input, std::span<c
   return step;
 }
 
-bool Decompressor::start_zstd() {
+// The first frame speaks for the others: one program makes them all.
+bool Decompressor::start_zstd(std::string_view input) {
+  ZSTD_frameHeader header{};
+  has_checksum_ =
+      ZSTD_getFrameHeader(&header, input.data(), input.size()) == 0 && header.checksumFlag != 0;
   if (zstd_ != nullptr && ZSTD_sizeof_DCtx(zstd_) > kZstdKeptMax) {
     ZSTD_freeDCtx(zstd_);
     zstd_ = nullptr;

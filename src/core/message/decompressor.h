@@ -55,6 +55,9 @@ class Decompressor {
   // Whether start() took the stream for deflate with zlib's header.
   bool has_zlib_header() const { return coding_ == ContentCoding::kDeflate && zlib_header_; }
 
+  // Whether the end of the stream has a checksum, which is compared there.
+  bool has_checksum() const { return has_checksum_; }
+
   // Decodes some of `input`, which is all that is left of the stream, into `output`. A step that
   // neither consumed nor produced has reached the end of its input too early. Several gzip members
   // (RFC 1952 section 2.2) or zstd frames (RFC 8878 section 3.1) are one stream.
@@ -69,7 +72,7 @@ class Decompressor {
 
   bool start_zlib(int window_bits);
   bool start_brotli();
-  bool start_zstd();
+  bool start_zstd(std::string_view input);
   Step step_zlib(std::string_view input, std::span<char> output);
   Step step_brotli(std::string_view input, std::span<char> output);
   Step step_zstd(std::string_view input, std::span<char> output);
@@ -77,6 +80,7 @@ class Decompressor {
   BufferPool& pool_;
   ContentCoding coding_ = ContentCoding::kGzip;
   bool zlib_header_ = false;
+  bool has_checksum_ = false;
   bool zlib_made_ = false;
   z_stream zlib_{};
   BrotliDecoderState* brotli_ = nullptr;

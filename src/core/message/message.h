@@ -36,6 +36,15 @@ enum class ContentDecodeError : uint8_t {
   kLimit,      // it would cost too much: ratio, time, memory, or too many codings
 };
 
+// What shows that a decoded body is what was coded. A stream whose bytes changed on the way may
+// decode to another text without an error.
+enum class ContentProof : uint8_t {
+  kNotNeeded,     // nothing was decoded
+  kChecksum,      // one was compared at the stream's end
+  kNone,          // br and raw deflate have none, and what is cut has no end
+  kContradicted,  // the coded stream ends before or after the body does
+};
+
 // One header or trailer field as sent, without the whitespace around name and value. A folded
 // value (obs-fold, RFC 9112 section 5.2) keeps its line breaks; the line writer replaces each
 // CRLF and the whitespace around it by one space.
@@ -103,6 +112,7 @@ struct Message {
   // is as sent. Sizes and gaps are those of the body as sent, always.
   std::string_view content_decoded;
   ContentDecodeError content_decode_error = ContentDecodeError::kNo;
+  ContentProof content_proof = ContentProof::kNotNeeded;
 
   Incomplete incomplete = Incomplete::kNo;
   uint64_t missing_bytes = 0;  // 0 = not known or none

@@ -4,6 +4,7 @@
 
 #include "core/base/ascii_case.h"
 #include "core/base/characters.h"
+#include "core/redaction/json_form.h"
 
 namespace tcp_sniffer {
 namespace {
@@ -63,9 +64,16 @@ bool BodyScanner::scan(const Message& message, Spans& spans) {
           : 1 + std::count(message.content_decoded.begin(), message.content_decoded.end(), ','));
   if (type.codings != undone) return false;
   // What a damaged stream was decoded to may be another text than was sent, with other names.
-  if (message.content_decode_error == ContentDecodeError::kCorrupt) return false;
+  if (message.content_decode_error == ContentDecodeError::kCorrupt ||
+      message.content_proof == ContentProof::kContradicted) {
+    return false;
+  }
   const bool cut = message.body_truncated || message.incomplete != Incomplete::kNo ||
                    message.content_decode_error != ContentDecodeError::kNo;
+  if (message.content_proof == ContentProof::kNone && type.is_json) {
+    const JsonForm form = json_form(body_);
+    if (form == JsonForm::kNone || (form == JsonForm::kBegun && !cut)) return false;
+  }
   const Piece whole{0, body_.size(), cut && !message.body_cut_is_none};
   return scan_piece(whole, type, 0, spans) && !spans.too_many();
 }

@@ -29,6 +29,7 @@ bool is_ascii_superset(std::string_view charset) {
 void read_content_type(std::string_view value, BodyType& type) {
   type.is_named = true;
   const std::string media = lower(without_space(value.substr(0, value.find_first_of(";,"))));
+  type.is_json |= media.ends_with("/json") || media.ends_with("+json");
   type.is_form |= media == "application/x-www-form-urlencoded";
   type.is_plain |= media == "text/plain";
   if (media.starts_with("multipart/")) {

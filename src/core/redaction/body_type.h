@@ -13,6 +13,7 @@ namespace tcp_sniffer {
 // care counts.
 struct BodyType {
   bool is_named = false;       // there is a Content-Type
+  bool is_json = false;        // application/json, …+json
   bool is_form = false;        // application/x-www-form-urlencoded
   bool is_multipart = false;   // multipart/…
   std::string boundary;        // its boundary; may be empty

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "core/base/limits.h"
@@ -27,6 +28,7 @@ struct Outcome {
   ContentDecodeError error = ContentDecodeError::kNo;
   ContentDecoder::Limit limit = ContentDecoder::Limit::kNone;
   bool truncated = false;
+  ContentProof proof = ContentProof::kNotNeeded;
 };
 
 class ContentDecoderTest : public testing::Test {
@@ -35,8 +37,12 @@ class ContentDecoderTest : public testing::Test {
 
   Outcome decode_message(const Message& message) {
     const ContentDecoder::Result result = decoder.decode(message);
-    Outcome outcome{std::string(result.body), std::string(result.codings), result.error,
-                    result.limit, result.truncated};
+    Outcome outcome{std::string(result.body),
+                    std::string(result.codings),
+                    result.error,
+                    result.limit,
+                    result.truncated,
+                    result.proof};
     decoder.release_output();
     return outcome;
   }
@@ -224,6 +230,46 @@ TEST_F(ContentDecoderTest, SeveralMembersAreOneBody) {
 TEST_F(ContentDecoderTest, GarbageBehindTheStreamIsIgnored) {
   EXPECT_EQ(decode("gzip", gzip("text") + std::string(20, '\0')).body, "text");
   EXPECT_EQ(decode("gzip", gzip("text") + "\r\n").error, ContentDecodeError::kNo);
+}
+
+TEST_F(ContentDecoderTest, TellsWhatShowsThatTheBodyIsWhatWasCoded) {
+  const std::string text = some_text(5000);
+  const std::string long_text = some_text(kOutputMax + 1);
+  const auto half = [](const std::string& coded) { return coded.substr(0, coded.size() / 2); };
+  const std::tuple<std::string, std::string, ContentProof> cases[] = {
+      {"identity", text, ContentProof::kNotNeeded},
+      {"gzip", gzip(text), ContentProof::kChecksum},
+      {"deflate", deflate_zlib(text), ContentProof::kChecksum},
+      {"deflate", deflate_raw(text), ContentProof::kNone},
+      {"br", brotli(text), ContentProof::kNone},
+      {"zstd", zstd(text), ContentProof::kChecksum},
+      {"zstd", zstd(text, 0, false), ContentProof::kNone},
+      {"deflate, gzip", gzip(deflate_raw(text)), ContentProof::kChecksum},
+      {"gzip, deflate", deflate_raw(gzip(text)), ContentProof::kChecksum},
+      {"gzip", gzip(long_text), ContentProof::kNone},
+      {"gzip", gzip(text) + "garbage", ContentProof::kChecksum},
+      {"br", brotli(text) + "garbage", ContentProof::kContradicted},
+      {"deflate", deflate_raw(text) + "garbage", ContentProof::kContradicted},
+      {"zstd", zstd(text) + "garbage", ContentProof::kChecksum},
+      {"zstd", zstd(text, 0, false) + "garbage", ContentProof::kContradicted},
+      {"br", half(brotli(text)), ContentProof::kContradicted},
+      {"gzip", half(gzip(text)), ContentProof::kContradicted},
+      {"deflate, gzip", gzip(half(deflate_raw(text))), ContentProof::kContradicted},
+  };
+  for (const auto& [coding, body, proof] : cases) {
+    EXPECT_EQ(decode(coding, body).proof, proof) << coding << " " << body.size();
+  }
+  // Of a body that was cut the stream has no end.
+  const HeaderField headers[] = {{"Content-Encoding", "gzip"}};
+  const std::string cut = half(gzip(text));
+  Message message;
+  message.headers = headers;
+  message.body = cut;
+  message.incomplete = Incomplete::kClosed;
+  EXPECT_EQ(decode_message(message).proof, ContentProof::kNone);
+  message.incomplete = Incomplete::kNo;
+  message.body_truncated = true;
+  EXPECT_EQ(decode_message(message).proof, ContentProof::kNone);
 }
 
 TEST_F(ContentDecoderTest, OutputEndsAtItsMaximumAndSaysSo) {

@@ -23,6 +23,7 @@ struct Given {
   std::string coding{};
   std::string decoded{};
   ContentDecodeError error = ContentDecodeError::kNo;
+  ContentProof proof = ContentProof::kNotNeeded;
 };
 
 const RedactionRules& usual_rules() {
@@ -44,6 +45,7 @@ std::string shown(std::string_view body, const Given& given,
   message.body_truncated = given.truncated;
   message.content_decoded = given.decoded;
   message.content_decode_error = given.error;
+  message.content_proof = given.proof;
   if (!given.gaps.empty()) message.incomplete = Incomplete::kGap;
   redactor.redact(message);
   return message.body_withheld ? std::string(kWithheld) : std::string(message.body);
@@ -221,6 +223,27 @@ TEST(RedactBody, WhatCannotBeReadIsWithheld) {
   };
   EXPECT_EQ(decoded_with(ContentDecodeError::kCorrupt), kWithheld);
   EXPECT_NE(decoded_with(ContentDecodeError::kTruncated), kWithheld);
+}
+
+TEST(RedactBody, WhatIsDecodedWithoutProofHasToBeWhatItsTypeSays) {
+  const auto decoded = [](std::string_view text, ContentProof proof, bool truncated = false) {
+    return shown(
+        text,
+        {.type = kJson, .truncated = truncated, .coding = "br", .decoded = "br", .proof = proof});
+  };
+  constexpr std::string_view kGarbled = R"({"passw"rd":"secret"})";
+  EXPECT_EQ(decoded(kGarbled, ContentProof::kNone), kWithheld);
+  EXPECT_EQ(decoded(kGarbled, ContentProof::kNone, true), kWithheld);
+  EXPECT_NE(decoded(kGarbled, ContentProof::kChecksum), kWithheld);
+  EXPECT_EQ(decoded("{}", ContentProof::kContradicted), kWithheld);
+  constexpr std::string_view kWhole = R"({"password":"secret","a":1})";
+  EXPECT_EQ(decoded(kWhole, ContentProof::kNone), R"({"password":"[redacted]","a":1})");
+  EXPECT_EQ(decoded(R"({"password":"secret","a":1)", ContentProof::kNone), kWithheld);
+  EXPECT_EQ(decoded(R"({"password":"secret","a":1)", ContentProof::kNone, true),
+            R"({"password":"[redacted]","a":1)");
+  EXPECT_EQ(shown("password=secret&a=1",
+                  {.type = kForm, .coding = "br", .decoded = "br", .proof = ContentProof::kNone}),
+            "password=[redacted]&a=1");
 }
 
 TEST(RedactBody, TooManyPlacesAreNotShown) {
