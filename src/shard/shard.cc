@@ -204,7 +204,7 @@ void Shard::handle(const Segment& segment) {
 bool Shard::is_over(const Connection& connection) {
   const TcpStream& low = connection.streams[0];
   const TcpStream& high = connection.streams[1];
-  if (low.end_told && high.end_told) return true;
+  if (low.end_reported && high.end_reported) return true;
   return connection.state == ConnectionState::kHandshake &&
          ((low.was_reset() && !low.syn_seen) || (high.was_reset() && !high.syn_seen));
 }

@@ -205,7 +205,7 @@ size_t HttpDirection::continue_chunked(const Input& input) {
     open.last = input.meta;
     if (event == ChunkedDecoder::Event::kDone) finish();
     if (event == ChunkedDecoder::Event::kError) {
-      say_parse_error();
+      report_parse_error();
       if (open.cause == Incomplete::kNo) open.cause = Incomplete::kParseError;
       open.broken_body = true;
       here_.phase = HttpPhase::kBodyUntilClose;

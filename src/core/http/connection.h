@@ -29,11 +29,11 @@ enum class HeldSide : uint8_t { kNone, kLow, kHigh };
 struct HttpStream {
   OpenMessage* open = nullptr;
   HttpPhase phase = HttpPhase::kStart;
-  bool started : 1 = false;        // a message was found in this stream
-  bool unplaced : 1 = false;       // met in its middle, and nothing of it was taken yet
-  bool direct : 1 = false;         // kSearch: nothing was skipped since the loss
-  bool said_not_http : 1 = false;  // each event once per stream
-  bool said_parse_error : 1 = false;
+  bool started : 1 = false;            // a message was found in this stream
+  bool unplaced : 1 = false;           // met in its middle, and nothing of it was taken yet
+  bool direct : 1 = false;             // kSearch: nothing was skipped since the loss
+  bool not_http_reported : 1 = false;  // each event once per stream
+  bool parse_error_reported : 1 = false;
   bool order_lost : 1 = false;      // messages may be missing in front of the next one
   bool lossy : 1 = false;           // messages were lost, at some time
   bool inside : 1 = false;          // kSearch: the first line has begun

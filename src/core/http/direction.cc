@@ -286,7 +286,7 @@ StreamNature HttpDirection::nature_of(std::string_view text) {
 // The bytes at a message's place begin no message.
 size_t HttpDirection::not_a_message(const Input& input) {
   if (here_.started) {
-    say_parse_error();
+    report_parse_error();
     start_search(false);
     return 0;
   }

@@ -128,7 +128,7 @@ class HttpDirection {
   void note_cut(OpenMessage& open);
   static size_t surplus_before_message(const OpenMessage& open, MessageFinder::Wanted wanted);
   void ignore_stream(StreamNature nature, std::string_view sample);
-  void say_parse_error();
+  void report_parse_error();
 
   // ---- ends.cc: what is lost, and ends
   void bridge(uint64_t length);

@@ -46,7 +46,7 @@ size_t HttpDirection::odd_start(const Input& input) {
   }
   if (nature_of(input.text) != StreamNature::kUnknown) return not_a_message(input);
   // A request was sent, so that this is rubbish in front of its answer.
-  say_parse_error();
+  report_parse_error();
   start_search(false);
   return 0;
 }

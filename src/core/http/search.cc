@@ -212,7 +212,7 @@ void HttpDirection::fail_head(size_t resume) {
     ignore_stream(nature_of(text), text);
     return;
   }
-  if (!open.candidate) say_parse_error();
+  if (!open.candidate) report_parse_error();
   const bool inside = resume == 0 && open.strict;
   if (inside) resume = 1;
   if (resume < text.size()) {
@@ -279,8 +279,8 @@ size_t HttpDirection::ignored(const Input& input) {
 }
 
 void HttpDirection::ignore_stream(StreamNature nature, std::string_view sample) {
-  if (!here_.said_not_http) {
-    here_.said_not_http = true;
+  if (!here_.not_http_reported) {
+    here_.not_http_reported = true;
     engine_.counters_.add(nature == StreamNature::kTls     ? ShardCounter::tls
                           : nature == StreamNature::kHttp2 ? ShardCounter::http2
                                                            : ShardCounter::not_http);
@@ -296,10 +296,10 @@ void HttpDirection::ignore_stream(StreamNature nature, std::string_view sample) 
   here_.order_lost = true;
 }
 
-void HttpDirection::say_parse_error() {
+void HttpDirection::report_parse_error() {
   engine_.counters_.add(ShardCounter::parse_errors);
-  if (here_.said_parse_error) return;
-  here_.said_parse_error = true;
+  if (here_.parse_error_reported) return;
+  here_.parse_error_reported = true;
   EventRecord record;
   record.kind = EventKind::kParseError;
   put_event(record);

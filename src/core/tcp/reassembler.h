@@ -151,7 +151,7 @@ class Reassembler {
   template <StreamProtocol P>
   void take_back_end(TcpStream& stream, P& protocol, Side side, uint64_t offset);
   template <StreamProtocol P>
-  void tell_end(TcpStream& stream, P& protocol, Side side);
+  void report_end(TcpStream& stream, P& protocol, Side side);
   template <StreamProtocol P>
   void settle_ends(TcpStreams& streams, P& protocol);
   template <StreamProtocol P>
@@ -240,7 +240,8 @@ class Reassembler {
   void give_up(TcpStreams& streams, P& protocol, Side side, uint64_t to);
   // An end whose acknowledgment cannot be captured.
   static bool end_waits(const TcpStream& stream, const TcpStream& peer) {
-    return stream.ended && !stream.end_told && !stream.reset && !stream.end_guessed && !peer.seen;
+    return stream.ended && !stream.end_reported && !stream.reset && !stream.end_guessed &&
+           !peer.seen;
   }
   // Whether time alone decides about what is missing at the head. Not about bytes of which nothing
   // but one acknowledgment is known: that may be forged.

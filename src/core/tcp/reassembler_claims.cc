@@ -296,7 +296,7 @@ bool Reassembler::take_rst(TcpStream& stream, uint64_t offset) {
   if (stream.ended) {
     if (!exact) return false;
     // The FIN was reached before; now nothing of the other side is wanted either.
-    if (stream.end_told && !stream.reset) stream.reset = true;
+    if (stream.end_reported && !stream.reset) stream.reset = true;
     if (!stream.reset) stream.reset_behind_fin = true;
     return true;
   }
@@ -314,13 +314,13 @@ bool Reassembler::take_rst(TcpStream& stream, uint64_t offset) {
 // Nothing of the claim remains: the stream goes on.
 void Reassembler::drop_claim(TcpStream& stream) {
   stream.fin_offset = kNoOffset;
-  stream.ended = stream.end_told = stream.end_guessed = false;
+  stream.ended = stream.end_reported = stream.end_guessed = false;
   stream.reset = stream.reset_behind_fin = false;
 }
 
 // Whoever sent a RST is alive. A FIN that it followed remains.
 void Reassembler::drop_reset(TcpStream& stream) {
-  if (stream.end_told && !stream.end_guessed && stream.head > stream.fin_offset) {
+  if (stream.end_reported && !stream.end_guessed && stream.head > stream.fin_offset) {
     stream.reset = false;
   } else {
     drop_claim(stream);

@@ -29,14 +29,14 @@ template <StreamProtocol P>
   const bool acknowledged =
       !stream.reset && !stream.end_guessed && stream.acked == stream.fin_offset + 1;
   if (!acknowledged && !closing_) return;
-  if (!stream.end_told) tell_end(stream, protocol, side);
+  if (!stream.end_reported) report_end(stream, protocol, side);
   if (!stream.reset) stream.head = stream.fin_offset + 1;
   stream.reset |= stream.reset_behind_fin;
 }
 
 template <StreamProtocol P>
-void Reassembler::tell_end(TcpStream& stream, P& protocol, Side side) {
-  stream.end_told = stream.delivered = true;
+void Reassembler::report_end(TcpStream& stream, P& protocol, Side side) {
+  stream.end_reported = stream.delivered = true;
   protocol.on_end(side);
 }
 
@@ -135,7 +135,7 @@ int64_t Reassembler::give_up_by_evidence(TcpStreams& streams, P& protocol, int64
     }
     if (end_waits(stream, peer)) {
       stream.hole_since_ns = 0;
-      tell_end(stream, protocol, side);
+      report_end(stream, protocol, side);
       return deadline_ns;
     }
     if (stream.cut) {

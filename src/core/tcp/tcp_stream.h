@@ -43,7 +43,7 @@ struct TcpStream {
   bool cut : 1 = false;               // the snaplen cut off the bytes at the head; a copy may come
   bool ack_repeated : 1 = false;      // the hole at the head was acknowledged again
   bool ended : 1 = false;             // the claimed end is reached
-  bool end_told : 1 = false;          // … and final: the protocol knows
+  bool end_reported : 1 = false;      // … and final: the protocol knows
   bool reset : 1 = false;             // the claim is a RST
   bool reset_behind_fin : 1 = false;  // a RST came when the FIN was not final yet
   bool end_guessed : 1 = false;       // the claim is a byte that was acknowledged and never came
@@ -108,7 +108,7 @@ struct TcpStream {
   }
   bool was_reset() const { return (reset || reset_behind_fin) && end_stands(); }
   // A FIN that was acknowledged: nothing can take it back.
-  bool end_is_sure() const { return end_told && head > fin_offset; }
+  bool end_is_sure() const { return end_reported && head > fin_offset; }
   // It is reached, and something can take it back.
   bool end_is_open() const { return ended && !end_is_sure(); }
   // It is sure, and nothing of the stream is left.
