@@ -174,10 +174,18 @@ export function readU64(view: DataView, offset: number): number {
   return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 4_294_967_296;
 }
 
+/** The same, of words. */
+export function u64At(words: Uint32Array, word: number): number {
+  return (words[word] as number) + (words[word + 1] as number) * 4_294_967_296;
+}
+
 /** The same with a sign. */
 export function readI64(view: DataView, offset: number): number {
   return view.getUint32(offset, true) + view.getInt32(offset + 4, true) * 4_294_967_296;
 }
+
+/** Sizes up to this one, and what is subtracted from them, are numbers of 32 bits with a sign. */
+const plainSizeMax = 0x7fffffff;
 
 /** Whether a list of fields lies in the record, and all its texts. */
 function fieldsAreInside(
@@ -189,23 +197,25 @@ function fieldsAreInside(
 ): boolean {
   if (list + count * fieldSize > size) return false;
   const begin = record + list;
-  if ((begin & 3) !== 0) return unalignedFieldsAreInside(view, size, begin, count);
+  // Until numbers were aligned everywhere, engines wrote lists at odd places.
+  const isPlain = (begin & 3) === 0 && size <= plainSizeMax;
+  if (!isPlain) return oddFieldsAreInside(view, size, begin, count);
+  // Negative as soon as a place or a length is, or what is left of the record before or after it.
+  let signs = 0;
   for (let entry = begin >>> 2, end = entry + 4 * count; entry < end; entry += 4) {
-    const nameEnd = (words[entry] as number) + (words[entry + 1] as number);
-    const valueEnd =
-      (words[entry + 2] as number) + ((words[entry + 3] as number) & valueLengthMask);
-    if (nameEnd > size || valueEnd > size) return false;
+    const nameAt = words[entry] as number;
+    const nameLength = words[entry + 1] as number;
+    const valueAt = words[entry + 2] as number;
+    const valueLength = (words[entry + 3] as number) & valueLengthMask;
+    const afterName = (size - nameAt) | 0;
+    const afterValue = (size - valueAt) | 0;
+    signs |= nameAt | nameLength | afterName | (afterName - nameLength);
+    signs |= valueAt | afterValue | (afterValue - valueLength);
   }
-  return true;
+  return signs >= 0;
 }
 
-/** The same of a list at an odd place, where engines put it before numbers were aligned everywhere. */
-function unalignedFieldsAreInside(
-  view: DataView,
-  size: number,
-  begin: number,
-  count: number,
-): boolean {
+function oddFieldsAreInside(view: DataView, size: number, begin: number, count: number): boolean {
   for (let entry = begin, end = begin + count * fieldSize; entry < end; entry += fieldSize) {
     const nameEnd = view.getUint32(entry, true) + view.getUint32(entry + 4, true);
     const valueEnd =

@@ -8,7 +8,7 @@ import {
   httpVersionOf,
   millisecondsAt,
 } from './packed-fields.js';
-import { at, fieldSize, flag, incompleteWords, wordAt } from './packed-layout.js';
+import { at, fieldSize, flag, incompleteWords, u64At, wordAt } from './packed-layout.js';
 import { memoryOf, noMemory, type RecordMemory } from './packed-memory.js';
 import {
   endpointOf,
@@ -67,7 +67,8 @@ export class PackedMessage extends Message {
   }
 
   override get direction(): 'request' | 'response' {
-    return this.#isRequest() ? 'request' : 'response';
+    const isRequest = ((this.#words[this.#first + wordAt.direction] as number) & 0xff) === 0;
+    return isRequest ? 'request' : 'response';
   }
 
   override get protocol(): 'pop3' | undefined {
@@ -97,7 +98,7 @@ export class PackedMessage extends Message {
   }
 
   override get statusCode(): number | undefined {
-    const status = this.#word(wordAt.fixedSize) >>> 16;
+    const status = (this.#words[this.#first + wordAt.fixedSize] as number) >>> 16;
     return status === 0 ? undefined : status;
   }
 
@@ -144,7 +145,7 @@ export class PackedMessage extends Message {
   }
 
   override get bodySize(): number {
-    return this.#word(wordAt.bodySize) + this.#word(wordAt.bodySize + 1) * 4_294_967_296;
+    return u64At(this.#words, this.#first + wordAt.bodySize);
   }
 
   override get bodyTruncated(): true | undefined {
@@ -170,7 +171,7 @@ export class PackedMessage extends Message {
 
   override get exchange(): number | undefined {
     if (!this.#hasFlag(flag.hasExchange)) return undefined;
-    return this.#word(wordAt.exchange) + this.#word(wordAt.exchange + 1) * 4_294_967_296;
+    return u64At(this.#words, this.#first + wordAt.exchange);
   }
 
   override get incomplete(): MessageFields['incomplete'] {
