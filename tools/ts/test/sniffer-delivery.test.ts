@@ -1,6 +1,6 @@
 // What a sniffer gives out: to whom, in which order, and what it leaves out.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -34,6 +34,26 @@ for (const transport of transports) {
     });
   }
 }
+
+test('WhereNoPairOfSocketsCanBeMadeTheOutputComesThroughAPipe', async () => {
+  const before = process.env.TMPDIR;
+  // Too long for the name of a socket.
+  const directory = join(temporaryDir(), 'x'.repeat(120));
+  mkdirSync(directory);
+  process.env.TMPDIR = directory;
+  try {
+    const check = new OrderCheck();
+    const sniffer = fakeSniffer({ exchanges: 10 }, { onHttpMessage: (one) => check.take(one) });
+    await sniffer.start();
+    await sniffer.finished();
+    assert.equal(check.count, 20);
+    await assert.rejects(fakeSniffer({}, { transport: 'socket' }).start());
+    assert.deepEqual(readdirSync(directory), []);
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+  }
+});
 
 test('AnExceptionInOnHttpMessageIsLoggedAndHarmsNothing', async () => {
   const logger = new MemoryLogger();
