@@ -78,6 +78,9 @@ export class Delivery {
   #url: UrlOutput | undefined;
   #paused: Deferred<void> | undefined;
   #warnedOfNoOutput = false;
+  /** Messages until the next look at the clock, and when the event loop gets its turn. */
+  #untilLook = messagesPerClockLook;
+  #sliceEnd = 0;
   readonly #refused = new WeakSet<Delivered>();
 
   /** Counts messages, bytes, callback errors and unconsumed messages in `stats`. */
@@ -145,28 +148,43 @@ export class Delivery {
     checked: CheckedConfig,
   ): Promise<void> {
     const plan = planOf(checked);
-    let untilLook = messagesPerClockLook;
-    let sliceEnd = performance.now() + sliceMs;
+    this.#sliceEnd = performance.now() + sliceMs;
     for (;;) {
       const chunk = await run.source.read();
       if (chunk === null) break;
       decoder.push(chunk);
-      for (let message = decoder.next(); message !== null; message = decoder.next()) {
-        if (this.#paused !== undefined) await this.#paused.promise;
-        const wait = this.#deliver(message, plan);
-        if (wait !== undefined) await wait;
-        untilLook -= 1;
-        if (untilLook > 0) continue;
-        untilLook = messagesPerClockLook;
-        if (performance.now() < sliceEnd) continue;
-        await nextTurn();
-        sliceEnd = performance.now() + sliceMs;
+      for (;;) {
+        const wait = this.#deliverNext(decoder, plan);
+        if (wait === undefined) break;
+        await wait;
       }
       if (decoder.pendingBytes >= largeMin) run.source.expectLarge();
       const flushed = this.#stdout?.flush();
       if (flushed !== undefined) await flushed;
     }
     decoder.end();
+  }
+
+  /** Gives out messages until there is something to wait for; nothing: the decoder has no more. A
+   * loop without `await`, which the compiler likes. */
+  #deliverNext(decoder: Decoder<Delivered>, plan: Plan): Promise<unknown> | undefined {
+    for (;;) {
+      if (this.#paused !== undefined) return this.#paused.promise;
+      if (this.#untilLook === 0) {
+        this.#untilLook = messagesPerClockLook;
+        if (performance.now() >= this.#sliceEnd) return this.#nextSlice();
+      }
+      const message = decoder.next();
+      if (message === null) return undefined;
+      this.#untilLook -= 1;
+      const wait = this.#deliver(message, plan);
+      if (wait !== undefined) return wait;
+    }
+  }
+
+  async #nextSlice(): Promise<void> {
+    await nextTurn();
+    this.#sliceEnd = performance.now() + sliceMs;
   }
 
   /** Gives one message to every output; a promise when one of them is not ready for the next. */
