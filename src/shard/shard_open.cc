@@ -23,6 +23,13 @@ Connection* Shard::open(const Segment& segment) {
     return nullptr;
   }
   if (syn) {
+    // Of several interfaces one may be later than packets wait for it. Then the whole connection
+    // comes again when both have seen it.
+    const bool may_be_late = settings_.reassembly.late_wait_ns != 0;
+    if (may_be_late && tombstones_.is_before_the_end(segment)) {
+      count_dropped(ShardCounter::tombstone_segments, ShardCounter::duplicate, segment);
+      return nullptr;
+    }
     tombstones_.forget(segment);
   } else if (tombstones_.covers(segment)) {
     count_dropped(ShardCounter::tombstone_segments, ShardCounter::duplicate, segment);

@@ -9,10 +9,10 @@ void Tombstones::clear() {
 }
 
 void Tombstones::bury(const Connection& connection, int64_t clock_ns) {
-  Grave grave{connection.identity.key, {0, 0}, {false, false}};
+  Grave grave{connection.identity.key, {0, 0}, fine_ticks(connection.last_clock_ns)};
   for (size_t side = 0; side < 2; side++) {
     const TcpStream& stream = connection.streams[side];
-    grave.known[side] = stream.seen;
+    if (stream.seen) grave.end_and_known |= uint32_t{1} << side;
     grave.final_sequence[side] = stream.sequence_of(stream.head);
   }
   const uint32_t tag = tag_of(connection.hash);
@@ -61,19 +61,31 @@ void Tombstones::double_sets(uint32_t now) {
   }
 }
 
-bool Tombstones::covers(const Segment& segment) const {
+const Tombstones::Grave* Tombstones::grave_of(const Segment& segment) const {
   const uint32_t tag = tag_of(segment.flow_hash);
   const uint32_t now = ticks(segment.clock_ns);
   const Set& set = sets_[set_of_tag(tag)];
   for (size_t way = 0; way < kWays; way++) {
     if (set.tag[way] != tag || !lives(set, way, now)) continue;
-    const Grave& grave = set.graves[way];
-    if (!(grave.key == segment.key)) continue;
-    const auto side = static_cast<size_t>(segment.side);
-    const uint32_t end = segment.sequence + segment.payload_wire_size;
-    return grave.known[side] && static_cast<int32_t>(end - grave.final_sequence[side]) <= 0;
+    if (set.graves[way].key == segment.key) return &set.graves[way];
   }
-  return false;
+  return nullptr;
+}
+
+bool Tombstones::covers(const Segment& segment) const {
+  const Grave* const grave = grave_of(segment);
+  if (grave == nullptr) return false;
+  const auto side = static_cast<size_t>(segment.side);
+  const uint32_t end = segment.sequence + segment.payload_wire_size;
+  return (grave->end_and_known >> side & 1) != 0 &&
+         static_cast<int32_t>(end - grave->final_sequence[side]) <= 0;
+}
+
+bool Tombstones::is_before_the_end(const Segment& segment) const {
+  const Grave* const grave = grave_of(segment);
+  if (grave == nullptr) return false;
+  const uint32_t end = grave->end_and_known & ~uint32_t{3};
+  return static_cast<int32_t>(fine_ticks(segment.time_ns) - end) < 0;
 }
 
 void Tombstones::forget(const Segment& segment) {

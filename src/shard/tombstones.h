@@ -31,6 +31,8 @@ class Tombstones {
   void bury(const Connection& connection, int64_t clock_ns);
   // Whether the segment holds nothing but bytes of a connection that has ended.
   bool covers(const Segment& segment) const;
+  // Whether the segment was captured before the connection on its ports ended.
+  bool is_before_the_end(const Segment& segment) const;
   // A new connection begins on the segment's ports.
   void forget(const Segment& segment);
   void clear();
@@ -44,8 +46,10 @@ class Tombstones {
   struct Grave {
     FlowKey key;
     uint32_t final_sequence[2];
-    bool known[2];  // the direction was captured
+    // fine_ticks() of its last segment; below them bit SIDE: the direction was captured.
+    uint32_t end_and_known;
   };
+  static_assert(sizeof(Grave) == 56);
   struct alignas(64) Set {
     uint32_t tag[kWays];     // 0: never used
     uint32_t expiry[kWays];  // in ticks
@@ -54,6 +58,8 @@ class Tombstones {
 
   // Packet time in ticks of 2^27 ns (134 ms); compared by difference, so wrapping is harmless.
   static uint32_t ticks(int64_t clock_ns) { return static_cast<uint32_t>(clock_ns >> 27); }
+  // Packet time in ticks of 2^13 ns (8 µs) from bit 2 on, which wrap after two hours.
+  static uint32_t fine_ticks(int64_t time_ns) { return static_cast<uint32_t>(time_ns >> 13) << 2; }
   static constexpr uint32_t kLifeTicks = static_cast<uint32_t>(kTombstoneNs >> 27) + 1;
   static bool lives(const Set& set, size_t way, uint32_t now) {
     return set.tag[way] != 0 && static_cast<int32_t>(set.expiry[way] - now) > 0;
@@ -64,6 +70,7 @@ class Tombstones {
   size_t set_of(uint64_t hash) const { return set_of_tag(tag_of(hash)); }
   size_t set_of_tag(uint32_t tag) const { return (tag >> 1) & (sets_.size() - 1); }
 
+  const Grave* grave_of(const Segment& segment) const;
   bool place(uint32_t tag, uint32_t expiry, const Grave& grave, uint32_t now);
   void double_sets(uint32_t now);
 

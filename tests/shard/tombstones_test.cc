@@ -82,6 +82,27 @@ TEST_F(TombstonesTest, KnowsNothingOfASideThatWasNotCaptured) {
   EXPECT_FALSE(tombstones.covers(late(key, Side::kHigh, 5000, 10, kStartNs)));
 }
 
+TEST_F(TombstonesTest, KnowsWhatWasCapturedBeforeTheEnd) {
+  Connection connection = ended(key);
+  connection.last_clock_ns = kStartNs;
+  tombstones.bury(connection, kStartNs + kMs);
+  Segment syn = late(key, Side::kLow, 1, 0, kStartNs + 200 * kMs);
+  syn.time_ns = kStartNs - kMs / 10;
+  EXPECT_TRUE(tombstones.is_before_the_end(syn));
+  syn.time_ns = kStartNs - 3'000 * kSecond;
+  EXPECT_TRUE(tombstones.is_before_the_end(syn));
+  for (const int64_t after_ns : {int64_t{0}, kMs / 10, 9 * kSecond}) {
+    syn.time_ns = kStartNs + after_ns;
+    EXPECT_FALSE(tombstones.is_before_the_end(syn)) << after_ns;
+  }
+  syn.time_ns = kStartNs - kMs;
+  syn.key = key_of(40002);
+  EXPECT_FALSE(tombstones.is_before_the_end(syn)) << "another connection";
+  syn.key = key;
+  syn.clock_ns = kStartNs + 11 * kSecond;
+  EXPECT_FALSE(tombstones.is_before_the_end(syn)) << "it is forgotten";
+}
+
 TEST_F(TombstonesTest, StandsForTenSecondsOfPacketTime) {
   tombstones.bury(ended(key), kStartNs);
   EXPECT_TRUE(tombstones.covers(late(key, Side::kLow, 1000, 10, kStartNs + 10 * kSecond - 1)));
