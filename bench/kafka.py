@@ -3,10 +3,10 @@
 
 Makes a capture of `api` traffic and reads it into /dev/null and into a topic of one broker on the
 same processors, in interleaved rounds. Says how many messages a second that is, what a message
-costs the sensor and the broker, and how large it is in the topic. A second table says how large it
-is when a gateway has 10,000 messages a second, which depends on how many of them share a batch.
-Writes the tables of docs/fleet.md between <!-- sizing:begin --> and <!-- sizing:end -->. Needs
-Java 17, Maven and kcat.
+costs the sensor and the broker, and how large it is in the topic. A second table says what the
+processors do meanwhile, and a third one how large a message is when a gateway has 10,000 of them a
+second, which depends on how many of them share a batch. Writes the tables of docs/fleet.md between
+<!-- sizing:begin --> and <!-- sizing:end -->. Needs Java 17, Maven, kcat, and perf as root.
 """
 
 import argparse
@@ -31,17 +31,24 @@ sys.path.insert(0, str(ROOT / "tools" / "kafka"))
 # pylint: disable=wrong-import-position
 import cluster as kafka
 import document
+import kafka_profile
 
 EIGHT = "timestamp,connectionId,exchange,method,host,path,status,latencyMs"
 SMALL = ["--max-body-size", "0"]
+MESSAGE_FIELDS = [*SMALL, "--select", EIGHT]
 FIELDS = [*SMALL, "--records", "exchange", "--select", EIGHT]
 FORMS = [  # name, flags, compression
     ("messages without bodies", SMALL, "zstd"),
     ("messages without bodies", SMALL, "lz4"),
     ("messages without bodies", SMALL, "none"),
+    ("messages, eight fields", MESSAGE_FIELDS, "zstd"),
+    ("messages, eight fields", MESSAGE_FIELDS, "lz4"),
     ("exchanges, eight fields", FIELDS, "zstd"),
     ("exchanges, eight fields", FIELDS, "lz4"),
 ]
+PROFILED = (0, 4)  # of FORMS
+# Java compiles while it runs: rounds that are not counted.
+WARM_UP_ROUNDS = 6
 PARTITIONS = 6
 GATEWAY_MESSAGES = 10_000  # a second
 GATEWAY_SECONDS = 10
@@ -64,10 +71,10 @@ class Form:
     topic_bytes: int = 0
 
 
-def run(command):
+def run(words):
     """(seconds, CPU seconds, the closing ledger)."""
     begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, stderr=subprocess.PIPE, check=True)
+    done = subprocess.run(words, stderr=subprocess.PIPE, check=True)
     seconds, after = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return seconds, cpu, json.loads(done.stderr.splitlines()[-1])
@@ -78,18 +85,22 @@ def cpu_of(pid):
     return (int(words[11]) + int(words[12])) / TICKS
 
 
+def command(program, capture, form, output):
+    kafka_flags = ["--kafka-properties", f"compression.type={form.compression}"]
+    return [program, "-r", capture, "--format", "ndjson", "--log-format", "json",
+            "--stats-interval-ms", "0", *form.flags, "--output", output,
+            *(kafka_flags if output.startswith("kafka:") else [])]
+
+
 def measure(program, capture, brokers, form, number):
-    common = [program, "-r", capture, "--format", "ndjson", "--log-format", "json",
-              "--stats-interval-ms", "0", *form.flags]
-    seconds, _, ledger = run([*common, "--output", "/dev/null"])
+    seconds, _, ledger = run(command(program, capture, form, "/dev/null"))
     form.null_seconds.append(seconds)
     form.line_bytes = ledger["output"]["bytes"]
     topic = f"bench-{number}"
     brokers.create_topic(topic, PARTITIONS)
     broker = brokers.brokers[0]
     before = cpu_of(broker.process.pid)
-    seconds, cpu, ledger = run([*common, "--output", f"kafka://{brokers.bootstrap}/{topic}",
-                                "--kafka-properties", f"compression.type={form.compression}"])
+    seconds, cpu, ledger = run(command(program, capture, form, f"kafka://{brokers.bootstrap}/{topic}"))
     form.seconds.append(seconds)
     form.sensor_cpu.append(cpu)
     form.broker_cpu.append(cpu_of(broker.process.pid) - before)
@@ -97,6 +108,17 @@ def measure(program, capture, brokers, form, number):
     form.lines = lines_of(ledger, form.flags)
     form.topic_bytes = topic_bytes(brokers, topic)
     brokers.delete_topic(topic)
+
+
+def profile(program, capture, brokers, form, folder):
+    """A column for kafka_profile.table."""
+    brokers.create_topic("profiled", PARTITIONS)
+    seconds, ledger = kafka_profile.record(
+        command(program, capture, form, f"kafka://{brokers.bootstrap}/profiled"),
+        brokers.brokers[0].process.pid, f"{folder}/perf.data")
+    brokers.delete_topic("profiled")
+    lines = lines_of(json.loads(ledger), form.flags)
+    return f"{form.name}, {form.compression}", seconds, lines
 
 
 def topic_bytes(brokers, topic):
@@ -219,19 +241,22 @@ def main():
     arguments.add_argument("--runs", type=int, default=5)
     arguments.add_argument("--no-results", action="store_true")
     options = arguments.parse_args()
+    if not kafka_profile.available():
+        sys.exit("bench/kafka.py: it needs perf (Debian package linux-perf) and root")
     program = f"{options.build}/tcp-sniffer"
     forms = [Form(*form) for form in FORMS]
     with tempfile.TemporaryDirectory(prefix="bench-kafka-") as folder, \
             kafka.Cluster(1, quick=False, heap="1g") as brokers:
         capture = f"{folder}/api.pcap"
         make(options.build, options.size, capture)
-        # Java compiles while it runs: the first rounds are not counted.
-        warm = Form("", SMALL, "zstd")
-        for number in range(2):
-            measure(program, capture, brokers, warm, f"warm-{number}")
+        for number in range(WARM_UP_ROUNDS):
+            warm = forms[number % len(forms)]
+            measure(program, capture, brokers, Form(warm.name, warm.flags, warm.compression),
+                    f"warm-{number}")
         for number in range(options.runs):
             for i, form in enumerate(forms):
                 measure(program, capture, brokers, form, f"{number}-{i}")
+        profiles = [profile(program, capture, brokers, forms[one], folder) for one in PROFILED]
         size = os.path.getsize(capture) * GATEWAY_MESSAGES * GATEWAY_SECONDS // forms[0].messages
         gateway = f"{folder}/gateway.pcap"
         make(options.build, size, gateway)
@@ -239,6 +264,7 @@ def main():
         rate = clickhouse_rate(program, capture, pathlib.Path(folder))
     tables = "\n".join([
         HEADER, *[row(form) for form in forms], "",
+        "What the processors do, µs of CPU a line:", "", kafka_profile.table(profiles), "",
         f"Exchanges, eight fields, zstd, {GATEWAY_MESSAGES:,} messages/s for "
         f"{GATEWAY_SECONDS} s:", "", SPREAD_HEADER, *spreads, "",
         f"One processor takes {rate:,.0f} lines/s into the table above in ClickHouse "
