@@ -1,7 +1,6 @@
 // Shard: what packet time decides about connections: timeouts, holes, parts of messages.
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 
 #include "core/base/limits.h"
