@@ -18,7 +18,7 @@ namespace tcp_sniffer {
 // How the reply to a command is read.
 struct Pop3Kind {
   Pop3Verb verb = Pop3Verb::kOther;
-  bool hidden = false;  // a line that is no command and may be a credential
+  bool hidden = false;  // an -ERR to it may quote a credential
 
   bool operator==(const Pop3Kind&) const = default;
 };

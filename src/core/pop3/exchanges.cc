@@ -8,6 +8,14 @@
 
 namespace tcp_sniffer {
 
+namespace {
+
+bool is_secret(Pop3Verb verb) {
+  return verb == Pop3Verb::kSecret || verb == Pop3Verb::kAuth;
+}
+
+}  // namespace
+
 void Pop3Engine::take_command(Context& context, std::string_view line) {
   Pop3Connection& pop3 = context.pop3;
   if (!pop3.server_known) {
@@ -25,9 +33,11 @@ void Pop3Engine::take_command(Context& context, std::string_view line) {
     hidden = true;
     command = {pop3.in_auth ? Pop3Verb::kAuth : Pop3Verb::kUnknown, kRedacted, {}};
   }
-  // After a loss the answer may have been lost, and this is any line.
-  const bool remembered =
-      remember(context, command.name, {command.verb, hidden || (is_answer && pop3.order_lost)});
+  // After a loss the answer may have been lost, and this is any line. A server that reads commands
+  // strictly does not know an irregular one.
+  const bool may_be_quoted =
+      hidden || (is_answer && pop3.order_lost) || (command.irregular && is_secret(command.verb));
+  const bool remembered = remember(context, command.name, {command.verb, may_be_quoted});
   emit_request(context, command, hidden, remembered);
   pop3.next_exchange++;
 }
@@ -147,8 +157,7 @@ void Pop3Engine::emit_request(Context& context, const Pop3Command& command, bool
   Message message;
   message.direction = MessageDirection::kRequest;
   message.method = command.name;
-  const bool secret = command.verb == Pop3Verb::kSecret || command.verb == Pop3Verb::kAuth;
-  message.target = secret && !hidden ? kRedacted : command.argument;
+  message.target = is_secret(command.verb) && !hidden ? kRedacted : command.argument;
   message.exchange = context.pop3.next_exchange;
   message.body_kept = body_max_ > 0;
   if (!remembered) message.unanswerable = Incomplete::kLimit;

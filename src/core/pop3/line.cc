@@ -48,10 +48,15 @@ Pop3Command read_pop3_command(std::string_view line) {
   const auto ends_word = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; };
   Pop3Command command;
   const auto* const begin = std::find_if_not(line.begin(), line.end(), ends_word);
-  line.remove_prefix(static_cast<size_t>(begin - line.begin()));
+  const auto skipped = static_cast<size_t>(begin - line.begin());
+  line.remove_prefix(skipped);
   const auto* const end = std::find_if(line.begin(), line.end(), ends_word);
   command.name = line.substr(0, static_cast<size_t>(end - line.begin()));
-  if (command.name.size() < line.size()) command.argument = line.substr(command.name.size() + 1);
+  command.irregular = skipped > 0;
+  if (command.name.size() < line.size()) {
+    command.argument = line.substr(command.name.size() + 1);
+    command.irregular |= *end != ' ';
+  }
   for (const Verb& verb : kVerbs) {
     if (!same_word(command.name, verb.name)) continue;
     command.verb = command.argument.empty() ? verb.without_argument : verb.with_argument;

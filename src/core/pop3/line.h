@@ -21,6 +21,7 @@ struct Pop3Command {
   Pop3Verb verb = Pop3Verb::kUnknown;
   std::string_view name;      // as sent, without blanks in front
   std::string_view argument;  // the rest of the line, may be empty
+  bool irregular = false;     // blanks in front, or something else than a space after the name
 };
 
 // A whole line without its line end. Any blank or control character is passed over before the
