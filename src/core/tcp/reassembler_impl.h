@@ -54,10 +54,14 @@ template <StreamProtocol P>
   const bool syn = (segment.flags & kTcpSyn) != 0;
   // After a stream's SYN only another SYN can change where it begins.
   if (syn || !stream.is_anchored()) {
-    const bool seemed_midstream = stream.placed && !stream.is_anchored() && !stream.hint_is_start;
+    const bool seemed_midstream = stream.seems_midstream();
     const Place found = place(stream, peer, segment);
     if (syn && seemed_midstream && stream.offset_of(segment.sequence + 1) == stream.head) {
       protocol.on_beginning(segment.side);
+    }
+    if (syn && (segment.flags & kTcpAck) != 0 && peer.seems_midstream() &&
+        peer.offset_of(segment.acknowledgment) == peer.head) {
+      protocol.on_beginning(other(segment.side));
     }
     if (found == Place::kNowhere) {
       counters_.add(ShardCounter::out_of_window, segment.payload_size);
@@ -78,6 +82,11 @@ template <StreamProtocol P>
       }
       return true;
     }
+  }
+  // Sent before the bytes that are held back until the connection goes on.
+  if (stream.refused && stream.seems_midstream() && offset == stream.head &&
+      segment.payload_wire_size == 0 && (segment.flags & (kTcpSyn | kTcpFin | kTcpRst)) == 0) {
+    return true;
   }
   const bool believed =
       take_segment(streams, stream, peer, protocol, segment, offset, acknowledged);

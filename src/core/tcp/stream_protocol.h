@@ -28,7 +28,7 @@ enum class GapCause : uint8_t {
 //   it does not matter what the other direction waits for.
 // on_gap: [offset, offset + length) is missing for good.
 // on_midstream: called before the first bytes when they are not known to be the stream's beginning.
-// on_beginning: they are, after all, as a SYN shows; nothing was taken yet.
+// on_beginning: they are, after all, as a SYN or its answer shows; nothing was taken yet.
 // on_end: the stream's FIN or RST was reached in order, and nothing takes it back any more.
 // in_message: true while bytes of a message are expected next, so that one missing byte cannot be
 //   taken for a lost FIN.

@@ -77,6 +77,8 @@ struct TcpStream {
   }
   // Only a SYN can still change where the stream begins.
   bool is_anchored() const { return delivered || (placed && syn_seen); }
+  // Bytes have shown where it is, and nothing whether it begins there.
+  bool seems_midstream() const { return placed && !is_anchored() && !hint_is_start; }
   // Nothing is missing, waits or ends: nearly all streams, nearly always.
   bool is_plain() const {
     return reorder == nullptr && hole_since_ns == 0 && acked <= head && fin_offset == kNoOffset;
