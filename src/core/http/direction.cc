@@ -194,6 +194,8 @@ bool HttpDirection::may_be_candidate(const OpenMessage& open, HeadStatus status,
 size_t HttpDirection::continue_head(const Input& input) {
   OpenMessage& open = *here_.open;
   if (http_.order_waits() && waits_its_turn(input.force)) return kRefused;
+  if (open.long_head) [[unlikely]]
+    return continue_long_head(input);
   const size_t before = open.head.size;
   size_t room = size_t{engine_.settings_.header_bytes_max} + 1 - before;
   // The request may have begun after the first bytes of its response were seen.
@@ -244,6 +246,11 @@ size_t HttpDirection::continue_head(const Input& input) {
       return text.size();
     case HeadStatus::kTooLarge:
       if (head.size == 0 || open.strict) {
+        const size_t used = begin_long_head(before);
+        if (used != kRefused) {
+          limit_reached("maxHeaderBytes", engine_.settings_.header_bytes_max);
+          return used;
+        }
         head_beyond_limit("maxHeaderBytes", engine_.settings_.header_bytes_max);
         return text.size();
       }

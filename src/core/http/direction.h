@@ -71,6 +71,11 @@ class HttpDirection {
   size_t not_a_message(const Input& input);
   static StreamNature nature_of(std::string_view text);
 
+  // ---- long_head.cc: the rest of a head beyond maxHeaderBytes
+  size_t begin_long_head(size_t before);
+  size_t continue_long_head(const Input& input);
+  bool take_long_head_line();
+
   // ---- odd_start.cc: starts that are read only where the context says HTTP
   StartContext start_context();
   size_t odd_start(const Input& input);

@@ -121,7 +121,7 @@ void HttpDirection::interrupt_head(Incomplete cause) {
   here_.started = true;
   open.direction = head.start.kind == StartLineKind::kRequest ? MessageDirection::kRequest
                                                               : MessageDirection::kResponse;
-  open.cause = cause;
+  open.cause = open.long_head ? Incomplete::kLimit : cause;
   if (open.direction == MessageDirection::kResponse &&
       must_wait(open.start_offset, open.candidate)) {
     other().give_out_request();

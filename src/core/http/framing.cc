@@ -256,6 +256,14 @@ RequestMethodKind method_kind(const HttpHead& head) {
   return RequestMethodKind::kOther;
 }
 
+bool frames_body(std::string_view line) {
+  const size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return false;
+  const std::string_view name = without_space(line.substr(0, colon));
+  return equal_ignoring_case(name, "content-length") ||
+         equal_ignoring_case(name, "transfer-encoding") || equal_ignoring_case(name, "expect");
+}
+
 Framing request_framing(const HttpHead& head) {
   return common_framing(head, read_framing_fields(head), BodyKind::kNone);
 }

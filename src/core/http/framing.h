@@ -43,6 +43,9 @@ struct Framing {
   bool body_may_be_absent = false;  // a response whose request is not known: it may be to HEAD
 };
 
+// Whether a line of a head is a field that says how a body is framed.
+bool frames_body(std::string_view line);
+
 Framing request_framing(const HttpHead& head);
 Framing response_framing(const HttpHead& head, RequestMethodKind request);
 

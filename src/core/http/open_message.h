@@ -49,10 +49,13 @@ struct OpenMessage {
   int64_t request_last_ns = 0;  // of the response's request
   bool has_request_time : 1 = false;
   bool after_gap : 1 = false;
-  bool candidate : 1 = false;    // found by searching: counts only when its head is valid
-  bool strict : 1 = false;       // … and strictly valid: it did not start right after the loss
-  bool known_only : 1 = false;   // … and, of a request, with a known method
-  bool headers_cut : 1 = false;  // more fields than maxHeaders
+  bool candidate : 1 = false;     // found by searching: counts only when its head is valid
+  bool strict : 1 = false;        // … and strictly valid: it did not start right after the loss
+  bool known_only : 1 = false;    // … and, of a request, with a known method
+  bool headers_cut : 1 = false;   // more fields than maxHeaders, or more bytes than maxHeaderBytes
+  bool long_head : 1 = false;     // kHead: beyond maxHeaderBytes, only what frames a body is kept
+  bool long_line : 1 = false;     // … of the line being read, `undecided` has the beginning
+  bool framing_line : 1 = false;  // … the last field frames the body
   bool body_truncated : 1 = false;
   bool behind_cut_known : 1 = true;  // until bytes after the kept part of the body were missing
   bool body_given_up : 1 = false;    // memory ended: no more of the body is kept
@@ -71,9 +74,9 @@ struct OpenMessage {
   MessageDirection direction : 1 = MessageDirection::kRequest;
   uint8_t behind_cut_size : 2 = 0;  // bytes that followed the kept part of the body …
   std::array<char, 3> behind_cut{};
-  Incomplete cause = Incomplete::kNo;
-  Incomplete unanswerable = Incomplete::kNo;  // of a request: Message::unanswerable
-  Anomalies anomalies;                        // those that the head does not show
+  Incomplete cause : 4 = Incomplete::kNo;
+  Incomplete unanswerable : 4 = Incomplete::kNo;  // of a request: Message::unanswerable
+  Anomalies anomalies;                            // those that the head does not show
 
   // HttpSettings::meter: of a request, or of a final response whose request is known.
   uint32_t row = RequestSeries::kNoRow;
@@ -83,7 +86,7 @@ struct OpenMessage {
     int64_t request_first_ns;    // of a final response with a row: its request's
   };
   // expects_continue
-  GrowingText undecided;        // bytes after the head: a body or the next request
+  GrowingText undecided;  // bytes after the head: a body or the next request; long_head: a line
   SegmentMeta undecided_first;  // brought the first of them
 
   // What the response's line says of its request.
