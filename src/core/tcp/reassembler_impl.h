@@ -315,7 +315,10 @@ bool Reassembler::deliver(TcpStreams& streams, P& protocol, Side side, Insist in
   const uint64_t before = stream.head;
   while (stream.has_waiting() && stream.reorder->front() == stream.head) {
     const ReorderBuffer::Run run = stream.reorder->front_run();
-    if (insist == Insist::kNo && must_wait(peer, run.meta.acknowledged)) break;
+    // What the peer was refused before this side moved is offered again before its answer.
+    const bool peer_is_next =
+        stream.head != before && peer.refused && run.meta.acknowledged > peer.head;
+    if (insist == Insist::kNo && (peer_is_next || must_wait(peer, run.meta.acknowledged))) break;
     if (run.lost) {
       stream.reorder->consume(run.size);
       if (!stream.has_waiting() && !closing_) {
