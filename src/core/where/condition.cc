@@ -27,7 +27,9 @@ void Condition::note_sides() {
     }
     if (of != FieldOf::kResponse) asks_request_ |= bit;
     if (of != FieldOf::kRequest) asks_response_ |= bit;
-    if (of == FieldOf::kConnection) asks_connection_ |= bit;
+    // Each message has its own time.
+    const bool has_one_value = atoms_[i].ref().field != Field::kTimestamp;
+    if (of == FieldOf::kConnection && has_one_value) asks_connection_ |= bit;
   }
 }
 

@@ -47,6 +47,8 @@ TEST(Condition, HoldsOrDoesNot) {
         "headers.accept = 'image/png'",
         "headers.accept = 'text/html'",
         "timestamp >= '2025-02-21' and timestamp < '2025-02-21T12:00:01Z'",
+        "timestamp = '2025-02-21T12:00:00Z'",
+        "timestamp = '2025-02-21T12:00:01.5Z'",
         "bodyTruncated",
         "connectionId = '0123456789abcdef'",
         "exchange in (1, 2, 3)",
@@ -102,6 +104,8 @@ TEST(Condition, ARequestAloneDecidesWhatItCan) {
       {"not bodySize = 7", Verdict::kNo},
       {"request.bodySize = 8", Verdict::kNo},
       {"receiver.port = 81", Verdict::kNo},
+      {"timestamp < '2025-02-21T12:00:01Z'", Verdict::kYes},
+      {"timestamp > '2025-02-21T12:00:01Z'", Verdict::kLater},
   };
   for (const auto& [text, verdict] : cases) {
     EXPECT_EQ(compiled(text)->at_request(asked, bits), verdict) << text;
