@@ -154,6 +154,8 @@ std::optional<int64_t> parse_time(std::string_view text) {
 }
 
 bool Network::holds(const IpAddress& address) const {
+  constexpr uint32_t kV4PrefixBits = 96;
+  if (bits < kV4PrefixBits && is_v4_mapped(address)) return false;
   const size_t bytes = bits / 8;
   if (!std::equal(ip.begin(), ip.begin() + static_cast<ptrdiff_t>(bytes), address.begin())) {
     return false;

@@ -17,7 +17,8 @@ std::optional<int64_t> parse_duration(std::string_view text);
 // 2025-02-21, 2025-02-21T12:00:00, 2025-02-21T12:00:00.123456Z: ns since 1970, UTC.
 std::optional<int64_t> parse_time(std::string_view text);
 
-// Addresses with the same first bits; IPv4 v4-mapped, as in IpAddress.
+// Addresses with the same first bits; IPv4 v4-mapped, as in IpAddress. No network of IPv6 that is
+// larger than all of IPv4 holds an address of IPv4.
 struct Network {
   IpAddress ip{};
   uint32_t bits = 128;

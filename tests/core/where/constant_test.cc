@@ -36,7 +36,9 @@ TEST(Constant, CountsDurationsTimesAndNetworks) {
   EXPECT_TRUE(parse_network("2001:db8::/33")->holds(parse_network("2001:db8:7fff::1")->ip));
   EXPECT_FALSE(parse_network("2001:db8::/33")->holds(parse_network("2001:db8:8000::1")->ip));
   EXPECT_FALSE(parse_network("0.0.0.0/0")->holds(parse_network("2001:db8::")->ip));
-  EXPECT_TRUE(parse_network("::/0")->holds(parse_network("10.0.0.1")->ip));
+  EXPECT_TRUE(parse_network("::/0")->holds(parse_network("2001:db8::1")->ip));
+  EXPECT_FALSE(parse_network("::/0")->holds(parse_network("10.0.0.1")->ip));
+  EXPECT_TRUE(parse_network("::ffff:10.0.0.0/104")->holds(parse_network("10.0.0.1")->ip));
 }
 
 }  // namespace
