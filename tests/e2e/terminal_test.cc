@@ -332,6 +332,17 @@ TEST(OnATerminal, TimesAreLocalUnlessUtcIsAskedFor) {
   EXPECT_TRUE(utc.starts_with("2026-11-20, UTC\r\n18:58:")) << utc;
 }
 
+TEST(ForPeople, TheStartNamesWhatWasAskedForAndNotTheInstalledFilter) {
+  const std::string file = capture("posts.pcap").string();
+  const Finished run = run_sniffer({"-r", file, "--log-format", "text", "port 80"});
+  const std::string line = run.err.substr(0, run.err.find('\n'));
+  EXPECT_NE(line.find("info started: capturing version="), std::string::npos) << line;
+  EXPECT_NE(line.find("filter=\"port 80\""), std::string::npos) << line;
+  for (const char* word : {"linkType", "schemaVersion", "revision", "ports"}) {
+    EXPECT_EQ(line.find(word), std::string::npos) << line;
+  }
+}
+
 TEST(QuietRun, SaysNothingButWarnings) {
   const std::string file = capture("site_and_api.pcap").string();
   const Finished quiet = run_sniffer({"-q", "-r", file});

@@ -70,6 +70,21 @@ Totals Reporter::totals() const {
   return totals;
 }
 
+namespace {
+
+// What people asked for is enough for them; the filter as installed would fill a terminal.
+void keep_for_people(const Config& config, EventFields& fields) {
+  for (const char* key : {"schemaVersion", "revision", "linkType", "filter", "filterInstructions",
+                          "nanoseconds", "captureThreads"}) {
+    fields.erase(key);
+  }
+  if (fields.contains("interfaces")) fields["interfaces"] = config.interfaces;
+  if (!config.filter.empty()) fields["filter"] = config.filter;
+  if (config.ports.empty()) fields.erase("ports");
+}
+
+}  // namespace
+
 void Reporter::report_started(int metrics_port) {
   EventFields fields;
   fields["schemaVersion"] = kSchemaVersion;
@@ -80,6 +95,7 @@ void Reporter::report_started(int metrics_port) {
   fields["ports"] = parts_.config.ports;
   fields["shards"] = parts_.config.shards;
   if (metrics_port != 0) fields["metricsPort"] = metrics_port;
+  if (parts_.config.log_format == LogFormat::kText) keep_for_people(parts_.config, fields);
   parts_.log.emit(LogLevel::kInfo, event::kStarted, "capturing", fields);
 }
 
