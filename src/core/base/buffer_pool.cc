@@ -1,6 +1,5 @@
 #include "core/base/buffer_pool.h"
 
-#include <algorithm>
 #include <bit>
 #include <cstring>
 

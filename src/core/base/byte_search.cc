@@ -1,5 +1,7 @@
 #include "core/base/byte_search.h"
 
+#include <bit>
+
 namespace tcp_sniffer {
 
 namespace {

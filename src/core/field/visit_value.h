@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 
 #include "core/base/number_text.h"
 #include "core/field/field_value.h"

@@ -1,7 +1,5 @@
 // HttpDirection: putting finished messages together for the output.
 
-#include <algorithm>
-
 #include "core/base/text_encoding.h"
 #include "core/http/direction.h"
 

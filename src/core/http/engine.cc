@@ -1,7 +1,6 @@
 #include "core/http/engine.h"
 
 #include <algorithm>
-#include <string_view>
 
 #include "core/http/direction.h"
 #include "core/http/exchanges.h"

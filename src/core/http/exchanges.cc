@@ -1,6 +1,5 @@
 #include "core/http/exchanges.h"
 
-#include <cstring>
 #include <new>
 
 namespace tcp_sniffer {

@@ -2,7 +2,6 @@
 // section 10.1.1). After a final answer the client may keep the body and go on with its next
 // request, and nothing announces that: what it sends next decides.
 
-#include <algorithm>
 #include <utility>
 
 #include "core/base/limits.h"

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstdint>
-#include <string_view>
 
 #include "core/base/buffer_pool.h"
 #include "core/base/growing_text.h"

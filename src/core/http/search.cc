@@ -1,6 +1,5 @@
 // HttpDirection: what is not HTTP, and how the next message is found.
 
-#include <algorithm>
 #include <cstring>
 #include <new>
 #include <utility>

@@ -1,8 +1,5 @@
 #include "core/line/connection_text.h"
 
-#include <cstring>
-#include <string_view>
-
 #include "core/base/number_text.h"
 #include "core/line/put_text.h"
 #include "core/net/ip_text.h"

@@ -1,7 +1,6 @@
 #include "core/line/exchange_notes.h"
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 
 namespace tcp_sniffer {

@@ -1,6 +1,5 @@
 #include "core/line/header_object.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "core/base/ascii_case.h"

@@ -6,7 +6,6 @@
 #include <string_view>
 #include <vector>
 
-#include "core/field/field_value.h"
 #include "core/line/exchange_parts.h"
 #include "core/line/header_object.h"
 #include "core/line/json_string.h"

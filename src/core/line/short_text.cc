@@ -1,7 +1,5 @@
 #include "core/line/short_text.h"
 
-#include <cstring>
-
 #include "core/base/number_text.h"
 #include "core/line/put_text.h"
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <cstdint>
-
 #include "core/net/flow_key.h"
 
 namespace tcp_sniffer {

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <cstring>
-#include <string_view>
 #include <tuple>
 
 #include "core/base/base64.h"

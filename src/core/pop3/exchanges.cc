@@ -1,6 +1,5 @@
 // Pop3Engine: commands and their replies, and what of them is hidden.
 
-#include <algorithm>
 #include <array>
 #include <utility>
 

@@ -3,9 +3,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
-#include <vector>
 
 #include "io/base/problem.h"
 #include "io/config/config_keys.h"

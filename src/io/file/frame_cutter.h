@@ -7,7 +7,6 @@
 #include <span>
 #include <string>
 #include <variant>
-#include <vector>
 
 #include "core/base/link_names.h"
 #include "io/capture/packet_source.h"

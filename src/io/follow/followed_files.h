@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-#include <compare>
 #include <cstdint>
 #include <deque>
 #include <map>

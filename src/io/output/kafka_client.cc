@@ -4,11 +4,9 @@
 #include <array>
 #include <chrono>
 #include <condition_variable>
-#include <ctime>
 #include <limits>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <utility>
 
 #include "io/base/kafka_library.h"

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "core/field/field_value.h"
-#include "core/redaction/rules.h"
 #include "io/run/metric_family.h"
 
 namespace tcp_sniffer {
