@@ -141,7 +141,7 @@ int run_command(const std::vector<const char*>& arguments) {
 
 // For errors that no part reports, such as memory or a thread that the system refuses. Written here
 // and not by an EventLog, which needs both.
-int say_internal_fault(const char* what) noexcept {
+int report_internal_fault(const char* what) noexcept {
   try {
     const EventFields fields = {{"code", code_name(ErrorCode::kInternal)}};
     const std::chrono::microseconds now = std::chrono::duration_cast<std::chrono::microseconds>(
@@ -171,7 +171,7 @@ int say_internal_fault(const char* what) noexcept {
     what = error.what();
   } catch (...) {
   }
-  _exit(say_internal_fault(what));
+  _exit(report_internal_fault(what));
 }
 
 // Before the first object of static duration, which may need memory.
@@ -185,6 +185,6 @@ int main(int argc, char** argv) {
   try {
     return run_command(std::vector<const char*>(argv + 1, argv + argc));
   } catch (const std::exception& error) {
-    return say_internal_fault(error.what());
+    return report_internal_fault(error.what());
   }
 }

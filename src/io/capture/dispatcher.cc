@@ -54,10 +54,10 @@ void Dispatcher::on_file(const std::string& name) {
 }
 
 // Once for each link type; only frames that are left out anyway come here.
-void Dispatcher::say_unsupported(LinkType link_type) {
+void Dispatcher::report_unsupported(LinkType link_type) {
   const auto number = static_cast<uint16_t>(link_type);
-  if (!on_unsupported_ || unsupported_said_[number]) return;
-  unsupported_said_.set(number);
+  if (!on_unsupported_ || unsupported_reported_[number]) return;
+  unsupported_reported_.set(number);
   on_unsupported_(link_type, file_);
 }
 
@@ -82,7 +82,7 @@ void Dispatcher::on_frame(const Frame& frame, CapturePiece* piece) {
   if (filter_ != nullptr && !filter_->matches(frame)) {
     counters_.add(FrameCounter::filtered);
     if (!is_supported(frame.link_type)) [[unlikely]]
-      say_unsupported(frame.link_type);
+      report_unsupported(frame.link_type);
     return;
   }
   Segment segment;
@@ -97,7 +97,7 @@ void Dispatcher::on_frame(const Frame& frame, CapturePiece* piece) {
   if (fate != FrameFate::kSegment) {
     counters_.add(counter_of(fate));
     if (fate == FrameFate::kNotIp && !is_supported(frame.link_type)) [[unlikely]]
-      say_unsupported(frame.link_type);
+      report_unsupported(frame.link_type);
     return;
   }
   on_segment(segment, frame, piece);

@@ -95,7 +95,7 @@ class Dispatcher final : public FrameSink {
   void on_frame(const Frame& frame, CapturePiece* piece);
   FrameFate defragment(Fragment& fragment, Segment& segment, bool& held);
   void on_segment(Segment& segment, const Frame& frame, CapturePiece* piece);
-  void say_unsupported(LinkType link_type);
+  void report_unsupported(LinkType link_type);
   void advance_clock(int64_t time_ns);
   void begin_file(std::span<const Frame> frames);
   void judge_jump(int64_t time_ns, int64_t now_ns);
@@ -139,7 +139,7 @@ class Dispatcher final : public FrameSink {
   std::string file_;                   // the one being read
   OnUnsupported on_unsupported_;
   OnOutOfOrder on_out_of_order_;
-  std::bitset<65536> unsupported_said_;  // by link type; large, so after what every frame needs
+  std::bitset<65536> unsupported_reported_;  // by link type; large, so after what every frame needs
 };
 
 }  // namespace tcp_sniffer

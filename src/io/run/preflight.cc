@@ -31,12 +31,12 @@ namespace tcp_sniffer {
 
 namespace {
 
-void say(const std::string& text) {
+void print_line(const std::string& text) {
   std::printf("%s\n", text.c_str());
 }
 
-int say_problem(const Problem& problem) {
-  say("problem:    " + std::string(code_name(problem.code)) + ": " + problem.message());
+int print_problem(const Problem& problem) {
+  print_line("problem:    " + std::string(code_name(problem.code)) + ": " + problem.message());
   return exit_status(problem.code);
 }
 
@@ -54,9 +54,9 @@ std::string ports_text(const Config& config) {
   return text;
 }
 
-void say_link_type(LinkType link_type) {
-  say("link type:  " + std::to_string(static_cast<int>(link_type)) +
-      (is_supported(link_type) ? "" : ", whose frames cannot be read and are left out"));
+void print_link_type(LinkType link_type) {
+  print_line("link type:  " + std::to_string(static_cast<int>(link_type)) +
+             (is_supported(link_type) ? "" : ", whose frames cannot be read and are left out"));
 }
 
 // For good: what the run opens from then on is looked at as that user.
@@ -64,21 +64,21 @@ int check_user(const Config& config) {
   const std::string& name = config.user;
   if (name.empty()) return 0;
   const auto user = find_user(name);
-  if (const auto* problem = std::get_if<Problem>(&user)) return say_problem(*problem);
-  say("user:       " + name +
-      (config.live() ? ", once the capture is open" : ", before the files are opened"));
+  if (const auto* problem = std::get_if<Problem>(&user)) return print_problem(*problem);
+  print_line("user:       " + name +
+             (config.live() ? ", once the capture is open" : ", before the files are opened"));
   const auto refused = become_user(std::get<UserIdentity>(user));
-  return refused ? say_problem(*refused) : 0;
+  return refused ? print_problem(*refused) : 0;
 }
 
 int check_followed(const Config& config) {
   int status = check_user(config);
   for (const std::string& entry : config.files) {
-    say("follow:     " + entry);
+    print_line("follow:     " + entry);
     if (const auto problem = FollowRun::problem_of(entry))
-      keep_first(status, say_problem(*problem));
+      keep_first(status, print_problem(*problem));
   }
-  if (!config.filter.empty()) say("filter:     " + config.filter);
+  if (!config.filter.empty()) print_line("filter:     " + config.filter);
   return status;
 }
 
@@ -86,31 +86,32 @@ int check_files(const Config& config) {
   if (config.follow) return check_followed(config);
   int status = check_user(config);
   for (const std::string& path : files_to_read(config)) {
-    say("file:       " + (path == "-" ? std::string("standard input") : path));
+    print_line("file:       " + (path == "-" ? std::string("standard input") : path));
     if (const auto problem = FileSource::problem_of(path)) {
-      keep_first(status, say_problem(*problem));
+      keep_first(status, print_problem(*problem));
     } else if (const auto link_type = read_file_head(path).link_type) {
-      say_link_type(*link_type);
+      print_link_type(*link_type);
     }
   }
-  if (!config.filter.empty()) say("filter:     " + config.filter);
+  if (!config.filter.empty()) print_line("filter:     " + config.filter);
   return status;
 }
 
 // GRO, LRO and similar offloads distort what is captured; printed once for each meaning.
-void say_offloads(const std::string& interface) {
+void print_offloads(const std::string& interface) {
   std::string names;
   const std::vector<Offload> active = active_offloads(interface);
   for (size_t i = 0; i < active.size(); i++) {
     names += (names.empty() ? "" : ", ") + active[i].name;
     if (i + 1 < active.size() && active[i + 1].meaning == active[i].meaning) continue;
-    say("offloads:   " + names + ": " + active[i].meaning);
+    print_line("offloads:   " + names + ": " + active[i].meaning);
     names.clear();
   }
   if (active.empty()) {
-    say("offloads:   none that changes what is captured");
+    print_line("offloads:   none that changes what is captured");
   } else {
-    say("            see them with ethtool -k " + interface + ", and change them with ethtool -K");
+    print_line("            see them with ethtool -k " + interface +
+               ", and change them with ethtool -K");
   }
 }
 
@@ -134,22 +135,23 @@ int check_interface(const Config& config, const CaptureFilter& filter, const std
   options.promiscuous = false;  // looking must not change the interface
   auto opened = LiveSource::open(options, filter);
   if (const auto* problem = std::get_if<Problem>(&opened)) {
-    say("interface:  " + options.interface);
-    return say_problem(*problem);
+    print_line("interface:  " + options.interface);
+    return print_problem(*problem);
   }
   const LiveSource& live = *std::get<std::unique_ptr<LiveSource>>(opened);
-  say("interface:  " + live.interface() + (live.interface_is_up() ? ", up" : ", down"));
-  say_link_type(live.link_type());
-  say("rights:     enough to capture");
-  say("timestamps: " + std::string(live.has_nanoseconds() ? "nanoseconds" : "microseconds"));
+  print_line("interface:  " + live.interface() + (live.interface_is_up() ? ", up" : ", down"));
+  print_link_type(live.link_type());
+  print_line("rights:     enough to capture");
+  print_line("timestamps: " + std::string(live.has_nanoseconds() ? "nanoseconds" : "microseconds"));
   if (live.filter_text().empty()) {
-    say("filter:     none in the kernel; ports and filter are judged in the program");
+    print_line("filter:     none in the kernel; ports and filter are judged in the program");
   } else {
-    say("filter:     " + live.filter_text());
-    say("            " + std::to_string(live.filter_instructions()) + " instructions of 4096");
+    print_line("filter:     " + live.filter_text());
+    print_line("            " + std::to_string(live.filter_instructions()) +
+               " instructions of 4096");
   }
-  if (!live.warning().empty()) say("note:       " + live.warning());
-  if (!is_pseudo_interface(live.interface())) say_offloads(live.interface());
+  if (!live.warning().empty()) print_line("note:       " + live.warning());
+  if (!is_pseudo_interface(live.interface())) print_offloads(live.interface());
   return 0;
 }
 
@@ -158,8 +160,8 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   if (config.interfaces.empty()) {
     const auto chosen = interface_or_default("");
     if (const auto* problem = std::get_if<Problem>(&chosen)) {
-      say("interface:  none found");
-      return say_problem(*problem);
+      print_line("interface:  none found");
+      return print_problem(*problem);
     }
     status = check_interface(config, filter, std::get<std::string>(chosen));
   }
@@ -168,7 +170,7 @@ int check_live(const Config& config, const CaptureFilter& filter) {
   }
   if (status != 0) return status;
   status = check_user(config);
-  if (const auto problem = problem_of_buffers(config)) keep_first(status, say_problem(*problem));
+  if (const auto problem = problem_of_buffers(config)) keep_first(status, print_problem(*problem));
   return status;
 }
 
@@ -178,12 +180,12 @@ bool lacks_reader(const std::string& path) {
 
 // Connects to the brokers, and writes nothing.
 int check_kafka_output(const Config& config) {
-  say("output:     " + config.output);
+  print_line("output:     " + config.output);
   const auto found = KafkaWriter::look_at(kafka_settings(config).kafka);
-  if (const auto* problem = std::get_if<Problem>(&found)) return say_problem(*problem);
-  say("library:    librdkafka " + kafka_library_version());
-  say("partitions: " + std::to_string(std::get<uint32_t>(found)));
-  say("sensor:     " + printable(config.sensor_name));
+  if (const auto* problem = std::get_if<Problem>(&found)) return print_problem(*problem);
+  print_line("library:    librdkafka " + kafka_library_version());
+  print_line("partitions: " + std::to_string(std::get<uint32_t>(found)));
+  print_line("sensor:     " + printable(config.sensor_name));
   return 0;
 }
 
@@ -191,8 +193,8 @@ int check_kafka_output(const Config& config) {
 int check_outputs(const Config& config) {
   int status = 0;
   const auto look_at = [&](const std::string& what, const std::optional<Problem>& problem) {
-    say(what);
-    if (problem) keep_first(status, say_problem(*problem));
+    print_line(what);
+    if (problem) keep_first(status, print_problem(*problem));
   };
   if (is_kafka(config.output)) {
     keep_first(status, check_kafka_output(config));
@@ -201,7 +203,7 @@ int check_outputs(const Config& config) {
             OutputWriter::problem_of(config.output));
   }
   if (lacks_reader(config.output)) {
-    say("note:       this FIFO has no reader: the capture begins when it has one");
+    print_line("note:       this FIFO has no reader: the capture begins when it has one");
   }
   if (!config.extract_dir.empty()) {
     look_at("bodies:     " + config.extract_dir, BodyExtractor(extract_settings(config)).open());
@@ -218,14 +220,14 @@ int check_outputs(const Config& config) {
 
 int check_all(const Config& config) {
   auto filter = CaptureFilter::make(filter_options(config));
-  if (const auto* problem = std::get_if<Problem>(&filter)) return say_problem(*problem);
+  if (const auto* problem = std::get_if<Problem>(&filter)) return print_problem(*problem);
   int status =
       config.live() ? check_live(config, std::get<CaptureFilter>(filter)) : check_files(config);
-  say("ports:      " + ports_text(config));
-  say("shards:     " + std::to_string(config.shards));
+  print_line("ports:      " + ports_text(config));
+  print_line("shards:     " + std::to_string(config.shards));
   keep_first(status, check_outputs(config));
   for (const std::string& key : keys_without_effect(config)) {
-    say("note:       " + key + " has no effect in this run");
+    print_line("note:       " + key + " has no effect in this run");
   }
   return status;
 }
@@ -235,7 +237,7 @@ int check_all(const Config& config) {
 int check(const Config& config) {
   const int status = check_all(config);
   const bool waits = lacks_reader(config.output);
-  say(status != 0 ? "not ready" : waits ? "ready when the output has a reader" : "ready");
+  print_line(status != 0 ? "not ready" : waits ? "ready when the output has a reader" : "ready");
   const bool told = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
   return status == 0 && !told ? exit_status(ErrorCode::kOutputFailed) : status;
 }
