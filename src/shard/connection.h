@@ -122,12 +122,15 @@ class ConnectionList {
     size_++;
   }
   void move_to_back(Connection* connection) {
-    if (back_ == connection) {
-      if (passed_ == connection) passed_ = (connection->*kLink).previous;
-      return;
-    }
-    remove(connection);
-    push_back(connection);
+    ConnectionLink& link = connection->*kLink;
+    if (passed_ == connection) passed_ = link.previous;
+    if (back_ == connection) return;
+    DEBUG_CHECK(link.next != nullptr && (link.previous != nullptr || front_ == connection));
+    (link.previous != nullptr ? (link.previous->*kLink).next : front_) = link.next;
+    (link.next->*kLink).previous = link.previous;
+    link = {back_, nullptr};
+    (back_->*kLink).next = connection;
+    back_ = connection;
   }
 
   // Aborts when the links do not fit each other. Walks over all of it: for tests.

@@ -35,10 +35,12 @@ void Tombstones::bury(const Connection& connection, int64_t clock_ns) {
 // Into the place of an earlier end of the same connection's key, or a free one.
 bool Tombstones::place(uint32_t tag, uint32_t expiry, const Grave& grave, uint32_t now) {
   Set& set = sets_[set_of_tag(tag)];
+  const bool may_be_here = may_hold(set, tag);
   size_t chosen = kWays;
   for (size_t way = 0; way < kWays; way++) {
     if (!lives(set, way, now)) {
       if (chosen == kWays) chosen = way;
+      if (!may_be_here) break;
     } else if (set.tag[way] == tag && set.graves[way].key == grave.key) {
       chosen = way;
       break;
@@ -65,6 +67,7 @@ const Tombstones::Grave* Tombstones::grave_of(const Segment& segment) const {
   const uint32_t tag = tag_of(segment.flow_hash);
   const uint32_t now = ticks(segment.clock_ns);
   const Set& set = sets_[set_of_tag(tag)];
+  if (!may_hold(set, tag)) return nullptr;
   for (size_t way = 0; way < kWays; way++) {
     if (set.tag[way] != tag || !lives(set, way, now)) continue;
     if (set.graves[way].key == segment.key) return &set.graves[way];
@@ -91,6 +94,7 @@ bool Tombstones::is_before_the_end(const Segment& segment) const {
 void Tombstones::forget(const Segment& segment) {
   const uint32_t tag = tag_of(segment.flow_hash);
   Set& set = sets_[set_of_tag(tag)];
+  if (!may_hold(set, tag)) return;
   for (size_t way = 0; way < kWays; way++) {
     if (set.tag[way] == tag && set.graves[way].key == segment.key) set.tag[way] = 0;
   }

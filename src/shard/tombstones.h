@@ -70,6 +70,13 @@ class Tombstones {
   size_t set_of(uint64_t hash) const { return set_of_tag(tag_of(hash)); }
   size_t set_of_tag(uint32_t tag) const { return (tag >> 1) & (sets_.size() - 1); }
 
+  // Nearly always none: eight comparisons at once.
+  static bool may_hold(const Set& set, uint32_t tag) {
+    uint32_t found = 0;
+    for (const uint32_t other : set.tag) found |= other == tag ? 1U : 0U;
+    return found != 0;
+  }
+
   const Grave* grave_of(const Segment& segment) const;
   bool place(uint32_t tag, uint32_t expiry, const Grave& grave, uint32_t now);
   void double_sets(uint32_t now);
