@@ -42,7 +42,7 @@ test_unit() {  # BUILD_DIR
   mount -t cgroup2 none "$folder/cgroup" 2>/dev/null && mkdir "$cgroup" 2>/dev/null ||
     skip "this machine allows no cgroup of version 2"
   status=0
-  timeout 120 sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$cgroup" \
+  timeout -s KILL 120 sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$cgroup" \
     unshare --mount --pid --fork --kill-child --uts --ipc --cgroup --net \
     "$0" boot "$folder" >"$folder/log" 2>&1 || status=$?
   [ -e "$folder/shared/begun" ] || skip "systemd does not start here: $(tail -3 "$folder/log")"
