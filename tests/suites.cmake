@@ -72,6 +72,7 @@ set(broken ${CMAKE_CURRENT_BINARY_DIR}/broken_documents)
 file(WRITE ${broken}/README.md "\
 [nowhere](docs/gone.md) `--no-such-flag`\n```sh\nfalse\necho one # and more\n```\n\n```\ntwo\n```\n")
 file(WRITE ${broken}/tools/ts/README.md "")
+file(WRITE ${broken}/tools/ts/src/README.md "")
 file(WRITE ${broken}/src/core/README.md "| `gone` | what is not there |\n")
 file(WRITE ${broken}/src/core/new.h "")
 add_test(NAME documents_check_notices_faults

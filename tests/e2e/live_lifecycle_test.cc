@@ -51,6 +51,7 @@ std::map<std::string, int> nice_values(pid_t pid) {
     std::string name = content_of(task.path() / "comm");
     while (!name.empty() && name.back() == '\n') name.pop_back();
     const std::string stat = content_of(task.path() / "stat");
+    if (stat.empty()) continue;  // it has ended
     std::istringstream fields(stat.substr(stat.rfind(')') + 2));
     std::string field;
     for (int i = 3; i <= 19; i++) fields >> field;

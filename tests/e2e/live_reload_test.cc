@@ -58,8 +58,9 @@ TEST_F(LiveReload, UnderLoadNothingIsLostAndEveryExchangeIsWhole) {
     operator_at_work.join();
     // What it has to say at the end is said.
     write_file(config, "{}");
+    const size_t before = sniffer.events("reloaded").size();
     sniffer.signal(SIGHUP);
-    ASSERT_TRUE(sniffer.wait_for("reloaded", sniffer.events("reloaded").size() + 1));
+    ASSERT_TRUE(sniffer.wait_for("reloaded", before + 1));
     EXPECT_EQ(sniffer.stop().code, 0);
     const Json stopped = sniffer.stopped();
     expect_ledger_closes(stopped);

@@ -232,8 +232,10 @@ std::string name_of(const testing::TestParamInfo<std::filesystem::path>& info) {
 }
 
 TEST_P(SelectEveryCapture, HasTheFullLinesValuesInWhatIsSelected) {
-  const Finished full = run_sniffer(
-      reading(GetParam(), {"--format", "ndjson", "--fields", "extended", "--raw-headers"}));
+  // Full lines have the client only when a key about it is given.
+  const Finished full =
+      run_sniffer(reading(GetParam(), {"--format", "ndjson", "--fields", "extended",
+                                       "--raw-headers", "--trusted-proxies", "0"}));
   const std::vector<Json> lines = json_lines(full.out);
   const Requests requests = requests_in(lines);
   std::vector<std::string> names = all_names();
@@ -291,7 +293,7 @@ TEST_P(SelectEveryCapture, HasTheSameValuesInATable) {
 TEST_P(SelectEveryCapture, HasTheFullLinesValuesOfExchanges) {
   const Finished full =
       run_sniffer(reading(GetParam(), {"--format", "ndjson", "--records", "exchange", "--fields",
-                                       "extended", "--raw-headers"}));
+                                       "extended", "--raw-headers", "--trusted-proxies", "0"}));
   const std::vector<std::string> names = names_of_exchanges();
   std::vector<Json> expected;
   for (const Json& line : json_lines(full.out)) {

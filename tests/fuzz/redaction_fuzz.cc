@@ -128,7 +128,11 @@ void check_body(FuzzInput& input) {
                                       "application/x-www-form-urlencoded",
                                       "multipart/form-data; boundary=B"};
   const size_t kind = input.below(std::size(bodies));
-  std::string body = std::string(input.text(64)) + bodies[kind] + std::string(input.text(64));
+  const std::string before(input.text(64));
+  const std::string after(input.text(64));
+  // What stands around the secret is no secret, even where it holds pieces of the same text.
+  if (shows_a_piece(before) || shows_a_piece(after)) return;
+  std::string body = before + bodies[kind] + after;
   const HeaderField fields[] = {{"Content-Type", types[kind]}};
   Message message;
   message.headers = fields;
@@ -147,8 +151,6 @@ void check_body(FuzzInput& input) {
   BufferPool pool(size_t{1} << 26);
   MessageRedactor redactor(rules, pool);
   redactor.redact(message);
-  // What stands behind the secret may hold pieces of it itself.
-  if (!shows_a_piece(body)) return;
   EXPECT_FALSE(shows_a_piece(message.body)) << body << "\n" << message.body;
 }
 
