@@ -5,12 +5,13 @@
 #   tools/fuzz.sh TIME [TARGET...]    each target for TIME: 2 (hours), 0.5, 30m or 60s
 #
 # What a target learns is kept in build/fuzz/corpus/TARGET and used again (TCP_SNIFFER_FUZZ_CORPUS names
-# another folder), what it finds in build/fuzz/findings. Prints a summary; fails when anything was found.
+# another folder), what it finds in build/fuzz/findings. TCP_SNIFFER_FUZZ_SEED=1 makes runs that can be
+# repeated. Prints a summary; fails when anything was found.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
-  sed -n '2,8s/^# \?//p' "$0" >&2
+  sed -n '2,9s/^# \?//p' "$0" >&2
   exit 2
 }
 
@@ -38,7 +39,7 @@ fuzz_one() {  # TARGET
   mkdir -p "$corpus/$target" "$findings"
   local status=0
   UBSAN_OPTIONS=print_stacktrace=1 "build/fuzz/tests/fuzz/fuzz_$target" \
-    -max_total_time="$seconds" -entropic=0 -len_control=0 -max_len="$longest" \
+    -max_total_time="$seconds" -seed="${TCP_SNIFFER_FUZZ_SEED:-0}" -entropic=0 -len_control=0 -max_len="$longest" \
     -timeout=30 -rss_limit_mb=4096 -print_final_stats=1 \
     -dict=tests/fuzz/http.dict -artifact_prefix="$findings/$target-" \
     "$corpus/$target" "${seeds[@]}" >"$log" 2>&1 || status=$?
