@@ -40,7 +40,7 @@ fuzz_one() {  # TARGET
   local status=0
   UBSAN_OPTIONS=print_stacktrace=1 "build/fuzz/tests/fuzz/fuzz_$target" \
     -max_total_time="$seconds" -seed="${TCP_SNIFFER_FUZZ_SEED:-0}" -entropic=0 -len_control=0 -max_len="$longest" \
-    -timeout=30 -rss_limit_mb=4096 -print_final_stats=1 \
+    -timeout=120 -rss_limit_mb=4096 -print_final_stats=1 \
     -dict=tests/fuzz/http.dict -artifact_prefix="$findings/$target-" \
     "$corpus/$target" "${seeds[@]}" >"$log" 2>&1 || status=$?
   echo "exit status $status" >>"$log"
