@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <string_view>
 
@@ -23,6 +25,29 @@ constexpr bool is_digit(char c) {
 // Of ASCII.
 constexpr bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+namespace characters_details {
+
+constexpr std::array<bool, 256> make_token_table() {
+  std::array<bool, 256> table{};
+  for (size_t c = 0; c < 128; ++c) table[c] = is_letter(char(c)) || is_digit(char(c));
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~"))
+    table[static_cast<unsigned char>(c)] = true;
+  return table;
+}
+inline constexpr std::array<bool, 256> kTokenTable = make_token_table();
+
+}  // namespace characters_details
+
+// tchar of RFC 9110 section 5.6.2.
+constexpr bool is_token_char(char c) {
+  return characters_details::kTokenTable[static_cast<unsigned char>(c)];
+}
+
+// A token of the same section: not empty.
+constexpr bool is_token(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
 }
 
 // The value of a hexadecimal digit; -1: it is none.

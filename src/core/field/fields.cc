@@ -153,16 +153,6 @@ constexpr std::string_view kRequestPrefix = "request.";
 constexpr std::string_view kResponsePrefix = "response.";
 constexpr std::string_view kContentType = "content-type";
 
-// RFC 9110 section 5.6.2.
-bool is_token(std::string_view text) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
-    const char lower = ascii_lower(c);
-    return (lower >= 'a' && lower <= 'z') || is_digit(c) ||
-           kMarks.find(c) != std::string_view::npos;
-  });
-}
-
 std::string_view field_of_name(FieldOf of) {
   constexpr std::string_view kNames[] = {"connection", "exchange", "request", "response", "either"};
   return kNames[static_cast<size_t>(of)];

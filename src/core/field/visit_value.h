@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "core/base/number_text.h"
-#include "core/field/field_value.h"
+#include "core/field/field_words.h"
 #include "core/field/fields.h"
 #include "core/message/message.h"
 

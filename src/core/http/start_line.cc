@@ -16,19 +16,6 @@ namespace {
 constexpr std::string_view kVersionStart = "HTTP/1.";
 constexpr std::string_view kHttp2Start = "PRI * HTTP/2.0";
 
-constexpr std::array<bool, 256> make_token_table() {
-  std::array<bool, 256> table{};
-  for (int c = '0'; c <= '9'; ++c) table[static_cast<uint8_t>(c)] = true;
-  for (int c = 'a'; c <= 'z'; ++c) table[static_cast<uint8_t>(c)] = true;
-  for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<uint8_t>(c)] = true;
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<uint8_t>(c)] = true;
-  return table;
-}
-constexpr std::array<bool, 256> kTokenTable = make_token_table();
-
-bool is_token_char(char c) {
-  return kTokenTable[static_cast<unsigned char>(c)];
-}
 bool is_visible_ascii(char c) {
   return c > ' ' && c < 0x7f;
 }
@@ -373,10 +360,6 @@ StartGuess guess_from_line(std::string_view line, StartContext context) {
 }
 
 }  // namespace
-
-bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
-}
 
 StartLine read_start_line(std::string_view line, StartContext context) {
   StartLine start;

@@ -90,9 +90,6 @@ bool may_begin_response(std::string_view first_bytes);
 // nanoseconds; what an ignored stream is asked for each of its segments.
 bool starts_like_message(std::string_view first_bytes);
 
-// tchar of RFC 9110 section 5.6.2.
-bool is_token(std::string_view text);
-
 // How many bytes of empty lines and blanks stand before the start line. RFC 9112 section 2.2 lets a
 // recipient skip the empty lines before a request.
 size_t leading_blanks(std::string_view bytes);

@@ -12,7 +12,7 @@ namespace {
 constexpr size_t kWordMin = 3;
 
 bool is_in_word(char c) {
-  return is_token(std::string_view(&c, 1)) || c == '/';
+  return is_token_char(c) || c == '/';
 }
 
 bool is_text(char c) {

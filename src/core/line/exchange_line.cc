@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "core/base/number_text.h"
-#include "core/field/field_value.h"
+#include "core/field/field_words.h"
 #include "core/line/framed_line.h"
 #include "core/line/list_text.h"
 #include "core/line/message_line.h"

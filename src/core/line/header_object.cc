@@ -4,7 +4,7 @@
 
 #include "core/base/ascii_case.h"
 #include "core/base/text_encoding.h"
-#include "core/field/field_value.h"
+#include "core/field/field_words.h"
 #include "core/message/folded_value.h"
 
 namespace tcp_sniffer {

@@ -6,7 +6,7 @@
 #include "core/base/ascii_case.h"
 #include "core/base/characters.h"
 #include "core/base/text_encoding.h"
-#include "core/field/field_value.h"
+#include "core/field/field_words.h"
 #include "core/line/hex_dump.h"
 #include "core/line/json_string.h"
 #include "core/line/short_text.h"

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <initializer_list>
 
-#include "core/field/field_value.h"
+#include "core/field/field_words.h"
 #include "core/line/held_values.h"
 #include "core/line/pretty_line.h"
 #include "core/line/short_text.h"

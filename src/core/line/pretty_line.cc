@@ -5,7 +5,7 @@
 
 #include "core/base/number_text.h"
 #include "core/base/text_encoding.h"
-#include "core/field/field_value.h"
+#include "core/field/field_words.h"
 #include "core/line/put_text.h"
 #include "core/line/short_text.h"
 #include "core/line/terminal_text.h"

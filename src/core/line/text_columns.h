@@ -26,8 +26,8 @@ struct MiddleCut {
 };
 
 // Leaves out characters in the middle of a text in UTF-8 that is wider than `columns_max`, so that
-// it takes at most that many columns, one of them for kCutSign. A third
-// stays before it, the rest after it, because the end of a path says most.
+// it takes at most that many columns, one of them for kCutSign. A third stays before it, the rest
+// after it, because the end of a path says most.
 MiddleCut cut_middle(std::string_view utf8, size_t columns_max);
 
 }  // namespace tcp_sniffer

@@ -1,8 +1,8 @@
 #include "core/metrics/routes.h"
 
-#include "core/base/characters.h"
-
 #include <algorithm>
+
+#include "core/base/characters.h"
 
 namespace tcp_sniffer {
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/base/ascii_case.h"
 #include "core/base/characters.h"
 
 namespace tcp_sniffer {
@@ -22,8 +21,7 @@ std::string_view behind_last(std::string_view text, std::string_view separators)
 
 bool is_scheme(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    const char lower = ascii_lower(c);
-    return (lower >= 'a' && lower <= 'z') || is_digit(c) || c == '+' || c == '-' || c == '.';
+    return is_letter(c) || is_digit(c) || c == '+' || c == '-' || c == '.';
   });
 }
 

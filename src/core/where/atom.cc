@@ -7,7 +7,7 @@
 
 #include "core/base/number_text.h"
 #include "core/base/text_encoding.h"
-#include "core/field/field_value.h"
+#include "core/field/field_words.h"
 #include "core/field/visit_value.h"
 #include "core/message/body_text.h"
 #include "core/message/folded_value.h"

@@ -146,7 +146,6 @@ std::optional<Problem> LiveSource::activate() {
   pcap_set_promisc(handle_, options.promiscuous ? 1 : 0);
   pcap_set_timeout(handle_, std::max(options.block_timeout_ms, 1));
   buffer_blocks_ = options.buffer_bytes / kKernelBlockBytes;
-  block_timeout_ns_ = int64_t{std::max(options.block_timeout_ms, 1)} * 1'000'000;
   // Refused by some devices, which then give microseconds.
   pcap_set_tstamp_precision(handle_, PCAP_TSTAMP_PRECISION_NANO);
 
@@ -349,8 +348,9 @@ bool LiveSource::can_hold_more() {
   const int64_t now_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
                              std::chrono::system_clock::now().time_since_epoch())
                              .count();
+  const int64_t timeout_ns = int64_t{std::max(options_.block_timeout_ms, 1)} * 1'000'000;
   const auto timeouts =
-      static_cast<uint64_t>(std::max<int64_t>(now_ns - last_frame_ns_, 0) / block_timeout_ns_);
+      static_cast<uint64_t>(std::max<int64_t>(now_ns - last_frame_ns_, 0) / timeout_ns);
   const uint64_t bytes = waiting * (mean_frame_bytes_ + kKernelFrameHeaderBytes);
   return (timeouts + bytes / kKernelBlockBytes + 1) * 4 <= buffer_blocks_ * 3;
 }

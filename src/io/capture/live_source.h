@@ -137,7 +137,6 @@ class LiveSource final : public PacketSource {
   pcap* handle_ = nullptr;     // none while the interface is removed
   FrameSink* sink_ = nullptr;  // only while poll() runs
   uint64_t buffer_blocks_ = 0;
-  int64_t block_timeout_ns_ = 2'000'000;
   uint64_t taken_frames_ = 0;
   uint64_t taken_bytes_ = 0;
   uint64_t mean_frame_bytes_ = 1500;  // of the last bursts

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "core/base/ascii_case.h"
 #include "core/base/characters.h"
 #include "core/base/text_encoding.h"
 #include "core/field/fields.h"
@@ -108,14 +109,6 @@ Fault read_word(const KeySpec& key, const json& value, size_t& out) {
   return {};
 }
 
-// RFC 9110 section 5.6.2.
-bool is_token(std::string_view text) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return std::all_of(text.begin(), text.end(), [&](char c) {
-    return is_digit(c) || is_letter(c) || kMarks.find(c) != std::string_view::npos;
-  });
-}
-
 // ADDRESS:PORT with a port from 1 to 65535; the address is what stands before the last colon, an
 // IPv6 one in brackets. A port alone becomes 127.0.0.1:PORT.
 bool complete_listener(std::string& text) {
@@ -159,9 +152,7 @@ Fault read_text(const KeySpec& key, const json& value, std::string& out) {
   }
   if (key.text_kind == TextKind::kHeaderName) {
     if (!is_token(text)) return fault(key, shown(value), "is not a header name");
-    std::transform(text.begin(), text.end(), text.begin(), [](char c) {
-      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
+    std::transform(text.begin(), text.end(), text.begin(), ascii_lower);
   }
   if (key.text_kind == TextKind::kListener && !complete_listener(text)) {
     return fault(key, shown(value), "is not an address and port");

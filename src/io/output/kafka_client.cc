@@ -62,10 +62,10 @@ Problem cannot_be_made(std::string words) {
 
 // Called by the library within poll().
 struct KafkaClient::Callbacks {
-  static const KafkaClient& client_of(void* opaque) { return *static_cast<KafkaClient*>(opaque); }
+  static KafkaClient& client_of(void* opaque) { return *static_cast<KafkaClient*>(opaque); }
 
   static void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
-    KafkaClient& client = *static_cast<KafkaClient*>(opaque);
+    KafkaClient& client = client_of(opaque);
     KafkaDelivery delivery{};
     delivery.note = reinterpret_cast<uintptr_t>(message->_private);
     delivery.size = message->len;

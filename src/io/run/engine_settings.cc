@@ -263,7 +263,7 @@ uint32_t shard_count(const Config& config, bool in_team) {
 }
 
 int block_timeout_ms(const Config& config) {
-  return config.overload == Overload::kBlock ? 20 : 2;
+  return config.overload == Overload::kBlock ? 20 : LiveOptions().block_timeout_ms;
 }
 
 BodyExtractor::Settings extract_settings(const Config& config) {

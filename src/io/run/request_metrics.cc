@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "core/field/field_value.h"
+#include "core/field/field_words.h"
 #include "io/run/metric_family.h"
 
 namespace tcp_sniffer {

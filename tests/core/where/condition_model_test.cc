@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/base/number_text.h"
-#include "core/field/field_value.h"
+#include "core/field/field_words.h"
 #include "core/line/message_line.h"
 #include "support/condition_lab.h"
 #include "support/condition_model.h"

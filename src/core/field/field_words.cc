@@ -1,4 +1,4 @@
-#include "core/field/field_value.h"
+#include "core/field/field_words.h"
 
 namespace tcp_sniffer {
 std::string_view incomplete_word(Incomplete incomplete) {
