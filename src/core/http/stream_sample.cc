@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/http/start_line.h"
+#include "core/base/characters.h"
 
 namespace tcp_sniffer {
 
