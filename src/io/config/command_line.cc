@@ -116,6 +116,10 @@ CommandLine::CommandLine() {
   }
   short_help_ = app_.add_flag("-h");
   config_ = app_.add_option("--config")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  // A flag is compared with all of its App when it is added, so each group of keys has its own.
+  for (const KeyGroup group : kKeyGroups) {
+    groups_.push_back(app_.add_option_group(std::string(group_title(group))));
+  }
   for (const KeySpec& key : config_keys()) keys_.push_back(add(key));
   files_ = keys_[key_index("files")];
   for (const std::string_view flag : kIgnoredFlags) app_.add_flag(std::string(flag));
@@ -260,12 +264,13 @@ CLI::Option* CommandLine::add(const KeySpec& key) {
   }
   if (key.name == "bufferSizeMiB") names += ",--" + std::string(kBufferSizeAlias);
   const bool files = key.name == "files";
+  // Words without a flag are the program's, and come to the files in the order of the command line.
+  CLI::App& group = files ? app_ : *groups_[static_cast<size_t>(key.group)];
   CLI::Option* option = nullptr;
   if (is_boolean(key)) {
-    option = app_.add_flag(names + ",!--no-" + name);
+    option = group.add_flag(names + ",!--no-" + name);
   } else {
-    // Words without a flag come to the files, in the order of the command line.
-    option = app_.add_option(files ? names + ",words" : names);
+    option = group.add_option(files ? names + ",words" : names);
     option->expected(1, files ? kFlagValuesMax : 1);
     option->allow_extra_args(files);
   }

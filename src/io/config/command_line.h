@@ -42,6 +42,7 @@ class CommandLine {
   static std::string unknown_flag(std::string_view argument);
 
   CLI::App app_;
+  std::vector<CLI::App*> groups_;      // by KeyGroup; owned by app_
   std::vector<CLI::Option*> actions_;  // in the order of kActionFlags; owned by app_
   CLI::Option* short_help_ = nullptr;  // owned by app_
   CLI::Option* config_ = nullptr;      // owned by app_
