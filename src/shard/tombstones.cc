@@ -53,12 +53,17 @@ bool Tombstones::place(uint32_t tag, uint32_t expiry, const Grave& grave, uint32
   return true;
 }
 
+// Every entry keeps its way: the entries of one new set all come from the same old one.
 void Tombstones::double_sets(uint32_t now) {
   HugeArray<Set> old(sets_.size() * 2);
   old.swap(sets_);
   for (const Set& set : old) {
     for (size_t way = 0; way < kWays; way++) {
-      if (lives(set, way, now)) place(set.tag[way], set.expiry[way], set.graves[way], now);
+      if (!lives(set, way, now)) continue;
+      Set& wider = sets_[set_of_tag(set.tag[way])];
+      wider.tag[way] = set.tag[way];
+      wider.expiry[way] = set.expiry[way];
+      wider.graves[way] = set.graves[way];
     }
   }
 }
