@@ -115,7 +115,14 @@ Side HttpEngine::side_of_part(const HttpConnection& http) {
 }
 
 void HttpEngine::close(HttpContext& context, Incomplete cause) {
-  // The direction whose open message is a request first: a request comes before its response.
+  const auto& streams = context.http.streams;
+  if (streams[0].open != nullptr || streams[1].open != nullptr) close_open_messages(context, cause);
+  settle_unanswered(context);
+  ExchangeRing(context.http, pool_).clear();
+}
+
+// The direction whose open message is a request first: a request comes before its response.
+void HttpEngine::close_open_messages(HttpContext& context, Incomplete cause) {
   for (const bool requests : {true, false}) {
     for (const Side side : {Side::kLow, Side::kHigh}) {
       HttpDirection direction(*this, context, side);
@@ -124,8 +131,6 @@ void HttpEngine::close(HttpContext& context, Incomplete cause) {
       }
     }
   }
-  settle_unanswered(context);
-  ExchangeRing(context.http, pool_).clear();
 }
 
 // What is known of the responses that did not come: there are none when the server has ended its

@@ -122,6 +122,7 @@ class HttpEngine {
  private:
   friend class HttpDirection;
 
+  void close_open_messages(HttpContext& context, Incomplete cause);
   void settle_unanswered(HttpContext& context);
   void emit_unanswered(HttpContext& context, const Exchange& exchange, Orphan orphan);
   void meter_unanswered(uint32_t row, Orphan orphan) {
