@@ -217,7 +217,10 @@ uint64_t Reassembler::take_acknowledgment(TcpStream& peer, TcpStream& stream,
       drop_claim(peer);
   } else if (peer.hole_since_ns != 0) {
     if (acked == peer.acked) {
-      peer.ack_repeated = true;
+      // Another copy of the same frame repeats nothing.
+      const bool may_be_copy = segment.payload_wire_size == 0 && (segment.flags & kTcpFin) == 0 &&
+                               segment.clock_ns - peer.hole_since_ns <= kDuplicateFrameNs;
+      if (!may_be_copy) peer.ack_repeated = true;
     } else if (offset >= stream.head && peer.acked > peer.known_end() &&
                acked <= peer.known_end()) {
       // The receiver knows nothing of the bytes that one segment claimed it had.
