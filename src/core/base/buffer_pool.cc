@@ -9,7 +9,7 @@
 namespace tcp_sniffer {
 
 BufferPool::~BufferPool() {
-  drop_idle(~size_t{0});
+  drop_idle_above(0);
 }
 
 // No buffer of this size is idle.
@@ -58,23 +58,31 @@ void BufferPool::check_invariants() const {
     }
   }
   require(idle_bytes == idle_bytes_, "pool: idle bytes are not those of its idle buffers");
-  require(idle_bytes_ <= kIdleBytesMax, "pool: more idle than it may keep");
+  require(idle_bytes_ <= idle_bytes_max(), "pool: more idle than it may keep");
   require(used_bytes_ <= limit_bytes_ && idle_bytes_ <= limit_bytes_ - used_bytes_,
           "pool: more than its limit");
 }
 
-// Frees idle buffers, the largest first, until `needed` more bytes fit under the limit.
+// Frees idle buffers until `needed` more bytes fit under the limit.
 bool BufferPool::drop_idle(size_t needed) {
-  for (size_t index = kClasses; index-- > 0;) {
-    while (idle_[index] != nullptr) {
-      if (needed <= limit_bytes_ && used_bytes_ + idle_bytes_ <= limit_bytes_ - needed) return true;
+  if (needed > limit_bytes_ || used_bytes_ > limit_bytes_ - needed) {
+    drop_idle_above(0);
+    return false;
+  }
+  drop_idle_above(limit_bytes_ - needed - used_bytes_);
+  return true;
+}
+
+// The largest go first.
+void BufferPool::drop_idle_above(size_t bytes_max) {
+  for (size_t index = kClasses; index-- > 0 && idle_bytes_ > bytes_max;) {
+    while (idle_[index] != nullptr && idle_bytes_ > bytes_max) {
       Idle* idle = idle_[index];
       idle_[index] = idle->next;
       idle_bytes_ -= kSizeMin << index;
       give_memory_back(idle, kSizeMin << index);
     }
   }
-  return needed <= limit_bytes_ && used_bytes_ + idle_bytes_ <= limit_bytes_ - needed;
 }
 
 }  // namespace tcp_sniffer

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -19,12 +20,14 @@ struct Buffer {
 
 // The memory of one shard that traffic can make grow: reorder buffers, message arenas, parser
 // objects, and by charge() long lines on their way to the output. Sizes are powers of two. A
-// released buffer is kept for the next allocation of its size, up to kIdleBytesMax in all.
+// released buffer is kept for the next allocation of its size, up to idle_bytes_max() in all: who
+// holds many large bodies takes new memory from the system less often, and gives back what it no
+// longer needs.
 //
 // The pool must outlive its buffers. Single thread.
 //
 // Invariants:
-// 1. used_bytes() + idle bytes <= limit_bytes, always.
+// 1. used_bytes() + idle bytes <= limit_bytes, and idle bytes <= idle_bytes_max(), always.
 // 2. allocate never throws and never blocks: it answers with an empty Buffer when the limit is
 //    reached, and the caller gives something up.
 class BufferPool {
@@ -32,7 +35,7 @@ class BufferPool {
   static constexpr size_t kSizeMin = 256;
   // Holds a body of maxBodySize at its most, one byte less than 4 GiB.
   static constexpr size_t kSizeMax = size_t{1} << 32;
-  static constexpr size_t kIdleBytesMax = size_t{16} << 20;
+  static constexpr size_t kIdleBytesMin = size_t{16} << 20;  // that may always be idle
 
   explicit BufferPool(size_t limit_bytes) : limit_bytes_(limit_bytes) {}
   ~BufferPool();
@@ -57,8 +60,9 @@ class BufferPool {
     DEBUG_CHECK(std::has_single_bit(buffer.capacity) && buffer.capacity >= kSizeMin);
     DEBUG_CHECK(buffer.capacity <= used_bytes_);
     used_bytes_ -= buffer.capacity;
-    if (idle_bytes_ + buffer.capacity > kIdleBytesMax) {
+    if (idle_bytes_ + buffer.capacity > idle_bytes_max()) [[unlikely]] {
       give_back(buffer);
+      trim_idle();
     } else {
       const size_t index = class_of(buffer.capacity);
       auto* idle = reinterpret_cast<Idle*>(buffer.data);
@@ -80,9 +84,15 @@ class BufferPool {
 
   // Memory that others hold, under the same limit. False: over it, nothing was charged.
   bool charge(size_t bytes);
-  void uncharge(size_t bytes) { used_bytes_ -= bytes; }
+  void uncharge(size_t bytes) {
+    used_bytes_ -= bytes;
+    trim_idle();
+  }
 
   size_t used_bytes() const { return used_bytes_; }
+  size_t idle_bytes() const { return idle_bytes_; }
+  // Half of what is in use.
+  size_t idle_bytes_max() const { return std::max(kIdleBytesMin, used_bytes_ / 2); }
   // Steps in which memory runs short. Large bodies get none of the last eighth, small ones none
   // of the last sixteenth.
   bool spares(size_t size, bool small) const {
@@ -128,6 +138,11 @@ class BufferPool {
   Buffer allocate_fresh(size_t index);
   static void give_back(const Buffer& buffer);
   bool drop_idle(size_t needed);
+  void drop_idle_above(size_t bytes_max);
+  void trim_idle() {
+    if (idle_bytes_ > idle_bytes_max()) [[unlikely]]
+      drop_idle_above(idle_bytes_max());
+  }
 
   size_t limit_bytes_;
   size_t used_bytes_ = 0;

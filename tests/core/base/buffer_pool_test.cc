@@ -102,6 +102,37 @@ TEST(BufferPool, IdleBuffersMakeRoomForOtherSizes) {
   pool.release(large);
 }
 
+// The memory is never touched but for the links of idle buffers.
+TEST(BufferPool, KeepsIdleInProportionToWhatIsInUse) {
+  BufferPool pool(kMiB * 1024);
+  std::vector<Buffer> bodies(64);
+  for (Buffer& body : bodies) ASSERT_TRUE(body = pool.allocate(kMiB));
+  for (size_t released = 1; released <= 21; released++) {
+    pool.release(bodies[64 - released]);
+    EXPECT_EQ(pool.idle_bytes(), released * kMiB);
+    pool.check_invariants();
+  }
+  for (size_t left = 43; left-- > 0;) {
+    pool.release(bodies[left]);
+    EXPECT_LE(pool.idle_bytes(), std::max<size_t>(16, left / 2) * kMiB);
+    pool.check_invariants();
+  }
+  EXPECT_EQ(pool.used_bytes(), 0u);
+  EXPECT_EQ(pool.idle_bytes(), 16 * kMiB);
+}
+
+TEST(BufferPool, WhatOthersGiveBackLetsIdleBuffersGo) {
+  BufferPool pool(kMiB * 1024);
+  ASSERT_TRUE(pool.charge(100 * kMiB));
+  std::vector<Buffer> bodies(40);
+  for (Buffer& body : bodies) ASSERT_TRUE(body = pool.allocate(kMiB));
+  for (Buffer& body : bodies) pool.release(body);
+  EXPECT_EQ(pool.idle_bytes(), 40 * kMiB);
+  pool.uncharge(100 * kMiB);
+  EXPECT_EQ(pool.idle_bytes(), 16 * kMiB);
+  pool.check_invariants();
+}
+
 TEST(BufferPool, GrowingKeepsTheBytesInUse) {
   BufferPool pool(kMiB);
   Buffer buffer = pool.allocate(256);
