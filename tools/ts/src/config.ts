@@ -1,4 +1,3 @@
-import os from 'node:os';
 import { type CheckedUrl, checkUrl, type OutputUrlOptions } from './config-url.js';
 import {
   bytesOf,
@@ -204,21 +203,6 @@ function refuseWhatIsNotJson(key: string, value: unknown): void {
   );
 }
 
-/** Node before 18.14 has no availableParallelism. */
-function processorCount(): number {
-  return os.availableParallelism?.() ?? os.cpus().length;
-}
-
-/**
- * Threads of the engine that reads files. This process needs a processor too, so on two of them the
- * engine has the other one, and there handing packets over from thread to thread costs more than it
- * gains. Nothing: the engine decides.
- */
-function shardsOf(engine: EngineConfig, processors: number): { shards?: number } {
-  const isFree = engine.shards === undefined && engine.pinCpus === undefined;
-  return isFree && engine.files !== undefined && processors <= 2 ? { shards: 0 } : {};
-}
-
 /**
  * Checks the package's own keys, and takes the configuration apart. Throws a SnifferError with the
  * code INVALID_CONFIG at the first fault. Keys whose value is undefined are not given. The engine
@@ -227,7 +211,6 @@ function shardsOf(engine: EngineConfig, processors: number): { shards?: number }
 export function checkConfig(
   config: SnifferConfig,
   env: Readonly<Record<string, string | undefined>> = process.env,
-  processors = processorCount(),
 ): CheckedConfig {
   const given: unknown = config;
   if (!isObject(given)) refuse(`config: ${show(given)} where an object is expected`);
@@ -270,7 +253,7 @@ export function checkConfig(
     bytesOf(engineConfig.maxHeaderBytes ?? engineDefaults.maxHeaderBytes) ?? 0,
   );
   return {
-    engine: { ...engineConfig, ...shardsOf(engineConfig, processors), format },
+    engine: { ...engineConfig, format },
     own: own as PackageConfig,
     records,
     url: checkUrl(config.outputUrl, env),

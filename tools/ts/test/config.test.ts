@@ -227,16 +227,3 @@ test('ProductionDemandsHttps', () => {
   const secure = { ...live, outputUrl: 'https://collector.example/in' };
   assert.equal(refusal(secure, { NODE_ENV: 'production' }), undefined);
 });
-
-test('OnTwoProcessorsTheEngineThatReadsFilesHasOneThread', () => {
-  const shardsOf = (config: object, processors: number): number | undefined =>
-    checkConfig(config, {}, processors).engine.shards;
-  const files = ['a.pcap'];
-  assert.deepEqual(
-    [1, 2, 3, 8].map((processors) => shardsOf({ files }, processors)),
-    [0, 0, undefined, undefined],
-  );
-  assert.equal(shardsOf({ files, shards: 1 }, 2), 1);
-  assert.equal(shardsOf({ files, pinCpus: [0, 1] }, 2), undefined);
-  assert.equal(shardsOf({ interface: 'lo' }, 2), undefined);
-});
