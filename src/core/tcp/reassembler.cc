@@ -41,19 +41,6 @@ void Reassembler::cut_to_stream(const TcpStream& stream, Bytes& bytes) {
   bytes.advance(bytes.data.size() + bytes.lost);
 }
 
-// A byte that waits alone after a hole may be a keep-alive probe's octet of garbage, captured
-// before the segment that it repeats: `bytes`, if they are more, count in its place.
-void Reassembler::drop_octet(TcpStream& stream, const Bytes& bytes) {
-  const uint64_t front = stream.reorder->front();
-  if (front <= bytes.offset || front >= bytes.offset + bytes.data.size()) return;
-  const ReorderBuffer::Run run = stream.reorder->front_run();
-  if (run.size != 1 || run.lost) return;
-  stream.reorder->consume(1);
-  counters_.subtract(ShardCounter::buffered, 1);
-  counters_.add(ShardCounter::duplicate, 1);
-  if (stream.reorder->empty()) release_buffer(stream);
-}
-
 // Starts, keeps or ends the timing of the hole at the head (rule 4). Evidence that was there when
 // an earlier hole was timed counts for a later one that the same acknowledgment covered.
 void Reassembler::time_hole(TcpStream& stream, const TcpStream& peer, int64_t clock_ns) {

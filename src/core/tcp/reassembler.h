@@ -188,7 +188,6 @@ class Reassembler {
     void advance(uint64_t size);
   };
   void cut_to_stream(const TcpStream& stream, Bytes& bytes);
-  void drop_octet(TcpStream& stream, const Bytes& bytes);
   template <StreamProtocol P>
   void deliver_now(TcpStream& stream, P& protocol, Side side, Bytes& bytes, bool force);
   static void keep_cut(TcpStream& stream, uint64_t size);

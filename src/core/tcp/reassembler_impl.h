@@ -203,7 +203,7 @@ void Reassembler::add_payload(TcpStreams& streams, P& protocol, const Segment& s
   cut_to_stream(stream, bytes);
   if (bytes.empty()) return;
   if (stream.has_waiting()) [[unlikely]]
-    drop_octet(stream, bytes);
+    stream.reorder->replace_octets(bytes.offset, bytes.data, bytes.meta);
   const TcpStream& peer = at(streams, other(segment.side));
   if (bytes.offset == stream.head &&
       !(stream.has_waiting() && stream.reorder->front() == bytes.offset) &&

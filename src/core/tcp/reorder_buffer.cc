@@ -274,6 +274,20 @@ size_t ReorderBuffer::copy_front(std::span<uint8_t> into) const {
   return size;
 }
 
+void ReorderBuffer::replace_octets(uint64_t offset, std::span<const uint8_t> data,
+                                   const SegmentMeta& meta) {
+  const uint64_t end = offset + data.size();
+  for (uint32_t i = first_range_reaching(offset + 1); i < range_count_; i++) {
+    const uint64_t start = ranges()[i].start;
+    if (start >= end) break;
+    if (start <= offset) continue;
+    Mark& octet = mark(first_mark_behind(start));
+    if (octet.size != 1 || octet.lost()) continue;
+    bytes_.data[octet.at] = data[static_cast<size_t>(start - offset)];
+    octet.meta = meta;
+  }
+}
+
 void ReorderBuffer::consume(uint32_t size) {
   Range& range = ranges()[0];
   const uint32_t number = order()[0];

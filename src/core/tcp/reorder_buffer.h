@@ -25,7 +25,8 @@ namespace tcp_sniffer {
 // Invariants:
 // 1. ranges are sorted, disjoint and never touch; at most kRangesMax.
 // 2. the marks, in stream order, fill the ranges exactly and do not overlap: the first captured
-//    copy of a byte wins, a later one only fills holes and what the snaplen had cut off.
+//    copy of a byte wins, a later one only fills holes and what the snaplen had cut off
+//    (but see replace_octets).
 // 3. the bytes of a mark are in one piece of A, and no two marks share any:
 //    buffered_bytes() <= used_ <= the capacity of A.
 // 4. insert takes a segment wholly or not at all (full).
@@ -81,6 +82,11 @@ class ReorderBuffer {
   // Copies the bytes at the front that follow each other, as many as there is room for. Returns how
   // many.
   size_t copy_front(std::span<uint8_t> into) const;
+
+  // A byte that came alone after a hole may be a keep-alive probe's octet of garbage, captured
+  // before the segment that it repeats: what that has in its place, [offset, offset + data.size()),
+  // counts.
+  void replace_octets(uint64_t offset, std::span<const uint8_t> data, const SegmentMeta& meta);
 
   // Takes `size` bytes, at most front_run().size, from the front.
   void consume(uint32_t size);
