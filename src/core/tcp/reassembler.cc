@@ -59,6 +59,8 @@ void Reassembler::time_hole(TcpStream& stream, const TcpStream& peer, int64_t cl
   }
   if (!peer.seen) {
     if (stream.hole_since_ns == 0) stream.hole_since_ns = clock_ns;
+    // What is acknowledged later, when the peer is seen, begins a timing of its own.
+    stream.evidence_sequence = stream.sequence_of(stream.head);
     return;
   }
   if (stream.acked <= stream.head) {
