@@ -107,6 +107,7 @@ bool Shard::owns_syn(const Connection& connection, const Segment& segment) {
   const TcpStream& peer = connection.streams[static_cast<size_t>(other(segment.side))];
   if (!Reassembler::owns_syn(stream, peer, segment)) return false;
   return !stream.placed || stream.origin_sequence == segment.sequence + 1 ||
+         Reassembler::answers_syn(peer, segment) ||
          segment.time_ns - connection.syn_time_ns <= kLateSynNs;
 }
 

@@ -93,6 +93,9 @@ class Reassembler {
   // or captured after its data.
   static bool owns_syn(const TcpStream& stream, const TcpStream& peer, const Segment& segment);
 
+  // Whether a SYN acknowledges exactly what the other side sent, which began with a SYN.
+  static bool answers_syn(const TcpStream& peer, const Segment& segment);
+
   // Whether the segment goes on where both streams stand.
   static bool continues(const TcpStream& stream, const TcpStream& peer, const Segment& segment);
 
@@ -131,6 +134,7 @@ class Reassembler {
   static void place_syn(TcpStream& stream, uint32_t first);
   static bool agrees_with_strays(TcpStream& stream, const TcpStream& peer, const Segment& segment);
   static Place place_bytes(TcpStream& stream, const TcpStream& peer, const Segment& segment);
+  static bool acknowledges_exactly(const TcpStream& peer, const Segment& segment);
   static bool acknowledges_plausibly(const TcpStream& peer, const Segment& segment);
   static bool believes(const TcpStream& stream, const TcpStream& peer, const Segment& segment,
                        uint64_t offset);

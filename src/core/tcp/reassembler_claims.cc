@@ -28,6 +28,12 @@ bool Reassembler::acknowledges_plausibly(const TcpStream& peer, const Segment& s
          offset <= std::max(peer.window_limit(), peer.contiguous_end() + kWindowMin);
 }
 
+// All that is known of the peer's stream, and no more: one in 4 billion, too.
+bool Reassembler::acknowledges_exactly(const TcpStream& peer, const Segment& segment) {
+  const uint64_t acked = peer.offset_of(segment.acknowledgment);
+  return acked == peer.known_end() || acked == peer.expected();
+}
+
 // For the next bytes the number alone is proof enough: one in 4 billion.
 bool Reassembler::believes(const TcpStream& stream, const TcpStream& peer, const Segment& segment,
                            uint64_t offset) {
@@ -50,6 +56,10 @@ bool Reassembler::continues(const TcpStream& stream, const TcpStream& peer,
          acknowledges_plausibly(peer, segment);
 }
 
+bool Reassembler::answers_syn(const TcpStream& peer, const Segment& segment) {
+  return (segment.flags & kTcpAck) != 0 && peer.syn_seen && acknowledges_exactly(peer, segment);
+}
+
 bool Reassembler::owns_syn(const TcpStream& stream, const TcpStream& peer, const Segment& segment) {
   const uint32_t first = segment.sequence + 1;
   if (stream.placed) {
@@ -58,6 +68,8 @@ bool Reassembler::owns_syn(const TcpStream& stream, const TcpStream& peer, const
   }
   const bool with_ack = (segment.flags & kTcpAck) != 0;
   if (with_ack && !acknowledges_plausibly(peer, segment)) return false;
+  // Whatever came before it, if those were no bytes.
+  if (!stream.placed && answers_syn(peer, segment)) return true;
   if (!stream.placed && !stream.hinted) return with_ack || !peer.seen;
   const uint64_t begin = stream.offset_of(first);
   if (stream.hint_is_start) return begin == kStreamOrigin;
@@ -157,8 +169,11 @@ Reassembler::Place Reassembler::place_bytes(TcpStream& stream, const TcpStream& 
   } else {
     const uint64_t expected = stream.expected();
     const bool near = offset + kWindowMin >= expected && offset <= expected + kWindowMin;
-    // Far away, but so are its neighbours.
-    if (!near && !agrees_with_strays(stream, peer, segment)) return Place::kNowhere;
+    // Far away, but so are its neighbours, or the acknowledgment proves it.
+    if (!near && !acknowledges_exactly(peer, segment) &&
+        !agrees_with_strays(stream, peer, segment)) {
+      return Place::kNowhere;
+    }
     if (!near || !stream.seen || offset < stream.head) stream.head = offset;
   }
   stream.seen = true;
@@ -175,7 +190,7 @@ Reassembler::Place Reassembler::place_bytes(TcpStream& stream, const TcpStream& 
 bool Reassembler::agrees_with_strays(TcpStream& stream, const TcpStream& peer,
                                      const Segment& segment) {
   const uint64_t acked = peer.offset_of(segment.acknowledgment);
-  const bool exact = acked == peer.known_end() || acked == peer.expected();
+  const bool exact = acknowledges_exactly(peer, segment);
   const bool near = acked + kHandshakeReach >= peer.head &&
                     acked <= std::max(peer.known_end(), peer.acked) + kHandshakeReach;
   if ((segment.flags & kTcpAck) == 0 || !near) return false;
