@@ -17,8 +17,8 @@ Connection* Shard::open(const Segment& segment) {
     counters_.add(ShardCounter::out_of_window, segment.payload_size);
     return nullptr;
   }
-  if (!syn && segment.payload_wire_size <= 1) {
-    // Nothing, or the byte of a keep-alive probe (RFC 9293 section 3.8.4), which was sent before.
+  if (!syn && (segment.payload_wire_size == 0 || Reassembler::seems_probe(segment))) {
+    // Nothing, or a byte that was sent before.
     counters_.add(ShardCounter::duplicate, segment.payload_size);
     return nullptr;
   }

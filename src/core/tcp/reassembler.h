@@ -96,6 +96,9 @@ class Reassembler {
   // Whether a SYN acknowledges exactly what the other side sent, which began with a SYN.
   static bool answers_syn(const TcpStream& peer, const Segment& segment);
 
+  // Whether the first segment of a connection may be a keep-alive probe (RFC 9293 section 3.8.4).
+  static bool seems_probe(const Segment& segment);
+
   // Whether the segment goes on where both streams stand.
   static bool continues(const TcpStream& stream, const TcpStream& peer, const Segment& segment);
 

@@ -138,13 +138,22 @@ void Reassembler::place_syn(TcpStream& stream, uint32_t first) {
   stream.syn_seen = true;
 }
 
+// A byte alone is that of a keep-alive probe, unless a line of a protocol may begin with it.
+bool Reassembler::seems_probe(const Segment& segment) {
+  if (segment.payload_wire_size != 1) return false;
+  const char byte = segment.payload_size == 0 ? '\0' : static_cast<char>(segment.payload[0]);
+  return (byte < 'A' || byte > 'Z') && byte != '+' && byte != '-';
+}
+
 // Bytes or a FIN of a stream of which nothing was delivered. A single byte may be a keep-alive
 // probe (RFC 9293 section 3.8.4), which repeats one sent long ago: no stream begins with it, unless
-// it stands where the next byte is expected.
+// it stands where the next byte is expected, or is the first of the connection and may begin a
+// text.
 Reassembler::Place Reassembler::place_bytes(TcpStream& stream, const TcpStream& peer,
                                             const Segment& segment) {
-  const bool is_next =
-      (stream.seen || stream.hinted) && stream.offset_of(segment.sequence) >= stream.expected();
+  const bool is_next = stream.seen || stream.hinted
+                           ? stream.offset_of(segment.sequence) >= stream.expected()
+                           : !peer.seen && !seems_probe(segment);
   const bool may_be_probe =
       segment.payload_wire_size == 1 && (segment.flags & (kTcpFin | kTcpSyn)) == 0 && !is_next;
   const uint32_t first = segment.sequence + (may_be_probe ? 1 : 0);
