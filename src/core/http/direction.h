@@ -34,6 +34,9 @@ class HttpDirection {
   void gap(uint64_t offset, uint64_t length, GapCause cause);
   void end_of_stream(bool reset);
 
+  // Whether the first bytes of a stream met in its middle have to wait.
+  bool must_hold_back();
+
   bool has_open_message() const { return here_.open != nullptr; }
   bool is_request_open() const;
   // parts.cc: when the open message is given out in parts, and one is due.
@@ -127,7 +130,6 @@ class HttpDirection {
   void start_search(bool direct);
   void begin_candidate(uint64_t offset, const SegmentMeta& meta);
   MessageFinder::Wanted wanted_messages() const;
-  bool must_hold_back();
   void fail_head(size_t resume);
   size_t pass_candidate(size_t resume);
   void note_cut(OpenMessage& open);

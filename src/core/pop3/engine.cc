@@ -22,7 +22,11 @@ bool Pop3Engine::recognises(const FlowKey& key, std::span<const uint8_t> first_b
   if (key.low_port == kPop3Port || key.high_port == kPop3Port) return true;
   const std::string_view text(reinterpret_cast<const char*>(first_bytes.data()),
                               first_bytes.size());
-  return text.starts_with("+OK ") || text.starts_with("+OK\r\n");
+  // The greeting, or as much of it as the segment has.
+  const auto begins = [text](std::string_view greeting) {
+    return text.starts_with(greeting) || (!text.empty() && greeting.starts_with(text));
+  };
+  return begins("+OK ") || begins("+OK\r\n");
 }
 
 Pop3Connection::Pop3Connection(const ConnectionIdentity& identity) {

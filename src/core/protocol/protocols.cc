@@ -128,6 +128,9 @@ uint32_t ProtocolCall::choose_and_pass_on(Side side, uint64_t offset,
                                           std::span<const uint8_t> bytes, const SegmentMeta& meta,
                                           bool force) {
   if (!choice_.has(ProtocolChoice::kChosen)) {
+    // What decides may have been sent before it.
+    const bool in_middle = choice_.has(ProtocolChoice::kMidstream, side);
+    if (in_middle && !force && http(side).must_hold_back()) return 0;
     protocols_.choose(choice_, identity(), bytes);
   }
   auto taken = static_cast<uint32_t>(bytes.size());
