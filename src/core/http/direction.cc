@@ -187,8 +187,8 @@ bool HttpDirection::may_be_candidate(const OpenMessage& open, HeadStatus status,
   if (status == HeadStatus::kIncomplete && open.progress.lines_judged == 0) {
     return guess_start(open.head.text(), StartContext::kAfterLoss) != StartGuess::kNo;
   }
-  return status != HeadStatus::kComplete || !open.known_only ||
-         head.start.kind != StartLineKind::kRequest || head.start.known_method;
+  return head.size == 0 || !open.known_only || head.start.kind != StartLineKind::kRequest ||
+         head.start.known_method;
 }
 
 size_t HttpDirection::continue_head(const Input& input) {
@@ -245,7 +245,7 @@ size_t HttpDirection::continue_head(const Input& input) {
     case HeadStatus::kIncomplete:
       return text.size();
     case HeadStatus::kTooLarge:
-      if (head.size == 0 || open.strict) {
+      if (head.size == 0) {
         const size_t used = begin_long_head(before);
         if (used != kRefused) {
           limit_reached("maxHeaderBytes", engine_.settings_.header_bytes_max);

@@ -484,8 +484,7 @@ HeadStatus HeadReader::read_candidate(std::string_view bytes, HeadProgress& prog
   }
   HeadProgress whole;
   const HeadStatus status = read(allowed, whole, head);
-  return status == HeadStatus::kComplete && !is_strictly_valid(head) ? HeadStatus::kInvalid
-                                                                     : status;
+  return head.size > 0 && !is_strictly_valid(head) ? HeadStatus::kInvalid : status;
 }
 
 bool HeadReader::is_strictly_valid(const HttpHead& head) {

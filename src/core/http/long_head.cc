@@ -49,7 +49,9 @@ bool ends_with_framing(std::string_view lines) {
 // read beyond its limit.
 size_t HttpDirection::begin_long_head(size_t before) {
   OpenMessage& open = *here_.open;
-  if (open.strict || open.progress.bare_cr || !open.progress.start_judged) return kRefused;
+  const HeadProgress& progress = open.progress;
+  const bool has_start = open.strict ? progress.lines_judged > 0 : progress.start_judged;
+  if (!has_start || progress.bare_cr || open.known_only) return kRefused;
   const std::string_view text = open.head.text();
   const size_t lines = text.substr(0, engine_.settings_.header_bytes_max).rfind('\n') + 1;
   if (lines == 0) return kRefused;
@@ -57,6 +59,7 @@ size_t HttpDirection::begin_long_head(size_t before) {
   if (!open.undecided.append(engine_.pool_, rest.substr(0, kLineBytesMax))) return kRefused;
   engine_.counters_.add(ShardCounter::parsed, rest.size());
   open.long_head = true;
+  open.strict = false;
   open.remaining = kPassedOverMax * engine_.settings_.header_bytes_max;
   open.long_line = rest.size() > kLineBytesMax;
   open.framing_line = ends_with_framing(text.substr(0, lines));
