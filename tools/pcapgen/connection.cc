@@ -20,6 +20,7 @@ std::uint64_t exchanges_of(Workload workload, Random& random) {
     case Workload::kBulk:
       return 30;
     case Workload::kApi:
+    case Workload::kTiny:
       return 500;
     case Workload::kShort:
       return 1;

@@ -53,6 +53,10 @@ std::string_view status_line_of(Exchange::Kind kind) {
   }
 }
 
+bool is_tiny(Workload workload) {
+  return workload == Workload::kTiny || workload == Workload::kIdle;
+}
+
 bool has_body(Exchange::Kind kind) {
   return kind == Exchange::Kind::kGet || kind == Exchange::Kind::kPost ||
          kind == Exchange::Kind::kNotFound;
@@ -70,7 +74,8 @@ Exchange ExchangeWriter::choose(Workload workload, bool last_of_connection, Rand
     exchange.kind = kKinds[random.below(kKinds.size())];
   } else if (random.chance(options_.post)) {
     exchange.kind = Exchange::Kind::kPost;
-    exchange.upload = &content_.small_json(random);
+    exchange.upload =
+        is_tiny(workload) ? &content_.tiny_json(random) : &content_.small_json(random);
   } else if (options_.workload == Workload::kMixed && random.chance(0.02)) {
     exchange.kind = Exchange::Kind::kNotFound;
   }
@@ -82,7 +87,7 @@ Exchange ExchangeWriter::choose(Workload workload, bool last_of_connection, Rand
 }
 
 void ExchangeWriter::choose_answer(Workload workload, Random& random, Exchange& exchange) {
-  if (workload == Workload::kIdle) {
+  if (is_tiny(workload)) {
     exchange.answer = &content_.tiny_json(random);
   } else if (workload != Workload::kBulk) {
     exchange.answer = &content_.small_json(random);
@@ -113,7 +118,7 @@ void ExchangeWriter::append_request(const Exchange& exchange, Workload workload,
   }
   line << exchange.id << " HTTP/1.1\r\n";
   batch.add_text(line.view());
-  if (workload == Workload::kIdle) {
+  if (is_tiny(workload)) {
     batch.add_text("Host: push.shop.example\r\nAccept: application/json\r\n");
   } else {
     batch.add_text(content_.request_headers(random));
@@ -142,7 +147,7 @@ void ExchangeWriter::append_response(const Exchange& exchange, Workload workload
   if (has_body(exchange.kind)) message.body = body;
 
   batch.add_text(status_line_of(exchange.kind));
-  if (workload == Workload::kIdle) {
+  if (is_tiny(workload)) {
     batch.add_text("Server: push\r\n");
   } else {
     batch.add_text(content_.response_headers(random));

@@ -24,6 +24,7 @@ constexpr const char* kDescription =
     "  bulk   60/30/10 % API JSON (0.3-4 KB), pages (10-60 KB), files (0.2-1 MB);\n"
     "         30 requests a connection\n"
     "  api    about 1.5 KB an exchange, 500 a connection, 8 % POST\n"
+    "  tiny   like api, with two to five short fields and bodies of some 15 bytes\n"
     "  short  one exchange a connection\n"
     "  idle   many open connections, a message now and then, never closed\n"
     "  mixed  all of these, with the disturbances of real networks\n"
@@ -32,6 +33,7 @@ constexpr const char* kDescription =
 
 const std::map<std::string, Workload> kWorkloads = {{"bulk", Workload::kBulk},
                                                     {"api", Workload::kApi},
+                                                    {"tiny", Workload::kTiny},
                                                     {"short", Workload::kShort},
                                                     {"idle", Workload::kIdle},
                                                     {"mixed", Workload::kMixed}};
@@ -76,7 +78,7 @@ class Group {
 void add_capture(CLI::App& app, Options& options) {
   Group group(app, "Capture");
   group.add("-o,--output", options.output, "the capture (pcap); - is standard output");
-  group.add("-w,--workload", options.workload, "bulk (unless given), api, short, idle or mixed")
+  group.add("-w,--workload", options.workload, "bulk (unless given), api, tiny, short, idle or mixed")
       ->transform(CLI::CheckedTransformer(kWorkloads).description(""))
       ->type_name("NAME");
   group.size("-s,--size", options.size_bytes,
@@ -135,7 +137,7 @@ void add_http(CLI::App& app, Options& options) {
   Group group(app, "HTTP");
   group.share("--chunked", options.chunked, "of the responses with a body");
   group.share("--gzip", options.gzip, "of the text responses");
-  group.share("--post", options.post, "of the requests; api, short 0.08, mixed 0.1 unless given");
+  group.share("--post", options.post, "of the requests; api, tiny, short 0.08, mixed 0.1 unless given");
   group.share("--bodyless", options.bodyless, "of the exchanges: HEAD, 204 or 304");
   group.share("--until-close", options.until_close,
               "of the last responses: the body ends with the connection");
@@ -159,6 +161,7 @@ void set_workload_defaults(const CLI::App& app, Options& options) {
   };
   switch (options.workload) {
     case Workload::kApi:
+    case Workload::kTiny:
     case Workload::kShort:
       unless_given("--post", options.post, 0.08);
       break;

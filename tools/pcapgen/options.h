@@ -6,7 +6,7 @@
 
 namespace tcp_sniffer::pcapgen {
 
-enum class Workload { kBulk, kApi, kShort, kIdle, kMixed };
+enum class Workload { kBulk, kApi, kTiny, kShort, kIdle, kMixed };
 
 const char* workload_name(Workload workload);
 

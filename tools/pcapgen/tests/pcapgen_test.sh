@@ -54,7 +54,7 @@ same_seed_gives_the_same_file() {
 }
 
 every_message_has_its_line() {
-  for workload in bulk api short mixed; do
+  for workload in bulk api tiny short mixed; do
     make lines --workload=$workload --size=3M --concurrency=20 --pipeline=3 --chunked=0.5 --gzip=0.5
     equal "$workload: lines" "$(wc -l <"$capture.expected.ndjson")" "$(figure "$capture" messages)"
     equal "$workload: requests" "$(grep -c '"direction":"request"' "$capture.expected.ndjson")" \
@@ -112,6 +112,7 @@ other_programs_agree() {
   done <<'END'
 bulk --workload=bulk
 api --workload=api --pipeline=4
+tiny --workload=tiny
 short --workload=short --nanosecond --resets=0.2
 ipv6 --workload=api --ipv6=0.5 --no-tcp-timestamps
 vlan --workload=api --vlan=10,20 --mtu=600

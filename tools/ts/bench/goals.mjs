@@ -10,16 +10,13 @@ import {
   circumstances,
   figure,
   generated,
-  generatedBy,
   measure,
   median,
   resultOf,
   runs,
 } from './measure.mjs';
 
-/** Requests and responses of two to five short header fields, no body or one of 15 bytes. */
-const smallExchanges = process.env.SMALL_EXCHANGES ?? '2000';
-const smallConnections = 400;
+const smallSize = process.env.SMALL_SIZE ?? '500M';
 const apiSize = process.env.API_SIZE ?? '600M';
 const largeSize = process.env.LARGE_SIZE ?? '2G';
 const pipeSize = process.env.PIPE_SIZE ?? '500M';
@@ -140,17 +137,19 @@ function pipe() {
   return [];
 }
 
-const tiny = generatedBy('idle', [
-  ...['--connections', `${smallConnections}`, '--exchanges', smallExchanges],
-]);
 const notes = [
-  small('small messages', tiny, { fields: 1e6, fieldsFactor: 3.5, header: 8e5, jsonFactor: 1.3 }),
+  small('small messages', generated('tiny', smallSize), {
+    fields: 1e6,
+    fieldsFactor: 3.5,
+    header: 8e5,
+    jsonFactor: 1.3,
+  }),
   small('messages of `api`', generated('api', apiSize)),
   ...large(),
   ...pipe(),
 ];
 console.log(
-  `${circumstances()} Captures: small messages of ${smallConnections} connections with ${smallExchanges} exchanges each (pcapgen -w idle), ${apiSize} of \`api\`, ${largeSize} of \`bulk\`, ${pipeSize} each for the pipe.\n`,
+  `${circumstances()} Captures: ${smallSize} of \`tiny\` (small messages: two to five short fields, bodies of 15 bytes), ${apiSize} of \`api\`, ${largeSize} of \`bulk\`, ${pipeSize} each for the pipe.\n`,
 );
 console.log('| what | measured | wanted | reached |\n|---|---|---|---|');
 for (const row of rows) console.log(row);

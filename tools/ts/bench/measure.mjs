@@ -24,15 +24,10 @@ export function built(name, variable) {
 
 /** A capture of tools/pcapgen, as large as `size` says. */
 export function generated(workload, size) {
-  return generatedBy(workload, ['-s', size]);
-}
-
-/** A capture of tools/pcapgen: a workload, and what else is said of it. */
-export function generatedBy(workload, options) {
   const pcapgen = built('tools/pcapgen/pcapgen', 'PCAPGEN');
   if (pcapgen === undefined) throw new Error('no pcapgen: build it, or say captures');
   const file = join(directory, `${workload}.pcap`);
-  execFileSync(pcapgen, ['-w', workload, '-o', file, ...options], { stdio: 'ignore' });
+  execFileSync(pcapgen, ['-w', workload, '-s', size, '-o', file], { stdio: 'ignore' });
   return file;
 }
 
