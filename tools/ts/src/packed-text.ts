@@ -110,27 +110,40 @@ export function unfolded(value: string): string {
   });
 }
 
-let secondOfPrefix = Number.NaN;
+let millisecondOfPrefix = Number.NaN;
 let prefix = '';
 const threeDigits = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0'));
+const endsOfTimes = threeDigits.map((digits) => `${digits}Z`);
 
-/** ISO 8601 in UTC, cut to microseconds. */
+/** ISO 8601 in UTC, cut to microseconds. Most messages come in the millisecond of the last one. */
 export function timeText(view: DataView, offset: number): string {
   const high = view.getInt32(offset + 4, true);
   const low = view.getUint32(offset, true);
   // 2^32 ns are 4294967 us and 296 ns: nothing here is beyond 2^53.
   const microseconds = high * 4_294_967 + Math.floor((high * 296 + low) / 1000);
-  const second = Math.floor(microseconds / 1_000_000);
-  if (second !== secondOfPrefix) {
-    prefix = new Date(second * 1000).toISOString().slice(0, -4);
-    secondOfPrefix = second;
+  const millisecond = Math.floor(microseconds / 1000);
+  if (millisecond !== millisecondOfPrefix) {
+    prefix = prefixOf(millisecond);
+    millisecondOfPrefix = millisecond;
   }
-  const fraction = microseconds - second * 1_000_000;
-  const milliseconds = Math.floor(fraction / 1000);
-  return `${prefix}${threeDigits[milliseconds]}${threeDigits[fraction - milliseconds * 1000]}Z`;
+  return prefix + endsOfTimes[microseconds - millisecond * 1000];
 }
 
-const idPlaces = 1024;
+let secondOfStart = Number.NaN;
+let start = '';
+
+/** A time up to its milliseconds. */
+function prefixOf(millisecond: number): string {
+  const second = Math.floor(millisecond / 1000);
+  if (second !== secondOfStart) {
+    start = new Date(second * 1000).toISOString().slice(0, -4);
+    secondOfStart = second;
+  }
+  return start + threeDigits[millisecond - second * 1000];
+}
+
+/** A place for each of the connections that are open, if they are not many. */
+const idPlaces = 8192;
 const idHigh = new Int32Array(idPlaces);
 const idLow = new Int32Array(idPlaces);
 const idTexts: string[] = new Array(idPlaces).fill('0000000000000000');
@@ -152,23 +165,29 @@ export function idText(view: DataView, offset: number): string {
   return idTexts[place] as string;
 }
 
-const addressesMax = 4096;
-const v4Texts = new Map<number, string>();
+const addressPlaces = 4096;
+const v4Numbers = new Int32Array(addressPlaces);
+const v4Texts: string[] = new Array(addressPlaces).fill('0.0.0.0');
+
+/** An IPv4 address of 32 bits. */
+function ip4Text(number: number): string {
+  const place = (number ^ (number >>> 12) ^ (number >>> 24)) & (addressPlaces - 1);
+  if (v4Numbers[place] !== number) {
+    v4Numbers[place] = number;
+    v4Texts[place] =
+      `${number >>> 24}.${(number >>> 16) & 255}.${(number >>> 8) & 255}.${number & 255}`;
+  }
+  return v4Texts[place] as string;
+}
 
 /** An address of 16 bytes, IPv4 as `::ffff:a.b.c.d`; those that were so on the wire stay so. */
 export function ipText(view: DataView, offset: number, isMappedOnWire: boolean): string {
   const isV4 =
-    view.getUint32(offset, true) === 0 &&
-    view.getUint32(offset + 4, true) === 0 &&
-    view.getUint32(offset + 8, true) === 0xffff0000;
+    view.getInt32(offset + 8, true) === -65_536 &&
+    view.getInt32(offset, true) === 0 &&
+    view.getInt32(offset + 4, true) === 0;
   if (!isV4) return ip6Text(view, offset);
-  const number = view.getUint32(offset + 12, false);
-  let text = v4Texts.get(number);
-  if (text === undefined) {
-    text = `${number >>> 24}.${(number >>> 16) & 255}.${(number >>> 8) & 255}.${number & 255}`;
-    if (v4Texts.size >= addressesMax) v4Texts.clear();
-    v4Texts.set(number, text);
-  }
+  const text = ip4Text(view.getInt32(offset + 12, false));
   return isMappedOnWire ? `::ffff:${text}` : text;
 }
 
