@@ -11,8 +11,6 @@
 namespace tcp_sniffer::privileges_test {
 namespace {
 
-using namespace std::chrono_literals;
-
 // Looks at each thread of a process that became nobody. Returns how many there are. The bounding
 // set is empty where the process was allowed to empty it.
 size_t threads_without_rights(pid_t process, bool bounding_set_too) {
@@ -132,12 +130,9 @@ TEST(Privileges, FilesAreReadWithoutRights) {
     const Descriptor err = memory_file();
     Child child(sniffer({"-r", "-", "--format", "ndjson", "--user", "nobody", "--shards", shards}),
                 Child::Streams{in.read_end.get(), out.get(), err.get()});
-    const auto deadline = std::chrono::steady_clock::now() + 60s;
-    while (events_named(content_of(err), "started").empty() &&
-           std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::yield();
-    }
-    EXPECT_GE(threads_without_rights(child.pid(), true), 3u) << "control, events, signals";
+    EXPECT_TRUE(until([&] { return !events_named(content_of(err), "started").empty(); }));
+    EXPECT_TRUE(until([&] { return threads_without_rights(child.pid(), true) >= 3; }))
+        << "control, events, signals";
     EXPECT_EQ(event_named(content_of(err), "started")["user"], "nobody");
     const std::string bytes = content_of(capture("posts.pcap"));
     EXPECT_EQ(::write(in.write_end.get(), bytes.data(), bytes.size()),
@@ -191,7 +186,8 @@ TEST_F(LivePrivileges, OneCapabilityIsEnough) {
   if (!sniffer.wait_for("started")) {
     GTEST_SKIP() << "the build cannot be run by another user: " << sniffer.said();
   }
-  EXPECT_GE(threads_without_rights(sniffer.pid(), false), 6u) << "it is that user already";
+  EXPECT_TRUE(until([&] { return threads_without_rights(sniffer.pid(), false) >= 6; }))
+      << "it is that user already";
   Load load;
   load.exchanges = 10;
   EXPECT_EQ(send(load).exchanges, 10u);
