@@ -70,6 +70,15 @@ class TapLab : public LiveLab {
     load.exchanges = count;
     EXPECT_EQ(send(load).exchanges, count);
   }
+  // Until the sniffer has reported it.
+  void remove_second_leg(const LiveSniffer& sniffer) const {
+    ASSERT_TRUE(tap_.ip("link del leg2"));
+    ASSERT_TRUE(until([&] {
+      const auto events = sniffer.events("interface_down");
+      return std::any_of(events.begin(), events.end(),
+                         [](const Json& event) { return event.contains("error"); });
+    })) << sniffer.said();
+  }
 
   Host tap_{"tcpsniff-" + std::to_string(::getpid()) + "-tap"};
 };
@@ -167,12 +176,7 @@ TEST_F(TapLab, OneInterfaceIsRemovedAndTheOtherIsCapturedToTheEnd) {
   ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
   exchange(2);
   ASSERT_TRUE(until([&] { return sniffer.lines() == 4; })) << sniffer.said();
-  ASSERT_TRUE(tap_.ip("link del leg2"));
-  ASSERT_TRUE(until([&] {
-    const auto events = sniffer.events("interface_down");
-    return std::any_of(events.begin(), events.end(),
-                       [](const Json& event) { return event.contains("error"); });
-  })) << sniffer.said();
+  ASSERT_NO_FATAL_FAILURE(remove_second_leg(sniffer));
   exchange(3);
   EXPECT_TRUE(until([&] { return sniffer.lines() == 7; })) << "the requests alone";
   // What was asked for was not captured to the end.
@@ -189,12 +193,7 @@ TEST_F(TapLab, AnInterfaceThatIsRemovedAndComesBackIsCapturedAgain) {
   ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
   exchange(2);
   ASSERT_TRUE(until([&] { return sniffer.lines() == 4; })) << sniffer.said();
-  ASSERT_TRUE(tap_.ip("link del leg2"));
-  ASSERT_TRUE(until([&] {
-    const auto events = sniffer.events("interface_down");
-    return std::any_of(events.begin(), events.end(),
-                       [](const Json& event) { return event.contains("error"); });
-  })) << sniffer.said();
+  ASSERT_NO_FATAL_FAILURE(remove_second_leg(sniffer));
   EXPECT_TRUE(sniffer.events("interface_up").empty());
   make_leg("2");
   ASSERT_TRUE(copy("egress", "copy2"));

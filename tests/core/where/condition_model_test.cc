@@ -120,9 +120,9 @@ Message head_of(const Message& message) {
   return head;
 }
 
-TEST(Condition, WhatHeadsDecideStaysSoWhenTheRestComes) {
-  size_t by_request = 0;
-  size_t by_response = 0;
+// Random conditions, and random exchanges for each of them.
+template <typename Check>
+void for_random_exchanges(const Check& check) {
   for (unsigned seed = 0; seed < 400; ++seed) {
     const auto meaning = condition_model::RandomCondition(seed, few_values).any(4);
     const auto condition = compiled(meaning.text);
@@ -132,33 +132,43 @@ TEST(Condition, WhatHeadsDecideStaysSoWhenTheRestComes) {
       const RandomMessage request_half(random, true);
       RandomMessage response_half(random, false);
       response_half.join(request_half.message());
-      const Message& asked = request_half.message();
-      const Message& answer = response_half.message();
-      ExchangeEnd end;
-      end.has_interim = random() % 2 == 0;
-      uint64_t bits = 0;
-      const Verdict at_request =
-          condition->at_request(head_of(asked), bits, Condition::Seen::kHead);
-      condition->at_request(asked, bits);
-      const Verdict at_response = condition->at_response_head(&bits, head_of(answer), end);
-      end.total_ns = elapsed_ns(asked.first_byte_ns, answer.last_byte_ns);
-      const Verdict whole = holds(*condition, &asked, &answer, end) ? Verdict::kYes : Verdict::kNo;
-      if (at_request != Verdict::kLater) {
-        ASSERT_EQ(at_request, whole) << meaning.text;
-        ++by_request;
-      }
-      if (at_response != Verdict::kLater) {
-        ASSERT_EQ(at_response, whole) << meaning.text;
-        ++by_response;
-      }
-      // Without a request.
-      end = {{Orphan::Kind::kRequestNotCaptured, Incomplete::kNo}, {}, false};
-      const Verdict alone = condition->at_response_head(nullptr, head_of(answer), end);
-      if (alone != Verdict::kLater) {
-        ASSERT_EQ(alone == Verdict::kYes, condition->at_end(nullptr, &answer, end)) << meaning.text;
-      }
+      check(meaning, *condition, request_half, response_half, random);
+      if (testing::Test::HasFatalFailure()) return;
     }
   }
+}
+
+TEST(Condition, WhatHeadsDecideStaysSoWhenTheRestComes) {
+  size_t by_request = 0;
+  size_t by_response = 0;
+  for_random_exchanges([&](const condition_model::Meaning& meaning, const Condition& condition,
+                           const RandomMessage& request_half, const RandomMessage& response_half,
+                           std::mt19937& random) {
+    const Message& asked = request_half.message();
+    const Message& answer = response_half.message();
+    ExchangeEnd end;
+    end.has_interim = random() % 2 == 0;
+    uint64_t bits = 0;
+    const Verdict at_request = condition.at_request(head_of(asked), bits, Condition::Seen::kHead);
+    condition.at_request(asked, bits);
+    const Verdict at_response = condition.at_response_head(&bits, head_of(answer), end);
+    end.total_ns = elapsed_ns(asked.first_byte_ns, answer.last_byte_ns);
+    const Verdict whole = holds(condition, &asked, &answer, end) ? Verdict::kYes : Verdict::kNo;
+    if (at_request != Verdict::kLater) {
+      ASSERT_EQ(at_request, whole) << meaning.text;
+      ++by_request;
+    }
+    if (at_response != Verdict::kLater) {
+      ASSERT_EQ(at_response, whole) << meaning.text;
+      ++by_response;
+    }
+    // Without a request.
+    end = {{Orphan::Kind::kRequestNotCaptured, Incomplete::kNo}, {}, false};
+    const Verdict alone = condition.at_response_head(nullptr, head_of(answer), end);
+    if (alone != Verdict::kLater) {
+      ASSERT_EQ(alone == Verdict::kYes, condition.at_end(nullptr, &answer, end)) << meaning.text;
+    }
+  });
   EXPECT_GT(by_request, 1000u);
   EXPECT_GT(by_response, by_request);
 }
@@ -166,53 +176,46 @@ TEST(Condition, WhatHeadsDecideStaysSoWhenTheRestComes) {
 TEST(Condition, RandomOnesHoldWhereAnEvaluatorOfTheFullLinesSaysSo) {
   size_t held = 0;
   size_t asked = 0;
-  for (unsigned seed = 0; seed < 400; ++seed) {
-    const auto meaning = condition_model::RandomCondition(seed, few_values).any(4);
-    const auto condition = compiled(meaning.text);
-    ASSERT_NE(condition, nullptr);
-    std::mt19937 random(seed);
-    for (int i = 0; i < 25; ++i) {
-      const RandomMessage request_half(random, true);
-      RandomMessage response_half(random, false);
-      response_half.join(request_half.message());
-      const int64_t total_ns =
-          elapsed_ns(request_half.message().first_byte_ns, response_half.message().last_byte_ns);
-      static constexpr Orphan kOrphans[] = {{Orphan::Kind::kNoResponse, Incomplete::kNo},
-                                            {Orphan::Kind::kResponseNotCaptured, Incomplete::kIdle},
-                                            {Orphan::Kind::kRequestNotCaptured, Incomplete::kNo}};
-      // Whole, and without either half.
-      for (const auto& [has_request, has_response] :
-           {std::pair{true, true}, std::pair{true, false}, std::pair{false, true}}) {
-        ExchangeEnd end;
-        Json request_line = request_half.line();
-        Json response_line = response_half.line();
-        Json exchange;
-        if (has_request && has_response) {
-          end.total_ns = total_ns;
-          exchange["totalMs"] = static_cast<double>(total_ns) / kMs;
-        } else {
-          end.orphan = kOrphans[random() % 3];
-          exchange["orphan"] = orphan_word(end.orphan.kind);
-          const std::string_view cause = incomplete_word(end.orphan.cause);
-          if (!cause.empty()) exchange["orphanCause"] = cause;
-        }
-        end.has_interim = random() % 2 == 0;
-        if (end.has_interim) exchange["interim"] = Json::array({Json::object()});
-        condition_model::add_exchange(exchange, request_line);
-        condition_model::add_exchange(exchange, response_line);
-        const bool expected = meaning.holds(has_request ? &request_line : nullptr,
-                                            has_response ? &response_line : nullptr);
-        ASSERT_EQ(holds(*condition, has_request ? &request_half.message() : nullptr,
-                        has_response ? &response_half.message() : nullptr, end),
-                  expected)
-            << meaning.text << "\n"
-            << request_line << "\n"
-            << response_line;
-        held += expected ? 1 : 0;
-        asked++;
+  for_random_exchanges([&](const condition_model::Meaning& meaning, const Condition& condition,
+                           const RandomMessage& request_half, const RandomMessage& response_half,
+                           std::mt19937& random) {
+    const int64_t total_ns =
+        elapsed_ns(request_half.message().first_byte_ns, response_half.message().last_byte_ns);
+    static constexpr Orphan kOrphans[] = {{Orphan::Kind::kNoResponse, Incomplete::kNo},
+                                          {Orphan::Kind::kResponseNotCaptured, Incomplete::kIdle},
+                                          {Orphan::Kind::kRequestNotCaptured, Incomplete::kNo}};
+    // Whole, and without either half.
+    for (const auto& [has_request, has_response] :
+         {std::pair{true, true}, std::pair{true, false}, std::pair{false, true}}) {
+      ExchangeEnd end;
+      Json request_line = request_half.line();
+      Json response_line = response_half.line();
+      Json exchange;
+      if (has_request && has_response) {
+        end.total_ns = total_ns;
+        exchange["totalMs"] = static_cast<double>(total_ns) / kMs;
+      } else {
+        end.orphan = kOrphans[random() % 3];
+        exchange["orphan"] = orphan_word(end.orphan.kind);
+        const std::string_view cause = incomplete_word(end.orphan.cause);
+        if (!cause.empty()) exchange["orphanCause"] = cause;
       }
+      end.has_interim = random() % 2 == 0;
+      if (end.has_interim) exchange["interim"] = Json::array({Json::object()});
+      condition_model::add_exchange(exchange, request_line);
+      condition_model::add_exchange(exchange, response_line);
+      const bool expected = meaning.holds(has_request ? &request_line : nullptr,
+                                          has_response ? &response_line : nullptr);
+      ASSERT_EQ(holds(condition, has_request ? &request_half.message() : nullptr,
+                      has_response ? &response_half.message() : nullptr, end),
+                expected)
+          << meaning.text << "\n"
+          << request_line << "\n"
+          << response_line;
+      held += expected ? 1 : 0;
+      asked++;
     }
-  }
+  });
   EXPECT_GT(held, asked / 10);
   EXPECT_LT(held, asked - asked / 10);
 }
