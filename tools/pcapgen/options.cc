@@ -31,12 +31,9 @@ constexpr const char* kDescription =
     "\n"
     "Sizes are written as 500M, 1G or 65536, in powers of 1024; rates in powers of 1000.\n";
 
-const std::map<std::string, Workload> kWorkloads = {{"bulk", Workload::kBulk},
-                                                    {"api", Workload::kApi},
-                                                    {"tiny", Workload::kTiny},
-                                                    {"short", Workload::kShort},
-                                                    {"idle", Workload::kIdle},
-                                                    {"mixed", Workload::kMixed}};
+const std::map<std::string, Workload> kWorkloads = {
+    {"bulk", Workload::kBulk},   {"api", Workload::kApi},   {"tiny", Workload::kTiny},
+    {"short", Workload::kShort}, {"idle", Workload::kIdle}, {"mixed", Workload::kMixed}};
 
 // The options of one group of the help text.
 class Group {
@@ -78,7 +75,9 @@ class Group {
 void add_capture(CLI::App& app, Options& options) {
   Group group(app, "Capture");
   group.add("-o,--output", options.output, "the capture (pcap); - is standard output");
-  group.add("-w,--workload", options.workload, "bulk (unless given), api, tiny, short, idle or mixed")
+  group
+      .add("-w,--workload", options.workload,
+           "bulk (unless given), api, tiny, short, idle or mixed")
       ->transform(CLI::CheckedTransformer(kWorkloads).description(""))
       ->type_name("NAME");
   group.size("-s,--size", options.size_bytes,
@@ -137,7 +136,8 @@ void add_http(CLI::App& app, Options& options) {
   Group group(app, "HTTP");
   group.share("--chunked", options.chunked, "of the responses with a body");
   group.share("--gzip", options.gzip, "of the text responses");
-  group.share("--post", options.post, "of the requests; api, tiny, short 0.08, mixed 0.1 unless given");
+  group.share("--post", options.post,
+              "of the requests; api, tiny, short 0.08, mixed 0.1 unless given");
   group.share("--bodyless", options.bodyless, "of the exchanges: HEAD, 204 or 304");
   group.share("--until-close", options.until_close,
               "of the last responses: the body ends with the connection");
