@@ -11,6 +11,7 @@
 #include "core/message/message.h"
 #include "core/message/message_emitter.h"
 #include "core/pop3/line.h"
+#include "core/pop3/secrets.h"
 #include "core/tcp/stream_protocol.h"
 
 namespace tcp_sniffer {
@@ -90,9 +91,9 @@ struct Pop3Stream {
 // be POP3.
 struct Pop3Connection {
   // Pipelined commands remembered (RFC 2449 section 6.6). Of those beyond them is counted how many
-  // of one kind follow each other; 128 such runs keep this object within 4 KiB.
+  // of one kind follow each other; 112 such runs keep this object within 4 KiB.
   static constexpr uint32_t kWaitingMax = 64;
-  static constexpr uint32_t kForgottenMax = 128;
+  static constexpr uint32_t kForgottenMax = 112;
 
   // The identity or the port may show which side is the server.
   explicit Pop3Connection(const ConnectionIdentity& identity);
@@ -113,6 +114,7 @@ struct Pop3Connection {
   Pop3Status reply = Pop3Status::kNone;  // of the multi-line reply being read
   bool reply_guessed = false;            // order was lost: it may have ended with its first line
   GrowingText reply_text;
+  Pop3Secrets secrets;
   Pop3Exchange answered;  // its command
   bool answered_known = false;
   bool greets = false;  // the reply is the greeting, surely
@@ -127,7 +129,8 @@ static_assert(sizeof(Pop3Connection) <= 4096);
 // lines its body, with the dots undone that section 3 asks for. What PASS, APOP and AUTH carry is
 // never handed on, and no line of the client that may be part of it: whatever was lost, cut or sent
 // in an unusual order, a line is shown only when it is a command that is known, or when a login was
-// seen and no AUTH is under way. Nor is the text of an -ERR that may quote such a line.
+// seen and no AUTH is under way. Nor is the text of an -ERR that may quote such a line, or of any
+// reply that does.
 //
 // A reply has the exchange of a command only when it surely answers it: in order as long as nothing
 // was lost and every command is remembered or counted; after that when it begins where the

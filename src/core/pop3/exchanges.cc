@@ -24,7 +24,9 @@ void Pop3Engine::take_command(Context& context, std::string_view line) {
   Pop3Command command = read_pop3_command(line);
   bool hidden = false;
   const bool is_answer = std::exchange(pop3.answers_challenge, false);
+  if (is_secret(command.verb)) pop3.secrets.add(command.argument);
   if (is_answer) {
+    pop3.secrets.add(line);
     command = {Pop3Verb::kAuth, "AUTH", {}};
   } else if (command.verb == Pop3Verb::kAuth) {
     pop3.in_auth = true;
@@ -71,7 +73,10 @@ void Pop3Engine::take_reply(Context& context, std::string_view line) {
   const auto [verb, hidden] = take_answered(context);
   follow_login(pop3, verb, reply.status);
   // Servers quote what they do not know.
-  if (reply.status == Pop3Status::kError && hidden) reply.text = kRedacted;
+  if ((reply.status == Pop3Status::kError && hidden) || pop3.secrets.may_stand_in(reply.text)) {
+    reply.text = kRedacted;
+  }
+  if (pop3.nothing_waits()) pop3.secrets.clear();
   if (reply.status != Pop3Status::kOk || verb != Pop3Verb::kMultiLine) {
     emit_reply(context, reply.status, reply.text, false);
     if (reply.status == Pop3Status::kOk && verb == Pop3Verb::kStls) {
