@@ -3,9 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
-#include <cstring>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "core/net/defragmenter.h"

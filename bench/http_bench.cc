@@ -9,7 +9,6 @@
 #include <memory>
 #include <random>
 #include <string>
-#include <vector>
 
 #include "core/base/byte_search.h"
 #include "core/http/chunked_decoder.h"

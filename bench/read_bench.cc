@@ -18,9 +18,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 #include <string>
-#include <vector>
 
 #include "io/file/file_source.h"
 #include "packets/pcap.h"

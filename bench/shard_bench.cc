@@ -4,7 +4,6 @@
 
 #include <benchmark/benchmark.h>
 
-#include <memory>
 #include <random>
 #include <string>
 

@@ -4,10 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
 #include <filesystem>
 #include <random>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -5,9 +5,7 @@
 #include <net/if.h>
 #include <pcap/pcap.h>
 
-#include <deque>
 #include <filesystem>
-#include <set>
 
 #include "support/live_lab.h"
 

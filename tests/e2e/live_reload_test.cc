@@ -1,7 +1,6 @@
 // SIGHUP under a live load: settings change, and nothing is lost.
 
 #include <map>
-#include <mutex>
 #include <string>
 #include <utility>
 

@@ -8,7 +8,6 @@
 #include <string>
 #include <string_view>
 #include <thread>
-#include <vector>
 
 #include "core/base/limits.h"
 

@@ -3,14 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "support/shard_harness.h"
 

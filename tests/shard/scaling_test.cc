@@ -12,7 +12,6 @@
 #include <random>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "../../bench/prepared_connections.h"
 #include "support/reassembler_wire.h"

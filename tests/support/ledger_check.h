@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
-#include <string>
 
 // The equations of docs/ledger.md over the `stopped` event.
 namespace tcp_sniffer {

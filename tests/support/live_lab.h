@@ -7,10 +7,8 @@
 #include <sys/socket.h>
 
 #include <atomic>
-#include <cstring>
 #include <memory>
 #include <mutex>
-#include <optional>
 
 #include "support/ledger_check.h"
 #include "support/load_client.h"

@@ -3,9 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
-#include <span>
 #include <string_view>
-#include <vector>
 
 #include "packets/bytes.h"
 #include "packets/checksum.h"

@@ -2,7 +2,6 @@
 // duplication, a start in the middle, sequence numbers that wrap, fragments, short frames.
 
 #include <CLI/CLI.hpp>
-#include <cstdint>
 #include <cstdio>
 #include <set>
 #include <string>

@@ -1,7 +1,6 @@
 #include "connection.h"
 
 #include <algorithm>
-#include <string_view>
 
 namespace tcp_sniffer::pcapgen {
 namespace {

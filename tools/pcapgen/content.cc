@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <array>
+#include <cstddef>
 #include <cstring>
 
 namespace tcp_sniffer::pcapgen {

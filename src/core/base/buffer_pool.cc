@@ -1,6 +1,5 @@
 #include "core/base/buffer_pool.h"
 
-#include <bit>
 #include <cstring>
 
 #include "core/base/check.h"

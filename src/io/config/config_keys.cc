@@ -1,6 +1,5 @@
 #include "io/config/config_keys.h"
 
-#include <algorithm>
 #include <array>
 #include <type_traits>
 

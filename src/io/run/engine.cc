@@ -7,7 +7,6 @@
 #include <csignal>
 #include <cstring>
 #include <exception>
-#include <functional>
 #include <utility>
 #include <variant>
 

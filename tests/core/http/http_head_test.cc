@@ -6,7 +6,6 @@
 #include <memory>
 #include <random>
 #include <string>
-#include <vector>
 
 #include "core/base/byte_search.h"
 

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <string>
-
 namespace tcp_sniffer::capture_address_test {
 namespace {
 
