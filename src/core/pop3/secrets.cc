@@ -6,8 +6,8 @@ namespace tcp_sniffer {
 
 namespace {
 
-// A polynomial of the bytes modulo 2^64, so that a window of them can move on by one. Texts that are
-// made to have equal hashes are hidden, too.
+// A polynomial of the bytes modulo 2^64, so that a window of them can move on by one. Texts that
+// are made to have equal hashes are hidden, too.
 constexpr uint64_t kHashBase = 0x9e3779b97f4a7c15;
 
 uint64_t value_of(char c) {
