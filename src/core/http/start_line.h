@@ -34,6 +34,10 @@ struct StartLine {
   Anomalies anomalies;
 };
 
+constexpr bool is_http1(StartLineKind kind) {
+  return kind == StartLineKind::kRequest || kind == StartLineKind::kResponse;
+}
+
 constexpr size_t kVersionBytes = 8;  // "HTTP/1.1"
 
 constexpr bool is_blank(char c) {
