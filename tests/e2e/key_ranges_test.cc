@@ -263,7 +263,6 @@ void check_shards(const End& end) {
   EXPECT_EQ(end.read(exchanges(100), {"--flush-every", "100"}).messages.size(), 200u);
 }
 
-// Told to stop in the middle of its input, with a reader that reads.
 // A response whose body arrives over two hours: whole, or in two parts.
 void check_partial_after(const End& end) {
   CaptureMaker maker;
@@ -281,6 +280,7 @@ void check_partial_after(const End& end) {
   EXPECT_EQ(outcome.with("lastPart"), end.at_most ? 1u : 0u);
 }
 
+// Told to stop in the middle of its input, with a reader that reads.
 void check_drain_timeout(const End& end) {
   Pipe in = make_pipe();
   const Descriptor out = memory_file();
