@@ -154,6 +154,17 @@ void check_body(FuzzInput& input) {
   EXPECT_FALSE(shows_a_piece(message.body)) << body << "\n" << message.body;
 }
 
+// Whether a user may stand before a host, also encoded. Where a user is hidden, the '&' behind it
+// may go along, so that what follows belongs to another value; and without the '/' of a hidden
+// value a text may begin with a user.
+bool may_have_user(std::string_view target) {
+  if (target.find_first_of("@:") != std::string_view::npos) return true;
+  for (const std::string_view sign : {"//", "%2", "%3", "%4"}) {
+    if (target.find(sign) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
 // Any text at all: redacting twice is redacting once, and without the name nothing changes.
 void check_any_target(std::string_view target) {
   const FieldNames names({"token"});
@@ -169,8 +180,7 @@ void check_any_target(std::string_view target) {
     return out;
   };
   const std::string once = hidden(scanner, target);
-  // A user that is hidden may take the '&' behind it along; then what follows belongs to the value.
-  if (target.find("//") == std::string_view::npos && target.find("%2") == std::string_view::npos) {
+  if (!may_have_user(target)) {
     EXPECT_EQ(once, hidden(scanner, once));
   }
   const FieldNames other_names({"a name that no input has"});
