@@ -72,9 +72,8 @@ LineBlock* LineOutput::make_oversized(size_t size) {
 // The caller of begin_line has made sure that there is as much memory. A line that gets longer than
 // announced is finished nevertheless.
 void LineOutput::recharge(LineBlock& block, size_t bytes) {
-  memory_.uncharge(block.charged);
   charged_bytes_ -= block.charged;
-  block.charged = memory_.charge(bytes) ? bytes : 0;
+  block.charged = memory_.recharge(block.charged, bytes) ? bytes : 0;
   charged_bytes_ += block.charged;
 }
 

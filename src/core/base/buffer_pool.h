@@ -88,10 +88,18 @@ class BufferPool {
     used_bytes_ -= bytes;
     trim_idle();
   }
+  // Both in one step, so that idle buffers stay: `bytes` in the place of those charged before.
+  // False: over the limit, nothing is charged any more.
+  bool recharge(size_t before, size_t bytes) {
+    used_bytes_ -= before;
+    const bool fits = charge(bytes);
+    trim_idle();
+    return fits;
+  }
 
   size_t used_bytes() const { return used_bytes_; }
   size_t idle_bytes() const { return idle_bytes_; }
-  // Half of what is in use.
+  // Half of what is in use, kIdleBytesMin at least.
   size_t idle_bytes_max() const { return std::max(kIdleBytesMin, used_bytes_ / 2); }
   // Steps in which memory runs short. Large bodies get none of the last eighth, small ones none
   // of the last sixteenth.

@@ -24,9 +24,10 @@ void Pop3Engine::take_command(Context& context, std::string_view line) {
   Pop3Command command = read_pop3_command(line);
   bool hidden = false;
   const bool is_answer = std::exchange(pop3.answers_challenge, false);
-  if (is_secret(command.verb)) pop3.secrets.add(command.argument);
+  if (is_answer || is_secret(command.verb)) {
+    pop3.secrets.add(is_answer ? line : command.argument);
+  }
   if (is_answer) {
-    pop3.secrets.add(line);
     command = {Pop3Verb::kAuth, "AUTH", {}};
   } else if (command.verb == Pop3Verb::kAuth) {
     pop3.in_auth = true;

@@ -14,14 +14,17 @@ uint64_t value_of(char c) {
   return static_cast<uint8_t>(ascii_lower(c)) + uint64_t{1};
 }
 
+uint64_t hash_of(std::string_view text) {
+  uint64_t hash = 0;
+  for (const char c : text) hash = hash * kHashBase + value_of(c);
+  return hash;
+}
+
 bool has_window(std::string_view text, uint64_t wanted, size_t size) {
   if (text.size() < size) return false;
-  uint64_t hash = 0;
+  uint64_t hash = hash_of(text.substr(0, size));
   uint64_t first_weight = 1;  // of the byte that leaves the window
-  for (size_t i = 0; i < size; i++) {
-    hash = hash * kHashBase + value_of(text[i]);
-    first_weight *= kHashBase;
-  }
+  for (size_t i = 0; i < size; i++) first_weight *= kHashBase;
   for (size_t end = size; hash != wanted; end++) {
     if (end == text.size()) return false;
     hash = hash * kHashBase + value_of(text[end]) - first_weight * value_of(text[end - size]);
@@ -37,9 +40,7 @@ void Pop3Secrets::add(std::string_view carried) {
   carried = carried.substr(0, end + 1);
   carried.remove_prefix(carried.find_last_of(" \t") + 1);
   if (count_ < kMax) {
-    uint64_t hash = 0;
-    for (const char c : carried) hash = hash * kHashBase + value_of(c);
-    secrets_[count_] = {hash, static_cast<uint32_t>(carried.size())};
+    secrets_[count_] = {hash_of(carried), static_cast<uint32_t>(carried.size())};
   }
   if (count_ <= kMax) count_++;
 }

@@ -50,7 +50,8 @@ struct ReassemblySettings {
 // 6. A segment is believed only when it fits. Bytes that are not at the head need an acknowledgment
 //    that the peer's stream makes plausible (RFC 5961 section 5). An acknowledgment needs a place
 //    next to what is known of its own stream. Bytes that were acknowledged but are not known to
-//    have been sent are given up only when they are acknowledged again.
+//    have been sent are given up only when they are acknowledged again; a copy of the frame is
+//    none.
 //
 // All state is in the TcpStreams and the protocol. One per shard; not shared.
 class Reassembler {

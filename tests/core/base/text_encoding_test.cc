@@ -35,7 +35,8 @@ TEST(TextEncoding, AFaultAnywhereInALongTextIsFound) {
   while (text.size() < 6000) text += "a\xe2\x82\xac\xf0\x9f\x98\x80";
   ASSERT_TRUE(is_utf8(text));
   for (const char wrong : {'a', '\x80', '\xc3', '\xe2', '\xf0', '\xff'}) {
-    for (size_t at = 0; at<text.size(); at += at> 400 && at < 700 ? 1 : 97) {
+    const auto step_at = [](size_t at) { return at > 400 && at < 700 ? 1 : 97; };
+    for (size_t at = 0; at < text.size(); at += step_at(at)) {
       std::string changed = text;
       changed[at] = wrong;
       EXPECT_EQ(is_utf8(changed), is_utf8_by_characters(changed)) << at;
