@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/buffer_pool.h"
+
 namespace tcp_sniffer {
 
 class LineOutput;
@@ -38,7 +40,8 @@ struct LineBlock {
   std::vector<LineMark> marks;
   int64_t oldest_ns = 0;  // packet time of its oldest message's last byte
   LineOutput* owner = nullptr;
-  bool oversized = false;           // made for one long line; freed instead of reused
+  Buffer body;             // the last line's body came with its memory, in which `data` lies then
+  bool oversized = false;  // made for one long line; freed instead of reused
   LineBlock* stands_for = nullptr;  // of an oversized one: the pool's block that goes back with it
   size_t charged = 0;               // of an oversized one: bytes charged to the shard's memory
   size_t touched = 0;  // of an oversized one: bytes that lines have taken from the system

@@ -27,7 +27,7 @@ LineOutput::LineOutput(LineQueue& queue, BufferPool& memory, const Settings& set
     : queue_(queue),
       memory_(memory),
       token_(queue),
-      free_(size_t{kBlocksForWaiting} * 2),
+      free_(size_t{kBlocksForWaiting} * 2 + kBodyBytesMax / kLargeBody),
       settings_(settings),
       notes_lines_(settings.notes_records || settings.marks_lines) {}
 
@@ -35,11 +35,9 @@ LineOutput::~LineOutput() {
   drop_spares();
   collect();
   if (block_ != nullptr) idle_.push_back(block_);
-  LineBlock* block = nullptr;
-  while (free_.try_dequeue(block)) idle_.push_back(block);
-  for (LineBlock* left : idle_) {
-    if (left != nullptr) free(left);
-  }
+  take_returned();
+  for (LineBlock* left : idle_) free(left);
+  for (LineBlock* left : body_blocks_) delete left;
 }
 
 // ---------------------------------------------------------------- blocks
@@ -131,9 +129,18 @@ void LineOutput::open(LineBlock* block) {
 
 void LineOutput::take_returned() {
   LineBlock* block = nullptr;
+  has_bodies_back_.exchange(false, std::memory_order_acquire);
   while (free_.try_dequeue(block)) {
-    if (block != nullptr) idle_.push_back(block);
+    if (block != nullptr) receive(block);
   }
+}
+
+void LineOutput::receive(LineBlock* block) {
+  if (!block->body) return idle_.push_back(block);
+  charged_bytes_ -= block->body.capacity;
+  body_bytes_ -= block->body.capacity;
+  memory_.release(block->body);
+  body_blocks_.push_back(block);
 }
 
 // Whether the next block of the pool can be had without waiting.
@@ -148,13 +155,15 @@ bool LineOutput::has_fresh_block() {
 
 // A block of the pool, the one that was used last.
 bool LineOutput::take_block() {
-  if (!has_fresh_block() && !(settings_.may_wait && wait_for_block())) return false;
+  while (!has_fresh_block()) {
+    if (!settings_.may_wait || !wait_for_block()) return false;
+  }
   open(idle_.back());
   idle_.pop_back();
   return true;
 }
 
-// False: abandoned.
+// For any block. False: abandoned.
 bool LineOutput::wait_for_block() {
   if (abandoned()) return false;
   LineBlock* block = nullptr;
@@ -162,7 +171,7 @@ bool LineOutput::wait_for_block() {
   while (!free_.wait_dequeue_timed(block, kPulse)) pulse_.beat();
   waits_.store(false, std::memory_order_relaxed);
   if (block == nullptr) return false;
-  idle_.push_back(block);
+  receive(block);
   return true;
 }
 
@@ -219,7 +228,8 @@ void LineOutput::end_line(uint64_t messages, int64_t time_ns, uint64_t connectio
   const bool is_full = notes_lines_ && note_line(messages, connection_id);
   begin_ = end_ = limit_ = nullptr;
   if (block_->oversized) free_untouched(block_->used);
-  if (block_->oversized || block_->used + kLineBlockBytes / 8 > block_->capacity || is_full) {
+  if (block_->oversized || block_->body || block_->used + kLineBlockBytes / 8 > block_->capacity ||
+      is_full) {
     flush();
   }
 }
@@ -320,6 +330,11 @@ void LineOutput::enlarge(size_t capacity) {
 }
 
 void LineOutput::give_back(LineBlock* block) {
+  if (block->body) {
+    put_into(free_, block);
+    has_bodies_back_.store(true, std::memory_order_release);
+    return;
+  }
   if (block->oversized) {
     LineBlock* of_pool = std::exchange(block->stands_for, nullptr);
     const size_t charged = block->charged;

@@ -29,6 +29,10 @@ using LineQueue = ThreadQueue<LineBlock*>;
 // such blocks, of lines of usual length, are kept for the next long lines, because the system
 // zeroes the memory that it gives.
 //
+// A line that ends with a large body may get the memory of the body instead: what stands before the
+// body is copied into the room in front of it, and the block goes to the writer with that memory
+// (line_output_bodies.cc). Copying a body costs more than all else that is done with it.
+//
 // Used by the thread that runs the shard; give_back is called by the writer's.
 class LineOutput final : public LineSink {
  public:
@@ -60,6 +64,8 @@ class LineOutput final : public LineSink {
   // One being filled, one at the writer, and as many under way. A sixteenth of the shard's
   // memory at most.
   static constexpr size_t kSparesMax = 4;
+  // Bodies at the writer. Enough to bridge a pause of the reader, who has 4 MiB at a time.
+  static constexpr size_t kBodyBytesMax = size_t{8} << 20;
 
   // The pool of the shard's memory outlives it.
   LineOutput(LineQueue& queue, BufferPool& memory, const Settings& settings);
@@ -86,6 +92,11 @@ class LineOutput final : public LineSink {
   // is theirs.
   void end_line(uint64_t messages, int64_t time_ns, uint64_t connection_id);
 
+  // The line may take this memory over, of the shard's pool, with the body in it. nullptr: there is
+  // none, or it is not there any more.
+  void offer(Buffer* body) { offered_ = body; }
+  bool take_over(std::string_view body) override;
+
   // Takes back all of the line that was begun.
   void cancel_line();
 
@@ -103,6 +114,8 @@ class LineOutput final : public LineSink {
   void give_back(LineBlock* block);
   // Takes note of what was given back.
   void collect() {
+    if (has_bodies_back_.load(std::memory_order_relaxed)) [[unlikely]]
+      take_returned();
     if (returned_bytes_.load(std::memory_order_relaxed) != 0) [[unlikely]]
       collect_returned();
   }
@@ -123,6 +136,10 @@ class LineOutput final : public LineSink {
  private:
   void grow(size_t size) override;
   void take_returned();
+  void receive(LineBlock* block);
+  bool can_take(std::string_view body) const;
+  bool wait_for_bodies(size_t size);
+  LineBlock* take_body_block();
   bool take_block();
   bool wait_for_block();
   bool has_fresh_block();
@@ -156,6 +173,10 @@ class LineOutput final : public LineSink {
   uint32_t made_ = 0;             // blocks of the pool
   // Oversized ones for the next long lines, charged for what they have touched.
   std::array<std::atomic<LineBlock*>, kSparesMax> spares_{};
+  Buffer* offered_ = nullptr;
+  size_t body_bytes_ = 0;  // of bodies at the writer, part of charged_bytes_
+  std::atomic<bool> has_bodies_back_{false};
+  std::vector<LineBlock*> body_blocks_;  // for the next bodies, without memory
   LineBlock* block_ = nullptr;
   size_t size_max_ = 0;           // of the line that was begun
   uint64_t silent_messages_ = 0;  // in this block, since its last line

@@ -171,9 +171,11 @@ void ShardLines::decode(Message& message) {
 }
 
 inline void ShardLines::write(const Message& message) {
-  if (!room_.write(message, [this](const Message& shown) { writer_->write(shown, output_); })) {
-    return room_.drop(1);
-  }
+  output_.offer(message.body_memory);
+  const bool is_written =
+      room_.write(message, [this](const Message& shown) { writer_->write(shown, output_); });
+  output_.offer(nullptr);
+  if (!is_written) return room_.drop(1);
   output_.end_line(1, message.last_byte_ns, message.connection_id);
   counters_.add(ShardCounter::messages_written);
   if (message.has_latency) latencies_.add(message.latency_ns);

@@ -107,6 +107,10 @@ class BufferPool {
     return size <= kSizeMax &&
            used_bytes_ + capacity_of(size) <= limit_bytes_ - limit_bytes_ / (small ? 16 : 8);
   }
+  // Memory is plentiful: `size` bytes that have not come yet may be taken at once.
+  bool has_plenty(size_t size) const {
+    return size <= kSizeMax && used_bytes_ + capacity_of(size) <= limit_bytes_ / 4;
+  }
   // Counts a body that got none as a refusal. After one, memory is short …
   void refuse() {
     refusals_++;

@@ -236,8 +236,8 @@ size_t HttpDirection::continue_broken_body(const Input& input) {
   engine_.counters_.subtract(ShardCounter::parsed, kept);
   open.body_size -= kept;
   const uint64_t captured = open.body_size - open.missing;
-  open.body.size =
-      static_cast<size_t>(std::min<uint64_t>(open.body.size, captured - open.freed_size()));
+  open.body.cut(
+      static_cast<size_t>(std::min<uint64_t>(open.body.size(), captured - open.freed_size())));
   GrowingText line = search->take_kept(candidate);
   finish();
   start_search(false);
@@ -263,22 +263,31 @@ bool HttpDirection::end_broken_request() {
   return true;
 }
 
-// Memory comes in steps: a body whose length is announced gets its final size, but at most four
-// times what has come of it, because an announcement costs nothing. Large bodies leave a part of
-// the memory to small ones, and all of them the last part to heads and holes. False: nothing was
-// added.
+// A body whose length is announced gets its final size while there is plenty of memory. After that
+// it gets at most four times what has come of it, because an announcement costs nothing. Large
+// bodies leave a part of the memory to small ones, and all of them the last part to heads and
+// holes. False: nothing was added.
 bool HttpDirection::keep_body(OpenMessage& open, std::string_view bytes) {
-  constexpr size_t kSmallBody = 16384;
-  const size_t needed = open.body.size + bytes.size();
-  if (needed <= open.body.memory.capacity) return open.body.append(engine_.pool_, bytes);
-  const bool small = needed <= kSmallBody;
-  const auto wanted = static_cast<size_t>(
-      std::min({needed + open.remaining, engine_.settings_.body_max, uint64_t{needed} * 4}));
-  for (const size_t size : {small ? needed : wanted, needed}) {
-    if (engine_.pool_.spares(size, small) && open.body.append(engine_.pool_, bytes, size))
-      return true;
+  if (bytes.size() > open.body.room() && !enlarge_body(open, open.body.size() + bytes.size())) {
+    return false;
   }
-  engine_.pool_.refuse();
+  open.body.append(bytes);
+  return true;
+}
+
+bool HttpDirection::enlarge_body(OpenMessage& open, size_t needed) {
+  constexpr size_t kSmallBody = 16384;
+  BufferPool& pool = engine_.pool_;
+  const bool small = needed <= kSmallBody;
+  const auto announced =
+      static_cast<size_t>(std::min(needed + open.remaining, engine_.settings_.body_max));
+  const size_t in_steps = small ? needed : std::min(announced, needed * 4);
+  const size_t wanted = pool.has_plenty(announced) ? announced : in_steps;
+  const bool with_front = engine_.settings_.hands_bodies_over && open.parts == nullptr;
+  for (const size_t size : {wanted, needed}) {
+    if (pool.spares(size, small) && open.body.reserve(pool, size, with_front)) return true;
+  }
+  pool.refuse();
   return false;
 }
 

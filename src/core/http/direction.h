@@ -95,6 +95,7 @@ class HttpDirection {
   size_t continue_body(const Input& input);
   size_t continue_chunked(const Input& input);
   bool keep_body(OpenMessage& open, std::string_view bytes);
+  bool enlarge_body(OpenMessage& open, size_t needed);
   void take_body(OpenMessage& open, std::string_view bytes, const SegmentMeta& meta);
   static void note_behind_cut(OpenMessage& open, std::string_view bytes);
   size_t continue_broken_body(const Input& input);

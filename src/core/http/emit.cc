@@ -87,6 +87,7 @@ void HttpDirection::emit_open_message(bool partial_head) {
   }
   if (open.body_given_up) limit_reached("memoryLimit", engine_.pool_.limit_bytes());
   message.body = open.body.text();
+  message.body_memory = &open.body.memory;
   message.body_size = open.body_size;
   message.body_truncated = open.body_truncated;
   message.body_cut_is_none =

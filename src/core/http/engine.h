@@ -31,6 +31,8 @@ struct HttpSettings {
   uint32_t outstanding_max = defaults::kMaxOutstandingRequests;  // maxOutstandingRequests
   // Nobody will see bodies that are not UTF-8 (binaryBody: omit): they are counted, not kept.
   bool drop_binary_bodies = false;
+  // The output takes the memory of large bodies over (Message::body_memory).
+  bool hands_bodies_over = false;
   ClientRules client{};  // clientHeader, trustedProxies
   // The response's line names its request: of a longer target, as much is kept. 0: nothing is.
   uint32_t request_target_max = 0;

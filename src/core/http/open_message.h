@@ -5,6 +5,7 @@
 
 #include "core/base/buffer_pool.h"
 #include "core/base/growing_text.h"
+#include "core/http/body_memory.h"
 #include "core/http/chunked_decoder.h"
 #include "core/http/framing.h"
 #include "core/http/head.h"
@@ -28,7 +29,7 @@ enum class ExpectAnswer : uint8_t {
 // Taken from the pool when needed and given back with everything it holds.
 struct OpenMessage {
   GrowingText head;      // start line and headers as sent
-  GrowingText body;      // kept part, de-chunked
+  BodyMemory body;       // kept part, de-chunked
   GrowingText trailers;  // raw trailer section
   GrowingText gaps;      // BodyGap objects
   GrowingText cuts;  // uint32_t: where segments begin in the first line, while it may be surplus
@@ -93,7 +94,7 @@ struct OpenMessage {
   uint64_t request_body_size = 0;
 
   // Bytes of the body that were kept, those that were given out included.
-  uint64_t kept_size() const { return body.size + freed_size(); }
+  uint64_t kept_size() const { return body.size() + freed_size(); }
   uint64_t freed_size() const { return parts == nullptr ? 0 : parts->freed_size; }
 };
 static_assert(sizeof(OpenMessage) <= 512);  // one of the pool's sizes

@@ -128,7 +128,7 @@ void HttpDirection::give_out_part() {
     parts.begin += size;
   } else {
     parts.freed_size += size;
-    remove_front(engine_.pool_, open.body, size);
+    if (size > 0) open.body.remove_front(engine_.pool_, size);
   }
   remove_front(engine_.pool_, open.gaps, in_part * sizeof(BodyGap));
 }

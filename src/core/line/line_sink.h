@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 namespace tcp_sniffer {
 
@@ -18,6 +19,10 @@ class LineSink {
     return end_;
   }
   void commit(char* end) { end_ = end; }
+
+  // Appends bytes in the memory where they lie, if its owner offered it and the line moves there.
+  // False: nothing was done, and the bytes are to be copied.
+  virtual bool take_over([[maybe_unused]] std::string_view bytes) { return false; }
 
   size_t size() const { return static_cast<size_t>(end_ - begin_); }
   const char* begin() const { return begin_; }

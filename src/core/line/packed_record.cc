@@ -301,7 +301,7 @@ void PackedRecordWriter::Record::add_body(const Message& message) {
     flags_ |= packed::kBodyTruncated;
   }
   fixed_.body = place_of(size(), body.size());
-  append_verbatim(body, sink_);
+  if (!sink_.take_over(body)) append_verbatim(body, sink_);
 }
 
 // ---------------------------------------------------------------- an exchange

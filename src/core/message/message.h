@@ -4,6 +4,7 @@
 #include <span>
 #include <string_view>
 
+#include "core/base/buffer_pool.h"
 #include "core/message/anomalies.h"
 #include "core/net/flow_key.h"
 #include "core/net/proxy_protocol.h"
@@ -53,6 +54,13 @@ struct HeaderField {
   std::string_view value;
   bool folded = false;
 };
+
+// From this size on a body may be handed over where it lies: a smaller one is copied sooner than
+// the blocks for it are passed on.
+constexpr size_t kLargeBody = size_t{64} << 10;
+// Room before such a body: for the head of a record with some twenty fields, and for the records of
+// a few requests before it.
+constexpr size_t kBodyFront = 4096;
 
 struct BodyGap {
   uint64_t offset = 0;  // in the body
@@ -105,7 +113,10 @@ struct Message {
   bool body_truncated = false;    // captured bytes were left out because of maxBodySize
   bool body_cut_is_none = false;  // … and they show that the character cut there is none
   std::string_view body;          // the kept part, de-chunked, captured parts joined
-  uint64_t body_size = 0;         // as sent, de-chunked, missing bytes included
+  // The buffer of the shard's pool that `body` lies in, which nobody else needs after the call: who
+  // takes it leaves an empty one. nullptr: there is none.
+  Buffer* body_memory = nullptr;
+  uint64_t body_size = 0;  // as sent, de-chunked, missing bytes included
   std::span<const BodyGap> body_gaps;
 
   // With decodeBodies: the codings undone, in the order they were applied ("gzip"). Empty: `body`

@@ -162,6 +162,7 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   settings.protocols.http.drop_binary_bodies =
       config.format != OutputFormat::kFramed && config.binary_body == BinaryBody::kOmit &&
       !pretty_bodies && !config.decode_bodies && !redacts_bodies(config) && !extracting;
+  settings.protocols.http.hands_bodies_over = config.format == OutputFormat::kPacked;
   if (config.format != OutputFormat::kPretty) {
     settings.protocols.http.part_after_ns =
         static_cast<int64_t>(config.partial_after_ms) * kNsPerMs;

@@ -183,6 +183,17 @@ TEST(BufferPool, LargeBodiesLeaveMoreThanSmallOnes) {
   for (Buffer* buffer : {&most, &more, &rest, &last}) pool.release(*buffer);
 }
 
+TEST(BufferPool, IsPlentifulUntilAQuarterIsInUse) {
+  BufferPool pool(size_t{1} << 20);
+  EXPECT_TRUE(pool.has_plenty(size_t{256} << 10));
+  EXPECT_FALSE(pool.has_plenty((size_t{256} << 10) + 1));
+  EXPECT_FALSE(pool.has_plenty(BufferPool::kSizeMax + 1));
+  Buffer buffer = pool.allocate(1);
+  EXPECT_TRUE(pool.has_plenty(size_t{128} << 10));
+  EXPECT_FALSE(pool.has_plenty(size_t{256} << 10));
+  pool.release(buffer);
+}
+
 TEST(BufferPool, IsShortAfterARefusalUntilAQuarterIsFree) {
   BufferPool pool(4096);
   std::vector<Buffer> all(16);
