@@ -21,12 +21,10 @@ void report(benchmark::State& state, uint64_t packets) {
       static_cast<double>(packets), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
-void workload(benchmark::State& state, const std::string& options) {
+void workload(benchmark::State& state, const std::string& options, ShardSettings settings) {
   const MemoryCapture capture(options);
   const Blocks blocks(capture);
-  ShardSettings settings;
   settings.ports = PortSet(std::vector<uint16_t>{80});
-  settings.protocols.http.body_max = static_cast<uint64_t>(state.range(0));
   uint64_t messages = 0;
   for (auto _ : state) {
     LoneShard shard(settings);
@@ -47,14 +45,20 @@ void workload(benchmark::State& state, const std::string& options) {
                           static_cast<int64_t>(capture.size()));
 }
 
+ShardSettings with_bodies_up_to(int64_t body_max) {
+  ShardSettings settings;
+  settings.protocols.http.body_max = static_cast<uint64_t>(body_max);
+  return settings;
+}
+
 void BM_Api(benchmark::State& state) {
-  workload(state, "-w api -s 100M");
+  workload(state, "-w api -s 100M", with_bodies_up_to(state.range(0)));
 }
 void BM_Short(benchmark::State& state) {
-  workload(state, "-w short -s 100M");
+  workload(state, "-w short -s 100M", with_bodies_up_to(state.range(0)));
 }
 void BM_Bulk(benchmark::State& state) {
-  workload(state, "-w bulk -s 200M");
+  workload(state, "-w bulk -s 200M", with_bodies_up_to(state.range(0)));
 }
 
 void with_and_without_bodies(benchmark::internal::Benchmark* bench) {
@@ -64,6 +68,21 @@ void with_and_without_bodies(benchmark::internal::Benchmark* bench) {
 BENCHMARK(BM_Api)->Apply(with_and_without_bodies);
 BENCHMARK(BM_Short)->Apply(with_and_without_bodies);
 BENCHMARK(BM_Bulk)->Apply(with_and_without_bodies);
+
+// Packed records with large bodies, which are copied into the output, or handed over.
+void BM_PackedBodies(benchmark::State& state) {
+  ShardSettings settings;
+  settings.lines.format = LineOptions::kPacked;
+  settings.lines.binary_base64 = true;
+  settings.protocols.http.hands_bodies_over = state.range(0) != 0;
+  workload(state, "-w bulk -s 1G", settings);
+}
+BENCHMARK(BM_PackedBodies)
+    ->ArgName("handed_over")
+    ->Arg(0)
+    ->Arg(1)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
 
 // Exchanges of two segments on connections in random order, so that nothing but the prefetch
 // brings a connection into the cache.
