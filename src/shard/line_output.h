@@ -31,7 +31,7 @@ using LineQueue = ThreadQueue<LineBlock*>;
 //
 // A line that ends with a large body may get the memory of the body instead: what stands before the
 // body is copied into the room in front of it, and the block goes to the writer with that memory
-// (line_output_bodies.cc). Copying a body costs more than all else that is done with it.
+// (line_output_bodies.cc).
 //
 // Used by the thread that runs the shard; give_back is called by the writer's.
 class LineOutput final : public LineSink {

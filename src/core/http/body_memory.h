@@ -17,9 +17,10 @@ namespace tcp_sniffer {
 //     | kBodyFront, or none | text() | room for more |
 //     memory.data                                    memory.capacity
 //
-// Plain data: its holder releases it. Less than 4 GiB, as maxBodySize is.
-struct BodyMemory {
-  Buffer memory;
+// Its holder releases it. Less than 4 GiB, as maxBodySize is.
+class BodyMemory {
+ public:
+  Buffer memory;  // empty when somebody has taken it over: then only release() may follow
 
   std::string_view text() const {
     return {reinterpret_cast<const char*>(memory.data) + front_, size_};
