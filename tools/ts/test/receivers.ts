@@ -23,6 +23,9 @@ export interface Reply {
 export class Receiver {
   readonly taken: Taken[] = [];
   readonly replies: Reply[];
+  /** A larger request, after it was unpacked, gets the answer below. */
+  bytesMax = Infinity;
+  tooLarge: Reply = { status: 413 };
   /** What the rules found wrong. */
   readonly faults: string[] = [];
   readonly #server: Server;
@@ -58,6 +61,7 @@ export class Receiver {
         at: performance.now(),
       };
       this.taken.push(taken);
+      if (taken.text.length > this.bytesMax) return this.tooLarge;
       return this.replies.shift() ?? this.#rules(taken);
     } catch (error) {
       this.faults.push((error as Error).message);
@@ -162,6 +166,10 @@ export class OtlpReceiver extends Receiver {
   readonly spans: Json[] = [];
   points: Json[] = [];
   service: unknown;
+  override tooLarge = {
+    status: 400,
+    body: '{"code":3, "message":"http: request body too large"}',
+  };
 
   constructor(replies: Reply[] = []) {
     super((taken) => {
@@ -249,6 +257,11 @@ export class ElasticReceiver extends Receiver {
 export class LokiReceiver extends Receiver {
   readonly lines: [bigint, string][] = [];
   labels: unknown;
+  /** As VictoriaLogs answers, which takes Loki's pushes. */
+  override tooLarge = {
+    status: 400,
+    body: 'cannot read Loki json data: too big data size exceeding -loki.maxRequestSize=4000 bytes',
+  };
 
   constructor(replies: Reply[] = []) {
     super((taken) => {

@@ -50,6 +50,27 @@ test('APartialSuccessIsNotSentAgainAndItsSpansAreCounted', async () => {
   assert.match(logger.warnings[0] ?? '', /use the other port/);
 });
 
+test('ARequestThatIsTooLargeIsSentInHalvesHoweverTheReceiverSaysIt', async () => {
+  const spans = new OtlpReceiver();
+  const documents = new ElasticReceiver();
+  const lines = new LokiReceiver();
+  const given = exchanges(20);
+  const cases = [
+    { receiver: spans, protocolOf: toTraces, itemOf: (one: Exchange) => otlpItem(one, {}) },
+    { receiver: documents, protocolOf: toElastic, itemOf: elasticItem },
+    { receiver: lines, protocolOf: toLoki, itemOf: lokiItem },
+  ];
+  for (const { receiver, protocolOf, itemOf } of cases) {
+    receiver.bytesMax = 8000;
+    const { sender, finish } = await setup(receiver, protocolOf);
+    for (const exchange of given) sender.write(itemOf(exchange));
+    assert.deepEqual(await finish(), []);
+    assert.equal(sender.stats.delivered, given.length);
+  }
+  const arrived = [spans.spans.length, documents.documents.size, lines.lines.length];
+  assert.deepEqual(arrived, [given.length, given.length, given.length]);
+});
+
 test('DurationsAreAHistogramOfBoundedSize', async () => {
   const receiver = new OtlpReceiver();
   const metrics = (url: string) => otlpMetricsProtocol(endpointOf(`otlp:${url}`, {}));

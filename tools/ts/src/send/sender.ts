@@ -11,6 +11,7 @@ const compress = promisify(gzip);
 /** What the protocols call worth another attempt; every other answer is final. */
 const retryStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 const tooLarge = 413;
+const badRequest = 400;
 /** Of an answer, in messages. */
 const answerShownMax = 300;
 /** What an item costs beside its text. */
@@ -261,7 +262,7 @@ export class Sender {
     const afterMs = retryAfterMs(answer.headers, Date.now());
     if (retryStatuses.has(status)) return { retry: items, reason, afterMs, progress: false };
     this.#isAway = false;
-    if (status === tooLarge && items.length > 1) {
+    if (isTooLarge(answer) && items.length > 1) {
       const half = Math.ceil(items.length / 2);
       await this.#deliver(items.slice(0, half));
       await this.#deliver(items.slice(half));
@@ -333,6 +334,13 @@ export class Sender {
     this.#wake = null;
     wake?.();
   }
+}
+
+/** Some say with 400 that a request is too large: an OpenTelemetry Collector answers "http: request
+ * body too large", VictoriaLogs "too big data size". */
+function isTooLarge({ status, body }: Answer): boolean {
+  if (status === tooLarge) return true;
+  return status === badRequest && /\btoo (?:large|big)\b/i.test(body.slice(0, answerShownMax));
 }
 
 /** The beginning of an answer, on one line. */
