@@ -162,15 +162,27 @@ test('AnAnswerThatIsNoneOfABulkIsNoDelivery', async () => {
 test('LinesForLokiAreInTheOrderOfTheirTimes', async () => {
   const receiver = new LokiReceiver();
   const { sender, finish } = await setup(receiver, toLoki);
-  const times = ['12:00:03.5', '12:00:01.25', '12:00:02.000001'];
-  for (const time of times) {
-    const [exchange] = exchanges(1, { timestamp: `2025-02-21T${time}Z` });
+  const times = [
+    '2025-02-21T12:00:03.5Z',
+    '2025-02-21T12:00:01.25Z',
+    '2025-02-21T12:00:02.000001Z',
+    '1970-01-01T00:00:05Z',
+    '2001-09-09T01:46:39.999999Z',
+  ];
+  for (const timestamp of times) {
+    const [exchange] = exchanges(1, { timestamp });
     sender.write(lokiItem(exchange as Exchange));
   }
   assert.deepEqual(await finish(), []);
   assert.deepEqual(
     receiver.lines.map(([time]) => time),
-    [1740139201250000000n, 1740139202000001000n, 1740139203500000000n],
+    [
+      5000000000n,
+      999999999999999000n,
+      1740139201250000000n,
+      1740139202000001000n,
+      1740139203500000000n,
+    ],
   );
   assert.equal(JSON.parse(receiver.lines[0]?.[1] ?? '').url.domain, 'shop.example');
   assert.deepEqual(receiver.labels, { job: 'tcp-sniffer', service_name: 'shop' });
