@@ -249,7 +249,9 @@ export class ElasticReceiver extends Receiver {
     if (status === 201) this.documents.set(id, document);
     if (status < 300) return { _id: id, status, result: 'created' };
     const type = status === 429 ? 'es_rejected_execution_exception' : 'document_parsing_exception';
-    return { _id: id, status, error: { type, reason: `because of ${status}` } };
+    // OpenSearch and Elasticsearch quote what they cannot read.
+    const quote = status === 429 ? '' : `. Preview of field's value: '${document['@timestamp']}'`;
+    return { _id: id, status, error: { type, reason: `because of ${status}${quote}` } };
   }
 }
 

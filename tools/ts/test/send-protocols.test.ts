@@ -144,9 +144,46 @@ test('OfABulkOnlyWhatWasTooMuchIsSentAgain', async () => {
   );
   assert.deepEqual(
     letters.map(({ item, reason }) => [item, reason]),
-    [[JSON.parse(items[2]?.text ?? ''), 'status 400, document_parsing_exception: because of 400']],
+    [[JSON.parse(items[2]?.text ?? ''), 'status 400, document_parsing_exception: because of 400.']],
   );
   assert.deepEqual([sender.stats.delivered, sender.stats.rejected], [5, 1]);
+});
+
+test('WhyDocumentsWereTooMuchIsSaidWhenTheyAreGivenUp', async () => {
+  const receiver = new ElasticReceiver();
+  receiver.statuses.push(...Array<number>(1000).fill(429));
+  const { sender, finish, logger } = await setup(receiver, toElastic, { giveUpMs: 20 });
+  for (const exchange of exchanges(3)) sender.write(elasticItem(exchange));
+  assert.equal((await finish()).length, 3);
+  const reason = 'status 429, es_rejected_execution_exception: because of 429';
+  assert.match(
+    logger.errors[0] ?? '',
+    new RegExp(`3 not delivered: given up after .*: ${reason}$`),
+  );
+});
+
+test('WhatAReceiverSaysCannotWriteToATerminal', async () => {
+  const items = Array.from({ length: 2 }, () => ({
+    create: { status: 400, error: { type: 'x', reason: 'no \u001b[2J\n\u009b1m' } },
+  }));
+  const documents = new ElasticReceiver([
+    { status: 200, body: JSON.stringify({ errors: true, items }) },
+  ]);
+  const bulk = await setup(documents, toElastic);
+  for (const exchange of exchanges(2)) bulk.sender.write(elasticItem(exchange));
+  await bulk.finish();
+  const spans = new OtlpReceiver(
+    [0, 1].map((rejectedSpans) => ({
+      status: 200,
+      body: JSON.stringify({ partialSuccess: { rejectedSpans, errorMessage: '\u001b[2J' } }),
+    })),
+  );
+  const traces = await setup(spans, toTraces, { batchItems: 1 });
+  for (const exchange of exchanges(2)) traces.sender.write(otlpItem(exchange, {}));
+  await traces.finish();
+  const said = [...bulk.logger.errors, ...traces.logger.errors, ...traces.logger.warnings];
+  assert.equal(said.length, 3);
+  for (const text of said) assert.doesNotMatch(text, /\p{Cc}/u);
 });
 
 test('AnAnswerThatIsNoneOfABulkIsNoDelivery', async () => {

@@ -31,6 +31,13 @@ interface BulkResult {
   error?: { type?: unknown; reason?: unknown };
 }
 
+/** The receiver's words without the value that it quotes, which was captured: reasons are logged. */
+function reasonOf(status: number, { error }: BulkResult): string {
+  const { type, reason } = error ?? {};
+  const words = String(reason).replace(/\s*Preview of field's value: .*/s, '');
+  return `status ${status}, ${type}: ${words}`.slice(0, 1000);
+}
+
 function verdict(items: readonly Item[], answer: string): Verdict {
   const { errors, items: results } = objectOf(answer);
   if (errors === false) return {};
@@ -38,17 +45,15 @@ function verdict(items: readonly Item[], answer: string): Verdict {
     const reason = 'the answer does not say what became of each document';
     return { unknown: { count: items.length, reason } };
   }
-  const retry: Item[] = [];
+  const retry: Rejected[] = [];
   const rejected: Rejected[] = [];
   items.forEach((item, i) => {
     const result: BulkResult = (results[i] as { create?: BulkResult } | null)?.create ?? {};
     const status = Number(result.status);
     if ((status >= 200 && status < 300) || status === alreadyThere) return;
-    if (retryStatuses.has(status)) retry.push(item);
-    else {
-      const { type, reason } = result.error ?? {};
-      rejected.push({ item, reason: `status ${status}, ${type}: ${reason}`.slice(0, 1000) });
-    }
+    const refused = { item, reason: reasonOf(status, result) };
+    if (retryStatuses.has(status)) retry.push(refused);
+    else rejected.push(refused);
   });
   return { retry, rejected };
 }

@@ -20,6 +20,7 @@ export interface Protocol {
   verdict(items: readonly Item[], answer: string): Verdict;
 }
 
+/** An item that was not taken. */
 export interface Rejected {
   item: Item;
   reason: string;
@@ -28,7 +29,7 @@ export interface Rejected {
 /** What became of the items of one request; those that are not named are delivered. */
 export interface Verdict {
   /** To be sent again. */
-  retry?: Item[];
+  retry?: Rejected[];
   /** Not wanted by the receiver, now or later. */
   rejected?: Rejected[];
   /** So many of the others were rejected, and the receiver did not say which. */

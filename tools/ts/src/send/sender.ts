@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Logger } from '../config.js';
+import { printable } from '../printable.js';
 import type { DeadLetters } from './dead-letters.js';
 import { type Answer, Poster, retryAfterMs } from './post.js';
 import type { Item, Protocol, Rejected } from './protocol.js';
@@ -275,10 +276,9 @@ export class Sender {
   #take(items: readonly Item[], { body, headers }: Answer): Failure | undefined {
     this.#isAway = false;
     const { retry = [], rejected = [], unknown, warning } = this.#protocol.verdict(items, body);
-    if (warning !== undefined) this.#logger.warn(`${this.name}: ${warning}`);
+    if (warning !== undefined) this.#logger.warn(`${this.name}: ${printable(warning)}`);
     const settled = new Set(items);
-    for (const item of retry) settled.delete(item);
-    for (const { item } of rejected) settled.delete(item);
+    for (const { item } of [...retry, ...rejected]) settled.delete(item);
     const others = [...settled];
     const unknownCount = Math.min(unknown?.count ?? 0, others.length);
     this.#stats.delivered += others.length - unknownCount;
@@ -291,10 +291,11 @@ export class Sender {
       );
     }
     this.#rejectEach(rejected);
-    if (retry.length === 0) return undefined;
+    const [first] = retry;
+    if (first === undefined) return undefined;
     const afterMs = retryAfterMs(headers, Date.now());
     const progress = retry.length < items.length;
-    return { retry, reason: 'the receiver was too busy for it', afterMs, progress };
+    return { retry: retry.map(({ item }) => item), reason: first.reason, afterMs, progress };
   }
 
   #reject(items: readonly Item[], reason: string): void {
@@ -310,7 +311,8 @@ export class Sender {
   /** Counts what is rejected, and writes what may be it. */
   #bury(count: number, letters: readonly Rejected[]): void {
     this.#stats.rejected += count;
-    this.#logger.error(`${this.name}: ${count} not delivered: ${letters[0]?.reason}`);
+    const reason = printable(letters[0]?.reason ?? '');
+    this.#logger.error(`${this.name}: ${count} not delivered: ${reason}`);
     try {
       if (this.#deadLetters === undefined) this.#stats.lost += count;
       else this.#deadLetters.write(this.name, letters);
