@@ -113,6 +113,8 @@ async function runWithTakers(binary: string, parsed: CliArguments): Promise<void
   const { own, engine } = parsed;
   // The command line may hold credentials, which `ps` shows.
   process.title = 'tcp-sniffer';
+  // Nobody may read what is said; what was captured is delivered all the same.
+  process.stderr.on('error', () => {});
   const takers = new Takers(own, logger, otelOptions(process.env));
   const flags = engineFlags(own);
   const child = spawn(binary, [...flags, ...engine], {

@@ -368,3 +368,17 @@ test('ThePackagesOwnProgramIsNotTakenForTheEngine', () => {
     engine,
   );
 });
+
+test('WithNobodyReadingStandardErrorAllIsDelivered', options, async () => {
+  const receiver = new ElasticReceiver([{ status: 400, body: 'no' }]);
+  const url = await receiver.listen();
+  const letters = join(temporaryDir(), 'dead.ndjson');
+  const args = ['-', '--to', `elastic:${url}/http`, '--dead-letters', letters];
+  const { child, ended } = start(args);
+  child.stderr.destroy();
+  child.stdin.end(readFileSync(site));
+  const { status } = await ended;
+  receiver.close();
+  assert.equal(status, 7);
+  assert.equal(readFileSync(letters, 'utf8').trimEnd().split('\n').length, siteExchanges);
+});
