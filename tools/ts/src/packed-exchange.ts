@@ -69,6 +69,8 @@ export function exchangeFaultOf(
  * have been written before it was known. */
 class MessageOfExchange extends PackedMessage {
   #about: RecordBytes = noRecord;
+  /** Of a detached message, which has its own record alone: what the exchange's said. */
+  #connection: Record<string, unknown> | undefined;
 
   /** Makes this a message of the exchange whose record is `about`. */
   ofExchange(about: RecordBytes): this {
@@ -81,13 +83,12 @@ class MessageOfExchange extends PackedMessage {
   }
 
   override detach(): Message {
-    const { view, bytes, record } = this.#about;
-    const own = Buffer.allocUnsafeSlow(view.getUint32(record, true));
+    const { bytes, record } = this.record;
+    const own = Buffer.allocUnsafeSlow(this.byteLength);
     bytes.copy(own, 0, record, record + own.length);
-    const memory = memoryOf(own);
-    return new MessageOfExchange()
-      .ofExchange({ view: memory.view, bytes: own, record: 0 })
-      .moveTo(memory, this.record.record - record, this.byteLength);
+    const copy = new MessageOfExchange();
+    copy.#connection = this.#connectionFields();
+    return copy.moveTo(memoryOf(own), 0, own.length);
   }
 
   protected override fields(): MessageFields {
@@ -95,7 +96,11 @@ class MessageOfExchange extends PackedMessage {
   }
 
   #completed(fields: MessageFields): MessageFields {
-    return Object.assign(fields, connectionFieldsOf(this.#about));
+    return Object.assign(fields, this.#connectionFields());
+  }
+
+  #connectionFields(): Record<string, unknown> {
+    return this.#connection ?? connectionFieldsOf(this.#about);
   }
 }
 

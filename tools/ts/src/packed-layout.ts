@@ -187,7 +187,8 @@ export function readI64(view: DataView, offset: number): number {
 /** Sizes up to this one, and what is subtracted from them, are numbers of 32 bits with a sign. */
 const plainSizeMax = 0x7fffffff;
 
-/** Whether a list of fields lies in the record, and all its texts. */
+/** Whether a list of fields lies in the record, and all its texts; and whether these are together no
+ * longer than it: what points again and again to the same bytes would become very much memory. */
 function fieldsAreInside(
   { view, words }: RecordMemory,
   record: number,
@@ -202,6 +203,7 @@ function fieldsAreInside(
   if (!isPlain) return oddFieldsAreInside(view, size, begin, count);
   // Negative as soon as a place or a length is, or what is left of the record before or after it.
   let signs = 0;
+  let texts = 0;
   for (let entry = begin >>> 2, end = entry + 4 * count; entry < end; entry += 4) {
     const nameAt = words[entry] as number;
     const nameLength = words[entry + 1] as number;
@@ -211,39 +213,58 @@ function fieldsAreInside(
     const afterValue = (size - valueAt) | 0;
     signs |= nameAt | nameLength | afterName | (afterName - nameLength);
     signs |= valueAt | afterValue | (afterValue - valueLength);
+    // In two steps, so that a sum beyond 31 bits is seen.
+    texts = (texts + nameLength) | 0;
+    signs |= texts;
+    texts = (texts + valueLength) | 0;
+    signs |= texts;
   }
-  return signs >= 0;
+  return signs >= 0 && texts <= size;
 }
 
 function oddFieldsAreInside(view: DataView, size: number, begin: number, count: number): boolean {
+  let texts = 0;
   for (let entry = begin, end = begin + count * fieldSize; entry < end; entry += fieldSize) {
-    const nameEnd = view.getUint32(entry, true) + view.getUint32(entry + 4, true);
-    const valueEnd =
-      view.getUint32(entry + 8, true) + (view.getUint32(entry + 12, true) & valueLengthMask);
-    if (nameEnd > size || valueEnd > size) return false;
+    const nameLength = view.getUint32(entry + 4, true);
+    const valueLength = view.getUint32(entry + 12, true) & valueLengthMask;
+    if (view.getUint32(entry, true) + nameLength > size) return false;
+    if (view.getUint32(entry + 8, true) + valueLength > size) return false;
+    texts += nameLength + valueLength;
   }
-  return true;
+  return texts <= size;
 }
 
-function partsAreInside(memory: RecordMemory, record: number, size: number): boolean {
+/** A record has fewer: many would be searched by every getter. */
+const partsMax = 255;
+
+/** Why the parts of a record must not be read. */
+function faultOfParts(memory: RecordMemory, record: number, size: number): string | undefined {
   const { view } = memory;
   const list = view.getUint32(record + at.parts, true);
   const count = view.getUint32(record + at.parts + 4, true);
-  if (list + count * 16 > size) return false;
+  if (list + count * 16 > size) return 'a part beyond its record';
+  if (count > partsMax) return 'more parts than a record can have';
+  let seen = 0;
   for (let i = 0; i < count; i += 1) {
     const entry = record + list + 16 * i;
+    const tag = view.getUint32(entry, true);
     const offset = view.getUint32(entry + 4, true);
     const length = view.getUint32(entry + 8, true);
-    if (offset + length > size) return false;
-    const tag = view.getUint32(entry, true);
+    const isInside = offset + length <= size && length >= (partSizeMin[tag] ?? 0);
+    if (!isInside) return 'a part beyond its record';
+    if (partSizeMin[tag] !== undefined) {
+      if ((seen & (1 << tag)) !== 0) return 'a part that stands there twice';
+      seen |= 1 << tag;
+    }
     if (tag === part.trailers) {
       const fields = Math.floor(length / fieldSize);
-      if (!fieldsAreInside(memory, record, size, offset, fields)) return false;
+      if (!fieldsAreInside(memory, record, size, offset, fields)) return 'a part beyond its record';
     }
-    if (length < (partSizeMin[tag] ?? 0)) return false;
-    if (tag === part.ofRequest && !ofRequestIsInside(view, record + offset, length)) return false;
+    if (tag === part.ofRequest && !ofRequestIsInside(view, record + offset, length)) {
+      return 'a part beyond its record';
+    }
   }
-  return true;
+  return undefined;
 }
 
 const partSizeMin: readonly (number | undefined)[] = [undefined, 0, 8, 0, 16, 40, 64, 0, 8, 24];
@@ -280,8 +301,5 @@ export function faultOf(memory: RecordMemory, record: number, size: number): str
   const list = words[first + wordAt.headers] as number;
   const count = words[first + wordAt.headers + 1] as number;
   if (!fieldsAreInside(memory, record, size, list, count)) return 'a header beyond its record';
-  if (words[first + wordAt.parts + 1] !== 0 && !partsAreInside(memory, record, size)) {
-    return 'a part beyond its record';
-  }
-  return undefined;
+  return words[first + wordAt.parts + 1] === 0 ? undefined : faultOfParts(memory, record, size);
 }

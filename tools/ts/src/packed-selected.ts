@@ -89,7 +89,8 @@ function namesOf({ view, bytes, record }: RecordBytes): Name[] {
   const begin = record + view.getUint32(record + at.names, true);
   const text = bytes.latin1Slice(begin, begin + view.getUint32(record + at.names + 4, true));
   if (text !== lastNames) {
-    lastParts = text === '' ? [] : text.split(',').map(partsOf);
+    // The engine takes none twice; one that is would be a key once all the same.
+    lastParts = text === '' ? [] : [...new Set(text.split(','))].map(partsOf);
     lastNames = text;
   }
   return lastParts;
@@ -120,14 +121,14 @@ function hostOf({
 class SelectedValues {
   readonly #from: RecordBytes;
   readonly #fields: Values;
-  readonly #latin1: string[];
+  readonly #latin1: ReadonlySet<string>;
   readonly #isRequest: boolean;
   readonly #ofRequest: OfRequest | undefined;
 
-  constructor(from: RecordBytes, fields: Values, latin1: string[]) {
+  constructor(from: RecordBytes, fields: Values, latin1: readonly string[]) {
     this.#from = from;
     this.#fields = fields;
-    this.#latin1 = latin1;
+    this.#latin1 = new Set(latin1);
     this.#isRequest = isRequest(from.view, from.record);
     this.#ofRequest = ofRequestOf(from);
   }
@@ -154,13 +155,13 @@ class SelectedValues {
       if (host?.isLatin1) latin1.push(name.name);
       return host?.host;
     }
-    if (this.#latin1.includes(bare)) latin1.push(name.name);
+    if (this.#latin1.has(bare)) latin1.push(name.name);
     const { view, record } = this.#from;
     return valueAt(this.#fields, bare === 'status' && !isPop3(view, record) ? 'statusCode' : bare);
   }
 
   #header(name: Name, group: 'headers' | 'trailers', latin1: string[]): unknown {
-    if (this.#latin1.includes(`${group}.${name.header}`)) latin1.push(name.name);
+    if (this.#latin1.has(`${group}.${name.header}`)) latin1.push(name.name);
     const headers = this.#fields[group] as Values | undefined;
     return headers !== undefined && Object.hasOwn(headers, name.header)
       ? headers[name.header]
