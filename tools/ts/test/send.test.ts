@@ -210,6 +210,9 @@ test('ADeadLetterFileThatStaysEmptyIsRemovedAnOldOneIsKept', () => {
   const path = join(temporaryDir(), 'dead.ndjson');
   new DeadLetters(path).close();
   assert.ok(!existsSync(path));
+  writeFileSync(path, '');
+  new DeadLetters(path).close();
+  assert.ok(existsSync(path), 'it was not made here');
   writeFileSync(path, 'old\n');
   const letters = new DeadLetters(path);
   letters.write('x', [{ item: { text: 'no JSON' }, reason: 'because' }]);

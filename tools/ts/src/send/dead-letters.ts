@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { cannotOpen } from '../errors.js';
 import type { Rejected } from './protocol.js';
 
@@ -11,19 +11,35 @@ function isJson(text: string): boolean {
   }
 }
 
+/** `isNew`: there was nothing of this name. */
+function openForAppending(path: string): { fd: number; isNew: boolean } {
+  try {
+    return { fd: openSync(path, 'ax', 0o600), isNew: true };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return { fd: openSync(path, 'a', 0o600), isNew: false };
+  }
+}
+
 /**
  * A file of what could not be delivered: a line of JSON for each item, with the receiver and the
- * reason. It is appended to, belongs to its owner alone, and is removed again when it stays empty.
+ * reason. It is appended to, belongs to its owner alone, and is removed again when it was made here
+ * and stays empty. What cannot be written whole is not there at all.
  */
 export class DeadLetters {
   readonly #path: string;
   readonly #fd: number;
+  readonly #isNew: boolean;
+  readonly #isFile: boolean;
 
   /** Throws OUTPUT_FAILED when the file cannot be opened. */
   constructor(path: string) {
     this.#path = path;
     try {
-      this.#fd = openSync(path, 'a', 0o600);
+      const { fd, isNew } = openForAppending(path);
+      this.#fd = fd;
+      this.#isNew = isNew;
+      this.#isFile = fstatSync(fd).isFile();
     } catch (error) {
       throw cannotOpen('dead letters', path, error);
     }
@@ -39,12 +55,19 @@ export class DeadLetters {
       text += `${head.slice(0, -1)},"item":${content}}\n`;
     }
     const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+    const { size } = fstatSync(this.#fd);
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+    } catch (error) {
+      // The begin of a line would spoil the next one.
+      if (this.#isFile) ftruncateSync(this.#fd, size);
+      throw error;
+    }
   }
 
   close(): void {
     const { size } = fstatSync(this.#fd);
     closeSync(this.#fd);
-    if (size === 0) unlinkSync(this.#path);
+    if (size === 0 && this.#isNew) unlinkSync(this.#path);
   }
 }
