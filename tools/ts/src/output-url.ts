@@ -173,7 +173,11 @@ export class UrlOutput {
         resolve(failure);
       };
       outgoing.on('error', (error) => finish(error.message));
+      // A 101 ends without any other event, because nobody here speaks another protocol.
+      const onClose = (): void => finish('the connection was closed without an answer');
+      outgoing.on('close', onClose);
       outgoing.on('response', (response) => {
+        outgoing.off('close', onClose);
         const status = response.statusCode ?? 0;
         response.on('error', (error) => finish(error.message));
         response.on('end', () =>

@@ -175,6 +175,24 @@ test('ACollectorThatDoesNotAnswerIsGivenUp', async () => {
   assert.match(logger.errors[0] ?? '', /no answer within 20 ms/);
 });
 
+test('ACollectorThatSwitchesToAnotherProtocolIsGivenUp', async () => {
+  const server = createServer((request) => {
+    request.socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n',
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const logger = new MemoryLogger();
+  const output = new UrlOutput(urlOptions(url), logger, undefined, [1]);
+  output.write(message('/a'));
+  await output.end();
+  server.close();
+  server.closeAllConnections();
+  assert.equal(output.stats.dropped, 1);
+  assert.match(logger.errors[0] ?? '', /closed without an answer/);
+});
+
 test('AFullQueueMakesTheWriterWait', async () => {
   const collector = new Collector();
   const output = new UrlOutput(

@@ -17,6 +17,10 @@ export interface Reply {
   body?: string;
   /** Cuts the connection instead. */
   cut?: boolean;
+  /** Never answers. */
+  hangs?: boolean;
+  /** Writes these bytes instead. */
+  raw?: string;
 }
 
 /** Answers what it is told in turn, then what its rules say. */
@@ -41,6 +45,11 @@ export class Receiver {
         const reply = this.#replyTo(request, Buffer.concat(pieces));
         if (reply.cut) {
           request.socket.destroy();
+          return;
+        }
+        if (reply.hangs) return;
+        if (reply.raw !== undefined) {
+          request.socket.write(reply.raw);
           return;
         }
         response.writeHead(reply.status, reply.headers);

@@ -8,7 +8,15 @@ import { createHash } from 'node:crypto';
 import { toEcs } from '../mappings/ecs.js';
 import type { Exchange } from '../pair.js';
 import { type Endpoint, withPath } from './endpoint.js';
-import { type Item, objectOf, type Protocol, type Rejected, type Verdict } from './protocol.js';
+import {
+  type Item,
+  numberAt,
+  objectOf,
+  type Protocol,
+  type Rejected,
+  textAt,
+  type Verdict,
+} from './protocol.js';
 
 const alreadyThere = 409;
 const retryStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504]);
@@ -34,8 +42,8 @@ interface BulkResult {
 /** The receiver's words without the value that it quotes, which was captured: reasons are logged. */
 function reasonOf(status: number, { error }: BulkResult): string {
   const { type, reason } = error ?? {};
-  const words = String(reason).replace(/\s*Preview of field's value: .*/s, '');
-  return `status ${status}, ${type}: ${words}`.slice(0, 1000);
+  const words = textAt(reason).replace(/\s*Preview of field's value: .*/s, '');
+  return `status ${status}, ${textAt(type)}: ${words}`.slice(0, 1000);
 }
 
 function verdict(items: readonly Item[], answer: string): Verdict {
@@ -49,7 +57,7 @@ function verdict(items: readonly Item[], answer: string): Verdict {
   const rejected: Rejected[] = [];
   items.forEach((item, i) => {
     const result: BulkResult = (results[i] as { create?: BulkResult } | null)?.create ?? {};
-    const status = Number(result.status);
+    const status = numberAt(result.status);
     if ((status >= 200 && status < 300) || status === alreadyThere) return;
     const refused = { item, reason: reasonOf(status, result) };
     if (retryStatuses.has(status)) retry.push(refused);

@@ -5,7 +5,7 @@ import { type OtelOptions, otelSchemaUrl, toOtelSpan } from '../mappings/otel.js
 import type { RequestDurations } from '../mappings/otel-metrics.js';
 import type { Exchange } from '../pair.js';
 import { type Endpoint, withPath } from './endpoint.js';
-import { type Item, objectOf, type Protocol, type Verdict } from './protocol.js';
+import { type Item, numberAt, objectOf, type Protocol, textAt, type Verdict } from './protocol.js';
 
 export function otlpItem(exchange: Exchange, options: OtelOptions): Item {
   return { text: JSON.stringify(toOtelSpan(exchange, options)) };
@@ -14,8 +14,8 @@ export function otlpItem(exchange: Exchange, options: OtelOptions): Item {
 /** "If the server has partially accepted, the client must not retry." */
 function partialSuccess(answer: string, countKey: string): Verdict {
   const partial = objectOf(answer).partialSuccess as Record<string, unknown> | undefined;
-  const count = Number(partial?.[countKey] ?? 0);
-  const reason = String(partial?.errorMessage ?? '').slice(0, 1000);
+  const count = numberAt(partial?.[countKey]);
+  const reason = textAt(partial?.errorMessage).slice(0, 1000);
   if (Number.isSafeInteger(count) && count > 0) return { unknown: { count, reason } };
   return reason === '' ? {} : { warning: reason };
 }

@@ -46,7 +46,11 @@ export class Poster {
         reject(error);
       };
       outgoing.on('error', fail);
+      // A 101 ends without any other event, because nobody here speaks another protocol.
+      const onClose = (): void => fail(new Error('the connection was closed without an answer'));
+      outgoing.on('close', onClose);
       outgoing.on('response', (response) => {
+        outgoing.off('close', onClose);
         const pieces: Buffer[] = [];
         let bytes = 0;
         response.on('data', (piece: Buffer) => {

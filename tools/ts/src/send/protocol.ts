@@ -48,3 +48,13 @@ export function objectOf(answer: string): Record<string, unknown> {
   }
   return {};
 }
+
+/** What an answer says at a place where a text belongs; its JSON may have anything there. */
+export function textAt(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}
+
+/** The same of a number, which may be written as a text; NaN: there is none. */
+export function numberAt(value: unknown): number {
+  return typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN;
+}

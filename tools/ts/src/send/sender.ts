@@ -81,7 +81,9 @@ export class Sender {
   readonly #abort = new AbortController();
   /** Of the pause between two attempts. */
   #pause = new AbortController();
-  #giveUpAt = Infinity;
+  #abortAt = Infinity;
+  #abortTimer: NodeJS.Timeout | undefined;
+  #isOver = false;
   readonly #stats: SenderStats = {
     delivered: 0,
     rejected: 0,
@@ -142,12 +144,18 @@ export class Sender {
     this.#ending = true;
     this.#wakeUp();
     await this.#done;
+    this.#isOver = true;
+    clearTimeout(this.#abortTimer);
     this.#poster.close();
   }
 
   /** What is not delivered within this time becomes dead letters; a pause ends now. */
   hurry(milliseconds: number): void {
-    this.#giveUpAt = Math.min(this.#giveUpAt, performance.now() + milliseconds);
+    const at = performance.now() + milliseconds;
+    if (this.#isOver || at >= this.#abortAt) return;
+    this.#abortAt = at;
+    clearTimeout(this.#abortTimer);
+    this.#abortTimer = setTimeout(() => this.abort(), milliseconds);
     this.#pause.abort();
     this.#pause = new AbortController();
   }
@@ -218,7 +226,9 @@ export class Sender {
       }
       const failure = await this.#attempt(items);
       if (failure === undefined) return;
-      if (failure.afterMs !== undefined) this.#notBefore = performance.now() + failure.afterMs;
+      if (failure.afterMs !== undefined) {
+        this.#notBefore = performance.now() + Math.min(failure.afterMs, giveUpMs);
+      }
       items = failure.retry;
       if (failure.progress) {
         attempts = 0;
@@ -229,7 +239,7 @@ export class Sender {
       const wait = failure.afterMs ?? doubled * (0.5 + Math.random() / 2);
       attempts += 1;
       const next = performance.now() + wait;
-      const isTooLong = next - since > giveUpMs || next > this.#giveUpAt;
+      const isTooLong = next - since > giveUpMs || next > this.#abortAt;
       if (isTooLong || (this.#isAway && !failure.progress)) {
         this.#isAway = true;
         return this.#reject(items, `given up after ${attempts} attempts: ${failure.reason}`);
@@ -311,6 +321,7 @@ export class Sender {
   /** Counts what is rejected, and writes what may be it. */
   #bury(count: number, letters: readonly Rejected[]): void {
     this.#stats.rejected += count;
+    // The receiver's own words are among it.
     const reason = printable(letters[0]?.reason ?? '');
     this.#logger.error(`${this.name}: ${count} not delivered: ${reason}`);
     try {
