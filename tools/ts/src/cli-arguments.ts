@@ -1,5 +1,5 @@
 import { bytesOf, refuse, show } from './config-values.js';
-import { type Endpoint, endpointOf } from './send/endpoint.js';
+import { type Endpoint, type EndpointKind, endpointOf } from './send/endpoint.js';
 
 /** What the program of the package does itself; everything else is the engine's. */
 export interface OwnArguments {
@@ -65,16 +65,44 @@ const actionFlags: ReadonlySet<string> = new Set([
 /** What the engine writes, and where to, is decided here. */
 const formatFlags: readonly string[] = ['--format', '--output', '-o', '--select'];
 
+/** The engine's flags of one letter that have no value: others may follow in the same word. */
+const lettersAlone = 'hDvq';
+
+/** The flags in a word of the command line: one, or several of one letter, as in `-qofile`. */
+function flagsIn(word: string): string[] {
+  if (!/^-[^-]/.test(word)) return [word.split('=', 1)[0] ?? ''];
+  const flags: string[] = [];
+  for (const letter of word.slice(1)) {
+    flags.push(`-${letter}`);
+    if (!lettersAlone.includes(letter)) break;
+  }
+  return flags;
+}
+
 function refuseFormats(engine: readonly string[], linesOnly: boolean): void {
-  const flags = linesOnly ? formatFlags : [...formatFlags, '--records'];
+  const refused = linesOnly ? formatFlags : [...formatFlags, '--records'];
   for (const argument of engine) {
     if (argument === '--') return;
-    const flag = argument.split('=', 1)[0] ?? '';
-    if (flags.includes(flag)) {
+    for (const flag of flagsIn(argument)) {
+      if (!refused.includes(flag)) continue;
       refuse(
         `${flag}: the engine writes for --har and --to; allowed together with them: not given`,
       );
     }
+  }
+}
+
+/** A flag that nothing would look at was meant for something. */
+function refuseUnused(values: ReadonlyMap<string, readonly string[]>, to: readonly Endpoint[]) {
+  const users: [string, readonly EndpointKind[]][] = [
+    ['--route', ['otlp']],
+    ['--service-name', ['otlp', 'loki']],
+    ['--dead-letters', ['lines', 'otlp', 'elastic', 'loki']],
+  ];
+  for (const [flag, kinds] of users) {
+    if (values.get(flag)?.length === 0 || to.some(({ kind }) => kinds.includes(kind))) continue;
+    const names = kinds.map((kind) => (kind === 'lines' ? '--to http(s)://…' : `--to ${kind}:…`));
+    refuse(`${flag}: nothing uses it; allowed: together with ${names.join(', ')}`);
   }
 }
 
@@ -121,8 +149,9 @@ export function parseArguments(
   if (har === undefined && own.harBodiesMax !== undefined) {
     refuse('--har-bodies-max: there is no HAR; allowed: together with --har');
   }
-  const isPlain =
-    (har === undefined && to.length === 0) || engine.some((word) => actionFlags.has(word));
+  const isAction = engine.some((word) => flagsIn(word).some((flag) => actionFlags.has(flag)));
+  if (!isAction) refuseUnused(values, to);
+  const isPlain = (har === undefined && to.length === 0) || isAction;
   if (!isPlain)
     refuseFormats(engine, har === undefined && to.every(({ kind }) => kind === 'lines'));
   return { own, engine, isPlain };

@@ -35,9 +35,10 @@ class HarTaker implements Taker {
   readonly #file: HarFile;
   readonly #path: string;
 
-  constructor(path: string, bodyBytesMax: number | undefined) {
+  constructor(path: string, bodyBytesMax: number | undefined, onFailure: (error: Error) => void) {
     this.#path = path;
-    this.#file = new HarFile(path, bodyBytesMax === undefined ? {} : { bodyBytesMax });
+    const limits = bodyBytesMax === undefined ? {} : { bodyBytesMax };
+    this.#file = new HarFile(path, limits, onFailure);
   }
 
   take(record: Message | ExchangeRecord): Promise<void> | undefined {
@@ -192,6 +193,9 @@ function takersOf(
 /** Everything that takes lines, and whether it wants them as exchanges. */
 export class Takers {
   readonly wantsExchanges: boolean;
+  /** Resolves when nobody is left who can take anything: only a HAR, whose file has failed. */
+  readonly failed: Promise<void>;
+  #isFailed = false;
   readonly #takers: Taker[] = [];
   readonly #deadLetters: DeadLetters | undefined;
 
@@ -206,7 +210,20 @@ export class Takers {
     this.wantsExchanges = own.har !== undefined || own.to.some(({ kind }) => kind !== 'lines');
     this.#deadLetters =
       own.deadLetters === undefined ? undefined : new DeadLetters(own.deadLetters);
-    if (own.har !== undefined) this.#takers.push(new HarTaker(own.har, own.harBodiesMax));
+    let fail = (): void => {};
+    this.failed = new Promise((resolve) => {
+      fail = resolve;
+    });
+    if (own.har !== undefined) {
+      const onFailure = (error: Error): void => {
+        // At once, and not only at the end, which of a live capture may be far.
+        logger.error(`har ${own.har}: cannot be written any more: ${error.message}`);
+        if (own.to.length > 0) return;
+        this.#isFailed = true;
+        fail();
+      };
+      this.#takers.push(new HarTaker(own.har, own.harBodiesMax, onFailure));
+    }
     for (const endpoint of own.to) {
       this.#takers.push(
         ...takersOf(
@@ -218,6 +235,10 @@ export class Takers {
         ),
       );
     }
+  }
+
+  get isFailed(): boolean {
+    return this.#isFailed;
   }
 
   /** Gives what the engine wrote to everybody; a promise while one of them has no room for more.

@@ -100,7 +100,8 @@ async function deliver(output: Readable, takers: Takers, isPacked: boolean): Pro
       sliceEnd = performance.now() + sliceMs;
     }
   }
-  decoder.end();
+  // Where nobody takes anything any more the rest is not looked at.
+  if (!takers.isFailed) decoder.end();
   return malformed;
 }
 
@@ -133,24 +134,37 @@ async function runWithTakers(binary: string, parsed: CliArguments): Promise<void
       takers.hurry(signals > 1 ? 0 : hurryMs);
     });
   }
-  let malformed: number;
-  let end: End;
+  const output = child.stdout as Readable;
+  void takers.failed.then(() => {
+    child.kill('SIGTERM');
+    output.destroy();
+  });
+  let malformed = 0;
+  let end: End | undefined;
+  let failure: unknown;
   try {
-    malformed = await deliver(child.stdout as Readable, takers, flags.includes('packed'));
+    malformed = await deliver(output, takers, flags.includes('packed'));
     end = await ended;
   } catch (error) {
-    takers.hurry(0);
-    throw error;
-  } finally {
-    await takers.end();
+    failure = error;
+    child.kill('SIGKILL');
+    output.destroy();
+    takers.hurry(hurryMs);
   }
+  await takers.end();
   const { lines, isComplete } = takers.report();
   if (!engine.includes('-q') && !engine.includes('--quiet')) for (const line of lines) say(line);
+  if (end === undefined) throw failure;
   if (malformed > 0) say(`${malformed} lines or records of the engine left out`);
-  if (end.status === 0 && !(isComplete && malformed === 0)) process.exitCode = outputFailedStatus;
+  // An engine that was ended here may not have known its signals yet.
+  const isOurs = end.status === 0 || takers.isFailed;
+  if (isOurs && !(isComplete && malformed === 0)) process.exitCode = outputFailedStatus;
   else leaveAs(end);
 }
 
+// Whoever reads them may leave at any time; what is to be delivered is delivered all the same.
+process.stderr.on('error', () => {});
+process.stdout.on('error', () => {});
 try {
   const parsed = parseArguments(process.argv.slice(2), process.env);
   const binary = findBinary(undefined);

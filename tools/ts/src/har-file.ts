@@ -25,8 +25,13 @@ export class HarFile {
   #failure: Error | undefined;
   #wake: (() => void) | null = null;
 
-  /** `-` is standard output. Throws OUTPUT_FAILED when the file cannot be opened. */
-  constructor(path: string, { creatorVersion = '0.1.0', ...limits }: HarOptions = {}) {
+  /** `-` is standard output. Throws OUTPUT_FAILED when the file cannot be opened. `onFailure` is
+   * called once when nothing can be written any more. */
+  constructor(
+    path: string,
+    { creatorVersion = '0.1.0', ...limits }: HarOptions = {},
+    onFailure: (error: Error) => void = () => {},
+  ) {
     this.#stream = path === '-' ? process.stdout : openedFile(path);
     this.#bodies = new HarBodies(limits);
     this.#version = creatorVersion;
@@ -36,8 +41,10 @@ export class HarFile {
     };
     this.#stream.on('drain', wakeUp);
     this.#stream.on('error', (error) => {
+      const isFirst = this.#failure === undefined;
       this.#failure ??= error;
       wakeUp();
+      if (isFirst) onFailure(error);
     });
     const creator = JSON.stringify({ name: 'tcp-sniffer', version: this.#version });
     this.#stream.write(`{"log":{"version":"1.2","creator":${creator},"entries":[`);

@@ -72,13 +72,13 @@ function parse(...args: string[]) {
 test('WhatIsNotThePackagesIsTheEngines', () => {
   const { own, engine, isPlain } = parse(
     ...['-i', 'eth0', '--har=a.har', '-p', '80', '--to', 'loki:http://a', '--to=http://b'],
-    ...['--route', '/a/:b', '--', '--har'],
+    ...['--to', 'otlp:http://c', '--route', '/a/:b', '--', '--har'],
   );
   assert.deepEqual(engine, ['-i', 'eth0', '-p', '80', '--', '--har']);
   assert.equal(own.har, 'a.har');
   assert.deepEqual(
     own.to.map(({ name }) => name),
-    ['loki:http://a', 'http://b'],
+    ['loki:http://a', 'http://b', 'otlp:http://c'],
   );
   assert.deepEqual(own.routes, ['/a/:b']);
   assert.ok(!isPlain);
@@ -86,6 +86,8 @@ test('WhatIsNotThePackagesIsTheEngines', () => {
   assert.ok(parse('a.pcap', 'port 80').isPlain);
   assert.ok(parse('--har', 'a.har', '--version').isPlain);
   assert.ok(parse('--completion', 'bash').isPlain);
+  assert.ok(parse('--har', 'a.har', '-qh').isPlain);
+  assert.ok(!parse('--har', 'a.har', '-io').isPlain, 'the interface o');
   const bad: [string[], RegExp][] = [
     [['--har'], /^--har: no value; allowed: as in --har out\.har$/],
     [['--har', '-i', 'eth0'], /^--har: no value/],
@@ -96,6 +98,12 @@ test('WhatIsNotThePackagesIsTheEngines', () => {
     [['--har', 'a', '--har-bodies-max', '2 GB'], /^--har-bodies-max: "2 GB" is no size/],
     [['--har-bodies-max=1M', '--to', 'http://a'], /^--har-bodies-max: there is no HAR/],
     [['--to', 'http://a', '-o', 'x'], /^-o: /],
+    [['--to', 'http://a', '-ox'], /^-o: /],
+    [['--to', 'http://a', '-vqox'], /^-o: /],
+    [['a.pcap', '--route', '/a'], /^--route: nothing uses it; allowed: together with --to otlp/],
+    [['--to', 'loki:http://a', '--route', '/a'], /^--route: nothing uses it/],
+    [['--to', 'elastic:http://a/b', '--service-name', 'a'], /^--service-name: nothing uses it/],
+    [['--har', 'a', '--dead-letters', 'b'], /^--dead-letters: nothing uses it/],
   ];
   for (const [args, message] of bad) {
     assert.throws(() => parse(...args), { code: 'INVALID_CONFIG', message });
