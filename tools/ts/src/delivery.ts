@@ -78,6 +78,7 @@ export class Delivery {
   #url: UrlOutput | undefined;
   #paused: Deferred<void> | undefined;
   #warnedOfNoOutput = false;
+  #isInHandler = false;
   /** Messages until the next look at the clock, and when the event loop gets its turn. */
   #untilLook = messagesPerClockLook;
   #sliceEnd = 0;
@@ -118,6 +119,11 @@ export class Delivery {
   resume(): void {
     this.#paused?.resolve();
     this.#paused = undefined;
+  }
+
+  /** Whether a handler runs, which has not returned yet. */
+  get isInHandler(): boolean {
+    return this.#isInHandler;
   }
 
   get urlStats(): UrlOutputStats | undefined {
@@ -243,13 +249,16 @@ export class Delivery {
     message: Delivered,
   ): Promise<void> | undefined {
     try {
+      this.#isInHandler = true;
       const result = handler(message);
+      this.#isInHandler = false;
       if (typeof result !== 'object' || result === null || !('then' in result)) return undefined;
       return Promise.resolve(result as PromiseLike<unknown>).then(
         () => undefined,
         (error) => this.#host.onCallbackError(name, error),
       );
     } catch (error) {
+      this.#isInHandler = false;
       this.#host.onCallbackError(name, error);
       return undefined;
     }
@@ -276,7 +285,7 @@ export class Delivery {
         this.#stats.messages += reply.messages;
         this.#stats.bytes += reply.bytes;
         for (let i = 0; i < reply.malformed; i += 1) {
-          this.#host.onMalformed(Buffer.alloc(0), 'not JSON, found in a worker');
+          this.#host.onMalformed(Buffer.alloc(0), `${reply.firstFault}, found in a worker`);
         }
         if (reply.firstError !== undefined) {
           this.#host.onCallbackError('the workers\u2019 module', reply.firstError);

@@ -64,6 +64,7 @@ export class EngineRun {
     const lastLines: string[] = [];
     let fatal: EngineEvent | undefined;
     let stopped: StoppedEvent | undefined;
+    let hasStarted = false;
     let resolveStarted: (event: StartedEvent) => void = () => {};
     let rejectStarted: (error: SnifferError) => void = () => {};
     this.started = new Promise((resolve, reject) => {
@@ -80,12 +81,21 @@ export class EngineRun {
       if (event === undefined) return;
       if (event.event === 'fatal') fatal = event;
       if (event.event === 'stopped') stopped = event as StoppedEvent;
-      if (event.event === 'started') resolveStarted(event as StartedEvent);
+      if (event.event === 'started') {
+        hasStarted = true;
+        resolveStarted(event as StartedEvent);
+      }
       onEvent(event);
     });
     this.ended = new Promise((resolve) => {
       const finish = (error: SnifferError | undefined): void => {
         this.#over = true;
+        if (this.#stopping && !hasStarted && error?.signal === 'SIGTERM') {
+          // The signal of `stop` came before the engine knew what to do with it.
+          rejectStarted(new SnifferError('INVALID_STATE', 'stopped before it had started'));
+          resolve({ error: undefined, stopped });
+          return;
+        }
         rejectStarted(
           error ??
             new SnifferError('ENGINE_CRASHED', 'the engine ended before it had started', {

@@ -1,4 +1,4 @@
-import { getSystemErrorMap } from 'node:util';
+import { getSystemErrorMap, inspect } from 'node:util';
 
 /** What went wrong, by a word that a program can compare. The first eight are the engine's own. */
 export type SnifferErrorCode =
@@ -72,7 +72,13 @@ export function codeOfExitedEngine(
 
 /** The text of anything that was thrown. */
 export function textOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (error instanceof Error) return String(error.stack ?? error.message);
+  try {
+    return String(error);
+  } catch {
+    // An object without a prototype, for example.
+    return inspect(error);
+  }
 }
 
 /** Why a file of this process cannot be opened, in the engine's words. */

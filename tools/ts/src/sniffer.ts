@@ -108,7 +108,9 @@ export class Sniffer extends EventEmitter {
 
   /**
    * Asks the engine to drain, and resolves when every message that it wrote has been given to every
-   * output. Safe to call again, and when nothing runs.
+   * output. Safe to call again, and when nothing runs. Called by a handler before its first `await`
+   * it resolves at once, because the messages after this one wait for the handler; later in a
+   * handler it must not be awaited.
    */
   async stop(): Promise<void> {
     if (this.#state === 'idle') {
@@ -121,6 +123,7 @@ export class Sniffer extends EventEmitter {
     this.resume();
     for (const queue of this.#delivery.queues) queue.release();
     this.#run?.stop();
+    if (this.#delivery.isInHandler) return;
     await this.#finished.promise.catch(() => {});
   }
 
@@ -135,8 +138,10 @@ export class Sniffer extends EventEmitter {
     return this.#finished.promise;
   }
 
-  /** No message is given out, and nothing is read, until `resume`. */
+  /** No message is given out, and nothing is read, until `resume`. A sniffer that is being stopped
+   * gives out what is there and does not pause. */
   pause(): void {
+    if (this.#state === 'stopping' || this.#state === 'ended') return;
     this.#delivery.pause();
   }
 
@@ -226,7 +231,8 @@ export class Sniffer extends EventEmitter {
       void this.#supervise(run, delivered, checked);
     } catch (error) {
       await this.#delivery.close();
-      this.#end(undefined, error);
+      const isStopped = error instanceof SnifferError && error.code === 'INVALID_STATE';
+      this.#end(undefined, isStopped ? undefined : error);
       throw error;
     }
   }

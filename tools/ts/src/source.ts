@@ -299,16 +299,25 @@ export function makeSocketPair(memory: ReadMemory): Promise<SocketPair> {
   });
 }
 
+/** Directories that are in use: removed when the process exits before they are done with. */
+const directories = new Set<string>();
+
+function removeAll(): void {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+}
+
 /** Calls `use` with a path at which nothing is, in a directory that only this user can enter and
  * that is removed afterwards. */
 async function withPrivatePath<T>(use: (path: string) => Promise<T>): Promise<T> {
   const directory = await mkdtemp(join(tmpdir(), 'tcp-sniffer-'));
-  const removeAtExit = (): void => rmSync(directory, { recursive: true, force: true });
-  process.once('exit', removeAtExit);
+  // One listener for all, so that Node takes many sniffers for no leak.
+  if (directories.size === 0) process.on('exit', removeAll);
+  directories.add(directory);
   try {
     return await use(join(directory, 'output'));
   } finally {
-    process.off('exit', removeAtExit);
+    directories.delete(directory);
+    if (directories.size === 0) process.off('exit', removeAll);
     await rm(directory, { recursive: true, force: true });
   }
 }

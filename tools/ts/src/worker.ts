@@ -18,6 +18,8 @@ export interface WorkerReply {
   messages: number;
   bytes: number;
   malformed: number;
+  /** Why the first of these could not be used. */
+  firstFault: string | undefined;
   callbackErrors: number;
   /** The first exception of the block, as text. */
   firstError: string | undefined;
@@ -43,6 +45,15 @@ async function load(): Promise<WorkerModule> {
   return module as WorkerModule;
 }
 
+function isCloneable(result: unknown): boolean {
+  try {
+    structuredClone(result);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function noteError(reply: WorkerReply, error: unknown): void {
   reply.callbackErrors += 1;
   reply.firstError ??= textOf(error);
@@ -55,6 +66,7 @@ async function handle(module: WorkerModule, order: WorkerOrder): Promise<WorkerR
     messages: 0,
     bytes: order.kind === 'end' ? 0 : order.pieces.reduce((sum, { length }) => sum + length, 0),
     malformed: 0,
+    firstFault: undefined,
     callbackErrors: 0,
     firstError: undefined,
   };
@@ -74,8 +86,9 @@ async function handle(module: WorkerModule, order: WorkerOrder): Promise<WorkerR
 }
 
 async function handleBlock(module: WorkerModule, block: Buffer, reply: WorkerReply): Promise<void> {
-  const onMalformed = (): void => {
+  const onMalformed = (_bytes: Buffer, reason: string): void => {
     reply.malformed += 1;
+    reply.firstFault ??= reason;
   };
   const messages =
     format === 'packed'
@@ -85,7 +98,7 @@ async function handleBlock(module: WorkerModule, block: Buffer, reply: WorkerRep
     try {
       message.parse();
     } catch {
-      onMalformed();
+      onMalformed(block, 'not JSON');
       continue;
     }
     reply.messages += 1;
@@ -108,9 +121,11 @@ parentPort?.on('message', (order: WorkerOrder) => {
     try {
       parentPort?.postMessage(reply);
     } catch (error) {
-      // A result that cannot be cloned.
+      // A result that cannot be cloned. The others are kept.
+      const results = reply.results.filter(isCloneable);
       noteError(reply, error);
-      parentPort?.postMessage({ ...reply, results: [] });
+      reply.callbackErrors += reply.results.length - results.length - 1;
+      parentPort?.postMessage({ ...reply, results });
     }
   });
 });
