@@ -2,6 +2,8 @@ import { closeSync, fstatSync, ftruncateSync, openSync, unlinkSync, writeSync } 
 import { cannotOpen } from '../errors.js';
 import type { Rejected } from './protocol.js';
 
+const lineFeed = 0x0a;
+
 function isJson(text: string): boolean {
   try {
     JSON.parse(text);
@@ -45,8 +47,8 @@ export class DeadLetters {
     }
   }
 
-  /** Throws when the file takes no more. */
-  write(receiver: string, rejected: readonly Rejected[]): void {
+  /** How many of them are written, and why not all of them. */
+  write(receiver: string, rejected: readonly Rejected[]): { written: number; failure?: Error } {
     const time = new Date().toISOString();
     let text = '';
     for (const { item, reason } of rejected) {
@@ -56,12 +58,16 @@ export class DeadLetters {
     }
     const bytes = Buffer.from(text);
     const { size } = fstatSync(this.#fd);
+    let at = 0;
     try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+      while (at < bytes.length) at += writeSync(this.#fd, bytes, at);
+      return { written: rejected.length };
     } catch (error) {
+      const whole = bytes.subarray(0, at).lastIndexOf(lineFeed) + 1;
       // The begin of a line would spoil the next one.
-      if (this.#isFile) ftruncateSync(this.#fd, size);
-      throw error;
+      if (this.#isFile) ftruncateSync(this.#fd, size + whole);
+      const written = bytes.subarray(0, whole).filter((byte) => byte === lineFeed).length;
+      return { written, failure: error as Error };
     }
   }
 

@@ -324,13 +324,14 @@ export class Sender {
     // The receiver's own words are among it.
     const reason = printable(letters[0]?.reason ?? '');
     this.#logger.error(`${this.name}: ${count} not delivered: ${reason}`);
-    try {
-      if (this.#deadLetters === undefined) this.#stats.lost += count;
-      else this.#deadLetters.write(this.name, letters);
-    } catch (error) {
+    if (this.#deadLetters === undefined) {
       this.#stats.lost += count;
-      this.#logger.error(`dead letters: ${(error as Error).message}`);
+      return;
     }
+    const { written, failure } = this.#deadLetters.write(this.name, letters);
+    if (failure === undefined) return;
+    this.#stats.lost += Math.min(count, letters.length - written);
+    this.#logger.error(`dead letters: ${failure.message}`);
   }
 
   #forget(items: readonly Item[]): void {
