@@ -50,6 +50,42 @@ interface Pending<M extends MessageLike> {
   bytes: number;
 }
 
+/** Numbers that were looked at stay in a list until they are so many. */
+const passedMax = 1024;
+
+/** The requests of a connection that wait, by their numbers. */
+class Waiting<M extends MessageLike> extends Map<number, Pending<M>> {
+  // As they came. Those before #passed wait no more, or are the next to be answered.
+  #numbers: number[] = [];
+  #passed = 0;
+  /** Whether they came in the order of their numbers, as the engine gives them. */
+  #isAscending = true;
+
+  add(number: number, pending: Pending<M>): void {
+    if (number < (this.#numbers.at(-1) ?? 0)) this.#isAscending = false;
+    this.#numbers.push(number);
+    this.set(number, pending);
+  }
+
+  /** The numbers before this one, each of which is looked at once where they ascend: a connection
+   * may have very many. */
+  before(limit: number): number[] {
+    if (!this.#isAscending) return [...this.keys()].filter((number) => number < limit);
+    const found: number[] = [];
+    for (; this.#passed < this.#numbers.length; this.#passed += 1) {
+      const number = this.#numbers[this.#passed] as number;
+      if (number >= limit) break;
+      // One that came again stands there twice.
+      if (this.has(number) && number !== found.at(-1)) found.push(number);
+    }
+    if (this.#passed >= passedMax) {
+      this.#numbers = this.#numbers.slice(this.#passed);
+      this.#passed = 0;
+    }
+    return found;
+  }
+}
+
 /** An estimate of the memory that a message holds. */
 function memoryOf(message: MessageLike): number {
   // The bytes as read, and the same again as texts when the fields have been read.
@@ -75,7 +111,7 @@ export class Pairer<M extends MessageLike = Message> {
   readonly #pendingMax: number;
   readonly #pendingBytesMax: number;
   readonly #interimMax: number;
-  readonly #connections = new Map<string, Map<number, Pending<M>>>();
+  readonly #connections = new Map<string, Waiting<M>>();
   #pending = 0;
   #pendingBytes = 0;
   #interimLeftOut = 0;
@@ -136,12 +172,12 @@ export class Pairer<M extends MessageLike = Message> {
   #addRequest(connectionId: string, exchange: number, message: M): Exchange<M>[] {
     let waiting = this.#connections.get(connectionId);
     if (waiting === undefined) {
-      waiting = new Map();
+      waiting = new Waiting();
       this.#connections.set(connectionId, waiting);
     }
     const bytes = memoryOf(message);
     const before = waiting.get(exchange);
-    waiting.set(exchange, { request: detached(message), interim: [], interimLeftOut: 0, bytes });
+    waiting.add(exchange, { request: detached(message), interim: [], interimLeftOut: 0, bytes });
     this.#pending += before === undefined ? 1 : 0;
     this.#pendingBytes += bytes - (before?.bytes ?? 0);
     const out = this.#orphansBeyondLimits();
@@ -192,7 +228,9 @@ export class Pairer<M extends MessageLike = Message> {
 
   #orphansBeyondLimits(): Exchange<M>[] {
     const out: Exchange<M>[] = [];
-    while (this.#pending > this.#pendingMax || this.#pendingBytes > this.#pendingBytesMax) {
+    const isBeyond = () =>
+      this.#pending > this.#pendingMax || this.#pendingBytes > this.#pendingBytesMax;
+    while (this.#pending > 0 && isBeyond()) {
       const oldest = this.#connections.keys().next().value as string;
       for (const orphan of this.#orphansBefore(oldest, Infinity)) {
         out.push({ ...orphan, orphanCause: 'limit' });
@@ -203,8 +241,10 @@ export class Pairer<M extends MessageLike = Message> {
 
   #orphansBefore(connectionId: string, exchange: number): Exchange<M>[] {
     const out: Exchange<M>[] = [];
-    for (const [number, pending] of this.#connections.get(connectionId) ?? []) {
-      if (number >= exchange) continue;
+    const waiting = this.#connections.get(connectionId);
+    if (waiting === undefined) return out;
+    for (const number of waiting.before(exchange)) {
+      const pending = waiting.get(number) as Pending<M>;
       this.#remove(connectionId, number);
       out.push(requestAlone(connectionId, number, pending));
     }

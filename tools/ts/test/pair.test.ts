@@ -29,6 +29,33 @@ test('PipelinedRequestsMeetTheirOwnResponses', () => {
   assert.deepEqual(pair(messages).map(short), ['0', '1', '2']);
 });
 
+test('VeryManyRequestsOfAConnectionCostTheirNumberAndNotItsSquare', () => {
+  const count = 60_000;
+  // Each response would look at all requests that wait: 10^9.
+  const begin = process.cpuUsage().user;
+  const numbers = Array.from({ length: count }, (_, i) => i);
+  const exchanges = pair(
+    [...numbers.map((i) => request(i)), ...numbers.map((i) => response(i))].map((fields, i) => ({
+      ...fields,
+      connectionId: 'one',
+      exchange: i % count,
+    })),
+    { pendingMax: count },
+  );
+  assert.ok(exchanges.every(({ exchange, orphan }, i) => exchange === i && orphan === undefined));
+  assert.ok(process.cpuUsage().user - begin < 6e6);
+});
+
+test('RequestsInAnyOrderMeetTheirResponses', () => {
+  const messages = [request(2), request(0), request(1), response(1), response(2)];
+  assert.deepEqual(pair(messages).map(short), ['0r', '1', '2']);
+});
+
+test('ALimitThatIsNoneEnds', () => {
+  const pairer = new Pairer({ pendingBytesMax: -1 });
+  assert.equal(pairer.add(Message.from(request(0))).length, 1);
+});
+
 test('InterimResponsesBelongToTheirExchange', () => {
   const messages = [
     request(0),
@@ -136,6 +163,8 @@ test('ARequestWhoseNumberComesAgainIsGivenOut', () => {
     exchanges.map(({ request: q }) => q?.path),
     ['/old', '/new'],
   );
+  const unanswered = [request(0), request(0), request(1), response(1)];
+  assert.deepEqual(pair(unanswered).map(short), ['0r', '0r', '1']);
 });
 
 test('EveryMessageIsInOneExchange', () => {
