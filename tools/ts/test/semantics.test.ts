@@ -88,6 +88,14 @@ test('LinesOfTheEngineAreMappedAsTheyAre', () => {
   assert.equal(toHarEntry(line).comment, 'the server sent no response');
 });
 
+test('HalfACharacterInAPathIsNoError', () => {
+  const halves = exchange({ path: '/a\ud800?b=\udc00' });
+  for (const convert of [toEcs, toHarEntry, toOtelSpan, toZeekHttp]) convert(halves);
+  assert.equal(toHarEntry(halves).request.url.split('/').pop(), 'a%EF%BF%BD?b=%EF%BF%BD');
+  const span = toOtelAttributes(halves, { kind: 'client' });
+  assert.match(String(span['url.full']), /a%EF%BF%BD/);
+});
+
 /** client.address, client.port, url.scheme, server.address, server.port of a server's span. */
 function originOf(fields: Partial<HttpMessageFields>) {
   const attributes = toOtelAttributes(exchange(fields));

@@ -69,6 +69,11 @@ export interface UrlOrigin {
   host?: string | undefined;
 }
 
+/** Half of a pair of UTF-16, which a text of JSON may have, as a URL writes it. */
+function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\ufffd');
+}
+
 /** What a request asks for, as a URL that parses; without an origin the scheme is http, because that
  * is what was seen. */
 export function urlOf(request: MessageLike, { scheme = 'http', host }: UrlOrigin = {}): URL {
@@ -80,7 +85,7 @@ export function urlOf(request: MessageLike, { scheme = 'http', host }: UrlOrigin
     target.startsWith('/') ? `${scheme}://${authority}${target}` : undefined,
     target === '*' ? `${scheme}://${authority}/` : undefined,
     `${scheme}://${authority}/${target}`,
-    `${scheme}://${authorityOf(request.receiver)}/${encodeURIComponent(target)}`,
+    `${scheme}://${authorityOf(request.receiver)}/${encodeURIComponent(wellFormed(target))}`,
   ];
   for (const candidate of candidates) {
     if (candidate === undefined) continue;
