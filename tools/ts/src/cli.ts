@@ -155,6 +155,8 @@ async function runWithTakers(binary: string, parsed: CliArguments): Promise<void
   const { lines, isComplete } = takers.report();
   if (!engine.includes('-q') && !engine.includes('--quiet')) for (const line of lines) say(line);
   if (end === undefined) throw failure;
+  if (end.signal !== null)
+    say(`the engine was ended by ${end.signal}; what it had not written is lost`);
   if (malformed > 0) say(`${malformed} lines or records of the engine left out`);
   // An engine that was ended here may not have known its signals yet.
   const isOurs = end.status === 0 || takers.isFailed;

@@ -74,3 +74,12 @@ test('AnEngineThatWritesNonsenseIsEnded', async () => {
   assert.match(errors(), /out\.har: 0 entries/);
   await until(() => !isAlive(Number(readFileSync(pid, 'utf8'))), 'the end of the engine');
 });
+
+test('AnEngineThatIsKilledIsSaid', async () => {
+  const har = join(temporaryDir(), 'out.har');
+  const { ended, errors } = start(['-i', 'lo', '-q', '--har', har], engineOf('kill -9 $$'));
+  // As the engine ended.
+  assert.equal(await ended, null);
+  assert.match(errors(), /the engine was ended by SIGKILL/);
+  assert.deepEqual(JSON.parse(readFileSync(har, 'utf8')).log.entries, []);
+});
