@@ -31,6 +31,7 @@ VERSION = 1
 (TRAILERS, LOSSES, CONTENT_DECODED, CLIENT, PROXIED, EXTENDED, INTERFACE, PART_NUMBER,
  OF_REQUEST) = range(1, 10)
 VALUE_LATIN1, VALUE_FOLDED, VALUE_LENGTH = 1 << 30, 1 << 31, (1 << 30) - 1
+PARTS_MAX = 255
 
 DIRECTIONS = ("request", "response")
 VERSIONS = {9: "0.9", 10: "1.0", 11: "1.1"}
@@ -80,9 +81,13 @@ class Record:
                 raise ValueError("a record without its fixed part")
             names = SELECTED_FIXED.unpack_from(data, FIXED.size)[2:]
             self.names = self.bytes(names).decode().split(",")
+        if parts[1] > PARTS_MAX:
+            raise ValueError("more parts than a record can have")
         self.parts = {}
         for at in self.places_in(parts):
             tag, offset, length, _ = PART.unpack_from(data, at)
+            if tag in self.parts:
+                raise ValueError("a part that stands there twice")
             self.parts[tag] = self.bytes((offset, length))
 
     def has(self, flag):
@@ -102,8 +107,10 @@ class Record:
 
     def fields(self, entries):
         """Of headers or trailers: name, value, is latin1, is folded."""
-        for at in self.places_in(entries):
-            name, name_size, value, value_size = FIELD.unpack_from(self.data, at)
+        places = [FIELD.unpack_from(self.data, at) for at in self.places_in(entries)]
+        if sum(name + (value & VALUE_LENGTH) for _, name, _, value in places) > len(self.data):
+            raise ValueError("fields that are longer than their record")
+        for name, name_size, value, value_size in places:
             yield (self.bytes((name, name_size)), self.bytes((value, value_size & VALUE_LENGTH)),
                    value_size & VALUE_LATIN1 != 0, value_size & VALUE_FOLDED != 0)
 

@@ -203,6 +203,16 @@ TEST(Packed, TheReaderRefusesWhatIsNoRecord) {
   wrong[124] = '\xff';  // the length of the second text
   wrong[127] = '\xff';
   EXPECT_NE(complaint(wrong).find("beyond its record"), std::string::npos);
+  // Places that point again and again to the same bytes.
+  std::string again = records;
+  const size_t list = 152;
+  for (size_t entry = 0; entry < 4; entry++) {
+    for (const size_t place : {0, 8}) {
+      const std::string whole{"\0\0\0\0\x80\0\0\0", 8};
+      again.replace(list + 16 * entry + place, whole.size(), whole);
+    }
+  }
+  EXPECT_NE(complaint(again).find("longer than their record"), std::string::npos);
   // A kind that it does not know is passed over.
   std::string other = records;
   other[7] = 9;
