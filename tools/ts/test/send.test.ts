@@ -142,6 +142,21 @@ test('ABatchThatIsTooLargeIsSentInHalves', async () => {
   assert.equal(receiver.lines.length, 8);
 });
 
+test('ABatchThatWasTooLargeMakesTheNextOnesSmaller', async () => {
+  const receiver = new LinesReceiver();
+  receiver.bytesMax = 100;
+  const { sender, finish } = await setup(receiver, toLines);
+  for (let i = 0; i < 500; i += 1) {
+    sender.write(lineOf(i));
+    if (i === 99) await until(() => sender.stats.delivered === 100, 'the first batch');
+  }
+  assert.deepEqual(await finish(), []);
+  assert.equal(receiver.lines.length, 500);
+  const tooLarge = receiver.taken.map(({ text }) => text.length > receiver.bytesMax);
+  assert.equal(tooLarge.indexOf(false), 4, 'the first batch is halved until it fits');
+  assert.equal(tooLarge.slice(-20).includes(true), false);
+});
+
 test('AFullQueueMakesItsWriterWait', async () => {
   const receiver = new LinesReceiver();
   const { sender, finish } = await setup(receiver, toLines, { queueBytes: 2000, batchItems: 5 });

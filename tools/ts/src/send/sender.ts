@@ -92,6 +92,8 @@ export class Sender {
     retries: 0,
     queued: 0,
   };
+  /** Of the next request; it becomes smaller when the receiver finds one too large. */
+  #batchBytes: number;
   #queue: Item[] = [];
   #queueTextBytes = 0;
   #bytes = 0;
@@ -113,6 +115,7 @@ export class Sender {
     this.#logger = logger;
     this.#deadLetters = deadLetters;
     this.#options = { ...senderDefaults, ...options };
+    this.#batchBytes = this.#options.batchBytes;
     this.#poster = new Poster(protocol.url, this.#options.timeoutMs);
     this.#done = this.#run();
   }
@@ -177,8 +180,8 @@ export class Sender {
   }
 
   #isBatchFull(): boolean {
-    const { batchItems, batchBytes } = this.#options;
-    return this.#queue.length >= batchItems || this.#queueTextBytes >= batchBytes;
+    const isFull = this.#queue.length >= this.#options.batchItems;
+    return isFull || this.#queueTextBytes >= this.#batchBytes;
   }
 
   async #untilBatch(): Promise<void> {
@@ -205,7 +208,7 @@ export class Sender {
     let bytes = 0;
     for (const { text } of this.#queue) {
       if (count === this.#options.batchItems) break;
-      if (count > 0 && bytes + text.length > this.#options.batchBytes) break;
+      if (count > 0 && bytes + text.length > this.#batchBytes) break;
       count += 1;
       bytes += text.length;
     }
@@ -274,6 +277,8 @@ export class Sender {
     if (retryStatuses.has(status)) return { retry: items, reason, afterMs, progress: false };
     this.#isAway = false;
     if (isTooLarge(answer) && items.length > 1) {
+      const bytes = items.reduce((sum, { text }) => sum + text.length, 0);
+      this.#batchBytes = Math.min(this.#batchBytes, Math.ceil(bytes / 2));
       const half = Math.ceil(items.length / 2);
       await this.#deliver(items.slice(0, half));
       await this.#deliver(items.slice(half));
