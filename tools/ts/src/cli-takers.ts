@@ -24,7 +24,8 @@ export interface Taker {
   /** Takes what the engine wrote, an exchange where one is wanted; a promise while there is no room
    * for more. */
   take(record: Message | ExchangeRecord): Promise<void> | undefined;
-  end(): Promise<void>;
+  /** `hasFailed`: the engine has. */
+  end(hasFailed: boolean): Promise<void>;
   /** What is not delivered within this time becomes dead letters. */
   hurry(milliseconds: number): void;
   /** What to print at the end, and whether all was delivered. */
@@ -45,8 +46,8 @@ class HarTaker implements Taker {
     return record instanceof ExchangeRecord ? this.#file.write(record) : undefined;
   }
 
-  end(): Promise<void> {
-    return this.#file.end();
+  end(hasFailed: boolean): Promise<void> {
+    return this.#file.end(hasFailed);
   }
 
   hurry(): void {}
@@ -257,8 +258,8 @@ export class Takers {
     return waits.length === 0 ? undefined : Promise.all(waits);
   }
 
-  async end(): Promise<void> {
-    await Promise.all(this.#takers.map((taker) => taker.end()));
+  async end(hasFailed: boolean): Promise<void> {
+    await Promise.all(this.#takers.map((taker) => taker.end(hasFailed)));
     this.#deadLetters?.close();
   }
 

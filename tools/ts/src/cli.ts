@@ -151,7 +151,7 @@ async function runWithTakers(binary: string, parsed: CliArguments): Promise<void
     output.destroy();
     takers.hurry(hurryMs);
   }
-  await takers.end();
+  await takers.end(end?.status !== 0);
   const { lines, isComplete } = takers.report();
   if (!engine.includes('-q') && !engine.includes('--quiet')) for (const line of lines) say(line);
   if (end === undefined) throw failure;

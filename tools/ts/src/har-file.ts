@@ -1,25 +1,47 @@
 import { once } from 'node:events';
-import { createWriteStream, openSync } from 'node:fs';
+import {
+  constants,
+  createWriteStream,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  unlinkSync,
+} from 'node:fs';
 import type { Writable } from 'node:stream';
 import { cannotOpen } from './errors.js';
 import { isHttp } from './mappings/common.js';
 import { HarBodies, type HarOptions, harComment, toHarEntry } from './mappings/har.js';
 import type { Exchange } from './pair.js';
 
-function openedFile(path: string): Writable {
+interface OpenedFile {
+  fd: number;
+  isNew: boolean;
+}
+
+/** What is in it stays there until there is something to write. */
+function openedFile(path: string): OpenedFile {
   try {
-    return createWriteStream(path, { fd: openSync(path, 'w', 0o600) });
+    return { fd: openSync(path, 'wx', 0o600), isNew: true };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw cannotOpen('har', path, error);
+  }
+  try {
+    return { fd: openSync(path, constants.O_WRONLY), isNew: false };
   } catch (error) {
     throw cannotOpen('har', path, error);
   }
 }
 
 /** A HAR written entry by entry, so that its length costs no memory. The file belongs to its owner
- * alone: it has cookies and bodies. */
+ * alone: it has cookies and bodies. One that was there before is replaced when the first entry comes,
+ * or at the end. */
 export class HarFile {
+  readonly #path: string;
+  readonly #file: OpenedFile | undefined;
   readonly #stream: Writable;
   readonly #bodies: HarBodies;
   readonly #version: string;
+  #hasBegun = false;
   #entries = 0;
   #orphans = 0;
   #failure: Error | undefined;
@@ -32,7 +54,10 @@ export class HarFile {
     { creatorVersion = '0.1.0', ...limits }: HarOptions = {},
     onFailure: (error: Error) => void = () => {},
   ) {
-    this.#stream = path === '-' ? process.stdout : openedFile(path);
+    this.#path = path;
+    this.#file = path === '-' ? undefined : openedFile(path);
+    this.#stream =
+      this.#file === undefined ? process.stdout : createWriteStream(path, { fd: this.#file.fd });
     this.#bodies = new HarBodies(limits);
     this.#version = creatorVersion;
     const wakeUp = (): void => {
@@ -46,8 +71,6 @@ export class HarFile {
       wakeUp();
       if (isFirst) onFailure(error);
     });
-    const creator = JSON.stringify({ name: 'tcp-sniffer', version: this.#version });
-    this.#stream.write(`{"log":{"version":"1.2","creator":${creator},"entries":[`);
   }
 
   get stats() {
@@ -66,6 +89,7 @@ export class HarFile {
       this.#orphans += 1;
       return undefined;
     }
+    this.#begin();
     const entry = JSON.stringify(toHarEntry(exchange, this.#bodies));
     const hasRoom = this.#stream.write(`${this.#entries === 0 ? '\n' : ',\n'}${entry}`);
     this.#entries += 1;
@@ -75,8 +99,20 @@ export class HarFile {
     });
   }
 
-  /** Resolves when everything is written, or cannot be. */
-  async end(): Promise<void> {
+  #begin(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    const fd = this.#file?.fd;
+    if (fd !== undefined && fstatSync(fd).isFile()) ftruncateSync(fd);
+    const creator = JSON.stringify({ name: 'tcp-sniffer', version: this.#version });
+    this.#stream.write(`{"log":{"version":"1.2","creator":${creator},"entries":[`);
+  }
+
+  /** Resolves when everything is written, or cannot be. Without an entry the file stays as it was
+   * when the run has failed. */
+  async end(hasFailed = false): Promise<void> {
+    if (!this.#hasBegun && hasFailed) return this.#leave();
+    this.#begin();
     const { comment } = harComment(this.#orphans, this.#bodies);
     const last = comment === undefined ? '' : `,"comment":${JSON.stringify(comment)}`;
     const text = `\n]${last}}}\n`;
@@ -87,5 +123,12 @@ export class HarFile {
     }
     this.#stream.end(text);
     await once(this.#stream, 'close').catch(() => {});
+  }
+
+  async #leave(): Promise<void> {
+    if (this.#file === undefined) return;
+    this.#stream.destroy();
+    await once(this.#stream, 'close').catch(() => {});
+    if (this.#file.isNew) unlinkSync(this.#path);
   }
 }

@@ -81,5 +81,29 @@ test('AnEngineThatIsKilledIsSaid', async () => {
   // As the engine ended.
   assert.equal(await ended, null);
   assert.match(errors(), /the engine was ended by SIGKILL/);
-  assert.deepEqual(JSON.parse(readFileSync(har, 'utf8')).log.entries, []);
+  assert.equal(existsSync(har), false, 'nothing came before');
+});
+
+test('AHarStaysAsItWasWhenTheEngineFailsBeforeTheFirstExchange', options, async () => {
+  const directory = temporaryDir();
+  const [old, fresh] = [join(directory, 'old.har'), join(directory, 'fresh.har')];
+  writeFileSync(old, 'of last week');
+  for (const args of [[join(directory, 'nothing.pcap')], [site, '--no-such-flag']]) {
+    for (const path of [old, fresh]) {
+      const { ended } = start([...args, '--har', path]);
+      assert.notEqual(await ended, 0);
+    }
+    assert.equal(readFileSync(old, 'utf8'), 'of last week');
+    assert.equal(existsSync(fresh), false);
+  }
+});
+
+test('AnOldHarIsReplacedWhateverItsLength', options, async () => {
+  const path = join(temporaryDir(), 'out.har');
+  for (const capture of ['site_and_api.pcap', 'posts.pcap']) {
+    writeFileSync(path, 'x'.repeat(1_000_000));
+    const { ended } = start([join(pcapsDir, capture), '--har', path]);
+    assert.equal(await ended, 0);
+    assert.ok(JSON.parse(readFileSync(path, 'utf8')).log.entries.length > 0);
+  }
 });
