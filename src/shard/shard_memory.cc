@@ -100,15 +100,17 @@ void Shard::evict(Connection* connection, const char* from) {
 }
 
 // What is given up when memory runs short, in this order (thresholds in core/base/buffer_pool.h):
-// 1. after a block, requests that wait for their responses leave without them, the oldest first;
-// 2. connections that hold far more than they delivered, the worst first, even if they are active;
-// 3. bodies are cut where they grow (BufferPool::spares);
-// 4. after the block, connections that hold memory and are idle, the least recently active first;
-// 5. new connections are refused (insert), until after the block those are given up that hold most
+// 1. memory that bodies took before their bytes came, which nobody misses;
+// 2. after a block, requests that wait for their responses leave without them, the oldest first;
+// 3. connections that hold far more than they delivered, the worst first, even if they are active;
+// 4. bodies are cut where they grow (BufferPool::spares);
+// 5. after the block, connections that hold memory and are idle, the least recently active first;
+// 6. new connections are refused (insert), until after the block those are given up that hold most
 //    for what they delivered, of any kind.
 // So what is cut makes room for what comes, and connections that are active during an attack are
 // not touched.
 void Shard::relieve_memory() {
+  protocols_.take_memory_back();
   lines_.make_room();
   // A search looks at each connection: at most at four a segment, if it brings nothing.
   const uint64_t segments = counters_.get(ShardCounter::segments);

@@ -256,6 +256,55 @@ TEST(ShardMemory, AnAnnouncedBodyTakesMemoryForWhatHasComeOfIt) {
   clients.harness.check_ledger();
 }
 
+// What uploads took while memory was plentiful is there for all of them when it no longer is.
+TEST(ShardMemory, MemoryForWhatHasNotComeIsTakenBackBeforeAnyBodyIsCut) {
+  constexpr uint16_t kUploads = 25;
+  constexpr size_t kBody = size_t{1} << 20;
+  ShardSettings settings = with_memory(size_t{32} << 20);
+  settings.protocols.http.hands_bodies_over = true;
+  Clients clients(settings);
+  std::vector<Clients::Client> uploads;
+  for (uint16_t i = 0; i < kUploads; i++) {
+    uploads.push_back(clients.open(static_cast<uint16_t>(1 + i)));
+    clients.request(uploads.back(), "POST /upload HTTP/1.1\r\nContent-Length: " +
+                                        std::to_string(kBody) + "\r\n\r\n");
+  }
+  const std::string part(4096, 'u');
+  for (size_t at = 0; at < kBody; at += part.size()) {
+    for (Clients::Client& upload : uploads) clients.request(upload, part);
+  }
+  clients.harness.process();
+  EXPECT_EQ(clients.lines_with("\"path\":\"/upload\""), kUploads);
+  EXPECT_EQ(clients.lines_with("\"incomplete\""), 0u);
+  EXPECT_EQ(clients.harness.count(ShardCounter::connections_evicted), 0u);
+  clients.harness.drain();
+  clients.harness.check_ledger();
+}
+
+// They hold much for what they delivered only because it was there.
+TEST(ShardMemory, UploadsThatBeganWhileMemoryWasPlentifulAreNotGivenUp) {
+  constexpr uint16_t kUploads = 6;
+  Clients clients(with_memory(size_t{32} << 20));
+  std::vector<Clients::Client> uploads;
+  for (uint16_t i = 0; i < kUploads; i++) {
+    uploads.push_back(clients.open(static_cast<uint16_t>(60000 + i)));
+    clients.unfinished_post(uploads.back(), 10'000);
+  }
+  clients.harness.process();
+  EXPECT_GE(clients.used(), kUploads * (size_t{1} << 20));
+  for (uint16_t port = 1; port <= 300; port++) {
+    Clients::Client other = clients.open(port);
+    clients.unfinished_post(other, 100'000);
+    clients.harness.process();
+  }
+  EXPECT_EQ(clients.harness.count(ShardCounter::connections_evicted), 0u);
+  EXPECT_GE(clients.harness.count(ShardCounter::incomplete_limit) +
+                clients.harness.count(ShardCounter::memory_refusals),
+            1u);
+  clients.harness.drain();
+  clients.harness.check_ledger();
+}
+
 TEST(ShardMemory, WellBehavedConnectionsBesideAnAttackComeOutWhole) {
   constexpr int kRounds = 400;
   constexpr uint16_t kGood = 20;

@@ -264,9 +264,10 @@ bool HttpDirection::end_broken_request() {
 }
 
 // A body whose length is announced gets its final size while there is plenty of memory. After that
-// it gets at most four times what has come of it, because an announcement costs nothing. Large
-// bodies leave a part of the memory to small ones, and all of them the last part to heads and
-// holes. False: nothing was added.
+// it gets at most four times what has come of it, because an announcement costs nothing. When
+// memory is short, those that got more give the rest back (BodiesAhead). Large bodies leave a part
+// of the memory to small ones, and all of them the last part to heads and holes. False: nothing was
+// added.
 bool HttpDirection::keep_body(OpenMessage& open, std::string_view bytes) {
   if (bytes.size() > open.body.room() && !enlarge_body(open, open.body.size() + bytes.size())) {
     return false;
@@ -276,16 +277,18 @@ bool HttpDirection::keep_body(OpenMessage& open, std::string_view bytes) {
 }
 
 bool HttpDirection::enlarge_body(OpenMessage& open, size_t needed) {
-  constexpr size_t kSmallBody = 16384;
   BufferPool& pool = engine_.pool_;
-  const bool small = needed <= kSmallBody;
-  const auto announced =
-      static_cast<size_t>(std::min(needed + open.remaining, engine_.settings_.body_max));
-  const size_t in_steps = small ? needed : std::min(announced, needed * 4);
-  const size_t wanted = pool.has_plenty(announced) ? announced : in_steps;
-  const bool with_front = engine_.settings_.hands_bodies_over && open.parts == nullptr;
+  const bool small = needed <= HttpEngine::kSmallBody;
+  const size_t announced = engine_.announced_size(open, needed);
+  const size_t step = engine_.body_step(open, needed);
+  const bool may_be_ahead = open.body.ahead != 0 || !engine_.bodies_ahead_.is_full();
+  const size_t wanted = may_be_ahead && pool.has_plenty(announced) ? announced : step;
+  if (!pool.spares(wanted, small)) engine_.take_memory_back();
   for (const size_t size : {wanted, needed}) {
-    if (pool.spares(size, small) && open.body.reserve(pool, size, with_front)) return true;
+    if (!pool.spares(size, small)) continue;
+    if (!engine_.reserve_body(open, size, announced, may_be_ahead)) continue;
+    if (open.body.memory.capacity > BufferPool::capacity_of(step)) engine_.bodies_ahead_.add(open);
+    return true;
   }
   pool.refuse();
   return false;

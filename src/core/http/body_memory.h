@@ -20,7 +20,8 @@ namespace tcp_sniffer {
 // Its holder releases it. Less than 4 GiB, as maxBodySize is.
 class BodyMemory {
  public:
-  Buffer memory;  // empty when somebody has taken it over: then only release() may follow
+  Buffer memory;       // empty when somebody has taken it over: then only release() may follow
+  uint16_t ahead = 0;  // the place of its message in BodiesAhead, from 1 on; 0: none
 
   std::string_view text() const {
     return {reinterpret_cast<const char*>(memory.data) + front_, size_};
@@ -28,16 +29,23 @@ class BodyMemory {
   size_t size() const { return size_; }
   size_t room() const { return memory.capacity - front_ - size_; }
 
-  // Makes room for `size` bytes of body in all. `with_front`: with room before them, when the body
-  // is large. False: over the memory limit, nothing has changed.
-  bool reserve(BufferPool& pool, size_t size, bool with_front) {
-    const size_t front = with_front && may_have_front(pool, size) ? kBodyFront : 0;
+  // Room before a large body.
+  enum class Front : uint8_t {
+    kNone,
+    kWhereFree,  // where it costs no larger buffer
+    kPreferred,  // or memory is plentiful
+  };
+
+  // Makes room for `size` bytes of body in all, and before them. False: over the memory limit,
+  // nothing has changed.
+  bool reserve(BufferPool& pool, size_t size, Front wanted) {
+    const size_t front = may_have_front(pool, size, wanted) ? kBodyFront : 0;
     Buffer larger = pool.allocate(front + size);
     if (!larger) return false;
     if (size_ > 0) std::memcpy(larger.data + front, text().data(), size_);
     pool.release(memory);
     memory = larger;
-    front_ = static_cast<uint32_t>(front);
+    front_ = static_cast<uint16_t>(front);
     return true;
   }
   // At most room() bytes.
@@ -52,8 +60,10 @@ class BodyMemory {
   void remove_front(BufferPool& pool, size_t size) {
     BodyMemory rest;
     const std::string_view kept = text().substr(size);
-    if (rest.reserve(pool, kept.size(), false)) {
+    if (kept.empty()) return release(pool);
+    if (rest.reserve(pool, kept.size(), Front::kNone)) {
       rest.append(kept);
+      rest.ahead = ahead;
       release(pool);
       *this = rest;
     } else {
@@ -63,19 +73,21 @@ class BodyMemory {
   }
   void release(BufferPool& pool) {
     pool.release(memory);
-    size_ = front_ = 0;
+    size_ = 0;
+    front_ = 0;
   }
 
  private:
-  // Where it costs no larger buffer, or memory is plentiful.
-  static bool may_have_front(const BufferPool& pool, size_t size) {
+  static bool may_have_front(const BufferPool& pool, size_t size, Front wanted) {
+    if (wanted == Front::kNone) return false;
     if (size < kLargeBody || size > BufferPool::kSizeMax - kBodyFront) return false;
     const size_t with_front = BufferPool::capacity_of(kBodyFront + size);
-    return with_front == BufferPool::capacity_of(size) || pool.has_plenty(with_front);
+    return with_front == BufferPool::capacity_of(size) ||
+           (wanted == Front::kPreferred && pool.has_plenty(with_front));
   }
 
+  uint16_t front_ = 0;
   uint32_t size_ = 0;
-  uint32_t front_ = 0;
 };
 
 }  // namespace tcp_sniffer

@@ -313,6 +313,7 @@ OpenMessage* HttpDirection::take_open_message() {
 void HttpDirection::release_open_message() {
   OpenMessage* open = here_.open;
   if (open == nullptr) return;
+  engine_.bodies_ahead_.remove(*open);
   open->head.release(engine_.pool_);
   open->body.release(engine_.pool_);
   open->trailers.release(engine_.pool_);

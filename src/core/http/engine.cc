@@ -93,6 +93,34 @@ bool HttpEngine::pass_over(HttpConnection& http, Side side, uint64_t length,
   return true;
 }
 
+size_t HttpEngine::announced_size(const OpenMessage& open, size_t come) const {
+  return static_cast<size_t>(std::min(come + open.remaining, settings_.body_max));
+}
+
+size_t HttpEngine::body_step(const OpenMessage& open, size_t come) const {
+  return come <= kSmallBody ? come : std::min(announced_size(open, come), come * 4);
+}
+
+// Only the last memory of a body has room before it: that of a step would be full sooner, and other
+// bodies would come out whole. False: over the memory limit.
+bool HttpEngine::reserve_body(OpenMessage& open, size_t size, size_t announced, bool may_be_ahead) {
+  using Front = BodyMemory::Front;
+  const bool goes = size >= announced && settings_.hands_bodies_over && open.parts == nullptr;
+  const Front front = !goes ? Front::kNone : may_be_ahead ? Front::kPreferred : Front::kWhereFree;
+  return open.body.reserve(pool_, size, front);
+}
+
+void HttpEngine::take_memory_back() {
+  while (OpenMessage* open = bodies_ahead_.any()) {
+    bodies_ahead_.remove(*open);
+    const size_t come = open->body.size();
+    const size_t step = std::max(body_step(*open, come), come);
+    if (BufferPool::capacity_of(step) < open->body.memory.capacity) {
+      reserve_body(*open, step, announced_size(*open, come), false);
+    }
+  }
+}
+
 int64_t HttpEngine::part_due_ns(const HttpConnection& http) {
   int64_t due_ns = OpenParts::kNever;
   for (const HttpStream& stream : http.streams) {

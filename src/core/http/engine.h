@@ -7,6 +7,8 @@
 #include "core/base/counters.h"
 #include "core/base/defaults.h"
 #include "core/base/growing_text.h"
+#include "core/http/bodies_ahead.h"
+#include "core/http/body_memory.h"
 #include "core/http/connection.h"
 #include "core/http/head.h"
 #include "core/http/open_parts.h"
@@ -111,6 +113,10 @@ class HttpEngine {
   // Memory of the pool, without the texts that wait beside the exchanges, which are small.
   static size_t held_bytes(const HttpConnection& http);
 
+  // Memory is short: bodies that took memory before their bytes came give back what they do not
+  // need yet.
+  void take_memory_back();
+
   // part_after_ns: when the next part of one of its messages is due; OpenParts::kNever: none is.
   static int64_t part_due_ns(const HttpConnection& http);
   // A connection with a part that is due by then; nullptr: there is none.
@@ -124,6 +130,14 @@ class HttpEngine {
  private:
   friend class HttpDirection;
 
+  // A small body gets what has come of it, a larger one up to four times as much.
+  static constexpr size_t kSmallBody = 16384;
+
+  // How large the kept body will be when so much of it has come, as far as that is announced.
+  size_t announced_size(const OpenMessage& open, size_t come) const;
+  // For how much of it there is memory when memory is not plentiful.
+  size_t body_step(const OpenMessage& open, size_t come) const;
+  bool reserve_body(OpenMessage& open, size_t size, size_t announced, bool may_be_ahead);
   void close_open_messages(HttpContext& context, Incomplete cause);
   void settle_unanswered(HttpContext& context);
   void emit_unanswered(HttpContext& context, const Exchange& exchange, Orphan orphan);
@@ -140,6 +154,7 @@ class HttpEngine {
   HeadReader heads_;
   HeadReader trailers_;
   PartTimers part_timers_;
+  BodiesAhead bodies_ahead_;
   GrowingText replay_;          // bytes of a failed candidate that must be searched again
   size_t replay_from_ = 0;      // the first of them
   uint64_t replay_offset_ = 0;  // its place in the stream

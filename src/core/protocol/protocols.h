@@ -86,7 +86,8 @@ class Protocols {
   // Memory of the pool that a connection holds, without the texts of its waiting exchanges, which
   // are small.
   size_t held_bytes(const ConnectionProtocol& protocol, const ConnectionIdentity& identity) const;
-  // As HttpEngine's; other protocols give out no parts.
+  // As HttpEngine's; other protocols take no memory ahead, and give out no parts.
+  void take_memory_back() { http_.take_memory_back(); }
   static int64_t part_due_ns(const ConnectionProtocol& protocol) {
     return HttpEngine::part_due_ns(protocol.http_);
   }
