@@ -282,9 +282,14 @@ void LineOutput::flush() {
 void LineOutput::flush_when_idle() {
   if (!has_unsent()) return;
   take_returned();
-  // The block at hand is one of those that are not idle.
+  if (may_leave_early()) flush();
+}
+
+// Whether the block at hand may leave before it is full, because few wait for the writer.
+bool LineOutput::may_leave_early() const {
+  // It is one of those that are not idle.
   const auto ahead = static_cast<uint32_t>(made_ - idle_.size() - 1);
-  if (ahead < std::min(kBlocksAhead, settings_.blocks_max / 2)) flush();
+  return ahead < std::min(kBlocksAhead, settings_.blocks_max / 2);
 }
 
 // Within a line: moves its bytes to where there is room for `size` more.

@@ -140,6 +140,7 @@ class LineOutput final : public LineSink {
   bool can_take(std::string_view body) const;
   bool wait_for_bodies(size_t size);
   LineBlock* take_body_block();
+  bool may_leave_early() const;
   bool take_block();
   bool wait_for_block();
   bool has_fresh_block();

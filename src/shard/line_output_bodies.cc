@@ -19,16 +19,17 @@ bool LineOutput::take_over(std::string_view body) {
     return false;
   }
   LineBlock* const from = block_;
+  const auto front =
+      static_cast<size_t>(reinterpret_cast<const uint8_t*>(body.data()) - offered_->data);
+  const size_t line = size();
+  const bool takes_all = from->used + line <= front;
+  if (!takes_all && !settings_.may_wait && !may_leave_early()) return false;
   LineBlock* const block = take_body_block();
   block->body = std::exchange(*offered_, {});
   charged_bytes_ += block->body.capacity;
   body_bytes_ += block->body.capacity;
 
-  char* const body_at = reinterpret_cast<char*>(block->body.data) +
-                        (reinterpret_cast<const uint8_t*>(body.data()) - block->body.data);
-  const size_t line = size();
-  const auto front = static_cast<size_t>(reinterpret_cast<uint8_t*>(body_at) - block->body.data);
-  const bool takes_all = from->used + line <= front;
+  char* const body_at = reinterpret_cast<char*>(block->body.data) + front;
   const size_t moved = takes_all ? from->used + line : line;
   block->data = body_at - moved;
   block->capacity = block->body.capacity - (front - moved);
@@ -49,12 +50,17 @@ bool LineOutput::take_over(std::string_view body) {
   return true;
 }
 
-// Whether the body lies in the memory that is offered, and the line fits around it.
+// Whether the body lies in the memory that is offered, which is not short, and the line fits around
+// it.
 bool LineOutput::can_take(std::string_view body) const {
   constexpr size_t kAfterBody = 8;  // a record ends at a multiple of it
   if (offered_ == nullptr || !*offered_ || notes_lines_ || block_->oversized || block_->body) {
     return false;
   }
+  // At the writer it is not there for the messages in the making. A copy in a block is no memory of
+  // theirs.
+  const bool fits_block = size() + body.size() + kAfterBody <= kLineBlockBytes;
+  if (fits_block && memory_.excess() > 0) return false;
   const auto* begin = reinterpret_cast<const char*>(offered_->data);
   const char* end = begin + offered_->capacity;
   const std::less_equal<> is_before;

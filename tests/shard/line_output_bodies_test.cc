@@ -180,6 +180,47 @@ TEST_F(LineOutputBodies, BodiesAtTheWriterAreBounded) {
   EXPECT_TRUE(was_taken) << "those that came back make room";
 }
 
+// A block that leaves with few lines in it takes its whole room with it.
+TEST_F(LineOutputBodies, WhileTheReaderPausesBlocksLeaveFull) {
+  constexpr uint32_t kBlocks = 16;
+  LineOutput live(queue, memory, {.may_wait = false, .blocks_max = kBlocks});
+  const std::string before(kBodyFront + 1, 'a');
+  size_t lines = 0;
+  while (live.begin_line(before.size())) {
+    append(live, before);
+    live.end_line(1, 5, 0);
+    if (!write_body("head ", kBodyFront, kLargeBody, live)) break;
+    lines++;
+  }
+  // Three such pairs fit a block; half of the blocks may leave early, with none.
+  EXPECT_GE(lines, size_t{kBlocks} / 2 * 3);
+  live.flush();
+  take();
+  live.collect();
+}
+
+TEST_F(LineOutputBodies, WhereMemoryIsShortABodyIsCopiedUnlessTheCopyTakesMoreOfIt) {
+  Buffer others = memory.allocate(memory.limit_bytes() / 2);
+  Buffer more = memory.allocate(memory.limit_bytes() / 4);
+  ASSERT_TRUE(write_body("head "));
+  EXPECT_FALSE(was_taken);
+  EXPECT_EQ(memory.used_bytes(), others.capacity + more.capacity);
+  Buffer large = memory.allocate(size_t{512} << 10);
+  const std::string_view body(reinterpret_cast<const char*>(large.data) + kBodyFront,
+                              kLineBlockBytes);
+  std::memset(large.data, 'b', large.capacity);
+  output.offer(&large);
+  ASSERT_TRUE(output.begin_line(kLineBlockBytes + 100));
+  EXPECT_TRUE(output.take_over(body));
+  output.end_line(1, 7, 0);
+  output.offer(nullptr);
+  output.flush();
+  take();
+  output.collect();
+  memory.release(others);
+  memory.release(more);
+}
+
 TEST_F(LineOutputBodies, AShardThatMayWaitWaitsForBodies) {
   constexpr size_t kLines = 500;
   LineOutput waiting(queue, memory, {.may_wait = true, .blocks_max = 4});
