@@ -162,7 +162,6 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
   settings.protocols.http.drop_binary_bodies =
       config.format != OutputFormat::kFramed && config.binary_body == BinaryBody::kOmit &&
       !pretty_bodies && !config.decode_bodies && !redacts_bodies(config) && !extracting;
-  settings.protocols.http.hands_bodies_over = config.format == OutputFormat::kPacked;
   if (config.format != OutputFormat::kPretty) {
     settings.protocols.http.part_after_ns =
         static_cast<int64_t>(config.partial_after_ms) * kNsPerMs;
@@ -193,6 +192,10 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
     settings.reassembly.acked_wait_ns = kLateLegWaitNs;
     settings.reassembly.late_wait_ns = kLateLegWaitNs;
   }
+  // Not where blocks have notes (LineOutput).
+  settings.protocols.http.hands_bodies_over = config.format == OutputFormat::kPacked &&
+                                              !by_exchange && !settings.protocols.gives_parts() &&
+                                              !is_kafka(config.output);
   settings.lines.format = line_format(config.format);
   settings.lines.by_exchange = by_exchange;
   settings.lines.extended = config.fields == FieldSet::kExtended;
