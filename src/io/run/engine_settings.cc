@@ -192,10 +192,10 @@ ShardSettings shard_settings(const Config& config, uint32_t shards) {
     settings.reassembly.acked_wait_ns = kLateLegWaitNs;
     settings.reassembly.late_wait_ns = kLateLegWaitNs;
   }
-  // Not where blocks have notes (LineOutput).
+  // Not where blocks have notes (LineOutput), or requests wait for their responses.
   settings.protocols.http.hands_bodies_over = config.format == OutputFormat::kPacked &&
                                               !by_exchange && !settings.protocols.gives_parts() &&
-                                              !is_kafka(config.output);
+                                              !settings.choice.any() && !is_kafka(config.output);
   settings.lines.format = line_format(config.format);
   settings.lines.by_exchange = by_exchange;
   settings.lines.extended = config.fields == FieldSet::kExtended;

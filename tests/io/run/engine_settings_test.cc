@@ -21,6 +21,9 @@ TEST(EngineSettings, BodiesHaveRoomForARecordOnlyWhereTheOutputTakesThemOver) {
   Config in_parts = config;
   in_parts.partial_after_ms = 1000;
   EXPECT_FALSE(hands_bodies_over(in_parts));
+  Config of_some = config;
+  of_some.where = "status >= 500";
+  EXPECT_FALSE(hands_bodies_over(of_some));
   Config to_kafka = config;
   to_kafka.output = "kafka://localhost:9092/topic";
   EXPECT_FALSE(hands_bodies_over(to_kafka));
