@@ -34,8 +34,14 @@ LineOutput::LineOutput(LineQueue& queue, BufferPool& memory, const Settings& set
 LineOutput::~LineOutput() {
   drop_spares();
   collect();
-  if (block_ != nullptr) idle_.push_back(block_);
   take_returned();
+  if (block_ != nullptr && block_->body) {
+    receive(block_);
+  } else if (block_ != nullptr) {  // a line that was taken back may have made it an oversized one
+    if (block_->stands_for != nullptr) idle_.push_back(block_->stands_for);
+    recharge(*block_, 0);
+    idle_.push_back(block_);
+  }
   for (LineBlock* left : idle_) free(left);
   for (LineBlock* left : body_blocks_) delete left;
 }

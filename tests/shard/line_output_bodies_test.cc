@@ -97,6 +97,20 @@ TEST_F(LineOutputBodies, ABodyGoesWithItsMemoryAndComesBack) {
   EXPECT_EQ(memory.used_bytes(), 0u);
 }
 
+TEST_F(LineOutputBodies, ABodyOfALineThatWasTakenBackGoesBackToThePool) {
+  {
+    LineOutput ending{queue, memory, {.may_wait = false, .blocks_max = 4}};
+    Buffer buffer = memory.allocate(kCapacity);
+    std::memset(buffer.data, 'b', kCapacity);
+    ending.offer(&buffer);
+    ASSERT_TRUE(ending.begin_line(kLargeBody + 8));
+    ASSERT_TRUE(ending.take_over({reinterpret_cast<char*>(buffer.data) + kBodyFront, kLargeBody}));
+    ending.cancel_line();
+    EXPECT_EQ(memory.used_bytes(), kCapacity);
+  }
+  EXPECT_EQ(memory.used_bytes(), 0u);
+}
+
 TEST_F(LineOutputBodies, LinesBeforeItGoInTheSameBlock) {
   write("one\n");
   write("two\n");

@@ -72,6 +72,21 @@ TEST_F(LineOutputTest, LinesAreHandedOverWhenAsked) {
   EXPECT_EQ(output.line_bytes(), 8u);
 }
 
+// What the sanitizer for leaks looks at: the block of the pool in whose place the long one was.
+TEST(LineOutputEnd, ALongLineThatWasTakenBackKeepsNoMemory) {
+  LineQueue queue;
+  BufferPool memory{size_t{64} << 20};
+  {
+    LineOutput output{queue, memory, {false, 4}};
+    ASSERT_TRUE(output.begin_line(2 * kLineBlockBytes));
+    output.commit(output.reserve(2 * kLineBlockBytes) + 2 * kLineBlockBytes);
+    output.cancel_line();
+    EXPECT_FALSE(output.has_unsent());
+    EXPECT_GT(output.charged_bytes(), 0u);
+  }
+  EXPECT_EQ(memory.used_bytes(), 0u);
+}
+
 TEST_F(LineOutputTest, AFullBlockIsHandedOverByItself) {
   const std::string line(kLineBlockBytes / 4, 'x');
   for (int i = 0; i < 4; i++) write(line);
