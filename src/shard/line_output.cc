@@ -32,16 +32,11 @@ LineOutput::LineOutput(LineQueue& queue, BufferPool& memory, const Settings& set
       notes_lines_(settings.notes_records || settings.marks_lines) {}
 
 LineOutput::~LineOutput() {
+  if (begin_ != nullptr) cancel_line();  // the run ends by a fault within a line
   drop_spares();
   collect();
   take_returned();
-  if (block_ != nullptr && block_->body) {
-    receive(block_);
-  } else if (block_ != nullptr) {  // a line that was taken back may have made it an oversized one
-    if (block_->stands_for != nullptr) idle_.push_back(block_->stands_for);
-    recharge(*block_, 0);
-    idle_.push_back(block_);
-  }
+  if (block_ != nullptr) receive(block_);
   for (LineBlock* left : idle_) free(left);
   for (LineBlock* left : body_blocks_) delete left;
 }
@@ -268,8 +263,20 @@ bool LineOutput::note_record(uint64_t messages) {
 }
 
 void LineOutput::cancel_line() {
-  if (block_->oversized) free_untouched(block_->used + size());
+  const size_t touched = size();
   begin_ = end_ = limit_ = nullptr;
+  // The next line may wait until memory comes back, so no memory stays at hand.
+  if (block_->oversized) {
+    free_untouched(touched);
+    LineBlock* const long_one = block_;
+    block_ = std::exchange(long_one->stands_for, nullptr);
+    if (!keep(long_one)) {
+      recharge(*long_one, 0);
+      free(long_one);
+    }
+  } else if (block_->body && block_->used == 0 && block_->messages == 0) {
+    receive(std::exchange(block_, nullptr));
+  }
 }
 
 // What lines do not need of an oversized block is free for others.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "support/capture_maker.h"
@@ -51,6 +52,37 @@ TEST_F(ReachedLimits, EachOfThemMakesTheRunNotDeterministic) {
     const Json event = stopped(limit);
     EXPECT_FALSE(event["deterministic"]) << limit[0];
     EXPECT_EQ(event["http"]["limits_reached"], 1) << limit[0];
+  }
+}
+
+// A request that waits for its response was put together where lines are. The memory for that must
+// be free again when a longer line needs nearly all that lines may have.
+TEST(MemoryThatEnds, IsNotWaitedForByTheOneThatHasIt) {
+  for (const size_t size : {5'500'000, 6'500'000, 7'500'000, 8'500'000}) {
+    CaptureMaker maker;
+    const auto post = [&](size_t body_size) {
+      auto connection = maker.open();
+      maker.send(connection, CaptureMaker::kClient,
+                 "POST / HTTP/1.1\r\nContent-Length: " + std::to_string(body_size) + "\r\n\r\n" +
+                     std::string(body_size, 'x'));
+      return connection;
+    };
+    auto held = post(1'200'000);
+    post(size);
+    maker.send(held, CaptureMaker::kServer, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    TemporaryFolder folder;
+    const auto path = folder / "capture.pcap";
+    write_file(path, maker.bytes());
+    for (const char* shards : {"0", "1"}) {
+      SCOPED_TRACE(std::to_string(size) + ", shards " + shards);
+      const Finished finished =
+          run_engine({"-r", path.string(), "--format", "ndjson", "--records", "exchange",
+                      "--max-body-size", "16M", "--memory-limit", "32M", "--shards", shards});
+      EXPECT_EQ(finished.exit.code, 0) << finished.err;
+      const Json stopped = event_named(finished.err, "stopped");
+      expect_ledger_closes(stopped);
+      EXPECT_EQ(stopped["messages"]["written"], 3);
+    }
   }
 }
 

@@ -72,16 +72,61 @@ TEST_F(LineOutputTest, LinesAreHandedOverWhenAsked) {
   EXPECT_EQ(output.line_bytes(), 8u);
 }
 
-// What the sanitizer for leaks looks at: the block of the pool in whose place the long one was.
-TEST(LineOutputEnd, ALongLineThatWasTakenBackKeepsNoMemory) {
+// An output that waits for its own memory waits for ever.
+TEST(LineOutputCancelled, ALongLineHasNoMemoryThatTheNextOneWaitsFor) {
+  LineQueue queue;
+  BufferPool memory{size_t{64} << 20};
+  LineOutput output{queue, memory, {.may_wait = false, .blocks_max = 4}};
+  for (const size_t size : {size_t{1} << 20, size_t{8} << 20}) {
+    ASSERT_TRUE(output.begin_line(size));
+    char* const out = output.reserve(size);
+    std::memset(out, 'x', size);
+    output.commit(out + size);
+    output.cancel_line();
+    EXPECT_FALSE(output.has_unsent());
+    EXPECT_EQ(output.begin_long_line(size_t{15} << 20), LineOutput::Room::kEnough) << size;
+    output.cancel_line();
+  }
+}
+
+TEST(LineOutputCancelled, LinesBeforeALongLineStay) {
+  LineQueue queue;
+  BufferPool memory{size_t{64} << 20};
+  LineOutput output{queue, memory, {.may_wait = false, .blocks_max = 4}};
+  const auto append = [&](size_t size, char letter) {
+    char* const out = output.reserve(size);
+    std::memset(out, letter, size);
+    output.commit(out + size);
+  };
+  ASSERT_TRUE(output.begin_line(4));
+  append(4, 'a');
+  output.end_line(3, 5, 0);
+  ASSERT_TRUE(output.begin_line(2 * kLineBlockBytes));
+  append(2 * kLineBlockBytes, 'x');
+  output.cancel_line();
+  ASSERT_TRUE(output.begin_line(4));
+  append(4, 'b');
+  output.end_line(1, 6, 0);
+  output.flush();
+  std::string all;
+  uint64_t messages = 0;
+  for (LineBlock* block = nullptr; queue.try_dequeue(block);) {
+    all.append(block->data, block->used);
+    messages += block->messages;
+    block->owner->give_back(block);
+  }
+  EXPECT_EQ(all, "aaaabbbb");
+  EXPECT_EQ(messages, 4u);
+}
+
+// What the sanitizer for leaks looks at, too.
+TEST(LineOutputCancelled, ARunThatEndsWithinALongLineKeepsNoMemory) {
   LineQueue queue;
   BufferPool memory{size_t{64} << 20};
   {
-    LineOutput output{queue, memory, {false, 4}};
+    LineOutput output{queue, memory, {.may_wait = false, .blocks_max = 4}};
     ASSERT_TRUE(output.begin_line(2 * kLineBlockBytes));
     output.commit(output.reserve(2 * kLineBlockBytes) + 2 * kLineBlockBytes);
-    output.cancel_line();
-    EXPECT_FALSE(output.has_unsent());
     EXPECT_GT(output.charged_bytes(), 0u);
   }
   EXPECT_EQ(memory.used_bytes(), 0u);
