@@ -91,8 +91,8 @@ void LineOutput::drop_spares() {
   }
 }
 
-// An oversized block that was written, for the next long line. False: not this one, or there are
-// enough. By the writer's thread.
+// An oversized block that was written or taken back, for the next long line. False: not this one,
+// or there are enough. Any thread.
 bool LineOutput::keep(LineBlock* block) {
   if (block->capacity != kLongLineBytes || block->charged == 0 ||
       block->charged > memory_.limit_bytes() / 16 / kSparesMax) {

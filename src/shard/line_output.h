@@ -22,12 +22,12 @@ using LineQueue = ThreadQueue<LineBlock*>;
 // wait, drops whole lines and counts them).
 //
 // A line is in one block. One that does not fit the rest of a block begins a new one; one longer
-// than a block gets a block of its own, made for it and freed when written. It keeps one of the
-// pool's blocks out meanwhile, so that long lines are bounded in number as short ones are, and its
-// memory is charged to the shard's BufferPool: as much as the line may need before it is begun, and
-// what it has when it is finished. That is why begin_line takes the largest possible size. A few
-// such blocks, of lines of usual length, are kept for the next long lines, because the system
-// zeroes the memory that it gives.
+// than a block gets a block of its own, made for it and freed when written or taken back. It keeps
+// one of the pool's blocks out meanwhile, so that long lines are bounded in number as short ones
+// are, and its memory is charged to the shard's BufferPool: as much as the line may need before it
+// is begun, and what it has when it is finished. That is why begin_line takes the largest possible
+// size. A few such blocks, of lines of usual length, are kept for the next long lines, because the
+// system zeroes the memory that it gives.
 //
 // A line that ends with a large body may get the memory of the body instead: what stands before the
 // body is copied into the room in front of it, and the block goes to the writer with that memory
@@ -97,7 +97,8 @@ class LineOutput final : public LineSink {
   void offer(Buffer* body) { offered_ = body; }
   bool take_over(std::string_view body) override;
 
-  // Takes back all of the line that was begun.
+  // Takes back all of the line that was begun; its bytes are gone. The memory that a long line had
+  // is the shard's again, or kept for the next one; that of a body too, unless lines stand before.
   void cancel_line();
 
   // Hands over what is finished, even if the block is not full. Not within a line.
