@@ -3,8 +3,9 @@
 #include <sys/resource.h>
 
 #include <filesystem>
-#include <map>
+#include <set>
 #include <sstream>
+#include <vector>
 
 #include "support/live_lab.h"
 
@@ -42,20 +43,29 @@ TEST_F(LiveLifecycle, StartedSaysWhatWasOpenedAndInstalled) {
   EXPECT_EQ(sniffer.stop().code, 0);
 }
 
-// The nice values of a process's threads, by name (proc(5), stat: the field after the name's
-// bracket is the third).
-std::map<std::string, int> nice_values(pid_t pid) {
-  std::map<std::string, int> found;
+// The nice values of a process's threads: of those that capture, and of all others (proc(5), stat:
+// the field after the name's bracket is the third).
+struct NiceValues {
+  std::vector<int> capture;
+  std::set<int> others;
+  bool operator==(const NiceValues&) const = default;
+};
+
+NiceValues nice_values(pid_t pid) {
+  NiceValues found;
   const std::filesystem::path tasks = "/proc/" + std::to_string(pid) + "/task";
   for (const auto& task : std::filesystem::directory_iterator(tasks)) {
-    std::string name = content_of(task.path() / "comm");
-    while (!name.empty() && name.back() == '\n') name.pop_back();
     const std::string stat = content_of(task.path() / "stat");
     if (stat.empty()) continue;  // it has ended
-    std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+    const size_t bracket = stat.rfind(')');
+    std::istringstream fields(stat.substr(bracket + 2));
     std::string field;
     for (int i = 3; i <= 19; i++) fields >> field;
-    found[name] = std::stoi(field);
+    if (stat.substr(0, bracket).ends_with("(capture")) {
+      found.capture.push_back(std::stoi(field));
+    } else {
+      found.others.insert(std::stoi(field));
+    }
   }
   return found;
 }
@@ -83,10 +93,12 @@ TEST_F(LiveLifecycle, CaptureThreadsAloneRunAtAHigherPriority) {
     flags.insert(flags.end(), user.begin(), user.end());
     LiveSniffer sniffer(server_, flags);
     ASSERT_TRUE(sniffer.wait_for("started")) << sniffer.said();
-    EXPECT_TRUE(until([&] { return nice_values(sniffer.pid())["capture"] == raised; }));
-    for (const auto& [thread, nice] : nice_values(sniffer.pid())) {
-      EXPECT_EQ(nice, thread == "capture" ? raised : own) << thread;
-    }
+    // A thread gets its name while it already runs, and may raise itself before.
+    const NiceValues wanted{{raised, raised}, {own}};
+    NiceValues now;
+    until([&] { return (now = nice_values(sniffer.pid())) == wanted; });
+    EXPECT_EQ(now.capture, wanted.capture);
+    EXPECT_EQ(now.others, wanted.others);
     EXPECT_EQ(sniffer.stop().code, 0);
   }
 }
@@ -239,7 +251,7 @@ TEST_F(LiveLifecycle, ASecondSignalEndsAtOnceWithoutCuttingALine) {
   sniffer.stop_reading();
   exchange(8000);
   sniffer.signal(SIGTERM);
-  ASSERT_TRUE(until([&] { return nice_values(sniffer.pid()).count("capture") == 0; }))
+  ASSERT_TRUE(until([&] { return nice_values(sniffer.pid()).capture.empty(); }))
       << "it stops capturing";
   EXPECT_TRUE(sniffer.events("stopped").empty()) << "the first signal waits for the reader";
   const double asked_at = now_seconds();
